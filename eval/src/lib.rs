@@ -1,0 +1,3 @@
+//! Runs, qrels, metrics, significance and reports.
+
+pub mod settings;

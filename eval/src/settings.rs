@@ -1,0 +1,57 @@
+//! Settings of the evaluation and of the report.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is measured, and how differences are tested.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluationSettings {
+    /// Metrics, for instance `recall@10`, `ndcg@10`, `mrr@10`, `hit_rate@10`.
+    pub metrics: Vec<String>,
+    /// Name of the system that the others are compared with; by default the first.
+    pub baseline: Option<String>,
+    /// Items that each system ranks per request.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub depth: u32,
+    /// An item counts as relevant from this grade on.
+    #[schemars(range(min = 0.0))]
+    pub relevant_grade: f64,
+    /// Resamples of the paired bootstrap.
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub bootstrap: u32,
+    /// Confidence of intervals and tests.
+    #[schemars(range(min = 0.5, max = 0.9999))]
+    pub confidence: f64,
+    /// Evaluate at most this many test requests, chosen by the seed; by default all.
+    pub requests: Option<u32>,
+}
+
+impl Default for EvaluationSettings {
+    fn default() -> Self {
+        Self {
+            metrics: ["recall@10", "ndcg@10", "mrr@10", "hit_rate@10"].map(str::to_owned).to_vec(),
+            baseline: None,
+            depth: 100,
+            relevant_grade: 1.0,
+            bootstrap: 2_000,
+            confidence: 0.95,
+            requests: None,
+        }
+    }
+}
+
+/// What the report shows beside the figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReportSettings {
+    /// Example requests shown with what each system returned.
+    #[schemars(range(min = 0, max = 1_000))]
+    pub examples: u32,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self { examples: 12 }
+    }
+}

@@ -1,0 +1,1 @@
+//! Constraint indexes, beam search and fused training operations.

@@ -1,0 +1,2 @@
+//! corpus.
+pub mod settings;

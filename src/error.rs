@@ -1,0 +1,123 @@
+//! The library's error: what is wrong, where, what was expected and what to do about it.
+//!
+//! Every variant knows the exit code of the binary: 1 a gate failed or training diverged, 2 usage,
+//! recipe or data that cannot be used, 3 environment (disk, network, device), 130 interrupted.
+
+use std::path::{Path, PathBuf};
+
+/// Result of every fallible function of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, sorted by what the user can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Input data cannot be used (exit code 2).
+    #[error("{}: {message}{}", location(.path, *.line), help_suffix(.help))]
+    Data {
+        /// The offending file or folder.
+        path: PathBuf,
+        /// 1-based line, where one is known.
+        line: Option<u64>,
+        /// What was expected and what was found.
+        message: String,
+        /// What to do about it; may be empty.
+        help: String,
+    },
+    /// A recipe that cannot be run; the text is a rendered list of all faults (exit code 2).
+    #[error("{0}")]
+    Recipe(String),
+    /// The command line asks for something impossible (exit code 2).
+    #[error("{0}")]
+    Usage(String),
+    /// The environment refuses: disk, permissions, locks (exit code 3).
+    #[error("{}: {message}{}", .path.display(), help_suffix(.help))]
+    Environment {
+        /// The file or folder involved.
+        path: PathBuf,
+        /// What was attempted and how it failed.
+        message: String,
+        /// What to do about it; may be empty.
+        help: String,
+    },
+    /// The work ran, but its result must not be used: training diverged, a stated gate failed (exit code 1).
+    #[error("{0}")]
+    Failed(String),
+    /// The user interrupted; a checkpoint was written (exit code 130).
+    #[error("interrupted; run the same command again to continue")]
+    Interrupted,
+    /// A tensor operation failed: always a fault of this program, reported with its context (exit code 1).
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// Data fault without a line.
+    pub fn data(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Data {
+            path: path.as_ref().to_owned(),
+            line: None,
+            message: message.into(),
+            help: String::new(),
+        }
+    }
+
+    /// Data fault at a 1-based line.
+    pub fn data_at(path: impl AsRef<Path>, line: u64, message: impl Into<String>) -> Self {
+        Self::Data {
+            path: path.as_ref().to_owned(),
+            line: Some(line),
+            message: message.into(),
+            help: String::new(),
+        }
+    }
+
+    /// An input file could not be read: missing or unreadable input is the user's to fix (exit code 2).
+    pub fn unreadable(path: impl AsRef<Path>, cause: &std::io::Error) -> Self {
+        Self::data(path, format!("cannot be read: {cause}"))
+    }
+
+    /// An output could not be written (exit code 3).
+    pub fn unwritable(path: impl AsRef<Path>, cause: &std::io::Error) -> Self {
+        let help = if cause.kind() == std::io::ErrorKind::StorageFull {
+            "free some disk space, or point --out at another disk; finished steps are kept"
+        } else {
+            ""
+        };
+        Self::Environment {
+            path: path.as_ref().to_owned(),
+            message: format!("cannot be written: {cause}"),
+            help: help.into(),
+        }
+    }
+
+    /// Adds or replaces the advice.
+    #[must_use]
+    pub fn with_help(mut self, advice: impl Into<String>) -> Self {
+        match &mut self {
+            Self::Data { help, .. } | Self::Environment { help, .. } => *help = advice.into(),
+            _ => {}
+        }
+        self
+    }
+
+    /// Process exit code, as documented in `docs/cli.md`.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Data { .. } | Self::Recipe(_) | Self::Usage(_) => 2,
+            Self::Environment { .. } => 3,
+            Self::Failed(_) | Self::Tensor(_) => 1,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+fn location(path: &Path, line: Option<u64>) -> String {
+    match line {
+        Some(line) => format!("{}:{line}", path.display()),
+        None => path.display().to_string(),
+    }
+}
+
+fn help_suffix(help: &str) -> String {
+    if help.is_empty() { String::new() } else { format!("\n  help: {help}") }
+}

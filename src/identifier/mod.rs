@@ -1,0 +1,2 @@
+//! identifier.
+pub mod settings;

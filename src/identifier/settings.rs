@@ -1,0 +1,44 @@
+//! Settings of identifiers and of the vectors they are made from.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How items get the identifiers that the decoder generates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum IdentifierSettings {
+    /// Semantic IDs by residual k-means over item vectors (RQ-k-means).
+    ResidualKMeans(ResidualKMeansSettings),
+}
+
+/// Residual k-means: each level quantises what the levels before it left over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResidualKMeansSettings {
+    /// Name of the `[vectors.NAME]` to quantise.
+    pub vectors: String,
+    /// Number of levels L; items that still share all codes get a further dedup token.
+    #[serde(default = "default_levels")]
+    #[schemars(range(min = 1, max = 8))]
+    pub levels: u32,
+    /// Codes per level K.
+    #[serde(default = "default_codes")]
+    #[schemars(range(min = 2, max = 65_536))]
+    pub codes: u32,
+    /// Most iterations of Lloyd's algorithm per level.
+    #[serde(default = "default_iterations")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub iterations: u32,
+}
+
+fn default_levels() -> u32 {
+    3
+}
+
+fn default_codes() -> u32 {
+    64
+}
+
+fn default_iterations() -> u32 {
+    30
+}

@@ -1,0 +1,16 @@
+//! trieval fine-tunes a decoder language model to generate the identifiers of the items that answer
+//! a request, aligns it with clicks, decodes it so that it can only name what exists, and measures
+//! it beside every other ranker. See ARCHITECTURE.md for the map.
+
+pub mod corpus;
+pub mod decode;
+pub mod error;
+pub mod identifier;
+pub mod model;
+pub mod progress;
+pub mod ranker;
+pub mod seed;
+pub mod store;
+pub mod train;
+
+pub use error::{Error, Result};

@@ -1,0 +1,134 @@
+//! What a long-running step may say to the outside: progress, remarks, and whether to stop.
+//!
+//! Bars on a terminal, plain lines elsewhere; components only see [`Context`] and know neither.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::{Error, Result};
+
+/// Seconds between plain progress lines where no terminal is attached.
+const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Handed to every long-running function: where to report, and the interrupt flag.
+#[derive(Clone)]
+pub struct Context {
+    bars: Option<MultiProgress>,
+    quiet: bool,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Context {
+    /// Reports on standard error: bars on a terminal, lines elsewhere, nothing when quiet.
+    pub fn new(quiet: bool, interrupted: Arc<AtomicBool>) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bars = (terminal && !quiet).then(MultiProgress::new);
+        Self { bars, quiet, interrupted }
+    }
+
+    /// Says nothing and is never interrupted: for tests and library use.
+    pub fn silent() -> Self {
+        Self { bars: None, quiet: true, interrupted: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// One line of talk on standard error.
+    pub fn say(&self, line: impl AsRef<str>) {
+        match (&self.bars, self.quiet) {
+            (_, true) => {}
+            (Some(bars), _) => bars.suspend(|| eprintln!("{}", line.as_ref())),
+            (None, false) => eprintln!("{}", line.as_ref()),
+        }
+    }
+
+    /// A warning: printed even when quiet.
+    pub fn warn(&self, line: impl AsRef<str>) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| eprintln!("warning: {}", line.as_ref())),
+            None => eprintln!("warning: {}", line.as_ref()),
+        }
+    }
+
+    /// Whether the user asked to stop.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Returns [`Error::Interrupted`] once the user asked to stop; for use between units of work.
+    pub fn check_interrupt(&self) -> Result<()> {
+        if self.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Starts a progress display of `total` units called `unit` (for instance `"request"`).
+    pub fn bar(&self, label: &str, total: u64, unit: &str) -> Bar {
+        let bar = match &self.bars {
+            Some(bars) => bars.add(ProgressBar::new(total)),
+            None => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
+        };
+        let template = format!(
+            "{{prefix:24}} {{bar:28}} {{human_pos}}/{{human_len}} {unit}s · {{per_sec}} · {{eta}} left {{msg}}"
+        );
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(label.to_owned());
+        let plain = self.bars.is_none() && !self.quiet;
+        let now = Instant::now();
+        Bar { bar, label: label.to_owned(), unit: unit.to_owned(), plain, started: now, last: now }
+    }
+}
+
+/// One running progress display; finishes when dropped.
+pub struct Bar {
+    bar: ProgressBar,
+    label: String,
+    unit: String,
+    plain: bool,
+    started: Instant,
+    last: Instant,
+}
+
+impl Bar {
+    /// Sets the position without counting it into the rate, after a resume.
+    pub fn resume_at(&mut self, done: u64) {
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+    }
+
+    /// Advances by `n` units.
+    pub fn advance(&mut self, n: u64) {
+        self.bar.inc(n);
+        if self.plain && self.last.elapsed() >= PLAIN_LINE_EVERY {
+            self.last = Instant::now();
+            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            let message = self.bar.message();
+            eprintln!(
+                "{}: {done}/{total} {}s, {:.1}/s, {:.0} s left {message}",
+                self.label,
+                self.unit,
+                self.bar.per_sec(),
+                self.bar.eta().as_secs_f64(),
+            );
+        }
+    }
+
+    /// Sets the text behind the bar, for instance the loss.
+    pub fn message(&mut self, text: impl Into<String>) {
+        self.bar.set_message(text.into());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        if self.plain {
+            let seconds = self.started.elapsed().as_secs_f64();
+            let done = self.bar.position();
+            let message = self.bar.message();
+            eprintln!("{}: {done} {}s in {seconds:.1} s {message}", self.label, self.unit);
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! ranker.
+pub mod settings;

@@ -1,0 +1,176 @@
+//! Settings of systems (everything that turns requests into ranked items) and of item vectors.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::decode::settings::DecodeSettings;
+
+/// One vector per item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum VectorsSettings {
+    /// A small two-tower text encoder trained on the training requests.
+    TwoTower(TwoTowerSettings),
+    /// Vectors made elsewhere, from a `.npy` or `.safetensors` file.
+    File(VectorFileSettings),
+}
+
+/// A two-tower text encoder: contrastive, with in-batch and uniform negatives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TwoTowerSettings {
+    /// Width of the vectors.
+    #[schemars(range(min = 2, max = 8_192))]
+    pub dim: u32,
+    /// Entries of the byte-level BPE vocabulary of the encoder.
+    #[schemars(range(min = 300, max = 200_000))]
+    pub vocabulary: u32,
+    /// Passes over the training requests.
+    #[schemars(range(min = 0.001, max = 10_000.0))]
+    pub epochs: f64,
+    /// Requests per step; the other requests' items are the in-batch negatives.
+    #[schemars(range(min = 2, max = 65_536))]
+    pub batch: u32,
+    /// Uniformly drawn negatives per step, shared by the batch.
+    #[schemars(range(min = 0, max = 65_536))]
+    pub uniform_negatives: u32,
+    /// Temperature of the softmax over cosines.
+    #[schemars(range(min = 0.001, max = 10.0))]
+    pub temperature: f64,
+    /// Learning rate.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub learning_rate: f64,
+    /// Share of examples that are random title substrings asking for their item.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub pseudo_requests: f64,
+    /// Items of a history that stand for a request without text, newest last.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub history_items: u32,
+    /// Steps between checkpoints.
+    #[schemars(range(min = 1))]
+    pub checkpoint_steps: u32,
+}
+
+impl Default for TwoTowerSettings {
+    fn default() -> Self {
+        Self {
+            dim: 64,
+            vocabulary: 4_000,
+            epochs: 5.0,
+            batch: 256,
+            uniform_negatives: 256,
+            temperature: 0.07,
+            learning_rate: 3e-3,
+            pseudo_requests: 0.3,
+            history_items: 5,
+            checkpoint_steps: 500,
+        }
+    }
+}
+
+/// Vectors made elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VectorFileSettings {
+    /// `.npy` (one f32 matrix) or `.safetensors` file; row i belongs to item i of the catalogue.
+    pub path: PathBuf,
+    /// Name of the tensor in a `.safetensors` file.
+    #[serde(default = "default_tensor")]
+    pub tensor: String,
+}
+
+fn default_tensor() -> String {
+    "vectors".into()
+}
+
+/// A system to be evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SystemSettings {
+    /// Items by number of training clicks (or occurrences in training sequences).
+    Popularity {
+        /// Name in runs and reports.
+        name: String,
+    },
+    /// BM25 over item text.
+    Bm25(Bm25Settings),
+    /// Nearest items by cosine under a trained two-tower encoder.
+    TwoTower {
+        /// Name in runs and reports.
+        name: String,
+        /// Name of the `[vectors.NAME]` of kind two-tower.
+        vectors: String,
+    },
+    /// A trained decoder with constrained beam search.
+    Generative {
+        /// Name in runs and reports.
+        name: String,
+        /// Name of the `[[train]]` whose result is used.
+        train: String,
+        /// How it decodes.
+        #[serde(default)]
+        decode: DecodeSettings,
+    },
+    /// The truth of the simulated shop: the best any system can do.
+    Oracle {
+        /// Name in runs and reports.
+        name: String,
+    },
+}
+
+impl SystemSettings {
+    /// Name in runs and reports.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Popularity { name }
+            | Self::TwoTower { name, .. }
+            | Self::Generative { name, .. }
+            | Self::Oracle { name } => name,
+            Self::Bm25(settings) => &settings.name,
+        }
+    }
+
+    /// The `kind` as recipes spell it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Popularity { .. } => "popularity",
+            Self::Bm25(_) => "bm25",
+            Self::TwoTower { .. } => "two-tower",
+            Self::Generative { .. } => "generative",
+            Self::Oracle { .. } => "oracle",
+        }
+    }
+}
+
+/// BM25 (Robertson et al.) with settable constants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bm25Settings {
+    /// Name in runs and reports.
+    pub name: String,
+    /// Saturation of term frequency.
+    #[serde(default = "default_k1")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub k1: f64,
+    /// Strength of length normalisation.
+    #[serde(default = "default_b")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub b: f64,
+    /// Reduce words to their English stems.
+    #[serde(default = "default_stem")]
+    pub stem: bool,
+}
+
+fn default_k1() -> f64 {
+    0.9
+}
+
+fn default_b() -> f64 {
+    0.4
+}
+
+fn default_stem() -> bool {
+    true
+}

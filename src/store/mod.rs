@@ -1,0 +1,5 @@
+//! Files on disk: written whole or not at all, checked when read. Knows nothing of what is in them.
+
+mod atomic;
+
+pub use atomic::{create_dir, write_atomic, write_json};

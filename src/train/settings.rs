@@ -1,0 +1,165 @@
+//! Settings of a training.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One training of a decoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Name that systems and other trainings refer to.
+    pub name: String,
+    /// Name of the `[model.NAME]` to train from its start; either this or `init`.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Name of another training whose result is trained further; either this or `model`.
+    #[serde(default)]
+    pub init: Option<String>,
+    /// What is learnt.
+    pub objective: ObjectiveSettings,
+    /// How the weights move.
+    #[serde(default)]
+    pub optimizer: OptimizerSettings,
+    /// Passes over the training examples; may be a fraction.
+    #[serde(default = "default_epochs")]
+    #[schemars(range(min = 0.001, max = 10_000.0))]
+    pub epochs: f64,
+    /// Examples per forward pass.
+    #[serde(default = "default_batch")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub batch: u32,
+    /// Forward passes per step; the loss is normalised by the tokens (or pairs) of the whole step.
+    #[serde(default = "default_accumulate")]
+    #[schemars(range(min = 1, max = 4_096))]
+    pub accumulate: u32,
+    /// Steps between checkpoints: what a killed run loses at most.
+    #[serde(default = "default_checkpoint")]
+    #[schemars(range(min = 1))]
+    pub checkpoint_steps: u32,
+}
+
+fn default_epochs() -> f64 {
+    1.0
+}
+
+fn default_batch() -> u32 {
+    64
+}
+
+fn default_accumulate() -> u32 {
+    1
+}
+
+fn default_checkpoint() -> u32 {
+    200
+}
+
+/// What is learnt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ObjectiveSettings {
+    /// Request → identifier of a clicked item (or the next item of a sequence), by cross-entropy.
+    Supervised(SupervisedSettings),
+    /// Direct preference optimisation on pairs built from clicks (DPO, arXiv 2305.18290).
+    Preference(PreferenceSettings),
+}
+
+/// Supervised fine-tuning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SupervisedSettings {
+    /// Share of examples that are pseudo-requests: a random title substring asks for its item, so
+    /// that items nobody clicked are learnt too.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub pseudo_requests: f64,
+    /// Fewest and most words of a pseudo-request.
+    #[schemars(range(min = 1, max = 64))]
+    pub pseudo_words: [u32; 2],
+}
+
+impl Default for SupervisedSettings {
+    fn default() -> Self {
+        Self { pseudo_requests: 0.3, pseudo_words: [1, 5] }
+    }
+}
+
+/// Preference alignment with pairs (chosen, rejected) and a frozen reference: the `init` training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PreferenceSettings {
+    /// Temperature β of the implicit reward.
+    #[schemars(range(min = 0.0001, max = 100.0))]
+    pub beta: f64,
+    /// Weight of a supervised term on the chosen identifier, against forgetting; 0 is plain DPO.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub anchor: f64,
+    /// Training requests whose own beams are searched for negatives.
+    #[schemars(range(min = 0))]
+    pub beam_requests: u32,
+    /// Beam width of that search.
+    #[schemars(range(min = 1, max = 4_096))]
+    pub beam: u32,
+    /// Most negatives taken from one request's beam.
+    #[schemars(range(min = 0, max = 4_096))]
+    pub beam_negatives: u32,
+    /// Most shown-above-and-not-clicked negatives per clicked item.
+    #[schemars(range(min = 0, max = 1_000))]
+    pub shown_negatives: u32,
+    /// Weight of a pair whose rejected item was never shown for the request.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub unshown_weight: f64,
+}
+
+impl Default for PreferenceSettings {
+    fn default() -> Self {
+        Self {
+            beta: 0.1,
+            anchor: 0.2,
+            beam_requests: 4_000,
+            beam: 20,
+            beam_negatives: 3,
+            shown_negatives: 1,
+            unshown_weight: 0.5,
+        }
+    }
+}
+
+/// AdamW with linear warm-up, cosine decay and clipping of the global gradient norm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerSettings {
+    /// Largest learning rate, reached after the warm-up.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub learning_rate: f64,
+    /// Share of the steps that warm up linearly.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub warmup: f64,
+    /// Learning rate at the end, as a share of the largest.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub final_share: f64,
+    /// Decoupled weight decay of matrices (never of norms and embeddings).
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub weight_decay: f64,
+    /// Decay of the first and second moments.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    #[schemars(range(min = 0.0))]
+    pub epsilon: f64,
+    /// Largest norm of the whole gradient; larger ones are scaled down.
+    #[schemars(range(min = 0.000001))]
+    pub clip: f64,
+}
+
+impl Default for OptimizerSettings {
+    fn default() -> Self {
+        Self {
+            learning_rate: 1e-3,
+            warmup: 0.05,
+            final_share: 0.05,
+            weight_decay: 0.01,
+            betas: [0.9, 0.98],
+            epsilon: 1e-8,
+            clip: 1.0,
+        }
+    }
+}
