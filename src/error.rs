@@ -45,6 +45,9 @@ pub enum Error {
     /// The user interrupted; a checkpoint was written (exit code 130).
     #[error("interrupted; run the same command again to continue")]
     Interrupted,
+    /// Whoever reads standard output went away: nothing to report, and not a fault (exit code 0).
+    #[error("the reader of the output went away")]
+    Broken,
     /// A tensor operation failed: always a fault of this program, reported with its context (exit code 1).
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -107,6 +110,7 @@ impl Error {
             Self::Environment { .. } => 3,
             Self::Failed(_) | Self::Tensor(_) => 1,
             Self::Interrupted => 130,
+            Self::Broken => 0,
         }
     }
 }

@@ -1,2 +1,19 @@
-//! train.
+//! Training: one loop for every objective, with exact resume.
+//!
+//! The loop ([`engine`]) draws examples by index ([`sampler`]), asks an objective for a loss,
+//! checks that every parameter received a gradient, clips, and moves the weights ([`optimizer`]).
+//! It does not know what is being trained: decoders and encoders are lists of named parameters.
+
+pub mod checkpoint;
+pub mod engine;
+pub mod log;
+pub mod objective;
+pub mod optimizer;
+pub mod pairs;
+pub mod sampler;
+pub mod schedule;
 pub mod settings;
+pub mod world;
+
+/// Named trainable parameters in a fixed order.
+pub type Parameters = Vec<(String, candle_core::Var)>;

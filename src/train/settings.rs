@@ -93,28 +93,41 @@ pub struct PreferenceSettings {
     /// Weight of a supervised term on the chosen identifier, against forgetting; 0 is plain DPO.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub anchor: f64,
+    /// Where chosen and rejected items come from.
+    pub pairs: PairSettings,
+}
+
+impl Default for PreferenceSettings {
+    fn default() -> Self {
+        Self { beta: 0.1, anchor: 0.2, pairs: PairSettings::default() }
+    }
+}
+
+/// How preference pairs are built from clicks. Chosen: a clicked item. Rejected: shown above it and
+/// not clicked, or ranked high by the `init` model itself and not positive for the same query text
+/// in any request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PairSettings {
     /// Training requests whose own beams are searched for negatives.
-    #[schemars(range(min = 0))]
     pub beam_requests: u32,
     /// Beam width of that search.
     #[schemars(range(min = 1, max = 4_096))]
     pub beam: u32,
-    /// Most negatives taken from one request's beam.
+    /// Most negatives taken from the beam per clicked item.
     #[schemars(range(min = 0, max = 4_096))]
     pub beam_negatives: u32,
     /// Most shown-above-and-not-clicked negatives per clicked item.
     #[schemars(range(min = 0, max = 1_000))]
     pub shown_negatives: u32,
-    /// Weight of a pair whose rejected item was never shown for the request.
+    /// Weight of a pair whose rejected item was never shown for the query.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub unshown_weight: f64,
 }
 
-impl Default for PreferenceSettings {
+impl Default for PairSettings {
     fn default() -> Self {
         Self {
-            beta: 0.1,
-            anchor: 0.2,
             beam_requests: 4_000,
             beam: 20,
             beam_negatives: 3,

@@ -1,0 +1,44 @@
+//! `trieval search`: ask a finished run.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::args::SearchArgs;
+use crate::error::{Error, Result};
+use crate::pipeline::finished::FinishedRun;
+
+pub(super) fn execute(args: &SearchArgs) -> Result<()> {
+    if args.query.is_none() && args.history.is_empty() {
+        return Err(Error::Usage("nothing to search for: give a query, or --history ID,…".into()));
+    }
+    let run = FinishedRun::open(&args.run)?;
+    let found =
+        run.search(args.query.as_deref(), &args.history, args.system.as_deref(), args.top as usize)?;
+    let catalogue = run.catalogue();
+    let id = |item: u32| catalogue.ids[item as usize].as_str();
+    if args.json {
+        let items: Vec<_> = (1..)
+            .zip(&found.items)
+            .map(|(rank, &(item, score))| {
+                json!({ "rank": rank, "item": id(item), "title": catalogue.title(item), "score": score })
+            })
+            .collect();
+        let object = json!({
+            "query": args.query,
+            "history": args.history,
+            "system": found.system,
+            "items": items,
+        });
+        return super::print(&format!("{object:#}\n"));
+    }
+    if found.items.is_empty() {
+        return super::print(&format!("{} found nothing\n", found.system));
+    }
+    let mut text = String::new();
+    for (rank, &(item, score)) in (1..).zip(&found.items) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {}  {}", id(item), catalogue.title(item));
+    }
+    super::print(&text)
+}

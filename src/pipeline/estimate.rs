@@ -1,0 +1,293 @@
+//! The plan in figures, before anything is loaded: rows, tokens, steps, parameters, memory, bytes.
+//!
+//! Figures are exact where the corpus is already there or the settings fix them; the others are
+//! marked with `≈`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::folder::step_dir;
+use super::plan::{Plan, Status, Step, StepKind};
+use crate::corpus::{self, Corpus};
+use crate::error::Result;
+use crate::identifier::settings::IdentifierSettings;
+use crate::model::config::DecoderConfig;
+use crate::model::settings::{ModelSettings, ScratchSettings};
+use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::recipe::Recipe;
+use crate::train::settings::{ObjectiveSettings, TrainSettings};
+
+/// Clicks per request assumed before the corpus is there.
+const ASSUMED_CLICKS: f64 = 1.5;
+/// Prompt tokens per request assumed for query prompts.
+const ASSUMED_PROMPT: u64 = 12;
+/// `f32` values kept per token, layer and unit of width between forward and backward: what the fused
+/// operations store (measured on the decoder of this project, rounded up).
+const ACTIVATIONS_PER_WIDTH: u64 = 18;
+
+/// One step with its figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepEstimate {
+    /// Name of the step.
+    pub step: String,
+    /// `done`, `to do`, `continue`, or `again: why`.
+    pub status: String,
+    /// Figures by name.
+    pub figures: Vec<(String, String)>,
+}
+
+/// Everything known about the corpus in advance.
+struct Sizes {
+    exact: bool,
+    items: Option<u64>,
+    train: Option<u64>,
+    test: Option<u64>,
+    clicks: Option<u64>,
+    sequences: bool,
+}
+
+/// Estimates every step of a plan.
+///
+/// # Errors
+/// When a manifest or the corpus of the run folder is damaged.
+pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<StepEstimate>> {
+    let sizes = sizes(recipe, plan, run_folder)?;
+    plan.steps
+        .iter()
+        .map(|step| {
+            Ok(StepEstimate {
+                step: step.name.clone(),
+                status: match Plan::status(step, run_folder)? {
+                    Status::Cached => "done".into(),
+                    Status::New => "to do".into(),
+                    Status::Unfinished => "continue".into(),
+                    Status::Changed(why) => format!("again: {why}"),
+                },
+                figures: figures(recipe, step, &sizes),
+            })
+        })
+        .collect()
+}
+
+/// The plan as text for a terminal.
+pub fn render(estimates: &[StepEstimate]) -> String {
+    let width = estimates.iter().map(|one| one.step.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for one in estimates {
+        let figures: Vec<String> =
+            one.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let line = format!("{:width$}  {:<8}  {}", one.step, one.status, figures.join(" · "));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
+    let cached = plan.step("corpus").filter(|step| {
+        Plan::status(step, run_folder).is_ok_and(|status| status == Status::Cached)
+    });
+    if let Some(step) = cached {
+        let corpus = Corpus::open(&step_dir(run_folder, &step.name, &step.key))?;
+        let summary = corpus.summary();
+        return Ok(Sizes {
+            exact: true,
+            items: Some(summary.items),
+            train: Some(summary.requests.train),
+            test: Some(summary.requests.test),
+            clicks: Some(summary.clicks),
+            sequences: summary.sequences,
+        });
+    }
+    let guess = corpus::estimate(&recipe.corpus);
+    Ok(Sizes {
+        exact: false,
+        items: guess.items,
+        train: guess.train_requests,
+        test: guess.test_requests,
+        clicks: guess.train_requests.map(|n| (n as f64 * ASSUMED_CLICKS) as u64),
+        sequences: matches!(recipe.corpus, corpus::settings::CorpusSettings::Sequences(_)),
+    })
+}
+
+impl Sizes {
+    /// Training examples of the supervised objective.
+    fn examples(&self) -> Option<u64> {
+        if self.sequences { self.train } else { self.clicks }
+    }
+
+    fn about(&self) -> &'static str {
+        if self.exact { "" } else { "≈ " }
+    }
+}
+
+type Figures = Vec<(String, String)>;
+
+fn push(figures: &mut Figures, name: &str, value: impl ToString) {
+    figures.push((name.into(), value.to_string()));
+}
+
+fn push_known(figures: &mut Figures, name: &str, about: &str, value: Option<u64>) {
+    let value = value.map_or("known after the corpus".into(), |n| format!("{about}{}", grouped(n)));
+    figures.push((name.into(), value));
+}
+
+fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
+    let mut out = Vec::new();
+    match &step.kind {
+        StepKind::Corpus => {
+            push_known(&mut out, "items", "", sizes.items);
+            push_known(&mut out, "training requests", "", sizes.train);
+            push_known(&mut out, "test requests", "", sizes.test);
+        }
+        StepKind::Vectors(name) => {
+            if let VectorsSettings::TwoTower(s) = &recipe.vectors[name] {
+                let dim = u64::from(s.dim);
+                let parameters = u64::from(s.vocabulary) * dim + 8 * dim * dim;
+                push(&mut out, "parameters", format!("≤ {}", grouped(parameters)));
+                let steps = sizes.examples().map(|n| steps(n, s.epochs, s.batch, 1));
+                push_known(&mut out, "steps", sizes.about(), steps);
+                push(&mut out, "memory", format!("≈ {}", bytes(parameters * 16 + (64 << 20))));
+            }
+        }
+        StepKind::Identifier(name) => {
+            let IdentifierSettings::ResidualKMeans(s) = &recipe.identifier[name];
+            push(&mut out, "levels × codes", format!("{} × {}", s.levels, s.codes));
+            let per_item = index_bytes_per_item(u64::from(s.levels), u64::from(s.codes));
+            let total = sizes.items.map(|items| items * per_item);
+            let total = total.map_or("known after the corpus".into(), |n| format!("≈ {}", bytes(n)));
+            push(&mut out, "index", total);
+        }
+        StepKind::Model(name) => {
+            let ModelSettings::Scratch(shape) = &recipe.model[name];
+            push(&mut out, "parameters", format!("≈ {}", grouped(parameters(recipe, shape))));
+        }
+        StepKind::Pairs(name) => {
+            if let Some(ObjectiveSettings::Preference(s)) =
+                recipe.training(name).map(|training| &training.objective)
+            {
+                let requests = sizes.train.map(|n| n.min(u64::from(s.pairs.beam_requests)));
+                push_known(&mut out, "beams", sizes.about(), requests);
+                push(&mut out, "beam", s.pairs.beam);
+            }
+        }
+        StepKind::Reference(name) => {
+            let pairs = recipe.training(name).and_then(|training| pairs(training, sizes));
+            push_known(&mut out, "pairs", "≈ ", pairs);
+        }
+        StepKind::Train(name) => {
+            if let Some(training) = recipe.training(name) {
+                train_figures(&mut out, recipe, training, sizes);
+            }
+        }
+        StepKind::System(name) => {
+            let limit = recipe.evaluation.requests.map(u64::from);
+            let requests = sizes.test.map(|n| limit.map_or(n, |limit| n.min(limit)));
+            push_known(&mut out, "requests", "", requests);
+            let system = recipe.system.iter().find(|system| system.name() == name);
+            if let Some(SystemSettings::Generative { decode, .. }) = system {
+                push(&mut out, "beam", decode.beam);
+            }
+        }
+        StepKind::Evaluation => {
+            push(&mut out, "systems", recipe.system.len());
+            push(&mut out, "metrics", recipe.evaluation.metrics.len());
+            push(&mut out, "resamples", grouped(u64::from(recipe.evaluation.bootstrap)));
+        }
+    }
+    out
+}
+
+fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, sizes: &Sizes) {
+    let ModelSettings::Scratch(shape) = &recipe.model[recipe.model_of(training)];
+    let IdentifierSettings::ResidualKMeans(identifier) = &recipe.identifier[&shape.identifier];
+    let answer = u64::from(identifier.levels) + 1;
+    let (examples, rows) = match &training.objective {
+        ObjectiveSettings::Supervised(_) => (sizes.examples(), 1),
+        ObjectiveSettings::Preference(_) => (pairs(training, sizes), 2),
+    };
+    let row = if sizes.sequences { u64::from(shape.history_items) * answer } else { ASSUMED_PROMPT + answer };
+    let about = if rows == 1 { sizes.about() } else { "≈ " };
+    push_known(out, "examples", about, examples);
+    let n_steps = examples.map(|n| steps(n, training.epochs, training.batch, training.accumulate));
+    push_known(out, "steps", about, n_steps);
+    let tokens = examples.map(|n| (n as f64 * training.epochs) as u64 * rows * row);
+    push_known(out, "tokens", "≈ ", tokens);
+    let parameters = parameters(recipe, shape);
+    let batch_tokens = u64::from(training.batch) * rows * row;
+    let width = u64::from(shape.hidden);
+    let activations = batch_tokens * u64::from(shape.layers) * width * ACTIVATIONS_PER_WIDTH * 4;
+    push(
+        out,
+        "memory",
+        format!(
+            "≈ weights {} + gradients {} + moments {} + activations {}",
+            bytes(parameters * 4),
+            bytes(parameters * 4),
+            bytes(parameters * 8),
+            bytes(activations)
+        ),
+    );
+}
+
+fn pairs(training: &TrainSettings, sizes: &Sizes) -> Option<u64> {
+    let ObjectiveSettings::Preference(s) = &training.objective else { return None };
+    let sampled = sizes.train?.min(u64::from(s.pairs.beam_requests));
+    let per_request = if sizes.sequences { 1.0 } else { ASSUMED_CLICKS };
+    let beam = sampled as f64 * per_request * f64::from(s.pairs.beam_negatives);
+    let shown = if sizes.sequences { 0 } else { sizes.clicks? * u64::from(s.pairs.shown_negatives) };
+    Some(beam as u64 + shown)
+}
+
+fn steps(examples: u64, epochs: f64, batch: u32, accumulate: u32) -> u64 {
+    let step_examples = f64::from(batch) * f64::from(accumulate);
+    ((examples as f64 * epochs / step_examples).round() as u64).max(1)
+}
+
+fn parameters(recipe: &Recipe, shape: &ScratchSettings) -> u64 {
+    let IdentifierSettings::ResidualKMeans(s) = &recipe.identifier[&shape.identifier];
+    let vocabulary = shape.vocabulary + s.levels * s.codes;
+    DecoderConfig::from_settings(shape, vocabulary as usize).parameter_count() as u64
+}
+
+/// Codes packed to whole bits, four bytes of item id, and a little for the offsets.
+fn index_bytes_per_item(levels: u64, codes: u64) -> u64 {
+    let bits = u64::from(u64::BITS - (codes - 1).leading_zeros());
+    (levels + 1) * bits.div_ceil(8) + 4
+}
+
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn bytes(n: u64) -> String {
+    match n {
+        0..1024 => format!("{n} B"),
+        1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(steps(1000, 1.5, 64, 2), 12);
+    }
+}

@@ -1,0 +1,139 @@
+//! A finished run, opened to be asked.
+
+use std::path::Path;
+
+use super::folder::RunFolder;
+use super::plan::Plan;
+use super::runner::{RECIPE_FILE, finished};
+use super::steps;
+use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::error::{Error, Result};
+use crate::identifier::Identifiers;
+use crate::ranker::Ranker;
+use crate::ranker::settings::SystemSettings;
+use crate::recipe::Recipe;
+
+/// A finished run with its catalogue.
+pub struct FinishedRun {
+    recipe: Recipe,
+    plan: Plan,
+    folder: RunFolder,
+    corpus: Corpus,
+    catalogue: Catalogue,
+}
+
+/// What was found for a query.
+pub struct Found {
+    /// Name of the system that answered.
+    pub system: String,
+    /// Item indices with scores, best first.
+    pub items: Vec<(u32, f32)>,
+}
+
+impl FinishedRun {
+    /// Opens a run folder.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it holds no finished run.
+    pub fn open(root: &Path) -> Result<Self> {
+        let folder = RunFolder::open(root)?;
+        let recipe = Recipe::load(&root.join(RECIPE_FILE), &[])?.recipe;
+        let plan = Plan::read(root)?;
+        for step in &plan.steps {
+            if folder.manifest(&step.name, &step.key)?.is_none() {
+                return Err(Error::data(root, format!("the run is not finished: step {} is missing", step.name))
+                    .with_help("run the same recipe again to continue it"));
+            }
+        }
+        let corpus = Corpus::open(&finished(&plan, &folder, "corpus")?)?;
+        let catalogue = corpus.catalogue()?;
+        Ok(Self { recipe, plan, folder, corpus, catalogue })
+    }
+
+    /// The catalogue.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Asks a system, by default the last generative one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown system or item, or a question the system cannot answer.
+    pub fn search(
+        &self,
+        query: Option<&str>,
+        history: &[String],
+        system: Option<&str>,
+        top: usize,
+    ) -> Result<Found> {
+        let settings = self.system(system)?;
+        if matches!(settings, SystemSettings::Oracle { .. }) {
+            let name = settings.name();
+            return Err(Error::Usage(format!("system {name} only knows the simulated requests; ask another with --system")));
+        }
+        let history = history.iter().map(|id| self.item(id)).collect::<Result<Vec<u32>>>()?;
+        let request = Request {
+            idx: u32::MAX,
+            id: "search".into(),
+            user: None,
+            day: 0,
+            query: query.map(str::to_owned),
+            history,
+            split: Split::Test,
+        };
+        let ranker = steps::ranker(
+            &self.recipe, &self.plan, &self.folder, settings, &self.corpus, &self.catalogue,
+        )?;
+        let mut exclude =
+            if self.corpus.summary().remove_history { request.history.clone() } else { Vec::new() };
+        exclude.sort_unstable();
+        exclude.dedup();
+        let items = ranker.rank(&request, top, &exclude)?;
+        Ok(Found { system: settings.name().to_owned(), items })
+    }
+
+    /// Index of an item.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the catalogue has no such item.
+    pub fn item(&self, id: &str) -> Result<u32> {
+        self.catalogue.index_of(id).ok_or_else(|| {
+            Error::Usage(format!("item {id} is not in the catalogue of {} items", self.catalogue.len()))
+        })
+    }
+
+    /// The identifiers of this name, or the only ones.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the name is unknown or several match.
+    pub fn identifiers(&self, name: Option<&str>) -> Result<Identifiers> {
+        let names: Vec<&str> = self.recipe.identifier.keys().map(String::as_str).collect();
+        let name = match (name, names.as_slice()) {
+            (Some(name), _) if names.contains(&name) => name,
+            (None, [only]) => only,
+            (given, _) => {
+                let given = given.map_or("none given".into(), |name| format!("got {name}"));
+                return Err(Error::Usage(format!(
+                    "--identifier must name one of {} ({given})",
+                    names.join(", ")
+                )));
+            }
+        };
+        Identifiers::load(&finished(&self.plan, &self.folder, &format!("identifier.{name}"))?)
+    }
+
+    fn system(&self, name: Option<&str>) -> Result<&SystemSettings> {
+        let systems = &self.recipe.system;
+        let found = match name {
+            Some(name) => systems.iter().find(|system| system.name() == name),
+            None => systems
+                .iter()
+                .rfind(|system| matches!(system, SystemSettings::Generative { .. }))
+                .or(systems.first()),
+        };
+        found.ok_or_else(|| {
+            let names: Vec<&str> = systems.iter().map(SystemSettings::name).collect();
+            Error::Usage(format!("--system must name one of {}", names.join(", ")))
+        })
+    }
+}

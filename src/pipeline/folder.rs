@@ -1,0 +1,308 @@
+//! The run folder: who works in it, which steps are finished, and whether their files are intact.
+//!
+//! ```text
+//! runs/quickstart/
+//!   lock                       held by the process that works here
+//!   recipe.toml                the resolved recipe of the last run
+//!   report.{html,md,json}      the latest report
+//!   steps/train.supervised/3f2a…/   one folder per step and key
+//!     step.json                written last: settings, inputs, checksums of every file
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::store::{create_dir, write_json};
+
+/// Version of the manifest's layout.
+const MANIFEST_FORMAT: u32 = 1;
+/// Written when a step is finished; its presence is what "finished" means.
+const MANIFEST_FILE: &str = "step.json";
+/// Folder inside a step's folder for state that only an unfinished step needs.
+pub const WORK_DIR: &str = "work";
+
+/// A run folder on disk.
+pub struct RunFolder {
+    root: PathBuf,
+    _lock: Option<File>,
+}
+
+/// What a finished step was made from, and what it wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this layout.
+    pub format: u32,
+    /// Version of trieval that did the work.
+    pub trieval: String,
+    /// Name of the step.
+    pub step: String,
+    /// Content key: the hash of everything below that goes in.
+    pub key: String,
+    /// Resolved settings.
+    pub settings: Value,
+    /// Keys of the steps it reads.
+    pub inputs: BTreeMap<String, String>,
+    /// Checksums of the files it reads from outside.
+    pub sources: BTreeMap<String, String>,
+    /// BLAKE3 checksums of the files it wrote, by path inside the step's folder.
+    pub files: BTreeMap<String, String>,
+    /// Wall seconds of the process that finished it.
+    pub seconds: f64,
+}
+
+impl RunFolder {
+    /// Opens a run folder for work, creating it where needed, and locks it.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when it cannot be written or another process works in it.
+    pub fn lock(root: &Path) -> Result<Self> {
+        create_dir(root)?;
+        let path = root.join("lock");
+        let lock = File::create(&path).map_err(|e| {
+            Error::unwritable(&path, &e).with_help("choose a folder you may write to with --out DIR")
+        })?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root: root.to_owned(), _lock: Some(lock) }),
+            Err(TryLockError::WouldBlock) => Err(Error::Environment {
+                path: root.to_owned(),
+                message: "another trieval process is working in this run folder".into(),
+                help: "wait for it, or give this run a folder of its own with --out DIR".into(),
+            }),
+            Err(TryLockError::Error(e)) => Err(Error::unwritable(&path, &e)),
+        }
+    }
+
+    /// Opens a finished run folder for reading.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when there is no run.
+    pub fn open(root: &Path) -> Result<Self> {
+        if root.join("recipe.toml").is_file() {
+            return Ok(Self { root: root.to_owned(), _lock: None });
+        }
+        Err(Error::data(root, "is not a run folder: it holds no recipe.toml")
+            .with_help("make one with `trieval run RECIPE --out DIR`"))
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Folder of one step with one key.
+    pub fn step_dir(&self, step: &str, key: &str) -> PathBuf {
+        step_dir(&self.root, step, key)
+    }
+
+    /// Manifest of a finished step, or `None` while it is not finished.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the manifest is damaged.
+    pub fn manifest(&self, step: &str, key: &str) -> Result<Option<Manifest>> {
+        read_manifest(&self.step_dir(step, key))
+    }
+
+    /// Checks every file of a finished step against its recorded checksum.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file that is missing or altered.
+    pub fn verify(&self, manifest: &Manifest) -> Result<()> {
+        let folder = self.step_dir(&manifest.step, &manifest.key);
+        for (name, expected) in &manifest.files {
+            let path = folder.join(name);
+            let found = hash_file(&path)?;
+            if &found != expected {
+                return Err(Error::data(
+                    &path,
+                    format!(
+                        "altered since step {} wrote it: expected checksum {}…, found {}…",
+                        manifest.step,
+                        &expected[..12],
+                        &found[..12]
+                    ),
+                )
+                .with_help(format!(
+                    "delete {} and run again: only this step will be redone",
+                    folder.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Declares a step finished: hashes what it wrote and writes the manifest, last of all.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn finish(&self, mut manifest: Manifest) -> Result<()> {
+        let folder = self.step_dir(&manifest.step, &manifest.key);
+        manifest.format = MANIFEST_FORMAT;
+        manifest.trieval = env!("CARGO_PKG_VERSION").into();
+        manifest.files = list_files(&folder)?
+            .into_iter()
+            .map(|name| Ok((name.clone(), hash_file(&folder.join(&name))?)))
+            .collect::<Result<_>>()?;
+        write_json(&folder.join(MANIFEST_FILE), &manifest)?;
+        // Only now: a kill before the manifest was on disk must still find the checkpoint.
+        let work = folder.join(WORK_DIR);
+        if work.exists() {
+            std::fs::remove_dir_all(&work).map_err(|e| Error::unwritable(&work, &e))?;
+        }
+        Ok(())
+    }
+
+    /// The most recently finished manifest of a step under any other key: what changed since.
+    pub fn previous(&self, step: &str, key: &str) -> Option<Manifest> {
+        previous(&self.root, step, key)
+    }
+
+    /// Whether no step was ever finished here.
+    pub fn is_empty(&self) -> bool {
+        let finished = |step: &Path| subfolders(step).iter().any(|key| key.join(MANIFEST_FILE).exists());
+        !subfolders(&self.root.join("steps")).iter().any(|step| finished(step))
+    }
+}
+
+/// Folder of one step with one key under a run folder that may not exist yet.
+pub fn step_dir(root: &Path, step: &str, key: &str) -> PathBuf {
+    root.join("steps").join(step).join(&key[..16])
+}
+
+/// Manifest in a step's folder, or `None` while the step is not finished.
+///
+/// # Errors
+/// [`Error::Data`] when the manifest is damaged.
+pub fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
+    let path = folder.join(MANIFEST_FILE);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::unreadable(&path, &e)),
+    };
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|e| {
+        Error::data(&path, format!("not a step manifest: {e}"))
+            .with_help("delete the step's folder and run again: only this step will be redone")
+    })?;
+    Ok((manifest.format == MANIFEST_FORMAT).then_some(manifest))
+}
+
+/// The most recently finished manifest of a step under any other key.
+pub fn previous(root: &Path, step: &str, key: &str) -> Option<Manifest> {
+    let mut found: Vec<(std::time::SystemTime, Manifest)> = subfolders(&root.join("steps").join(step))
+        .into_iter()
+        .filter_map(|folder| {
+            let manifest = read_manifest(&folder).ok()??;
+            let modified = folder.join(MANIFEST_FILE).metadata().ok()?.modified().ok()?;
+            (manifest.key != key).then_some((modified, manifest))
+        })
+        .collect();
+    found.sort_by_key(|(modified, _)| *modified);
+    found.pop().map(|(_, manifest)| manifest)
+}
+
+/// BLAKE3 of a file's content, in hexadecimal.
+///
+/// # Errors
+/// [`Error::Data`] when the file cannot be read.
+pub fn hash_file(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(|e| {
+        Error::unreadable(path, &e).with_help("check the path; data is given with --set corpus.path=DIR")
+    })?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer).map_err(|e| Error::unreadable(path, &e))?;
+        if n == 0 {
+            return Ok(hasher.finalize().to_hex().to_string());
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// Paths of all files under `folder`, relative, sorted, manifest excluded.
+fn list_files(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut pending = vec![folder.to_owned()];
+    while let Some(current) = pending.pop() {
+        let entries = std::fs::read_dir(&current).map_err(|e| Error::unreadable(&current, &e))?;
+        for entry in entries {
+            let path = entry.map_err(|e| Error::unreadable(&current, &e))?.path();
+            if path.is_dir() {
+                if path.strip_prefix(folder) != Ok(Path::new(WORK_DIR)) {
+                    pending.push(path);
+                }
+            } else if let Ok(name) = path.strip_prefix(folder) {
+                let name = name.to_string_lossy().replace('\\', "/");
+                if name != MANIFEST_FILE {
+                    names.push(name);
+                }
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(key: &str) -> Manifest {
+        Manifest {
+            format: 0,
+            trieval: String::new(),
+            step: "corpus".into(),
+            key: key.into(),
+            settings: Value::Null,
+            inputs: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            files: BTreeMap::new(),
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_step_is_finished_by_its_manifest_and_damage_is_noticed() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let run = RunFolder::lock(folder.path()).expect("lock");
+        let key = "0123456789abcdef0123";
+        let step = run.step_dir("corpus", key);
+        create_dir(&step.join("sub")).expect("dir");
+        create_dir(&step.join(WORK_DIR)).expect("dir");
+        std::fs::write(step.join("sub/a"), b"one").expect("write");
+        std::fs::write(step.join(WORK_DIR).join("b"), b"gone").expect("write");
+        assert!(run.is_empty());
+        assert!(run.manifest("corpus", key).expect("read").is_none());
+        run.finish(manifest(key)).expect("finish");
+        let written = run.manifest("corpus", key).expect("read").expect("finished");
+        assert_eq!(written.files.keys().collect::<Vec<_>>(), ["sub/a"]);
+        run.verify(&written).expect("intact");
+        assert!(!run.is_empty());
+        std::fs::write(step.join("sub/a"), b"two").expect("write");
+        let message = run.verify(&written).expect_err("altered").to_string();
+        assert!(message.contains("sub/a: altered since step corpus wrote it"), "{message}");
+        assert_eq!(run.previous("corpus", "ffffffffffffffffff").expect("previous").key, key);
+        assert!(run.previous("corpus", key).is_none());
+    }
+
+    #[test]
+    fn a_second_process_is_refused() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let first = RunFolder::lock(folder.path()).expect("lock");
+        let error = RunFolder::lock(folder.path()).err().expect("refused");
+        assert_eq!(error.exit_code(), 3);
+        drop(first);
+        RunFolder::lock(folder.path()).expect("free again");
+    }
+}

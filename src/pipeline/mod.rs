@@ -1,0 +1,15 @@
+//! From a checked recipe to a finished run: a DAG of named steps, cached by content.
+//!
+//! [`plan`] derives the steps and their keys, [`folder`] owns the run folder (lock, manifests,
+//! verification), [`runner`] executes what is not there yet, and `steps/` holds one file per kind
+//! of step. Nothing here computes anything itself.
+
+pub mod answer;
+pub mod estimate;
+pub mod finished;
+pub mod folder;
+pub mod oracle;
+pub mod plan;
+pub mod report;
+pub mod runner;
+mod steps;

@@ -1,0 +1,339 @@
+//! The plan: which steps a recipe needs, in what order, and the content key of each.
+//!
+//! A key hashes the step's resolved settings, the keys of its inputs, the content of the outside
+//! files it reads, the seed and the step's format version. Equal keys mean equal results.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::folder::{Manifest, hash_file, previous, read_manifest, step_dir};
+use crate::corpus;
+use crate::error::{Error, Result};
+use crate::identifier::settings::IdentifierSettings;
+use crate::model::settings::ModelSettings;
+use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::recipe::Recipe;
+use crate::store::write_json;
+use crate::train::settings::ObjectiveSettings;
+
+/// The plan inside a run folder.
+const PLAN_FILE: &str = "plan.json";
+
+/// What a step does; the payload is the name of the component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    /// Import or simulate the tables.
+    Corpus,
+    /// Train or import item vectors.
+    Vectors(String),
+    /// Make identifiers and their constraint index.
+    Identifier(String),
+    /// Train the tokenizer and draw the start weights.
+    Model(String),
+    /// Build preference pairs from clicks and the reference model's own beams.
+    Pairs(String),
+    /// Score the pairs with the reference model.
+    Reference(String),
+    /// Train a decoder.
+    Train(String),
+    /// Let a system answer the test requests.
+    System(String),
+    /// Judge all systems.
+    Evaluation,
+}
+
+impl StepKind {
+    /// Format version of what the step writes: raise it whenever the same settings would give
+    /// other files.
+    fn format(&self) -> u32 {
+        1
+    }
+
+    /// Name in run folders and messages, for instance `train.aligned`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Corpus => "corpus".into(),
+            Self::Vectors(name) => format!("vectors.{name}"),
+            Self::Identifier(name) => format!("identifier.{name}"),
+            Self::Model(name) => format!("model.{name}"),
+            Self::Pairs(name) => format!("train.{name}.pairs"),
+            Self::Reference(name) => format!("train.{name}.reference"),
+            Self::Train(name) => format!("train.{name}"),
+            Self::System(name) => format!("system.{name}"),
+            Self::Evaluation => "evaluation".into(),
+        }
+    }
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    /// What it does.
+    pub kind: StepKind,
+    /// Name in run folders and messages.
+    pub name: String,
+    /// Content key.
+    pub key: String,
+    /// Resolved settings that enter the key.
+    pub settings: Value,
+    /// Steps it reads, by name, with their keys.
+    pub inputs: BTreeMap<String, String>,
+    /// Outside files it reads, with their checksums.
+    pub sources: BTreeMap<String, String>,
+}
+
+/// All steps of a recipe in an order in which each comes after its inputs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// Whether a step has to be done, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Finished with the same key.
+    Cached,
+    /// Never done here.
+    New,
+    /// Begun and not finished: it will be continued or started again.
+    Unfinished,
+    /// Done before with something else; the text says what changed.
+    Changed(String),
+}
+
+impl Plan {
+    /// Derives the plan of a checked recipe. Reads outside files (to fingerprint them), writes nothing.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when an outside file cannot be read.
+    pub fn new(recipe: &Recipe) -> Result<Self> {
+        let mut builder = Builder { recipe, steps: Vec::new() };
+        builder.corpus()?;
+        for system in &recipe.system {
+            builder.system(system)?;
+        }
+        builder.evaluation()?;
+        Ok(Self { steps: builder.steps })
+    }
+
+    /// Reads the plan that a run folder was last worked on with, so that a finished run can be
+    /// asked when its source data are gone.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when there is none or it is damaged.
+    pub fn read(run_folder: &Path) -> Result<Self> {
+        let path = run_folder.join(PLAN_FILE);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        serde_json::from_slice(&text).map_err(|e| {
+            Error::data(&path, format!("not a plan: {e}")).with_help("run the recipe again")
+        })
+    }
+
+    /// Writes the plan into a run folder.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn write(&self, run_folder: &Path) -> Result<()> {
+        write_json(&run_folder.join(PLAN_FILE), self)
+    }
+
+    /// The step of this name.
+    pub fn step(&self, name: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.name == name)
+    }
+
+    /// Whether `step` has to be done in `run_folder`, which need not exist.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when a manifest is damaged.
+    pub fn status(step: &Step, run_folder: &Path) -> Result<Status> {
+        let folder = step_dir(run_folder, &step.name, &step.key);
+        if read_manifest(&folder)?.is_some_and(|manifest| manifest.key == step.key) {
+            return Ok(Status::Cached);
+        }
+        if folder.exists() {
+            return Ok(Status::Unfinished);
+        }
+        Ok(match previous(run_folder, &step.name, &step.key) {
+            Some(before) => Status::Changed(difference(&before, step)),
+            None => Status::New,
+        })
+    }
+}
+
+/// What differs between a finished step and the one that is wanted now, in words.
+fn difference(before: &Manifest, step: &Step) -> String {
+    let mut reasons = Vec::new();
+    compare("", &before.settings, &step.settings, &mut reasons);
+    for (name, key) in &step.inputs {
+        if before.inputs.get(name) != Some(key) {
+            reasons.push(format!("{name} changed"));
+        }
+    }
+    for (name, hash) in &step.sources {
+        if before.sources.get(name) != Some(hash) {
+            reasons.push(format!("{name} has other content"));
+        }
+    }
+    if reasons.is_empty() { "its format changed".into() } else { reasons.join(", ") }
+}
+
+fn compare(path: &str, before: &Value, now: &Value, reasons: &mut Vec<String>) {
+    match (before, now) {
+        (Value::Object(old), Value::Object(new)) => {
+            let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let missing = Value::Null;
+                let (a, b) = (old.get(key).unwrap_or(&missing), new.get(key).unwrap_or(&missing));
+                compare(&inner, a, b, reasons);
+            }
+        }
+        (a, b) if a != b => reasons.push(format!("{path}: {a} → {b}")),
+        _ => {}
+    }
+}
+
+struct Builder<'a> {
+    recipe: &'a Recipe,
+    steps: Vec<Step>,
+}
+
+impl Builder<'_> {
+    /// Adds a step once and returns its name.
+    fn add(
+        &mut self,
+        kind: StepKind,
+        settings: Value,
+        inputs: &[String],
+        files: &[PathBuf],
+    ) -> Result<String> {
+        let name = kind.name();
+        if self.steps.iter().any(|step| step.name == name) {
+            return Ok(name);
+        }
+        let inputs: BTreeMap<String, String> = inputs
+            .iter()
+            .filter_map(|input| self.steps.iter().find(|step| &step.name == input))
+            .map(|step| (step.name.clone(), step.key.clone()))
+            .collect();
+        let sources: BTreeMap<String, String> = files
+            .iter()
+            .map(|path| Ok((path.display().to_string(), hash_file(path)?)))
+            .collect::<Result<_>>()?;
+        let content = json!({
+            "format": kind.format(),
+            "step": name,
+            "settings": settings,
+            "inputs": inputs,
+            // Where a file lies does not matter, only what is in it.
+            "sources": sources.values().collect::<Vec<_>>(),
+        });
+        let key = blake3::hash(content.to_string().as_bytes()).to_hex().to_string();
+        self.steps.push(Step { kind, name: name.clone(), key, settings, inputs, sources });
+        Ok(name)
+    }
+
+    fn seeded(&self, settings: &impl Serialize) -> Value {
+        json!({ "seed": self.recipe.seed, "settings": settings })
+    }
+
+    fn corpus(&mut self) -> Result<String> {
+        let settings = self.seeded(&self.recipe.corpus);
+        let files = corpus::input_files(&self.recipe.corpus);
+        self.add(StepKind::Corpus, settings, &[], &files)
+    }
+
+    fn vectors(&mut self, name: &str) -> Result<String> {
+        let settings = &self.recipe.vectors[name];
+        let files = match settings {
+            VectorsSettings::File(file) => vec![file.path.clone()],
+            VectorsSettings::TwoTower(_) => Vec::new(),
+        };
+        let inputs = [self.corpus()?];
+        self.add(StepKind::Vectors(name.into()), self.seeded(settings), &inputs, &files)
+    }
+
+    fn identifier(&mut self, name: &str) -> Result<String> {
+        let settings = &self.recipe.identifier[name];
+        let IdentifierSettings::ResidualKMeans(inner) = settings;
+        let inputs = [self.corpus()?, self.vectors(&inner.vectors)?];
+        self.add(StepKind::Identifier(name.into()), self.seeded(settings), &inputs, &[])
+    }
+
+    fn model(&mut self, name: &str) -> Result<String> {
+        let settings = &self.recipe.model[name];
+        let ModelSettings::Scratch(inner) = settings;
+        let inputs = [self.corpus()?, self.identifier(&inner.identifier)?];
+        self.add(StepKind::Model(name.into()), self.seeded(settings), &inputs, &[])
+    }
+
+    fn train(&mut self, name: &str) -> Result<String> {
+        let (recipe, Some(settings)) = (self.recipe, self.recipe.training(name)) else {
+            return Ok(StepKind::Train(name.into()).name());
+        };
+        let model = recipe.model_of(settings);
+        let ModelSettings::Scratch(inner) = &recipe.model[model];
+        let identifier = self.identifier(&inner.identifier)?;
+        let start = match &settings.init {
+            Some(init) => self.train(init)?,
+            None => self.model(model)?,
+        };
+        let mut inputs = vec![self.corpus()?, self.model(model)?, identifier, start];
+        if let ObjectiveSettings::Preference(preference) = &settings.objective {
+            let pairs = StepKind::Pairs(name.into());
+            let pairs = self.add(pairs, self.seeded(&preference.pairs), &inputs, &[])?;
+            inputs.push(pairs);
+            let reference = StepKind::Reference(name.into());
+            let reference = self.add(reference, Value::Null, &inputs, &[])?;
+            inputs.push(reference);
+        }
+        self.add(StepKind::Train(name.into()), self.seeded(settings), &inputs, &[])
+    }
+
+    fn system(&mut self, system: &SystemSettings) -> Result<String> {
+        let mut inputs = vec![self.corpus()?];
+        match system {
+            SystemSettings::Popularity { .. }
+            | SystemSettings::Bm25(_)
+            | SystemSettings::Oracle { .. } => {}
+            SystemSettings::TwoTower { vectors, .. } => inputs.push(self.vectors(vectors)?),
+            SystemSettings::Generative { train, .. } => {
+                let recipe = self.recipe;
+                if let Some(settings) = recipe.training(train) {
+                    let ModelSettings::Scratch(inner) = &recipe.model[recipe.model_of(settings)];
+                    inputs.push(self.identifier(&inner.identifier)?);
+                }
+                inputs.push(self.train(train)?);
+            }
+        }
+        // The seed enters only through the choice of test requests.
+        let evaluation = &self.recipe.evaluation;
+        let settings = json!({
+            "seed": evaluation.requests.map(|_| self.recipe.seed),
+            "requests": evaluation.requests,
+            "depth": evaluation.depth,
+            "settings": system,
+        });
+        self.add(StepKind::System(system.name().into()), settings, &inputs, &[])
+    }
+
+    fn evaluation(&mut self) -> Result<String> {
+        let mut inputs = vec![self.corpus()?];
+        for system in &self.recipe.system {
+            inputs.push(StepKind::System(system.name().into()).name());
+        }
+        let settings = self.seeded(&json!({
+            "evaluation": self.recipe.evaluation,
+            "systems": self.recipe.system.iter().map(SystemSettings::name).collect::<Vec<_>>(),
+        }));
+        self.add(StepKind::Evaluation, settings, &inputs, &[])
+    }
+}

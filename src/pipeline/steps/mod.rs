@@ -1,0 +1,35 @@
+//! One file per kind of step: reads the folders of its inputs, calls the component, writes its own.
+
+mod corpus;
+mod evaluation;
+mod identifier;
+mod model;
+mod pairs;
+mod system;
+mod train;
+mod vectors;
+
+pub(super) use evaluation::{EVALUATION_FILE, Evaluation};
+pub(super) use identifier::INDEX_FILE;
+pub(super) use model::LoadedModel;
+pub(super) use system::{RUN_FILE, SYSTEM_FILE, SystemFile, ranker};
+pub(super) use train::MODEL_DIR;
+
+use super::plan::StepKind;
+use super::runner::StepEnv;
+use crate::error::Result;
+
+/// Does one step.
+pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
+    match &env.step.kind {
+        StepKind::Corpus => corpus::execute(env),
+        StepKind::Vectors(name) => vectors::execute(env, name),
+        StepKind::Identifier(name) => identifier::execute(env, name),
+        StepKind::Model(name) => model::execute(env, name),
+        StepKind::Pairs(name) => pairs::build(env, name),
+        StepKind::Reference(name) => pairs::score(env, name),
+        StepKind::Train(name) => train::execute(env, name),
+        StepKind::System(name) => system::execute(env, name),
+        StepKind::Evaluation => evaluation::execute(env),
+    }
+}

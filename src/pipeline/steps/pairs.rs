@@ -1,0 +1,118 @@
+//! Preference pairs, and what the reference model thinks of them.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::model::LoadedModel;
+use super::train::{Training, training};
+use crate::corpus::{Corpus, Impression, Request, Split};
+use crate::decode::settings::{DecodeSettings, Normalizer};
+use crate::error::{Error, Result};
+use crate::pipeline::runner::StepEnv;
+use crate::train::objective::preference::{Pair, PairData, ReferenceScore, reference_scores};
+use crate::train::pairs::{PairBuilder, read_pairs, read_reference, write_pairs, write_reference};
+use crate::train::settings::ObjectiveSettings;
+
+const PAIRS_FILE: &str = "pairs.bin";
+const REFERENCE_FILE: &str = "reference.bin";
+/// Requests searched between two looks at the interrupt flag.
+const BEAM_CHUNK: usize = 64;
+/// Pairs scored at once by the reference model.
+const SCORE_CHUNK: usize = 64;
+
+/// Builds the pairs of a preference training.
+pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
+    let Training { settings, shape, start, identifier } = training(env, name)?;
+    let ObjectiveSettings::Preference(objective) = &settings.objective else {
+        return Err(Error::Failed(format!("training {name} has no pairs to build")));
+    };
+    let corpus = Corpus::open(&env.input("corpus")?)?;
+    let requests = corpus.requests(Split::Train)?;
+    let pages = pages(&corpus, &requests)?;
+    let builder = PairBuilder::new(&requests, &pages, &objective.pairs);
+    let mut pairs = builder.shown_pairs();
+    let n_shown = pairs.len();
+
+    let sample = builder.beam_requests(env.seed());
+    let model = LoadedModel::load(&start, &identifier, shape)?;
+    let decode = DecodeSettings { beam: objective.pairs.beam, normalizer: Normalizer::Exact };
+    let (prompts, retriever) = model.into_retriever(&identifier, &decode)?;
+    let mut bar = env.ctx.bar("own beams", sample.len() as u64, "request");
+    for chunk in sample.chunks(BEAM_CHUNK) {
+        env.ctx.check_interrupt()?;
+        let found: Vec<Vec<Pair>> = chunk
+            .par_iter()
+            .map(|request| {
+                let query = requests[request.request as usize].query.as_deref();
+                let prompt = prompts.build(query, &request.history)?;
+                let hits = retriever.retrieve(&prompt.tokens, 0)?;
+                let items: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
+                Ok(builder.beam_pairs(request, &items))
+            })
+            .collect::<Result<_>>()?;
+        pairs.extend(found.into_iter().flatten());
+        bar.advance(chunk.len() as u64);
+    }
+    drop(bar);
+    if pairs.is_empty() {
+        return Err(Error::Failed(format!(
+            "training {name} has no preference pairs: no training request has a click with \
+             something to reject; raise pairs.beam_requests or pairs.shown_negatives"
+        )));
+    }
+    env.ctx.say(format!(
+        "{}: {} pairs, {n_shown} with a rejected item shown above the click, {} from the model's own beams",
+        env.step.name,
+        pairs.len(),
+        pairs.len() - n_shown
+    ));
+    write_pairs(&env.out.join(PAIRS_FILE), &pairs)
+}
+
+/// Scores the pairs with the frozen start of the training.
+pub(super) fn score(env: &StepEnv<'_>, name: &str) -> Result<()> {
+    let Training { shape, start, identifier, .. } = training(env, name)?;
+    let model = LoadedModel::load(&start, &identifier, shape)?;
+    let corpus = Corpus::open(&env.input("corpus")?)?;
+    let data = load(&corpus, &model, &env.input(&format!("train.{name}.pairs"))?)?;
+    let mut bar = env.ctx.bar("reference scores", data.pairs.len() as u64, "pair");
+    let scores = reference_scores(&data, &model.decoder, SCORE_CHUNK, |done| {
+        bar.advance(done);
+        env.ctx.check_interrupt()
+    })?;
+    write_reference(&env.out.join(REFERENCE_FILE), &scores)
+}
+
+/// The pairs with their rendered prompts.
+pub(super) fn load<'a>(corpus: &Corpus, model: &'a LoadedModel, folder: &Path) -> Result<PairData<'a>> {
+    let pairs = read_pairs(&folder.join(PAIRS_FILE))?;
+    let mut prompts = Vec::new();
+    for request in corpus.request_iter(Split::Train)? {
+        let request = request?;
+        // A sequence is asked for its last item.
+        let history = match (&request.query, request.history.split_last()) {
+            (None, Some((_, before))) => before,
+            _ => &request.history,
+        };
+        prompts.push(model.prompts.build(request.query.as_deref(), history)?.tokens);
+    }
+    Ok(PairData { prompts, pairs, item_tokens: model.prompts.items(), pad: model.prompts.pad_token() })
+}
+
+pub(super) fn load_reference(folder: &Path, n_pairs: usize) -> Result<Vec<ReferenceScore>> {
+    read_reference(&folder.join(REFERENCE_FILE), n_pairs)
+}
+
+/// Impressions of every training request.
+fn pages(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Vec<Impression>>> {
+    let train = corpus.request_range(Split::Train);
+    let mut pages = vec![Vec::new(); requests.len()];
+    for group in corpus.impressions()? {
+        let (request, impressions) = group?;
+        if train.contains(&request) {
+            pages[(request - train.start) as usize] = impressions;
+        }
+    }
+    Ok(pages)
+}

@@ -1,0 +1,140 @@
+//! A system answers the test requests: a TREC run file, and what answering cost.
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+use trieval_eval::Run;
+use trieval_eval::io::write_trec_run;
+
+use super::model::LoadedModel;
+use super::train::MODEL_DIR;
+use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::error::{Error, Result};
+use crate::model::settings::ModelSettings;
+use crate::pipeline::answer::{Cost, answer};
+use crate::pipeline::folder::RunFolder;
+use crate::pipeline::oracle::Oracle;
+use crate::pipeline::plan::Plan;
+use crate::pipeline::runner::{StepEnv, finished};
+use crate::ranker::Ranker;
+use crate::ranker::bm25::Bm25;
+use crate::ranker::generative::Generative;
+use crate::ranker::popularity::Popularity;
+use crate::ranker::settings::SystemSettings;
+use crate::ranker::two_tower::TwoTower;
+use crate::recipe::Recipe;
+use crate::seed::Seed;
+use crate::store::{write_atomic, write_json};
+
+/// The run in TREC format inside the step's folder.
+pub(in crate::pipeline) const RUN_FILE: &str = "run.trec";
+/// What answering cost, inside the step's folder.
+pub(in crate::pipeline) const SYSTEM_FILE: &str = "system.json";
+
+/// Content of [`SYSTEM_FILE`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::pipeline) struct SystemFile {
+    /// Version of this layout.
+    pub format: u32,
+    /// Kind of the system.
+    pub kind: String,
+    /// Time and memory.
+    pub cost: Cost,
+}
+
+pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
+    let recipe = &env.loaded.recipe;
+    let settings = recipe.system.iter().find(|system| system.name() == name);
+    let settings =
+        settings.ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))?;
+    let corpus = Corpus::open(&env.input("corpus")?)?;
+    let catalogue = corpus.catalogue()?;
+    let requests = test_requests(&corpus, recipe)?;
+    let ranker = ranker(recipe, env.plan, env.folder, settings, &corpus, &catalogue)?;
+    let depth = recipe.evaluation.depth as usize;
+    let exclude = corpus.summary().remove_history;
+    let answers = answer(ranker.as_ref(), name, &requests, depth, exclude, env.ctx)?;
+
+    let mut run = Run::builder(name);
+    for (request, list) in requests.iter().zip(&answers.lists) {
+        let items = list.iter().map(|&(item, score)| (catalogue.ids[item as usize].as_str(), score));
+        run.push_list(&request.id, strictly_falling(items))
+            .map_err(|e| Error::Failed(format!("system {name}: {e}")))?;
+    }
+    let run = run.finish().map_err(|e| Error::Failed(format!("system {name}: {e}")))?;
+    let path = env.out.join(RUN_FILE);
+    write_atomic(&path, |writer| {
+        write_trec_run(&run, writer).map_err(|e| Error::unwritable(&path, &std::io::Error::other(e)))
+    })?;
+    let file = SystemFile { format: 1, kind: settings.kind().into(), cost: answers.cost };
+    write_json(&env.out.join(SYSTEM_FILE), &file)
+}
+
+/// Scores that keep a system's own order under the evaluator's tie rule: an equal or higher score
+/// than the one before becomes the next smaller `f32`.
+fn strictly_falling<'a>(
+    items: impl Iterator<Item = (&'a str, f32)>,
+) -> impl Iterator<Item = (&'a str, f32)> {
+    let mut last = f32::INFINITY;
+    items.map(move |(item, score)| {
+        last = if score < last { score } else { last.next_down() };
+        (item, last)
+    })
+}
+
+/// The requests that all systems answer.
+fn test_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
+    let mut requests = corpus.requests(Split::Test)?;
+    if let Some(limit) = recipe.evaluation.requests
+        && requests.len() > limit as usize
+    {
+        requests.shuffle(&mut Seed::new(recipe.seed).purpose("test-requests").rng());
+        requests.truncate(limit as usize);
+        requests.sort_by_key(|request| request.idx);
+    }
+    Ok(requests)
+}
+
+/// Builds the ranker of a system from the finished steps of a run.
+pub(in crate::pipeline) fn ranker(
+    recipe: &Recipe,
+    plan: &Plan,
+    folder: &RunFolder,
+    settings: &SystemSettings,
+    corpus: &Corpus,
+    catalogue: &Catalogue,
+) -> Result<Box<dyn Ranker>> {
+    let input = |name: String| finished(plan, folder, &name);
+    Ok(match settings {
+        SystemSettings::Popularity { .. } => Box::new(Popularity::fit(corpus, catalogue.len())?),
+        SystemSettings::Bm25(settings) => Box::new(Bm25::index(catalogue, settings)),
+        SystemSettings::TwoTower { vectors, .. } => {
+            Box::new(TwoTower::load(&input(format!("vectors.{vectors}"))?, catalogue)?)
+        }
+        SystemSettings::Oracle { .. } => Box::new(Oracle::new(recipe)?),
+        SystemSettings::Generative { train, decode, .. } => {
+            let training = recipe.training(train);
+            let training = training
+                .ok_or_else(|| Error::Failed(format!("the recipe has no training {train}")))?;
+            let ModelSettings::Scratch(shape) = &recipe.model[recipe.model_of(training)];
+            let identifier = input(format!("identifier.{}", shape.identifier))?;
+            let model_folder = input(format!("train.{train}"))?.join(MODEL_DIR);
+            let model = LoadedModel::load(&model_folder, &identifier, shape)?;
+            let (prompts, retriever) = model.into_retriever(&identifier, decode)?;
+            Box::new(Generative { prompts, retriever })
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::strictly_falling;
+
+    #[test]
+    fn ties_keep_the_order_of_the_list() {
+        let list = [("a", 2.0f32), ("b", 2.0), ("c", 2.0), ("d", -1.0)];
+        let scores: Vec<f32> = strictly_falling(list.into_iter()).map(|(_, score)| score).collect();
+        assert_eq!(scores[0], 2.0);
+        assert!(scores.windows(2).all(|pair| pair[1] < pair[0]));
+        assert!(scores[2] > 1.999);
+    }
+}

@@ -1,0 +1,128 @@
+//! Training a decoder.
+
+use std::path::{Path, PathBuf};
+
+use super::model::LoadedModel;
+use super::pairs;
+use crate::corpus::{Corpus, Request, Split};
+use crate::error::{Error, Result};
+use crate::model::settings::{ModelSettings, ScratchSettings};
+use crate::pipeline::runner::StepEnv;
+use crate::recipe::Recipe;
+use crate::train::engine::{LOG_FILE, LoopSettings, train};
+use crate::train::objective::preference::Preference;
+use crate::train::objective::supervised::{Example, Supervised};
+use crate::train::settings::{ObjectiveSettings, TrainSettings};
+use crate::train::world::World;
+
+/// Folder of the trained model inside the step's folder, in Hugging Face layout.
+pub(in crate::pipeline) const MODEL_DIR: &str = "model";
+
+pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
+    let Training { settings, shape, start, identifier } = training(env, name)?;
+    let model = LoadedModel::load(&start, &identifier, shape)?;
+    let corpus = Corpus::open(&env.input("corpus")?)?;
+    let loop_settings = LoopSettings {
+        label: name.to_owned(),
+        optimizer: settings.optimizer.clone(),
+        epochs: settings.epochs,
+        batch: settings.batch,
+        accumulate: settings.accumulate,
+        checkpoint_steps: settings.checkpoint_steps,
+    };
+    let parameters = model.decoder.parameters().clone();
+    let (seed, work, ctx) = (env.seed(), env.work.as_path(), env.ctx);
+    match &settings.objective {
+        ObjectiveSettings::Supervised(objective) => {
+            let catalogue = corpus.catalogue()?;
+            let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
+            let requests = corpus.requests(Split::Train)?;
+            let prompts = render(env, &model, &requests)?;
+            let examples = examples(&corpus, &requests)?;
+            let mut objective = Supervised::new(
+                &model.decoder, &model.prompts, prompts, examples, titles, objective, seed,
+            )?;
+            train(&parameters, &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
+        }
+        ObjectiveSettings::Preference(objective) => {
+            let pairs_folder = env.input(&format!("train.{name}.pairs"))?;
+            let data = pairs::load(&corpus, &model, &pairs_folder)?;
+            let reference_folder = env.input(&format!("train.{name}.reference"))?;
+            let reference = pairs::load_reference(&reference_folder, data.pairs.len())?;
+            let mut objective = Preference::new(&model.decoder, data, reference, objective);
+            train(&parameters, &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
+        }
+    }
+    model.save(&env.out.join(MODEL_DIR))?;
+    let log = env.out.join(LOG_FILE);
+    std::fs::copy(work.join(LOG_FILE), &log).map_err(|e| Error::unwritable(&log, &e))?;
+    Ok(())
+}
+
+/// Where a training begins.
+pub(super) struct Training<'a> {
+    pub settings: &'a TrainSettings,
+    pub shape: &'a ScratchSettings,
+    /// Folder of the weights it starts from.
+    pub start: PathBuf,
+    /// Folder of the identifier.
+    pub identifier: PathBuf,
+}
+
+pub(super) fn training<'a>(env: &StepEnv<'a>, name: &str) -> Result<Training<'a>> {
+    let recipe: &'a Recipe = &env.loaded.recipe;
+    let settings = recipe.training(name);
+    let settings =
+        settings.ok_or_else(|| Error::Failed(format!("the recipe has no training {name}")))?;
+    let model = recipe.model_of(settings);
+    let ModelSettings::Scratch(shape) = &recipe.model[model];
+    let start = match &settings.init {
+        Some(init) => env.input(&format!("train.{init}"))?.join(MODEL_DIR),
+        None => env.input(&format!("model.{model}"))?,
+    };
+    let identifier = env.input(&format!("identifier.{}", shape.identifier))?;
+    Ok(Training { settings, shape, start, identifier })
+}
+
+/// Prompts of all requests; cut ones are counted and reported.
+fn render(env: &StepEnv<'_>, model: &LoadedModel, requests: &[Request]) -> Result<Vec<Vec<u32>>> {
+    let mut truncated = 0;
+    let mut prompts = Vec::with_capacity(requests.len());
+    for request in requests {
+        let prompt = model.prompts.build(request.query.as_deref(), &request.history)?;
+        truncated += usize::from(prompt.truncated);
+        prompts.push(prompt.tokens);
+    }
+    if truncated > 0 {
+        env.ctx.say(format!(
+            "{}: {truncated} of {} prompts were cut to the model's prompt_tokens or history_items",
+            env.step.name,
+            prompts.len()
+        ));
+    }
+    Ok(prompts)
+}
+
+/// One example per click, or per sequence.
+fn examples(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Example>> {
+    let train = corpus.request_range(Split::Train);
+    let mut examples = Vec::new();
+    if corpus.has_sequences() {
+        let sequences = requests.iter().filter(|request| request.history.len() >= 2);
+        examples.extend(sequences.map(|request| Example::Sequence(request.history.clone())));
+    }
+    for group in corpus.impressions()? {
+        let (request, impressions) = group?;
+        if train.contains(&request) {
+            let prompt = request - train.start;
+            let clicked = impressions.iter().filter(|impression| impression.click);
+            examples.extend(clicked.map(|impression| Example::Answer { prompt, item: impression.item }));
+        }
+    }
+    Ok(examples)
+}
+
+/// The log of a finished training.
+pub(in crate::pipeline) fn log_path(folder: &Path) -> PathBuf {
+    folder.join(LOG_FILE)
+}

@@ -1,0 +1,22 @@
+//! Item vectors: trained here, or imported.
+
+use crate::corpus::Corpus;
+use crate::error::Result;
+use crate::pipeline::runner::StepEnv;
+use crate::ranker::settings::VectorsSettings;
+use crate::ranker::two_tower::{self, VECTORS_FILE};
+use crate::store::Vectors;
+
+pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
+    let corpus = Corpus::open(&env.input("corpus")?)?;
+    let catalogue = corpus.catalogue()?;
+    match &env.loaded.recipe.vectors[name] {
+        VectorsSettings::TwoTower(settings) => two_tower::fit(
+            &corpus, &catalogue, settings, env.seed(), &env.out, &env.work, env.ctx,
+        ),
+        VectorsSettings::File(settings) => {
+            let vectors = Vectors::read(&settings.path, &settings.tensor, Some(catalogue.len()))?;
+            vectors.write(&env.out.join(VECTORS_FILE))
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The network: token embeddings shared by both towers, mean-pooled, one residual feed-forward per
+//! tower, scaled to unit length.
+//!
+//! `f(x) = normalize(m + W_down silu(W_up m))` with `m` the mean embedding of the text's tokens.
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor, Var};
+use trieval_kernels::ops::linear;
+
+use crate::error::Result;
+use crate::model::weights;
+use crate::seed::Seed;
+use crate::train::Parameters;
+
+/// Width of the feed-forward in units of `dim`.
+const EXPANSION: usize = 2;
+/// Keeps the length of an empty text's vector away from zero.
+const EPSILON: f64 = 1e-6;
+
+/// Which side of the pair is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tower {
+    /// Requests.
+    Query,
+    /// Items.
+    Item,
+}
+
+/// Both towers.
+pub(super) struct Encoder {
+    dim: usize,
+    parameters: Parameters,
+}
+
+/// Positions in [`Encoder::parameters`], which is sorted by name.
+const EMBEDDINGS: usize = 0;
+
+impl Encoder {
+    /// Random weights for a vocabulary of `vocab` tokens and vectors of width `dim`.
+    pub(super) fn new(vocab: usize, dim: usize, seed: Seed) -> Result<Self> {
+        let wide = dim * EXPANSION;
+        let shapes = [
+            ("embed_tokens.weight", (vocab, dim), 1.0 / (dim as f64).sqrt()),
+            ("item.down_proj.weight", (dim, wide), 0.02),
+            ("item.up_proj.weight", (wide, dim), 1.0 / (dim as f64).sqrt()),
+            ("query.down_proj.weight", (dim, wide), 0.02),
+            ("query.up_proj.weight", (wide, dim), 1.0 / (dim as f64).sqrt()),
+        ];
+        let parameters = shapes
+            .into_iter()
+            .map(|(name, shape, deviation)| {
+                let values = weights::normal(shape.0 * shape.1, deviation, seed.purpose(name));
+                let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+                Ok((name.to_owned(), Var::from_tensor(&tensor)?))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { dim, parameters })
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Unit vectors `[texts, dim]` of token bags.
+    pub(super) fn encode(&self, bags: &[&[u32]], tower: Tower) -> Result<Tensor> {
+        let width = bags.iter().map(|bag| bag.len()).max().unwrap_or(0).max(1);
+        let mut ids = Vec::with_capacity(bags.len() * width);
+        let mut shares = Vec::with_capacity(bags.len() * width);
+        for (idx, bag) in bags.iter().enumerate() {
+            ids.extend_from_slice(bag);
+            ids.resize((idx + 1) * width, 0);
+            shares.resize(shares.len() + bag.len(), 1.0 / bag.len().max(1) as f32);
+            shares.resize((idx + 1) * width, 0.0);
+        }
+        let ids = Tensor::new(ids, &Device::Cpu)?;
+        let shares = Tensor::from_vec(shares, (bags.len(), 1, width), &Device::Cpu)?;
+        let embeddings = self.parameters[EMBEDDINGS].1.as_tensor();
+        let tokens = embeddings.index_select(&ids, 0)?.reshape((bags.len(), width, self.dim))?;
+        let mean = shares.matmul(&tokens)?.squeeze(1)?;
+        let (down, up) = match tower {
+            Tower::Item => (&self.parameters[1].1, &self.parameters[2].1),
+            Tower::Query => (&self.parameters[3].1, &self.parameters[4].1),
+        };
+        let inner = linear(&mean, up.as_tensor())?.silu()?;
+        let out = (mean + linear(&inner, down.as_tensor())?)?;
+        let length = (out.sqr()?.sum_keepdim(1)? + EPSILON)?.sqrt()?;
+        Ok(out.broadcast_div(&length)?)
+    }
+
+    pub(super) fn save(&self, path: &Path) -> Result<()> {
+        weights::save(path, &self.parameters)
+    }
+
+    pub(super) fn load(&self, path: &Path) -> Result<()> {
+        weights::load(path, &self.parameters)
+    }
+}
+
+/// `[rows, cols]` of zeros with large negative values where `masked` says so.
+pub(super) fn mask(rows: usize, cols: usize, masked: impl Fn(usize, usize) -> bool) -> Result<Tensor> {
+    let mut values = vec![0.0f32; rows * cols];
+    for row in 0..rows {
+        for col in 0..cols {
+            if masked(row, col) {
+                values[row * cols + col] = -1e9;
+            }
+        }
+    }
+    Ok(Tensor::from_vec(values, (rows, cols), &Device::Cpu)?.to_dtype(DType::F32)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_have_unit_length_and_padding_does_not_matter() {
+        let encoder = Encoder::new(50, 8, Seed::new(1)).expect("encoder");
+        let alone = encoder.encode(&[&[3, 4]], Tower::Item).expect("encode");
+        let padded = encoder.encode(&[&[3, 4], &[1, 2, 3, 4, 5]], Tower::Item).expect("encode");
+        let (alone, padded) =
+            (alone.to_vec2::<f32>().expect("values"), padded.to_vec2::<f32>().expect("values"));
+        for (a, b) in alone[0].iter().zip(&padded[0]) {
+            assert!((a - b).abs() < 1e-6);
+        }
+        let length: f32 = padded[1].iter().map(|x| x * x).sum();
+        assert!((length - 1.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn an_empty_text_is_finite() {
+        let encoder = Encoder::new(50, 8, Seed::new(1)).expect("encoder");
+        let vector = encoder.encode(&[&[]], Tower::Query).expect("encode");
+        assert!(vector.to_vec2::<f32>().expect("values")[0].iter().all(|x| x.is_finite()));
+    }
+}

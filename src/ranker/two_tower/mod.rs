@@ -1,0 +1,179 @@
+//! A small two-tower text encoder: requests and items in one space, nearest items by cosine.
+//!
+//! It is a system of its own, and the source of the item vectors that identifiers are made from.
+//! `encoder` holds the network, `objective` the contrastive loss, this file fits and serves it.
+
+mod encoder;
+mod objective;
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::settings::TwoTowerSettings;
+use super::{Ranker, top::top};
+use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::error::{Error, Result};
+use crate::model::tokenizer::TextTokenizer;
+use crate::progress::Context;
+use crate::seed::Seed;
+use crate::store::{Vectors, write_json};
+use crate::train::engine::{LoopSettings, train};
+use crate::train::settings::OptimizerSettings;
+use crate::train::world::World;
+
+use encoder::{Encoder, Tower};
+use objective::{Contrastive, Examples};
+
+/// Version of the folder's layout.
+const FORMAT: u32 = 1;
+const SETTINGS_FILE: &str = "encoder.json";
+const WEIGHTS_FILE: &str = "encoder.safetensors";
+const TOKENIZER_FILE: &str = "tokenizer.json";
+/// Item vectors `[items, dim]` inside a vectors step's folder.
+pub const VECTORS_FILE: &str = "vectors.safetensors";
+/// Items encoded at once.
+const ENCODE_CHUNK: usize = 1024;
+/// Longest text in tokens; the rest is not read.
+const MAX_TOKENS: usize = 64;
+
+#[derive(Serialize, Deserialize)]
+struct EncoderFile {
+    format: u32,
+    settings: TwoTowerSettings,
+}
+
+/// Trains the encoder on the training requests of `corpus` and writes it, and the vectors of all
+/// items, to `folder`; `work` holds the state of an unfinished training.
+///
+/// # Errors
+/// When the corpus has no text or no feedback, training fails, or the disk refuses.
+pub fn fit(
+    corpus: &Corpus,
+    catalogue: &Catalogue,
+    settings: &TwoTowerSettings,
+    seed: Seed,
+    folder: &Path,
+    work: &Path,
+    ctx: &Context,
+) -> Result<()> {
+    let texts = || (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
+    let queries: Vec<String> = corpus
+        .request_iter(Split::Train)?
+        .filter_map(|request| request.map(|request| request.query).transpose())
+        .collect::<Result<_>>()?;
+    let tokenizer = TextTokenizer::train(texts().chain(queries), settings.vocabulary as usize)?;
+    let encoder =
+        Encoder::new(tokenizer.vocab_size(), settings.dim as usize, seed.purpose("weights"))?;
+    let examples = Examples::gather(corpus, catalogue, &tokenizer, settings)?;
+    let mut objective = Contrastive::new(&encoder, &tokenizer, catalogue, examples, settings, seed);
+    let loop_settings = LoopSettings {
+        label: "two-tower".into(),
+        optimizer: OptimizerSettings {
+            learning_rate: settings.learning_rate,
+            ..OptimizerSettings::default()
+        },
+        epochs: settings.epochs,
+        batch: settings.batch,
+        accumulate: 1,
+        checkpoint_steps: settings.checkpoint_steps,
+    };
+    train(encoder.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
+
+    let vectors = encode_items(&encoder, &tokenizer, catalogue, ctx)?;
+    tokenizer.save(&folder.join(TOKENIZER_FILE))?;
+    encoder.save(&folder.join(WEIGHTS_FILE))?;
+    vectors.write(&folder.join(VECTORS_FILE))?;
+    write_json(
+        &folder.join(SETTINGS_FILE),
+        &EncoderFile { format: FORMAT, settings: settings.clone() },
+    )
+}
+
+fn encode_items(
+    encoder: &Encoder,
+    tokenizer: &TextTokenizer,
+    catalogue: &Catalogue,
+    ctx: &Context,
+) -> Result<Vectors> {
+    let mut data = Vec::with_capacity(catalogue.len() * encoder.dim());
+    let items: Vec<u32> = (0..catalogue.len() as u32).collect();
+    let mut bar = ctx.bar("encode items", items.len() as u64, "item");
+    for chunk in items.chunks(ENCODE_CHUNK) {
+        ctx.check_interrupt()?;
+        let bags: Vec<Vec<u32>> = chunk
+            .iter()
+            .map(|&item| bag(tokenizer, catalogue.text(item)))
+            .collect::<Result<_>>()?;
+        let bags: Vec<&[u32]> = bags.iter().map(Vec::as_slice).collect();
+        data.extend(encoder.encode(&bags, Tower::Item)?.flatten_all()?.to_vec1::<f32>()?);
+        bar.advance(chunk.len() as u64);
+    }
+    Ok(Vectors { dim: encoder.dim(), data })
+}
+
+/// Tokens of a text, cut to what the encoder reads.
+fn bag(tokenizer: &TextTokenizer, text: &str) -> Result<Vec<u32>> {
+    let mut tokens = tokenizer.encode(text)?;
+    tokens.truncate(MAX_TOKENS);
+    Ok(tokens)
+}
+
+/// Tokens of the newest items of a history, oldest first.
+fn history_bag<'a>(history: &[u32], newest: usize, item_bag: impl Fn(u32) -> &'a [u32]) -> Vec<u32> {
+    let start = history.len().saturating_sub(newest);
+    history[start..].iter().flat_map(|&item| item_bag(item).iter().copied()).collect()
+}
+
+/// The trained encoder with the vectors of all items: exact nearest neighbours.
+pub struct TwoTower {
+    encoder: Encoder,
+    tokenizer: TextTokenizer,
+    settings: TwoTowerSettings,
+    /// Unit vectors `[items, dim]`.
+    vectors: Tensor,
+    /// Tokens of each item's text, for histories.
+    item_bags: Vec<Vec<u32>>,
+}
+
+impl TwoTower {
+    /// Loads what [`fit`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file is missing, damaged or of another format.
+    pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Self> {
+        let path = folder.join(SETTINGS_FILE);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        let file: EncoderFile = serde_json::from_slice(&text)
+            .map_err(|e| Error::data(&path, format!("not an encoder description: {e}")))?;
+        if file.format != FORMAT {
+            let got = file.format;
+            return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
+        }
+        let tokenizer = TextTokenizer::load(&folder.join(TOKENIZER_FILE))?;
+        let dim = file.settings.dim as usize;
+        let encoder = Encoder::new(tokenizer.vocab_size(), dim, Seed::new(0))?;
+        encoder.load(&folder.join(WEIGHTS_FILE))?;
+        let vectors = Vectors::read(&folder.join(VECTORS_FILE), "vectors", Some(catalogue.len()))?;
+        let vectors = Tensor::from_vec(vectors.data, (catalogue.len(), dim), &Device::Cpu)?;
+        let items = 0..catalogue.len() as u32;
+        let item_bags =
+            items.map(|item| bag(&tokenizer, catalogue.text(item))).collect::<Result<_>>()?;
+        Ok(Self { encoder, tokenizer, settings: file.settings, vectors, item_bags })
+    }
+}
+
+impl Ranker for TwoTower {
+    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+        let tokens = match &request.query {
+            Some(query) => bag(&self.tokenizer, query)?,
+            None => history_bag(&request.history, self.settings.history_items as usize, |item| {
+                &self.item_bags[item as usize]
+            }),
+        };
+        let query = self.encoder.encode(&[&tokens], Tower::Query)?;
+        let scores = self.vectors.matmul(&query.t()?)?.flatten_all()?.to_vec1::<f32>()?;
+        Ok(top((0..).zip(scores), depth, exclude))
+    }
+}

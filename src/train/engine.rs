@@ -1,0 +1,256 @@
+//! The one training loop.
+//!
+//! Knows steps, gradients, clipping, checkpoints and logs; what an example is, and what a good
+//! answer to it, is the [`Objective`]'s business.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use candle_core::Tensor;
+
+use super::log::{StepRecord, TrainLog};
+use super::optimizer::{AdamW, global_norm};
+use super::sampler::{Draw, Sampler};
+use super::schedule::learning_rate;
+use super::settings::OptimizerSettings;
+use super::world::World;
+use super::{Parameters, checkpoint};
+use crate::error::{Error, Result};
+use crate::progress::Context;
+use crate::seed::Seed;
+
+/// Name of the checkpoint inside a training's folder.
+pub const CHECKPOINT_FILE: &str = "checkpoint.bin";
+/// Name of the log inside a training's folder.
+pub const LOG_FILE: &str = "train.jsonl";
+/// Steps within which every parameter must have moved.
+const GUARDED_STEPS: u64 = 8;
+/// A checkpoint is also written after this long, so that slow steps do not lose much.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+/// What is learnt: draws (or generates) batches and scores them.
+pub trait Objective {
+    /// A micro-batch, ready for the model.
+    type Batch;
+
+    /// Number of examples in one epoch.
+    fn n_examples(&self) -> u64;
+
+    /// Length of an example in tokens, for grouping.
+    fn length(&self, example: u64) -> u32;
+
+    /// Builds a micro-batch; all randomness comes from each draw's global index.
+    ///
+    /// # Errors
+    /// When an example cannot be made.
+    fn draw(&self, draws: &[Draw]) -> Result<Self::Batch>;
+
+    /// What the loss of a step is divided by: target tokens or pairs.
+    fn weight(&self, batch: &Self::Batch) -> f64;
+
+    /// Input tokens, padding excluded, for the rate that is shown.
+    fn tokens(&self, batch: &Self::Batch) -> u64;
+
+    /// The *summed* loss of a micro-batch, a differentiable scalar, and summed metrics.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn loss(&self, batch: &Self::Batch) -> Result<Loss>;
+
+    /// Looks at a finished step and may say something worrying in plain words.
+    fn remark(&mut self, _record: &StepRecord) -> Option<String> {
+        None
+    }
+}
+
+/// Summed loss of a micro-batch.
+pub struct Loss {
+    /// Differentiable scalar.
+    pub sum: Tensor,
+    /// Further values, summed like the loss and divided like it.
+    pub metrics: Vec<(&'static str, f64)>,
+}
+
+/// How a loop runs.
+#[derive(Debug, Clone)]
+pub struct LoopSettings {
+    /// Name shown beside the progress bar.
+    pub label: String,
+    /// How weights move.
+    pub optimizer: OptimizerSettings,
+    /// Passes over the examples.
+    pub epochs: f64,
+    /// Examples per micro-batch.
+    pub batch: u32,
+    /// Micro-batches per step.
+    pub accumulate: u32,
+    /// Steps between checkpoints.
+    pub checkpoint_steps: u32,
+}
+
+/// Trains `parameters` on `objective`, continuing from the checkpoint in `folder` where there is one.
+///
+/// # Errors
+/// [`Error::Failed`] when a parameter gets no gradient or the loss is no longer finite,
+/// [`Error::Interrupted`] after a checkpoint was written because the user asked to stop.
+pub fn train<O: Objective>(
+    parameters: &Parameters,
+    objective: &mut O,
+    settings: &LoopSettings,
+    world: World,
+    seed: Seed,
+    folder: &Path,
+    ctx: &Context,
+) -> Result<()> {
+    let step_examples = u64::from(settings.batch) * u64::from(settings.accumulate);
+    let mut sampler = Sampler::new(objective.n_examples(), step_examples, seed.purpose("order"));
+    let n_steps = sampler.n_steps(settings.epochs);
+    let mut optimizer = AdamW::new(&settings.optimizer, parameters);
+    let checkpoint_path = folder.join(CHECKPOINT_FILE);
+    let done = if checkpoint_path.exists() {
+        checkpoint::load(&checkpoint_path, parameters, &mut optimizer)?
+    } else {
+        0
+    };
+    let mut log = TrainLog::resume(&folder.join(LOG_FILE), done)?;
+    let mut guard = GradientGuard::new(parameters);
+    let mut bar = ctx.bar(&settings.label, n_steps, "step");
+    bar.resume_at(done);
+    let mut saved_at = Instant::now();
+    for step in done..n_steps {
+        let started = Instant::now();
+        let draws = sampler.step(step, |example| objective.length(example));
+        let gradients =
+            step_gradients(parameters, objective, world.share(draws), settings.batch, world)?;
+        guard.check(step, &gradients.tensors)?;
+        let rate = learning_rate(&settings.optimizer, step, n_steps);
+        let norm = global_norm(&gradients.tensors)?;
+        if !norm.is_finite() || !gradients.loss.is_finite() {
+            return Err(Error::Failed(format!(
+                "training {} diverged at step {}: loss {}, gradient norm {norm}; lower optimizer.learning_rate \
+                 or optimizer.clip, or raise optimizer.warmup",
+                settings.label,
+                step + 1,
+                gradients.loss,
+            )));
+        }
+        let scale = if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
+        optimizer.step(parameters, &gradients.tensors, scale, rate, step)?;
+
+        let record = StepRecord {
+            step: step + 1,
+            loss: gradients.loss,
+            learning_rate: rate,
+            grad_norm: norm,
+            tokens_per_s: gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9),
+            metrics: gradients.metrics,
+        };
+        log.push(&record)?;
+        if let Some(remark) = objective.remark(&record) {
+            ctx.warn(format!("{}: {remark}", settings.label));
+        }
+        bar.message(format!("loss {:.4}", record.loss));
+        bar.advance(1);
+        let finished = step + 1 == n_steps;
+        let due = (step + 1).is_multiple_of(u64::from(settings.checkpoint_steps))
+            || saved_at.elapsed() >= CHECKPOINT_EVERY;
+        if due || finished || ctx.is_interrupted() {
+            checkpoint::save(&checkpoint_path, parameters, &optimizer, step + 1)?;
+            saved_at = Instant::now();
+        }
+        if !finished {
+            ctx.check_interrupt()?;
+        }
+    }
+    Ok(())
+}
+
+/// Number of optimiser steps that `train` will take.
+pub fn n_steps(n_examples: u64, settings: &LoopSettings) -> u64 {
+    let step_examples = u64::from(settings.batch) * u64::from(settings.accumulate);
+    Sampler::new(n_examples, step_examples, Seed::new(0)).n_steps(settings.epochs)
+}
+
+/// Gradients of one whole step, divided by its whole weight.
+struct StepGradients {
+    tensors: Vec<Tensor>,
+    loss: f64,
+    tokens: u64,
+    metrics: std::collections::BTreeMap<String, f64>,
+}
+
+fn step_gradients<O: Objective>(
+    parameters: &Parameters,
+    objective: &O,
+    draws: &[Draw],
+    batch: u32,
+    world: World,
+) -> Result<StepGradients> {
+    let batches: Vec<O::Batch> =
+        draws.chunks(batch as usize).map(|chunk| objective.draw(chunk)).collect::<Result<_>>()?;
+    let weight: f64 = batches.iter().map(|batch| objective.weight(batch)).sum();
+    let tokens = batches.iter().map(|batch| objective.tokens(batch)).sum();
+    let mut tensors: Vec<Tensor> = Vec::with_capacity(parameters.len());
+    let mut loss_sum = 0.0;
+    let mut metrics = std::collections::BTreeMap::<String, f64>::new();
+    for (idx, batch) in batches.iter().enumerate() {
+        let loss = objective.loss(batch)?;
+        loss_sum += f64::from(loss.sum.to_scalar::<f32>()?);
+        for (name, value) in loss.metrics {
+            *metrics.entry(name.to_owned()).or_default() += value / weight;
+        }
+        let mut gradients = (loss.sum / weight)?.backward()?;
+        for (position, (name, var)) in parameters.iter().enumerate() {
+            let gradient = gradients.remove(var).ok_or_else(|| {
+                Error::Failed(format!(
+                    "parameter {name} receives no gradient: the loss does not depend on it"
+                ))
+            })?;
+            if idx == 0 {
+                tensors.push(gradient);
+            } else {
+                tensors[position] = (&tensors[position] + gradient)?;
+            }
+        }
+    }
+    world.reduce(&mut tensors)?;
+    Ok(StepGradients { tensors, loss: loss_sum / weight, tokens, metrics })
+}
+
+/// Makes sure that every parameter is really trained.
+///
+/// A missing gradient stops the first step; a gradient that stays exactly zero over the first
+/// [`GUARDED_STEPS`] steps stops the last of them. (A single zero is legal: an adapter's first
+/// matrix has none while its second is zero.)
+struct GradientGuard {
+    names: Vec<String>,
+    seen: Vec<bool>,
+    steps: u64,
+}
+
+impl GradientGuard {
+    fn new(parameters: &Parameters) -> Self {
+        let names: Vec<String> = parameters.iter().map(|(name, _)| name.clone()).collect();
+        Self { seen: vec![false; names.len()], names, steps: 0 }
+    }
+
+    fn check(&mut self, step: u64, gradients: &[Tensor]) -> Result<()> {
+        if self.steps >= GUARDED_STEPS {
+            return Ok(());
+        }
+        self.steps += 1;
+        for (seen, gradient) in self.seen.iter_mut().zip(gradients) {
+            if !*seen {
+                *seen = global_norm(std::slice::from_ref(gradient))? != 0.0;
+            }
+        }
+        match self.seen.iter().position(|seen| !seen) {
+            Some(idx) if self.steps == GUARDED_STEPS => Err(Error::Failed(format!(
+                "parameter {} has had a gradient of exactly zero for {GUARDED_STEPS} steps (now step {}): it is not being trained",
+                self.names[idx],
+                step + 1,
+            ))),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What a decoder can be trained for: one file per objective.
+
+mod batch;
+pub mod preference;
+pub mod supervised;
+
+pub use batch::{Row, TargetBatch};

@@ -1,0 +1,140 @@
+//! Supervised fine-tuning: request → identifier by cross-entropy on identifier tokens.
+//!
+//! Three kinds of examples share one loss: a request and an item clicked for it; a user's sequence,
+//! where every position predicts the next item in one pass; and pseudo-requests, where a random
+//! title substring asks for its item, so that items nobody clicked are learnt too.
+
+use rand::Rng;
+
+use super::{Row, TargetBatch};
+use crate::decode::prompt::PromptBuilder;
+use crate::error::{Error, Result};
+use crate::model::decoder::Decoder;
+use crate::seed::Seed;
+use crate::train::engine::{Loss, Objective};
+use crate::train::sampler::Draw;
+use crate::train::settings::SupervisedSettings;
+
+/// One example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Example {
+    /// Prompt tokens and the item that answers them.
+    Answer {
+        /// Index into the prompts.
+        prompt: u32,
+        /// Item index.
+        item: u32,
+    },
+    /// Items of a user in time order.
+    Sequence(Vec<u32>),
+}
+
+/// The objective.
+pub struct Supervised<'a> {
+    decoder: &'a Decoder,
+    prompts: &'a PromptBuilder,
+    /// Tokens of each distinct prompt.
+    prompt_tokens: Vec<Vec<u32>>,
+    examples: Vec<Example>,
+    /// Title of each item; empty where there is none.
+    titles: Vec<&'a str>,
+    settings: SupervisedSettings,
+    seed: Seed,
+}
+
+impl<'a> Supervised<'a> {
+    /// Gathers what is needed to make examples.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when there is no example to learn from.
+    pub fn new(
+        decoder: &'a Decoder,
+        prompts: &'a PromptBuilder,
+        prompt_tokens: Vec<Vec<u32>>,
+        examples: Vec<Example>,
+        titles: Vec<&'a str>,
+        settings: &SupervisedSettings,
+        seed: Seed,
+    ) -> Result<Self> {
+        if examples.is_empty() {
+            return Err(Error::Failed(
+                "there is no training example: no training request has a click".into(),
+            ));
+        }
+        let (settings, seed) = (settings.clone(), seed.purpose("pseudo-requests"));
+        Ok(Self { decoder, prompts, prompt_tokens, examples, titles, settings, seed })
+    }
+
+    fn row(&self, draw: &Draw) -> Result<Row> {
+        let mut rng = self.seed.index(draw.global).rng();
+        if rng.random_bool(self.settings.pseudo_requests)
+            && let Some(row) = self.pseudo_request(&mut rng)?
+        {
+            return Ok(row);
+        }
+        Ok(match &self.examples[draw.example as usize] {
+            Example::Answer { prompt, item } => {
+                Row::answer(&self.prompt_tokens[*prompt as usize], self.prompts.items().tokens(*item))
+            }
+            Example::Sequence(items) => self.sequence(items, &mut rng),
+        })
+    }
+
+    /// A random substring of a random item's title; `None` when the item has no title.
+    fn pseudo_request(&self, rng: &mut impl Rng) -> Result<Option<Row>> {
+        let item = rng.random_range(0..self.titles.len());
+        let words: Vec<&str> = self.titles[item].split_whitespace().collect();
+        if words.is_empty() {
+            return Ok(None);
+        }
+        let [fewest, most] = self.settings.pseudo_words.map(|n| (n as usize).min(words.len()));
+        let n_words = rng.random_range(fewest..=most);
+        let start = rng.random_range(0..=words.len() - n_words);
+        let prompt = self.prompts.build(Some(&words[start..start + n_words].join(" ")), &[])?;
+        Ok(Some(Row::answer(&prompt.tokens, self.prompts.items().tokens(item as u32))))
+    }
+
+    /// Every position predicts the next item; long sequences give a random window.
+    fn sequence(&self, items: &[u32], rng: &mut impl Rng) -> Row {
+        let window = (self.prompts.history_items() + 1).min(items.len());
+        let start = rng.random_range(0..=items.len() - window);
+        let answer: Vec<u32> = items[start..start + window]
+            .iter()
+            .flat_map(|&item| self.prompts.items().tokens(item).iter().copied())
+            .collect();
+        Row::answer(&[self.prompts.history_token()], &answer)
+    }
+}
+
+impl Objective for Supervised<'_> {
+    type Batch = TargetBatch;
+
+    fn n_examples(&self) -> u64 {
+        self.examples.len() as u64
+    }
+
+    fn length(&self, example: u64) -> u32 {
+        match &self.examples[example as usize] {
+            Example::Answer { prompt, .. } => self.prompt_tokens[*prompt as usize].len() as u32,
+            Example::Sequence(items) => items.len() as u32,
+        }
+    }
+
+    fn draw(&self, draws: &[Draw]) -> Result<TargetBatch> {
+        let rows: Vec<Row> = draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
+        TargetBatch::new(&rows, self.prompts.pad_token())
+    }
+
+    fn weight(&self, batch: &TargetBatch) -> f64 {
+        batch.n_targets() as f64
+    }
+
+    fn tokens(&self, batch: &TargetBatch) -> u64 {
+        batch.tokens()
+    }
+
+    fn loss(&self, batch: &TargetBatch) -> Result<Loss> {
+        let sum = batch.log_probs(self.decoder)?.sum_all()?.neg()?;
+        Ok(Loss { sum, metrics: Vec::new() })
+    }
+}

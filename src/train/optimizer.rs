@@ -1,0 +1,161 @@
+//! AdamW (arXiv 1711.05101) over named f32 parameters, with its whole state in the open.
+//!
+//! Norms, biases and embeddings are never decayed. The global gradient norm is summed in `f64` in a
+//! fixed order, so that the same step gives the same bits whatever the threads do.
+
+use candle_core::{CpuStorage, Storage, Tensor};
+use rayon::prelude::*;
+use trieval_kernels::ops::{AdamWStep, adamw_step};
+
+use super::Parameters;
+use super::settings::OptimizerSettings;
+use crate::error::{Error, Result};
+
+/// Elements summed by one task when a norm is taken.
+const NORM_CHUNK: usize = 1 << 16;
+
+/// First and second moments of one parameter, flattened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// Running mean of gradients.
+    pub first: Vec<f32>,
+    /// Running mean of squared gradients.
+    pub second: Vec<f32>,
+}
+
+/// The optimiser and its state.
+pub struct AdamW {
+    settings: OptimizerSettings,
+    moments: Vec<Moments>,
+    decayed: Vec<bool>,
+}
+
+impl AdamW {
+    /// State of zeros for `parameters`.
+    pub fn new(settings: &OptimizerSettings, parameters: &Parameters) -> Self {
+        let zeros = |n| Moments { first: vec![0.0; n], second: vec![0.0; n] };
+        Self {
+            settings: settings.clone(),
+            moments: parameters.iter().map(|(_, var)| zeros(var.elem_count())).collect(),
+            decayed: parameters
+                .iter()
+                .map(|(name, var)| var.rank() >= 2 && !name.contains("embed"))
+                .collect(),
+        }
+    }
+
+    /// The state, in the order of the parameters.
+    pub fn moments(&self) -> &[Moments] {
+        &self.moments
+    }
+
+    /// Replaces the state, in the order of the parameters; lengths must agree.
+    pub fn restore(&mut self, moments: Vec<Moments>) {
+        self.moments = moments;
+    }
+
+    /// Moves `parameters` by one step against `gradients` (same order), scaled by `scale`.
+    ///
+    /// `step` counts from 0 and corrects the bias of the moments.
+    ///
+    /// # Errors
+    /// When a shape or dtype does not fit.
+    pub fn step(
+        &mut self,
+        parameters: &Parameters,
+        gradients: &[Tensor],
+        scale: f64,
+        learning_rate: f64,
+        step: u64,
+    ) -> Result<()> {
+        for (idx, ((_, var), gradient)) in parameters.iter().zip(gradients).enumerate() {
+            let moments = &mut self.moments[idx];
+            let hyper = AdamWStep {
+                learning_rate,
+                betas: self.settings.betas,
+                epsilon: self.settings.epsilon,
+                weight_decay: if self.decayed[idx] { self.settings.weight_decay } else { 0.0 },
+                gradient_scale: scale,
+                step: step + 1,
+            };
+            adamw_step(var, gradient, &mut moments.first, &mut moments.second, &hyper)?;
+        }
+        Ok(())
+    }
+}
+
+/// Norm of all gradients together.
+///
+/// # Errors
+/// When a gradient is not an f32 tensor on the CPU.
+pub fn global_norm(gradients: &[Tensor]) -> Result<f64> {
+    let mut total = 0.0;
+    for gradient in gradients {
+        total += sum_of_squares(gradient)?;
+    }
+    Ok(total.sqrt())
+}
+
+fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(CpuStorage::F32(values)) = &*storage else {
+        return Err(Error::Failed("a gradient is not an f32 tensor on the CPU".into()));
+    };
+    let values = &values[layout.start_offset()..layout.start_offset() + tensor.elem_count()];
+    let square_sum = |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    let partial: Vec<f64> = values.par_chunks(NORM_CHUNK).map(square_sum).collect();
+    Ok(partial.iter().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    #[test]
+    fn equals_the_published_update_worked_by_hand() {
+        let weights = Var::new(&[[1.0f32, -2.0]], &Device::Cpu).expect("var");
+        let parameters = vec![("proj.weight".to_owned(), weights.clone())];
+        let settings = OptimizerSettings {
+            betas: [0.9, 0.99],
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+            ..Default::default()
+        };
+        let mut optimizer = AdamW::new(&settings, &parameters);
+        let gradient = Tensor::new(&[[0.5f32, -4.0]], &Device::Cpu).expect("tensor");
+        optimizer.step(&parameters, &[gradient], 1.0, 0.01, 0).expect("step");
+        // First step: both bias-corrected moments equal g and g², so the move is lr * sign(g),
+        // after the decay w *= 1 - lr * 0.1.
+        let got = weights.to_vec2::<f32>().expect("values");
+        assert!((got[0][0] - (1.0 * 0.999 - 0.01)).abs() < 1e-6);
+        assert!((got[0][1] - (-2.0 * 0.999 + 0.01)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn norms_and_embeddings_do_not_decay() {
+        let var = |shape: &[usize]| Var::ones(shape, candle_core::DType::F32, &Device::Cpu).expect("var");
+        let parameters = vec![
+            ("model.embed_tokens.weight".to_owned(), var(&[3, 2])),
+            ("model.norm.weight".to_owned(), var(&[2])),
+            ("mlp.up_proj.weight".to_owned(), var(&[2, 2])),
+        ];
+        let mut optimizer = AdamW::new(&OptimizerSettings::default(), &parameters);
+        let zeros: Vec<Tensor> =
+            parameters.iter().map(|(_, v)| v.as_tensor().zeros_like().expect("zeros")).collect();
+        optimizer.step(&parameters, &zeros, 1.0, 0.1, 0).expect("step");
+        let first = |i: usize| parameters[i].1.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("v")[0];
+        assert_eq!(first(0), 1.0);
+        assert_eq!(first(1), 1.0);
+        assert!((first(2) - (1.0 - 0.1 * 0.01)).abs() < 1e-7);
+    }
+
+    #[test]
+    fn norm_is_over_all_gradients() {
+        let a = Tensor::new(&[3.0f32], &Device::Cpu).expect("tensor");
+        let b = Tensor::new(&[[4.0f32]], &Device::Cpu).expect("tensor");
+        assert!((global_norm(&[a, b]).expect("norm") - 5.0).abs() < 1e-12);
+    }
+}
