@@ -2,7 +2,16 @@
 //! No model, no tensor and no corpus is known here.
 
 pub mod error;
+mod evaluate;
+mod ids;
+pub mod io;
+pub mod metric;
+mod qrels;
 pub mod report;
+mod run;
 pub mod settings;
 
 pub use error::{Error, Result};
+pub use evaluate::{ScoreCounts, SystemScores, evaluate};
+pub use qrels::{Judgments, Qrels, QrelsBuilder};
+pub use run::{Ranking, Run, RunBuilder};

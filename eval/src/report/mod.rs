@@ -2,3 +2,5 @@
 //! reader of `trieval report --json`; the other files only show it and compute no figure of their own.
 
 pub mod model;
+#[cfg(test)]
+mod sample;
