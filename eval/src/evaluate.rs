@@ -78,6 +78,15 @@ pub fn evaluate(
         match scored {
             None => counts.without_relevant += 1,
             Some((row, answered)) => {
+                if let Some(at) = row.iter().position(|value| !value.is_finite()) {
+                    return Err(Error::Qrels {
+                        what: format!(
+                            "the grades of request {} are too large to compute {}",
+                            judgments.request(),
+                            metrics[at]
+                        ),
+                    });
+                }
                 requests.push(judgments.request().to_owned());
                 counts.unanswered += usize::from(!answered);
                 for (column, value) in values.iter_mut().zip(row) {
@@ -192,6 +201,16 @@ mod tests {
         let message = evaluate(&run, &qrels(&[("q", "a", 1.0)]), &metrics, 3.0).unwrap_err();
         assert!(message.to_string().contains("grade 3 or above"));
         assert!(evaluate(&run, &qrels(&[("q", "a", 1.0)]), &metrics, f64::NAN).is_err());
+    }
+
+    #[test]
+    fn grades_too_large_for_a_gain_are_an_error() {
+        let mut builder = Run::builder("s");
+        builder.push("q", "a", 1.0).unwrap();
+        let run = builder.finish().unwrap();
+        let metrics = parse_metrics(&["ndcg@5", "ndcg(gain=exp)@5"]).unwrap();
+        let error = evaluate(&run, &qrels(&[("q", "a", 5000.0)]), &metrics, 1.0).unwrap_err();
+        assert!(error.to_string().contains("request q are too large to compute ndcg(gain=exp)@5"));
     }
 
     proptest! {

@@ -10,6 +10,7 @@ mod qrels;
 pub mod report;
 mod run;
 pub mod settings;
+pub mod significance;
 
 pub use error::{Error, Result};
 pub use evaluate::{ScoreCounts, SystemScores, evaluate};
