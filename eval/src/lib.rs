@@ -1,3 +1,18 @@
-//! Runs, qrels, metrics, significance and reports.
+//! Runs, qrels, metrics, significance and reports: every ranker is judged alike, from what it returned and nothing else.
+//! No model, no tensor and no corpus is known here.
 
+pub mod error;
+mod evaluate;
+mod ids;
+pub mod io;
+pub mod metric;
+mod qrels;
+pub mod report;
+mod run;
 pub mod settings;
+pub mod significance;
+
+pub use error::{Error, Result};
+pub use evaluate::{ScoreCounts, SystemScores, evaluate};
+pub use qrels::{Judgments, Qrels, QrelsBuilder};
+pub use run::{Ranking, Run, RunBuilder};

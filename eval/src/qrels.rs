@@ -1,0 +1,202 @@
+//! Judgments: request → item → grade. Knows no system and no threshold of relevance.
+
+use crate::error::{Error, Result};
+use crate::ids::Ids;
+
+/// Grades of judged items, requests in byte order of their ids, so that no figure depends on the order of a file.
+#[derive(Debug, Clone)]
+pub struct Qrels {
+    requests: Vec<Box<str>>,
+    items: Ids,
+    /// `[request]` → start in `entries`; one more than there are requests.
+    starts: Vec<usize>,
+    /// (item number, grade), by item number within a request.
+    entries: Vec<(u32, f64)>,
+}
+
+/// Collects judgments line by line, in any order.
+#[derive(Debug, Clone, Default)]
+pub struct QrelsBuilder {
+    requests: Ids,
+    items: Ids,
+    lists: Vec<Vec<(u32, f64)>>,
+}
+
+/// One request's judgments.
+#[derive(Debug, Clone, Copy)]
+pub struct Judgments<'a> {
+    qrels: &'a Qrels,
+    number: usize,
+}
+
+impl Qrels {
+    /// Starts empty judgments.
+    pub fn builder() -> QrelsBuilder {
+        QrelsBuilder::default()
+    }
+
+    /// Number of requests with at least one judgment.
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Whether there is no request.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Number of judged (request, item) pairs.
+    pub fn n_entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Every request's judgments, requests in byte order of their ids.
+    pub fn judgments(&self) -> impl ExactSizeIterator<Item = Judgments<'_>> {
+        (0..self.len()).map(|number| Judgments { qrels: self, number })
+    }
+
+    /// The judgments of a request.
+    pub fn get(&self, request: &str) -> Option<Judgments<'_>> {
+        let number = self.requests.binary_search_by(|one| (**one).cmp(request)).ok()?;
+        Some(Judgments { qrels: self, number })
+    }
+
+    /// The grade of an item for a request; none where it was not judged.
+    pub fn grade(&self, request: &str, item: &str) -> Option<f64> {
+        self.get(request)?.grade_of(self.items.get(item)?)
+    }
+
+    /// The number of an item id, as [`Judgments::entries`] uses it.
+    pub(crate) fn item_number(&self, item: &str) -> Option<u32> {
+        self.items.get(item)
+    }
+
+    /// The judgments of one request by its position.
+    pub(crate) fn at(&self, number: usize) -> Judgments<'_> {
+        Judgments { qrels: self, number }
+    }
+}
+
+impl PartialEq for Qrels {
+    /// The same grades for the same items of the same requests.
+    fn eq(&self, other: &Self) -> bool {
+        self.requests == other.requests
+            && self.judgments().zip(other.judgments()).all(|(left, right)| {
+                left.len() == right.len()
+                    && left.grades().all(|(item, grade)| {
+                        other.items.get(item).and_then(|item| right.grade_of(item)) == Some(grade)
+                    })
+            })
+    }
+}
+
+impl<'a> Judgments<'a> {
+    /// Id of the request.
+    pub fn request(&self) -> &'a str {
+        &self.qrels.requests[self.number]
+    }
+
+    /// Number of judged items.
+    pub fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    /// Whether no item was judged.
+    pub fn is_empty(&self) -> bool {
+        self.entries().is_empty()
+    }
+
+    /// Judged items with their grades, in no promised order.
+    pub fn grades(&self) -> impl ExactSizeIterator<Item = (&'a str, f64)> + use<'a> {
+        let qrels = self.qrels;
+        self.entries().iter().map(move |&(item, grade)| (qrels.items.name(item), grade))
+    }
+
+    /// Item numbers and grades, by item number.
+    pub(crate) fn entries(&self) -> &'a [(u32, f64)] {
+        &self.qrels.entries[self.qrels.starts[self.number]..self.qrels.starts[self.number + 1]]
+    }
+
+    /// The grade of an item number.
+    pub(crate) fn grade_of(&self, item: u32) -> Option<f64> {
+        let entries = self.entries();
+        entries.binary_search_by_key(&item, |entry| entry.0).ok().map(|at| entries[at].1)
+    }
+}
+
+impl QrelsBuilder {
+    /// Adds one grade. A grade that is not finite is refused.
+    pub fn push(&mut self, request: &str, item: &str, grade: f64) -> Result<()> {
+        if !grade.is_finite() {
+            return Err(Error::Qrels {
+                what: format!(
+                    "the grade of item {item} for request {request} must be a finite number, not {grade}"
+                ),
+            });
+        }
+        let request = self.requests.intern(request) as usize;
+        if request == self.lists.len() {
+            self.lists.push(Vec::new());
+        }
+        let item = self.items.intern(item);
+        self.lists[request].push((item, grade));
+        Ok(())
+    }
+
+    /// Orders the judgments. An item judged twice for a request is refused.
+    pub fn finish(self) -> Result<Qrels> {
+        let Self { requests: ids, items, lists } = self;
+        let mut requests: Vec<(Box<str>, Vec<(u32, f64)>)> =
+            ids.names().iter().cloned().zip(lists).collect();
+        requests.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        let mut names = Vec::with_capacity(requests.len());
+        let mut starts = Vec::with_capacity(requests.len() + 1);
+        let mut entries = Vec::new();
+        starts.push(0);
+        for (name, mut list) in requests {
+            list.sort_unstable_by_key(|entry| entry.0);
+            if let Some(twice) = list.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                return Err(Error::Duplicate {
+                    place: "qrels".to_owned(),
+                    request: name.into(),
+                    item: items.name(twice[0].0).to_owned(),
+                });
+            }
+            entries.append(&mut list);
+            starts.push(entries.len());
+            names.push(name);
+        }
+        Ok(Qrels { requests: names, items, starts, entries })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grades_are_found_whatever_the_order_of_arrival() {
+        let mut builder = Qrels::builder();
+        for (request, item, grade) in
+            [("b", "x", 1.0), ("a", "y", 2.0), ("b", "w", 0.5), ("a", "x", -1.0)]
+        {
+            builder.push(request, item, grade).unwrap();
+        }
+        let qrels = builder.finish().unwrap();
+        let order: Vec<&str> = qrels.judgments().map(|one| one.request()).collect();
+        assert_eq!(order, ["a", "b"]);
+        assert_eq!(qrels.grade("b", "w"), Some(0.5));
+        assert_eq!(qrels.grade("a", "w"), None);
+        assert_eq!(qrels.grade("c", "w"), None);
+    }
+
+    #[test]
+    fn duplicates_and_infinite_grades_are_refused() {
+        let mut builder = Qrels::builder();
+        builder.push("q", "x", 1.0).unwrap();
+        assert!(builder.push("q", "y", f64::INFINITY).is_err());
+        builder.push("q", "x", 1.0).unwrap();
+        assert!(matches!(builder.finish(), Err(Error::Duplicate { .. })));
+    }
+}

@@ -1,0 +1,2 @@
+use super::model::Report;
+pub fn report() -> Report { Report::default() }
