@@ -9,6 +9,7 @@ pub mod identifier;
 pub mod model;
 pub mod progress;
 pub mod ranker;
+pub mod recipe;
 pub mod seed;
 pub mod store;
 pub mod train;

@@ -1,0 +1,287 @@
+//! Checks of the names by which components refer to each other: they resolve, are unique, make no
+//! cycle, and nothing is defined in vain.
+
+use super::{Checker, Part, Parts};
+use crate::identifier::settings::IdentifierSettings;
+use crate::model::settings::ModelSettings;
+use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::train::settings::{ObjectiveSettings, TrainSettings};
+
+use super::super::document::Step;
+use super::super::fault::{Fault, listed, nearest};
+
+/// Longest name of a component, which becomes a file name.
+const LONGEST_NAME: usize = 64;
+
+pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
+    names(&parts.vectors, "vectors", checker);
+    names(&parts.identifier, "identifier", checker);
+    names(&parts.model, "model", checker);
+    names(&parts.train, "training", checker);
+    names(&parts.system, "system", checker);
+    identifiers(parts, checker);
+    models(parts, checker);
+    trainings(parts, checker);
+    cycles(parts, checker);
+    systems(parts, checker);
+    baseline(parts, checker);
+    if parts.intact {
+        unused(parts, checker);
+    }
+}
+
+/// Names are legal as file names and unique.
+fn names<T>(parts: &[Part<T>], what: &str, checker: &mut Checker<'_>) {
+    for (index, part) in parts.iter().enumerate() {
+        let Some(name) = &part.name else { continue };
+        let of_list = matches!(part.path.last(), Some(Step::Index(_)));
+        let path = if of_list { part.at(&["name"]) } else { part.path.clone() };
+        let place =
+            if of_list { checker.document.place(&path) } else { checker.document.key_place(&path) };
+        let legal = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(legal) {
+            let message =
+                format!("{what} name {} cannot be used", super::super::document::quoted(name));
+            let label = format!(
+                "letters, digits, `-` and `_` only, at most {LONGEST_NAME}, for it becomes a file name"
+            );
+            checker.faults.push(Fault::new(place.clone(), message, label));
+        }
+        let first = parts[..index].iter().find(|other| other.name.as_ref() == Some(name));
+        if let Some(first) = first {
+            let message = format!("{what} name `{name}` is given twice");
+            let fault = Fault::new(place, message, "second use")
+                .also(checker.document.place(&first.at(&["name"])), "first use")
+                .help("every name must be unique among its kind");
+            checker.faults.push(fault);
+        }
+    }
+}
+
+fn known<T>(parts: &[Part<T>]) -> Vec<&str> {
+    parts.iter().filter_map(|part| part.name.as_deref()).collect()
+}
+
+/// Refuses a reference to a name that does not exist; `header` is how one would define it.
+fn resolves(
+    path: &[Step],
+    name: &str,
+    names: &[&str],
+    header: &str,
+    checker: &mut Checker<'_>,
+) -> bool {
+    if names.contains(&name) {
+        return true;
+    }
+    let key = checker.document.dotted(path);
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None if names.is_empty() => format!("define it: {header}"),
+        None => {
+            format!("defined are {}; or define it: {header}", listed(names.iter().copied(), "\""))
+        }
+    };
+    let message =
+        format!("`{key}` names {}, which does not exist", super::super::document::quoted(name));
+    checker.fault(path, message, "no such name", &help);
+    false
+}
+
+fn identifiers(parts: &Parts, checker: &mut Checker<'_>) {
+    for part in &parts.identifier {
+        let Some(IdentifierSettings::ResidualKMeans(settings)) = &part.value else { continue };
+        let header = format!("[vectors.{}]", settings.vectors);
+        resolves(
+            &part.at(&["vectors"]),
+            &settings.vectors,
+            &known(&parts.vectors),
+            &header,
+            checker,
+        );
+    }
+}
+
+fn models(parts: &Parts, checker: &mut Checker<'_>) {
+    for part in &parts.model {
+        let Some(ModelSettings::Scratch(settings)) = &part.value else { continue };
+        let header = format!("[identifier.{}]", settings.identifier);
+        let names = known(&parts.identifier);
+        resolves(&part.at(&["identifier"]), &settings.identifier, &names, &header, checker);
+    }
+}
+
+fn trainings(parts: &Parts, checker: &mut Checker<'_>) {
+    for part in &parts.train {
+        let Some(train) = &part.value else { continue };
+        if let Some(model) = &train.model {
+            let header = format!("[model.{model}]");
+            resolves(&part.at(&["model"]), model, &known(&parts.model), &header, checker);
+        }
+        if let Some(init) = &train.init {
+            let header = format!("[[train]] with name = \"{init}\"");
+            resolves(&part.at(&["init"]), init, &known(&parts.train), &header, checker);
+        }
+        start(part, train, checker);
+    }
+}
+
+/// A training starts from a model or from another training; a preference training from the latter.
+fn start(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checker<'_>) {
+    let name = &train.name;
+    let preference = matches!(train.objective, ObjectiveSettings::Preference(_));
+    match (&train.model, &train.init) {
+        (Some(_), Some(_)) => {
+            let fault = Fault::new(
+                checker.document.key_place(&part.at(&["init"])),
+                format!("training `{name}` has both `model` and `init`"),
+                "one start",
+            );
+            let fault = fault
+                .also(checker.document.key_place(&part.at(&["model"])), "another start")
+                .help("keep `model` to train from the model's start, or `init` to go on from a training");
+            checker.faults.push(fault);
+        }
+        (None, None) if part.intact => {
+            let message = format!("training `{name}` has neither `model` nor `init`");
+            let help = if preference {
+                "name the training to align: init = \"...\""
+            } else {
+                "name a model to train (model = \"...\") or a training to go on from (init = \"...\")"
+            };
+            checker.fault(&part.path, message, "starts from nothing", help);
+        }
+        (Some(_), None) if preference && part.intact => checker.key_fault(
+            &part.at(&["model"]),
+            format!("training `{name}` aligns preferences and needs `init`"),
+            "starts from untrained weights",
+            "name a supervised training as init; its result is also the frozen reference",
+        ),
+        _ => {}
+    }
+}
+
+/// Each ring of trainings that start from each other is reported once.
+fn cycles(parts: &Parts, checker: &mut Checker<'_>) {
+    let init_of = |name: &str| -> Option<(usize, &str)> {
+        let index = parts.train.iter().position(|part| part.name.as_deref() == Some(name))?;
+        Some((index, parts.train[index].value.as_ref()?.init.as_deref()?))
+    };
+    let mut reported: Vec<&str> = Vec::new();
+    for name in known(&parts.train) {
+        let mut chain = vec![name];
+        while let Some((index, next)) = init_of(chain[chain.len() - 1]) {
+            if next == name {
+                if !chain.iter().any(|member| reported.contains(member)) {
+                    reported.extend(&chain);
+                    let mut ring: Vec<&str> = chain.clone();
+                    ring.push(name);
+                    let message = format!("trainings start from each other: {}", ring.join(" ← "));
+                    let path = parts.train[index].at(&["init"]);
+                    let help = "one of them must start from a model";
+                    checker.fault(&path, message, "closes the ring", help);
+                }
+                break;
+            }
+            if chain.contains(&next) {
+                // runs into a ring that does not hold `name`: reported from its own members
+                break;
+            }
+            chain.push(next);
+        }
+    }
+}
+
+fn systems(parts: &Parts, checker: &mut Checker<'_>) {
+    for part in &parts.system {
+        match &part.value {
+            Some(SystemSettings::TwoTower { vectors, .. }) => {
+                let path = part.at(&["vectors"]);
+                let header = format!("[vectors.{vectors}] with kind = \"two-tower\"");
+                if resolves(&path, vectors, &known(&parts.vectors), &header, checker) {
+                    let target =
+                        parts.vectors.iter().find(|target| target.name.as_deref() == Some(vectors));
+                    if let Some(Some(VectorsSettings::File(_))) = target.map(|target| &target.value)
+                    {
+                        let message =
+                            format!("system of kind two-tower cannot use [vectors.{vectors}]");
+                        let help = "a file holds item vectors but no encoder for requests: use vectors of kind = \"two-tower\"";
+                        checker.fault(&path, message, "these vectors are of kind = \"file\"", help);
+                    }
+                }
+            }
+            Some(SystemSettings::Generative { train, .. }) => {
+                let header = format!("[[train]] with name = \"{train}\"");
+                resolves(&part.at(&["train"]), train, &known(&parts.train), &header, checker);
+            }
+            _ => {}
+        }
+    }
+    if parts.system.is_empty() && parts.intact {
+        let help = "add at least one, for instance [[system]] name = \"bm25\" kind = \"bm25\"";
+        checker.fault(&[], "the recipe has no [[system]]", "nothing to evaluate", help);
+    }
+}
+
+fn baseline(parts: &Parts, checker: &mut Checker<'_>) {
+    let Some(part) = &parts.evaluation else { return };
+    let Some(baseline) = part.value.as_ref().and_then(|evaluation| evaluation.baseline.as_ref())
+    else {
+        return;
+    };
+    let header = format!("[[system]] with name = \"{baseline}\"");
+    resolves(&part.at(&["baseline"]), baseline, &known(&parts.system), &header, checker);
+}
+
+/// Components that nothing refers to.
+fn unused(parts: &Parts, checker: &mut Checker<'_>) {
+    let mut vectors: Vec<&str> = Vec::new();
+    let mut identifiers: Vec<&str> = Vec::new();
+    let mut models: Vec<&str> = Vec::new();
+    let mut trainings: Vec<&str> = Vec::new();
+    for part in &parts.identifier {
+        if let Some(IdentifierSettings::ResidualKMeans(settings)) = &part.value {
+            vectors.push(&settings.vectors);
+        }
+    }
+    for part in &parts.model {
+        if let Some(ModelSettings::Scratch(settings)) = &part.value {
+            identifiers.push(&settings.identifier);
+        }
+    }
+    for train in parts.train.iter().filter_map(|part| part.value.as_ref()) {
+        models.extend(train.model.as_deref());
+        trainings.extend(train.init.as_deref().filter(|init| *init != train.name));
+    }
+    for part in &parts.system {
+        match &part.value {
+            Some(SystemSettings::TwoTower { vectors: name, .. }) => vectors.push(name),
+            Some(SystemSettings::Generative { train, .. }) => trainings.push(train),
+            _ => {}
+        }
+    }
+    report_unused(&parts.vectors, &vectors, "vectors", "an identifier or a system", checker);
+    report_unused(&parts.identifier, &identifiers, "identifier", "a model", checker);
+    report_unused(&parts.model, &models, "model", "a training", checker);
+    report_unused(&parts.train, &trainings, "training", "a system or another training", checker);
+}
+
+fn report_unused<T>(
+    parts: &[Part<T>],
+    used: &[&str],
+    what: &str,
+    users: &str,
+    checker: &mut Checker<'_>,
+) {
+    for part in parts {
+        let Some(name) = part.name.as_deref().filter(|name| !used.contains(name)) else { continue };
+        let message = format!("{what} `{name}` is never used");
+        let label =
+            format!("no {} names it", users.trim_start_matches("an ").trim_start_matches("a "));
+        let help = format!("name it in {users}, or remove it");
+        if matches!(part.path.last(), Some(Step::Index(_))) {
+            checker.fault(&part.at(&["name"]), message, &label, &help);
+        } else {
+            checker.key_fault(&part.path, message, &label, &help);
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Checks of values against each other: within one component, and between a component and the corpus.
+
+use trieval_eval::settings::EvaluationSettings;
+
+use super::metrics::{check_metric, cut_off};
+use super::{Checker, Part, Parts};
+use crate::corpus::settings::{
+    CorpusSettings, JudgedPairsSettings, PairSplit, SequencesSettings, SimulatorSettings,
+};
+use crate::identifier::settings::IdentifierSettings;
+use crate::model::settings::{ModelSettings, ScratchSettings};
+use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::train::settings::{ObjectiveSettings, PreferenceSettings, TrainSettings};
+
+use super::super::document::{Step, quoted};
+use super::super::fault::Fault;
+
+pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
+    recipe_name(parts, checker);
+    let corpus = parts.corpus.as_ref().and_then(|part| part.value.as_ref());
+    if let (Some(part), Some(corpus)) = (&parts.corpus, corpus) {
+        match corpus {
+            CorpusSettings::Simulator(settings) => simulator(part, settings, parts, checker),
+            CorpusSettings::JudgedPairs(settings) => judged_pairs(part, settings, parts, checker),
+            CorpusSettings::Sequences(settings) => sequences(settings, parts, checker),
+        }
+        if !matches!(corpus, CorpusSettings::Simulator(_)) {
+            oracle(parts, checker);
+        }
+    }
+    for part in &parts.model {
+        if let Some(ModelSettings::Scratch(settings)) = &part.value {
+            decoder(part, settings, checker);
+        }
+    }
+    for part in &parts.train {
+        if let Some(train) = &part.value {
+            training(part, train, checker);
+        }
+    }
+    evaluation(parts, checker);
+}
+
+fn recipe_name(parts: &Parts, checker: &mut Checker<'_>) {
+    let Some(part) = &parts.name else { return };
+    let Some(name) = &part.value else { return };
+    let legal = |character: char| {
+        character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
+    };
+    if name.is_empty() || name.len() > 64 || !name.chars().all(legal) || name.starts_with('-') {
+        let message = format!("`name` cannot be {}", quoted(name));
+        let label = "lower-case letters, digits and `-` only, at most 64";
+        checker.fault(&part.path, message, label, "the name becomes the name of run folders");
+    }
+}
+
+fn simulator(
+    part: &Part<CorpusSettings>,
+    settings: &SimulatorSettings,
+    parts: &Parts,
+    checker: &mut Checker<'_>,
+) {
+    let held_out = u64::from(settings.validation_days) + u64::from(settings.test_days);
+    if u64::from(settings.days) <= held_out {
+        let message = format!("no day is left for training: {} days in all", settings.days);
+        let label = format!(
+            "{} for validation and {} for testing",
+            settings.validation_days, settings.test_days
+        );
+        let key = ["test_days", "validation_days", "days"]
+            .into_iter()
+            .find(|key| checker.document.node(&part.at(&[key])).is_some())
+            .unwrap_or("days");
+        let help = "raise `corpus.days`, or hold out fewer days";
+        checker.fault(&part.at(&[key]), message, &label, help);
+    }
+    for identifier in &parts.identifier {
+        let Some(IdentifierSettings::ResidualKMeans(codes)) = &identifier.value else { continue };
+        if u64::from(codes.codes) > settings.items {
+            let key = checker.document.dotted(&identifier.at(&["codes"]));
+            let message = format!("`{key}` asks for more codes than there are items");
+            let label = format!("{} codes for {} items", codes.codes, settings.items);
+            checker.fault(&identifier.at(&["codes"]), message, &label, "use fewer codes per level");
+        }
+    }
+}
+
+fn judged_pairs(
+    part: &Part<CorpusSettings>,
+    settings: &JudgedPairsSettings,
+    parts: &Parts,
+    checker: &mut Checker<'_>,
+) {
+    match &settings.split {
+        PairSplit::QueryHash { validation, test } => {
+            if *test <= 0.0 {
+                let help = "give `corpus.split.test` a share, for instance 0.1";
+                let path = part.at(&["split", "test"]);
+                checker.fault(
+                    &path,
+                    "the split leaves nothing to test on",
+                    "no query is held out",
+                    help,
+                );
+            } else if validation + test >= 1.0 {
+                let message = "the split leaves nothing to train on";
+                let label =
+                    format!("validation and test take {} of all queries", validation + test);
+                checker.fault(&part.at(&["split", "test"]), message, &label, "hold out less");
+            }
+        }
+        PairSplit::Column { train, validation, test, .. } => {
+            for (key, value, other) in [("test", test, train), ("test", test, validation)] {
+                if value == other {
+                    let message =
+                        format!("two splits are marked by the same value {}", quoted(value));
+                    let help = "train, validation and test need values of their own";
+                    checker.fault(&part.at(&["split", key]), message, "cannot be told apart", help);
+                }
+            }
+            if train == validation {
+                let message = format!("two splits are marked by the same value {}", quoted(train));
+                let help = "train, validation and test need values of their own";
+                let path = part.at(&["split", "validation"]);
+                checker.fault(&path, message, "cannot be told apart", help);
+            }
+        }
+    }
+    if settings.clicks.is_none() && part.intact {
+        without_feedback(parts, checker);
+    }
+}
+
+/// Trainings that learn from clicks, over a corpus that has none.
+fn without_feedback(parts: &Parts, checker: &mut Checker<'_>) {
+    let help = "add [corpus.clicks] to simulate clicks on the graded pairs, or train on pseudo-requests alone (pseudo_requests = 1)";
+    let mut refuse = |path: &[Step], what: String| {
+        let message = format!("{what} learns from clicks, but the corpus has none");
+        checker.fault(path, message, "judged pairs carry grades, not clicks", help);
+    };
+    for train in &parts.train {
+        let Some(settings) = &train.value else { continue };
+        let learns = match &settings.objective {
+            ObjectiveSettings::Supervised(objective) => objective.pseudo_requests < 1.0,
+            ObjectiveSettings::Preference(_) => true,
+        };
+        if learns {
+            refuse(&train.at(&["objective", "kind"]), format!("training `{}`", settings.name));
+        }
+    }
+    for vectors in &parts.vectors {
+        if let (Some(VectorsSettings::TwoTower(settings)), Some(name)) =
+            (&vectors.value, &vectors.name)
+            && settings.pseudo_requests < 1.0
+        {
+            refuse(&vectors.at(&["kind"]), format!("two-tower encoder `{name}`"));
+        }
+    }
+}
+
+fn sequences(settings: &SequencesSettings, parts: &Parts, checker: &mut Checker<'_>) {
+    if settings.items_file.is_some() {
+        return;
+    }
+    let label = "needs the items' text";
+    let help = "give `corpus.items_file`; without it, items have no text";
+    for system in &parts.system {
+        if let Some(SystemSettings::Bm25(bm25)) = &system.value {
+            let message = format!("system `{}` ranks by text, but the items have none", bm25.name);
+            checker.fault(&system.at(&["kind"]), message, label, help);
+        }
+    }
+    for vectors in &parts.vectors {
+        if let (Some(VectorsSettings::TwoTower(_)), Some(name)) = (&vectors.value, &vectors.name) {
+            let message = format!("two-tower encoder `{name}` reads text, but the items have none");
+            checker.fault(&vectors.at(&["kind"]), message, label, help);
+        }
+    }
+    for train in &parts.train {
+        let Some(TrainSettings {
+            objective: ObjectiveSettings::Supervised(objective), name, ..
+        }) = &train.value
+        else {
+            continue;
+        };
+        if objective.pseudo_requests > 0.0 {
+            let message = format!(
+                "training `{name}` draws pseudo-requests from titles, but the items have none"
+            );
+            let help = "give `corpus.items_file`, or set pseudo_requests = 0";
+            checker.fault(&train.at(&["objective", "pseudo_requests"]), message, label, help);
+        }
+    }
+}
+
+fn oracle(parts: &Parts, checker: &mut Checker<'_>) {
+    for system in &parts.system {
+        if let Some(SystemSettings::Oracle { name }) = &system.value {
+            let message = format!("system `{name}` of kind oracle needs the simulator");
+            let help =
+                "the truth is known only with [corpus] kind = \"simulator\": remove the system";
+            checker.fault(&system.at(&["kind"]), message, "no truth to read", help);
+        }
+    }
+}
+
+fn decoder(part: &Part<ModelSettings>, settings: &ScratchSettings, checker: &mut Checker<'_>) {
+    let (hidden, heads) = (settings.hidden, settings.heads);
+    if let Some(kv_heads) = settings.kv_heads
+        && (kv_heads == 0 || heads % kv_heads != 0)
+    {
+        let message =
+            format!("`{}` must divide `heads`", checker.document.dotted(&part.at(&["kv_heads"])));
+        let label = format!("{kv_heads} does not divide {heads}");
+        checker.fault(&part.at(&["kv_heads"]), message, &label, &divisors(heads));
+    }
+    match settings.head_dim {
+        Some(head_dim) if head_dim % 2 != 0 => {
+            let message =
+                format!("`{}` must be even", checker.document.dotted(&part.at(&["head_dim"])));
+            let help = "rotary positions turn pairs of coordinates";
+            checker.fault(&part.at(&["head_dim"]), message, "odd", help);
+        }
+        Some(_) => {}
+        None if heads == 0 || hidden % heads != 0 => {
+            let message =
+                format!("`{}` must divide `hidden`", checker.document.dotted(&part.at(&["heads"])));
+            let label = format!("{heads} does not divide {hidden}");
+            let help = "change `heads` or `hidden`, or give `head_dim`";
+            checker.fault(&part.at(&["heads"]), message, &label, help);
+        }
+        None if (hidden / heads) % 2 != 0 => {
+            let message = "heads of an odd width".to_owned();
+            let label = format!("hidden / heads = {hidden} / {heads} = {}", hidden / heads);
+            let help = "rotary positions turn pairs of coordinates: change `heads` or `hidden`, or give an even `head_dim`";
+            checker.fault(&part.at(&["heads"]), message, &label, help);
+        }
+        None => {}
+    }
+}
+
+fn divisors(number: u32) -> String {
+    let divisors: Vec<String> =
+        (1..=number).filter(|d| number % d == 0).map(|divisor| divisor.to_string()).collect();
+    format!("legal values: {}", divisors.join(", "))
+}
+
+fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checker<'_>) {
+    for beta in train.optimizer.betas {
+        if !(0.0..1.0).contains(&beta) {
+            let path = part.at(&["optimizer", "betas"]);
+            let message = format!("`{}` is out of range: {beta}", checker.document.dotted(&path));
+            checker.fault(&path, message, "expected numbers from 0 to below 1", "");
+        }
+    }
+    match &train.objective {
+        ObjectiveSettings::Supervised(objective) => {
+            let [fewest, most] = objective.pseudo_words;
+            let path = part.at(&["objective", "pseudo_words"]);
+            let key = checker.document.dotted(&path);
+            if fewest > most {
+                let message = format!("`{key}` runs backwards");
+                let help = format!("write [{most}, {fewest}]");
+                checker.fault(&path, message, "fewest words come first", &help);
+            } else if fewest < 1 || most > 64 {
+                let message = format!("`{key}` is out of range: {fewest} to {most}");
+                checker.fault(&path, message, "expected word counts from 1 to 64", "");
+            }
+        }
+        ObjectiveSettings::Preference(objective) => preference(part, objective, checker),
+    }
+}
+
+fn preference(
+    part: &Part<TrainSettings>,
+    objective: &PreferenceSettings,
+    checker: &mut Checker<'_>,
+) {
+    let from_beam = objective.beam_requests > 0 && objective.beam_negatives > 0;
+    if !from_beam && objective.shown_negatives == 0 {
+        let message = "the preference objective has no source of negatives";
+        let help = "raise `shown_negatives`, or `beam_requests` and `beam_negatives`, above 0";
+        let path = part.at(&["objective", "shown_negatives"]);
+        checker.fault(&path, message, "no pair can be built", help);
+    }
+    if from_beam && objective.beam_negatives > objective.beam {
+        let path = part.at(&["objective", "beam_negatives"]);
+        let message = format!("`{}` is larger than the beam", checker.document.dotted(&path));
+        let label = format!("{} of a beam of {}", objective.beam_negatives, objective.beam);
+        checker.fault(&path, message, &label, "raise `beam`, or take fewer negatives");
+    }
+}
+
+fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
+    let default = EvaluationSettings::default();
+    let part = parts.evaluation.as_ref();
+    let settings = match part {
+        Some(part) => match &part.value {
+            Some(settings) => settings,
+            None => return,
+        },
+        None => &default,
+    };
+    if let Some(part) = part {
+        metrics(part, settings, checker);
+    }
+    let deepest =
+        settings.metrics.iter().filter_map(|metric| Some((cut_off(metric)?, metric))).max();
+    let Some((deepest, metric)) = deepest else { return };
+    for system in &parts.system {
+        let Some(SystemSettings::Generative { name, decode, .. }) = &system.value else { continue };
+        if decode.beam < deepest {
+            let path = system.at(&["decode", "beam"]);
+            let label = format!("at most {} items come back", decode.beam);
+            let message = format!("system `{name}` cannot fill {metric}");
+            let help = format!(
+                "set `system.{name}.decode.beam` to {deepest} or more, or leave {metric} out"
+            );
+            let fault = Fault::new(checker.document.place(&path), message, label).help(help);
+            checker.faults.push(fault.warning());
+        }
+    }
+}
+
+fn metrics(
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    if settings.metrics.is_empty() {
+        let path = part.at(&["metrics"]);
+        checker.fault(
+            &path,
+            "no metric is asked for",
+            "empty",
+            "for instance [\"recall@10\", \"ndcg@10\"]",
+        );
+    }
+    for (index, metric) in settings.metrics.iter().enumerate() {
+        let mut path = part.at(&["metrics"]);
+        path.push(Step::Index(index));
+        if let Err(help) = check_metric(metric) {
+            checker.fault(
+                &path,
+                format!("unknown metric {}", quoted(metric)),
+                "not a metric",
+                &help,
+            );
+        } else if settings.metrics[..index].contains(metric) {
+            checker.fault(
+                &path,
+                format!("metric `{metric}` is asked for twice"),
+                "second time",
+                "remove one",
+            );
+        } else if cut_off(metric).is_some_and(|cut_off| cut_off > settings.depth) {
+            let message = format!("{metric} looks deeper than systems rank");
+            let label = format!("`evaluation.depth` is {}", settings.depth);
+            let help =
+                format!("raise `evaluation.depth` to {}", cut_off(metric).unwrap_or_default());
+            checker.fault(&path, message, &label, &help);
+        }
+    }
+    if settings.requests == Some(0) {
+        let message = "no test request is to be evaluated";
+        checker.fault(&part.at(&["requests"]), message, "0", "leave it out to evaluate all");
+    }
+}

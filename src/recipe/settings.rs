@@ -1,0 +1,72 @@
+//! The recipe itself: the components' settings composed under their names.
+//!
+//! Doc comments here and in the components' settings are the recipe reference.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use trieval_eval::settings::{EvaluationSettings, ReportSettings};
+
+use crate::corpus::settings::CorpusSettings;
+use crate::identifier::settings::IdentifierSettings;
+use crate::model::settings::ModelSettings;
+use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::train::settings::TrainSettings;
+
+/// A whole story: from a corpus to an evaluated, reported set of systems.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the recipe, which also names its run folders: lower-case letters, digits and `-`.
+    pub name: String,
+    /// One line about what the recipe shows; printed by `trieval recipes list` and in the report.
+    #[serde(default)]
+    pub description: String,
+    /// Root of all randomness: the same seed gives the same run.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Where items, requests and feedback come from.
+    pub corpus: CorpusSettings,
+    /// Item vectors by name.
+    #[serde(default)]
+    pub vectors: BTreeMap<String, VectorsSettings>,
+    /// Identifiers by name.
+    #[serde(default)]
+    pub identifier: BTreeMap<String, IdentifierSettings>,
+    /// Decoders by name.
+    #[serde(default)]
+    pub model: BTreeMap<String, ModelSettings>,
+    /// Trainings; each starts from a model or from another training's result.
+    #[serde(default)]
+    pub train: Vec<TrainSettings>,
+    /// Systems to be evaluated, in the order of the report.
+    #[serde(default)]
+    pub system: Vec<SystemSettings>,
+    /// What is measured, and how differences are tested.
+    #[serde(default)]
+    pub evaluation: EvaluationSettings,
+    /// What the report shows beside the figures.
+    #[serde(default)]
+    pub report: ReportSettings,
+}
+
+fn default_seed() -> u64 {
+    17
+}
+
+impl Recipe {
+    /// The recipe as TOML with every default filled in; loads back to an equal recipe.
+    ///
+    /// # Errors
+    /// When a value has no form in TOML: a seed above 2^63 − 1 or a path that is not UTF-8, neither of
+    /// which a loaded recipe can hold.
+    pub fn to_toml(&self) -> crate::Result<String> {
+        toml::to_string(self).map_err(|cause| {
+            crate::Error::Recipe(format!(
+                "recipe `{}` cannot be written as TOML: {cause}",
+                self.name
+            ))
+        })
+    }
+}
