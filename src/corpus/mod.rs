@@ -1,2 +1,28 @@
-//! corpus.
+//! The corpus: items, requests and feedback in six tables, however they came about.
+//!
+//! - `build`: source to folder; `folder`: folder to typed rows; `catalogue`: items in memory
+//! - `table`, `rows`, `types`, `summary`: the format of the folder
+//! - `import`: judged pairs and sequences from files; `simulator`: the shop with known truth
+//!
+//! Knows nothing of models, identifiers, rankers or metrics.
+
+mod build;
+mod catalogue;
+mod folder;
+mod import;
+mod rows;
 pub mod settings;
+pub mod simulator;
+mod summary;
+mod table;
+mod types;
+
+pub use build::{build, estimate, input_files, world_seed};
+pub use catalogue::Catalogue;
+pub use folder::Corpus;
+pub use rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
+pub use summary::{
+    CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,
+};
+pub use table::{Row, TableReader, TableWriter};
+pub use types::{Impression, ItemIdx, Level, Request, RequestIdx, Split};

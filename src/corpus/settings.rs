@@ -39,6 +39,9 @@ pub struct SimulatorSettings {
     /// Last days, for testing.
     #[schemars(range(min = 1))]
     pub test_days: u32,
+    /// Most recent clicked items of the user that a request carries as its history; 0 carries none.
+    #[schemars(range(min = 0, max = 1_000))]
+    pub history: u32,
     /// Constants of the world's laws, documented in `docs/simulator.md`.
     pub world: WorldSettings,
 }
@@ -52,6 +55,7 @@ impl Default for SimulatorSettings {
             days: 30,
             validation_days: 1,
             test_days: 2,
+            history: 0,
             world: WorldSettings::default(),
         }
     }
@@ -67,6 +71,15 @@ pub struct WorldSettings {
     /// Zipf exponent of the frequency of intents.
     #[schemars(range(min = 0.0, max = 5.0))]
     pub intent_zipf: f64,
+    /// Shift q of that law (Zipf–Mandelbrot, (rank + q)^−s): a larger one flattens the head.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub intent_shift: f64,
+    /// Requests per distinct intent, on average.
+    #[schemars(range(min = 1.0, max = 1_000_000.0))]
+    pub requests_per_intent: f64,
+    /// Strength of the seasonal drift of intents over days; 0 is none.
+    #[schemars(range(min = 0.0, max = 5.0))]
+    pub drift: f64,
     /// Probability that a query word has no lexical match in the relevant titles (γ).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub vocabulary_gap: f64,
@@ -88,6 +101,20 @@ pub struct WorldSettings {
     /// Probability of a click on an examined item regardless of its utility.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub noise_clicks: f64,
+    /// Log-odds of a click on an examined item of utility 0.
+    pub click_bias: f64,
+    /// Share of surface forms that the shop's own synonym dictionary knows.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub known_synonyms: f64,
+    /// Weight of the lexical score in the logging policy.
+    pub policy_lexical: f64,
+    /// Weight of the popularity in the logging policy.
+    pub policy_popularity: f64,
+    /// Weight of the recency in the logging policy.
+    pub policy_recency: f64,
+    /// Standard deviation of the noise in the logging policy.
+    #[schemars(range(min = 0.0))]
+    pub policy_noise: f64,
     /// Weight of the grade in the utility (a).
     pub utility_grade: f64,
     /// Weight of the match of taste and style in the utility (b).
@@ -103,6 +130,9 @@ impl Default for WorldSettings {
         Self {
             leaf_zipf: 1.1,
             intent_zipf: 1.0,
+            intent_shift: 10.0,
+            requests_per_intent: 8.0,
+            drift: 0.5,
             vocabulary_gap: 0.35,
             typo_rate: 0.03,
             shown: 20,
@@ -110,6 +140,12 @@ impl Default for WorldSettings {
             examination_exponent: 1.0,
             cold_share: 0.05,
             noise_clicks: 0.02,
+            click_bias: -4.5,
+            known_synonyms: 0.5,
+            policy_lexical: 3.0,
+            policy_popularity: 0.4,
+            policy_recency: 0.4,
+            policy_noise: 0.5,
             utility_grade: 1.5,
             utility_taste: 0.5,
             utility_quality: 0.5,

@@ -1,0 +1,315 @@
+//! Building a corpus folder from whatever source the recipe names, and knowing its size beforehand.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::progress::Context;
+use crate::seed::Seed;
+use crate::store::write_json;
+
+use super::catalogue::CatalogueHash;
+use super::folder::fingerprint;
+use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
+use super::settings::CorpusSettings;
+use super::summary::{
+    CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,
+    summary_path,
+};
+use super::table::{Row, TableReader, TableWriter, table_path};
+use super::types::Split;
+use super::{import, simulator};
+
+/// Builds a corpus folder: six tables and `corpus.json`, which appears last.
+///
+/// # Errors
+/// [`Error::Data`] when the source cannot be used, [`Error::Usage`] when settings contradict one
+/// another, [`Error::Environment`] when the disk refuses, [`Error::Interrupted`].
+pub fn build(
+    settings: &CorpusSettings,
+    seed: Seed,
+    out: &Path,
+    ctx: &Context,
+) -> Result<CorpusSummary> {
+    let seed = seed.purpose("corpus");
+    match settings {
+        CorpusSettings::Simulator(settings) => simulator::write(settings, seed, out, ctx),
+        CorpusSettings::JudgedPairs(settings) => import::judged_pairs(settings, seed, out, ctx),
+        CorpusSettings::Sequences(settings) => import::sequences(settings, out, ctx),
+    }
+}
+
+/// The seed of [`simulator::World::new`] for a recipe's seed: the one [`build`] derives.
+pub fn world_seed(seed: Seed) -> Seed {
+    seed.purpose("corpus")
+}
+
+/// Files that [`build`] reads, in a fixed order; they need not exist.
+pub fn input_files(settings: &CorpusSettings) -> Vec<PathBuf> {
+    match settings {
+        CorpusSettings::Simulator(_) => Vec::new(),
+        CorpusSettings::JudgedPairs(s) => vec![s.path.join(&s.items_file), s.path.join(&s.pairs_file)],
+        CorpusSettings::Sequences(s) => {
+            let items = s.items_file.iter().map(|file| s.path.join(file));
+            items.chain([s.path.join(&s.sequences_file)]).collect()
+        }
+    }
+}
+
+/// Sizes that are cheap to know: exact for the simulator, `None` where files would have to be read
+/// and are large or missing.
+pub fn estimate(settings: &CorpusSettings) -> SizeEstimate {
+    match settings {
+        CorpusSettings::Simulator(settings) => simulator::estimate(settings),
+        CorpusSettings::JudgedPairs(settings) => import::estimate_judged_pairs(settings),
+        CorpusSettings::Sequences(settings) => import::estimate_sequences(settings),
+    }
+}
+
+/// What a source knows about itself beside its rows.
+pub(super) struct Facts {
+    pub(super) kind: &'static str,
+    pub(super) sequences: bool,
+    pub(super) remove_history: bool,
+    pub(super) malformed: Malformed,
+    pub(super) truncated_texts: u64,
+    pub(super) dropped_requests: u64,
+    pub(super) warnings: Vec<String>,
+    pub(super) sources: Vec<PathBuf>,
+}
+
+/// The six tables under construction.
+pub(super) struct CorpusWriter {
+    folder: PathBuf,
+    items: TableWriter<ItemRow>,
+    users: TableWriter<UserRow>,
+    sessions: TableWriter<SessionRow>,
+    requests: TableWriter<RequestRow>,
+    impressions: TableWriter<ImpressionRow>,
+    judgements: TableWriter<JudgementRow>,
+    splits: SplitCounts,
+    last_split: Split,
+    catalogue: CatalogueHash,
+    signals: [u64; 3],
+}
+
+impl CorpusWriter {
+    /// Starts a folder; an older summary is removed, so that a half-written folder never opens.
+    pub(super) fn create(folder: &Path) -> Result<Self> {
+        let summary = summary_path(folder);
+        match std::fs::remove_file(&summary) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::unwritable(&summary, &e));
+            }
+            _ => {}
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            items: TableWriter::create(folder)?,
+            users: TableWriter::create(folder)?,
+            sessions: TableWriter::create(folder)?,
+            requests: TableWriter::create(folder)?,
+            impressions: TableWriter::create(folder)?,
+            judgements: TableWriter::create(folder)?,
+            splits: SplitCounts::default(),
+            last_split: Split::Train,
+            catalogue: CatalogueHash::default(),
+            signals: [0; 3],
+        })
+    }
+
+    pub(super) fn item(&mut self, row: ItemRow) -> Result<u32> {
+        let idx = self.next_index(self.items.len(), "items")?;
+        self.catalogue.push(&row.id);
+        self.items.push(row)?;
+        Ok(idx)
+    }
+
+    pub(super) fn user(&mut self, id: String) -> Result<u32> {
+        let idx = self.next_index(self.users.len(), "users")?;
+        self.users.push(UserRow { id })?;
+        Ok(idx)
+    }
+
+    /// Appends a request; splits must come in the order train, validation, test.
+    pub(super) fn request(&mut self, row: RequestRow) -> Result<u32> {
+        let idx = self.next_index(self.requests.len(), "requests")?;
+        debug_assert!(row.split >= self.last_split, "requests are stored by split");
+        self.last_split = row.split;
+        self.splits.add(row.split);
+        self.requests.push(row)?;
+        Ok(idx)
+    }
+
+    /// Appends an impression; requests must come in order.
+    pub(super) fn impression(&mut self, row: ImpressionRow) -> Result<()> {
+        let shown = &row.impression;
+        for (count, signal) in self.signals.iter_mut().zip([shown.click, shown.cart, shown.order]) {
+            *count += u64::from(signal);
+        }
+        self.impressions.push(row)
+    }
+
+    /// Appends a judgement; requests must come in order.
+    pub(super) fn judgement(&mut self, row: JudgementRow) -> Result<()> {
+        self.judgements.push(row)
+    }
+
+    /// Completes the tables, looks at them once for overlap, and writes `corpus.json`.
+    pub(super) fn finish(self, facts: Facts, ctx: &Context) -> Result<CorpusSummary> {
+        let folder = self.folder;
+        let (users, sessions) = (self.users.finish()?, self.sessions.finish()?);
+        let items = self.items.finish()?;
+        let impressions = self.impressions.finish()?;
+        self.requests.finish()?;
+        self.judgements.finish()?;
+        let (overlap, judgements) = overlap(&folder, &self.splits, items)?;
+        let [clicks, carts, orders] = self.signals;
+        let mut warnings = facts.warnings;
+        if items == 0 {
+            return Err(Error::data(&folder, "the corpus has no items"));
+        }
+        if self.splits.train == 0 {
+            warnings.push("there are no training requests; only untrained systems can work".into());
+        }
+        if self.splits.test == 0 {
+            warnings.push("there are no test requests; nothing can be evaluated".into());
+        }
+        let sources = facts.sources.iter().map(|path| source_file(path)).collect::<Result<_>>()?;
+        let tables = vec![
+            table_file::<ItemRow>(&folder, items)?,
+            table_file::<UserRow>(&folder, users)?,
+            table_file::<SessionRow>(&folder, sessions)?,
+            table_file::<RequestRow>(&folder, self.splits.total())?,
+            table_file::<ImpressionRow>(&folder, impressions)?,
+            table_file::<JudgementRow>(&folder, judgements.total())?,
+        ];
+        for warning in &warnings {
+            ctx.warn(warning);
+        }
+        let summary = CorpusSummary {
+            format: FORMAT,
+            kind: facts.kind.into(),
+            items,
+            users,
+            sessions,
+            requests: self.splits,
+            judgements,
+            impressions,
+            clicks,
+            carts,
+            orders,
+            sequences: facts.sequences,
+            remove_history: facts.remove_history,
+            catalogue: self.catalogue.finish(),
+            overlap,
+            malformed: facts.malformed,
+            truncated_texts: facts.truncated_texts,
+            dropped_requests: facts.dropped_requests,
+            warnings,
+            sources,
+            tables,
+        };
+        write_json(&summary_path(&folder), &summary)?;
+        Ok(summary)
+    }
+
+    fn next_index(&self, len: u64, what: &str) -> Result<u32> {
+        u32::try_from(len).ok().filter(|&idx| idx < u32::MAX).ok_or_else(|| {
+            Error::data(&self.folder, format!("more than 4,294,967,295 {what} do not fit a corpus"))
+        })
+    }
+}
+
+fn source_file(path: &Path) -> Result<SourceFile> {
+    let (bytes, blake3) = fingerprint(path)?;
+    Ok(SourceFile { path: path.to_owned(), bytes, blake3 })
+}
+
+fn table_file<R: Row>(folder: &Path, rows: u64) -> Result<TableFile> {
+    let (bytes, blake3) = fingerprint(&table_path::<R>(folder))?;
+    Ok(TableFile { file: format!("{}.parquet", R::NAME), rows, bytes, blake3 })
+}
+
+/// What of the test split was seen in training, and the number of judgements per split.
+fn overlap(
+    folder: &Path,
+    splits: &SplitCounts,
+    n_items: u64,
+) -> Result<(Overlap, SplitCounts)> {
+    let mut seen_items = vec![false; n_items as usize];
+    let mut seen_queries: HashSet<[u8; 16]> = HashSet::new();
+    let mut seen_users: HashSet<u32> = HashSet::new();
+    let [mut queries, mut users, mut items] = [Share::default(); 3];
+    for row in TableReader::<RequestRow>::open(folder)? {
+        let row = row?;
+        let query = row.query.as_deref().map(query_key);
+        match row.split {
+            Split::Train => {
+                seen_queries.extend(query);
+                seen_users.extend(row.user);
+                for item in row.history {
+                    seen_items[item as usize] = true;
+                }
+            }
+            Split::Validation => {}
+            Split::Test => {
+                queries.count(query.map(|key| seen_queries.contains(&key)));
+                users.count(row.user.map(|user| seen_users.contains(&user)));
+            }
+        }
+    }
+    for row in TableReader::<ImpressionRow>::open(folder)? {
+        let row = row?;
+        if u64::from(row.request) >= splits.train {
+            break;
+        }
+        seen_items[row.impression.item as usize] |= row.impression.click;
+    }
+    let mut judgements = SplitCounts::default();
+    for row in TableReader::<JudgementRow>::open(folder)? {
+        let row = row?;
+        let request = u64::from(row.request);
+        if request < splits.train {
+            judgements.train += 1;
+        } else if request < splits.train + splits.validation {
+            judgements.validation += 1;
+        } else {
+            judgements.test += 1;
+            items.count(Some(seen_items[row.item as usize]));
+        }
+    }
+    let overlap = Overlap { queries: queries.value(), users: users.value(), items: items.value() };
+    Ok((overlap, judgements))
+}
+
+/// Sixteen bytes of the hash of a query in lower case with single spaces.
+fn query_key(query: &str) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for word in query.split_whitespace() {
+        hasher.update(word.to_lowercase().as_bytes());
+        hasher.update(b" ");
+    }
+    let mut key = [0; 16];
+    key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    key
+}
+
+#[derive(Clone, Copy, Default)]
+struct Share {
+    hits: u64,
+    of: u64,
+}
+
+impl Share {
+    fn count(&mut self, hit: Option<bool>) {
+        if let Some(hit) = hit {
+            self.hits += u64::from(hit);
+            self.of += 1;
+        }
+    }
+
+    fn value(self) -> Option<f64> {
+        (self.of > 0).then(|| self.hits as f64 / self.of as f64)
+    }
+}

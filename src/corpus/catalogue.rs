@@ -1,0 +1,175 @@
+//! The catalogue in memory: ids and texts of all items, by dense row number.
+//!
+//! Texts lie in one buffer, so that a million items cost their bytes and little more.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+use super::rows::ItemRow;
+use super::table::{TableReader, table_path};
+use super::types::ItemIdx;
+
+/// Ids and texts of all items.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    /// Item ids by row number.
+    pub ids: Vec<String>,
+    /// BLAKE3 of the ids in order, hexadecimal; the same as in `corpus.json`.
+    pub hash: String,
+    texts: String,
+    /// Per item: where its text starts and where its title ends in `texts`.
+    spans: Vec<(usize, usize)>,
+    /// Row numbers in the order of ids.
+    by_id: Vec<u32>,
+}
+
+impl Catalogue {
+    /// Reads the items table of a corpus folder.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table is missing, damaged, too long or holds an id twice.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let mut builder = CatalogueBuilder::default();
+        for row in TableReader::<ItemRow>::open(folder)? {
+            let row = row?;
+            builder.push(row.id, &row.title, &row.text);
+        }
+        builder.finish(&table_path::<ItemRow>(folder))
+    }
+
+    /// A catalogue of (id, title, further text), for tests and small tools.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when an id occurs twice.
+    pub fn from_items<'a>(
+        items: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>,
+    ) -> Result<Self> {
+        let mut builder = CatalogueBuilder::default();
+        for (id, title, text) in items {
+            builder.push(id.to_owned(), title, text);
+        }
+        builder.finish(Path::new("catalogue"))
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Title of an item; empty for a row number that does not exist.
+    pub fn title(&self, item: ItemIdx) -> &str {
+        self.spans.get(item as usize).map_or("", |&(start, end)| &self.texts[start..end])
+    }
+
+    /// Title and further text of an item, separated by a space.
+    pub fn text(&self, item: ItemIdx) -> &str {
+        let item = item as usize;
+        let end = self.spans.get(item + 1).map_or(self.texts.len(), |span| span.0);
+        self.spans.get(item).map_or("", |&(start, _)| &self.texts[start..end])
+    }
+
+    /// Row number of an id.
+    pub fn index_of(&self, id: &str) -> Option<ItemIdx> {
+        self.by_id
+            .binary_search_by(|&item| self.ids[item as usize].as_str().cmp(id))
+            .ok()
+            .map(|place| self.by_id[place])
+    }
+}
+
+#[derive(Default)]
+struct CatalogueBuilder {
+    ids: Vec<String>,
+    texts: String,
+    spans: Vec<(usize, usize)>,
+    hash: CatalogueHash,
+}
+
+impl CatalogueBuilder {
+    fn push(&mut self, id: String, title: &str, text: &str) {
+        let start = self.texts.len();
+        self.texts.push_str(title);
+        self.spans.push((start, self.texts.len()));
+        if !text.is_empty() {
+            self.texts.push(' ');
+            self.texts.push_str(text);
+        }
+        self.hash.push(&id);
+        self.ids.push(id);
+    }
+
+    fn finish(self, path: &Path) -> Result<Catalogue> {
+        let Self { ids, texts, spans, hash } = self;
+        let n_items = u32::try_from(ids.len())
+            .map_err(|_| Error::data(path, "more than 4,294,967,295 items"))?;
+        let mut by_id: Vec<u32> = (0..n_items).collect();
+        by_id.sort_unstable_by(|&a, &b| ids[a as usize].cmp(&ids[b as usize]));
+        if let Some(pair) = by_id.windows(2).find(|p| ids[p[0] as usize] == ids[p[1] as usize]) {
+            let (a, b) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
+            let id = &ids[a as usize];
+            return Err(Error::data(path, format!("item id `{id}` in row {a} and again in row {b}")));
+        }
+        Ok(Catalogue { ids, hash: hash.finish(), texts, spans, by_id })
+    }
+}
+
+/// BLAKE3 over item ids in order.
+#[derive(Default)]
+pub(super) struct CatalogueHash(blake3::Hasher);
+
+impl CatalogueHash {
+    /// Takes the next id.
+    pub(super) fn push(&mut self, id: &str) {
+        // The length goes first, so that ("ab", "c") and ("a", "bc") differ.
+        self.0.update(&(id.len() as u32).to_le_bytes());
+        self.0.update(id.as_bytes());
+    }
+
+    /// The hash, hexadecimal.
+    pub(super) fn finish(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_ids_return() {
+        let catalogue =
+            Catalogue::from_items([("b", "red sofa", "soft"), ("a", "", "only text"), ("c", "x", "")])
+                .unwrap();
+        assert_eq!(catalogue.len(), 3);
+        assert_eq!((catalogue.title(0), catalogue.text(0)), ("red sofa", "red sofa soft"));
+        assert_eq!((catalogue.title(1), catalogue.text(1)), ("", " only text"));
+        assert_eq!((catalogue.title(2), catalogue.text(2)), ("x", "x"));
+        assert_eq!(catalogue.title(3), "");
+        assert_eq!(catalogue.text(3), "");
+        assert_eq!(catalogue.index_of("a"), Some(1));
+        assert_eq!(catalogue.index_of("zz"), None);
+    }
+
+    #[test]
+    fn a_repeated_id_names_both_rows() {
+        let error = Catalogue::from_items([("a", "", ""), ("b", "", ""), ("a", "", "")]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("`a` in row 0 and again in row 2"), "{text}");
+    }
+
+    #[test]
+    fn hash_separates_ids() {
+        let hash = |ids: &[&str]| {
+            Catalogue::from_items(ids.iter().map(|&id| (id, "", ""))).unwrap().hash
+        };
+        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+        assert_ne!(hash(&["a", "b"]), hash(&["b", "a"]));
+    }
+}

@@ -1,0 +1,256 @@
+//! A corpus folder: opened and checked, then streamed. Knows nothing of where it came from.
+
+use std::fs::File;
+use std::iter::Peekable;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+use super::catalogue::Catalogue;
+use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
+use super::summary::{CorpusSummary, FORMAT, summary_path};
+use super::table::{TableReader, count_rows, table_path};
+use super::types::{Impression, ItemIdx, Request, RequestIdx, Split};
+
+/// An opened corpus folder.
+#[derive(Debug, Clone)]
+pub struct Corpus {
+    folder: PathBuf,
+    summary: CorpusSummary,
+}
+
+impl Corpus {
+    /// Opens a folder and checks its format, and every table against size, hash and row count.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the folder is not a complete, undamaged corpus of this format.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = summary_path(folder);
+        let text = std::fs::read(&path).map_err(|e| {
+            Error::unreadable(&path, &e).with_help("is this the folder of a built corpus?")
+        })?;
+        let format = serde_json::from_slice::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|value| value.get("format").and_then(serde_json::Value::as_u64))
+            .ok_or_else(|| Error::data(&path, "is not the summary of a corpus"))?;
+        if format != u64::from(FORMAT) {
+            return Err(Error::data(&path, format!("format {format}; this version reads {FORMAT}"))
+                .with_help("build the corpus again"));
+        }
+        let summary: CorpusSummary = serde_json::from_slice(&text)
+            .map_err(|e| Error::data(&path, format!("is not the summary of a corpus: {e}")))?;
+        for table in &summary.tables {
+            let path = folder.join(&table.file);
+            let (bytes, hash) = fingerprint(&path)?;
+            if bytes != table.bytes || hash != table.blake3 {
+                return Err(Error::data(
+                    &path,
+                    format!(
+                        "differs from what corpus.json says: {} bytes with BLAKE3 {}, expected {} bytes with {}",
+                        bytes, hash, table.bytes, table.blake3
+                    ),
+                )
+                .with_help("the file is damaged or was changed; build the corpus again"));
+            }
+        }
+        let corpus = Self { folder: folder.to_owned(), summary };
+        corpus.check_rows::<ItemRow>(corpus.summary.items)?;
+        corpus.check_rows::<UserRow>(corpus.summary.users)?;
+        corpus.check_rows::<SessionRow>(corpus.summary.sessions)?;
+        corpus.check_rows::<RequestRow>(corpus.summary.requests.total())?;
+        corpus.check_rows::<ImpressionRow>(corpus.summary.impressions)?;
+        corpus.check_rows::<JudgementRow>(corpus.summary.judgements.total())?;
+        Ok(corpus)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the folder holds.
+    pub fn summary(&self) -> &CorpusSummary {
+        &self.summary
+    }
+
+    /// Whether training requests are users' sequences (history only, no impressions).
+    pub fn has_sequences(&self) -> bool {
+        self.summary.sequences
+    }
+
+    /// Ids and texts of all items, in memory.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the items table cannot be read or is not that of `corpus.json`.
+    pub fn catalogue(&self) -> Result<Catalogue> {
+        let catalogue = Catalogue::read(&self.folder)?;
+        if catalogue.hash != self.summary.catalogue {
+            return Err(Error::data(
+                table_path::<ItemRow>(&self.folder),
+                "holds other items than corpus.json says",
+            )
+            .with_help("build the corpus again"));
+        }
+        Ok(catalogue)
+    }
+
+    /// Rows of the items table with categories, attributes and statistics, streamed.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table cannot be opened; each row may fail likewise.
+    pub fn items(&self) -> Result<TableReader<ItemRow>> {
+        TableReader::open(&self.folder)
+    }
+
+    /// Row numbers of a split's requests.
+    pub fn request_range(&self, split: Split) -> std::ops::Range<RequestIdx> {
+        // Builders refuse more requests than u32 holds.
+        let counts = &self.summary.requests;
+        let start = match split {
+            Split::Train => 0,
+            Split::Validation => counts.train,
+            Split::Test => counts.train + counts.validation,
+        };
+        start as u32..(start + counts.of(split)) as u32
+    }
+
+    /// All requests of a split, in order.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table cannot be read.
+    pub fn requests(&self, split: Split) -> Result<Vec<Request>> {
+        self.request_iter(split)?.collect()
+    }
+
+    /// Requests of a split in order, streamed.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table cannot be opened; each request may fail likewise.
+    pub fn request_iter(
+        &self,
+        split: Split,
+    ) -> Result<impl Iterator<Item = Result<Request>> + use<>> {
+        let range = self.request_range(split);
+        let users: Vec<String> = TableReader::<UserRow>::open(&self.folder)?
+            .map(|row| row.map(|user| user.id))
+            .collect::<Result<_>>()?;
+        let path = table_path::<RequestRow>(&self.folder);
+        let n_items = self.summary.items;
+        let rows = TableReader::<RequestRow>::open_range(
+            &self.folder,
+            u64::from(range.start),
+            Some(self.summary.requests.of(split)),
+        )?;
+        Ok(rows.zip(range).map(move |(row, idx)| {
+            let row = row?;
+            let user = match row.user {
+                None => None,
+                Some(user) => Some(users.get(user as usize).cloned().ok_or_else(|| {
+                    Error::data(&path, format!("request {idx} names user {user}, which does not exist"))
+                })?),
+            };
+            if row.split != split {
+                let found = row.split.name();
+                let message = format!("request {idx} is {found}, expected {}", split.name());
+                return Err(Error::data(&path, message));
+            }
+            if let Some(item) = row.history.iter().find(|&&item| u64::from(item) >= n_items) {
+                let message = format!("request {idx} names item {item}, which does not exist");
+                return Err(Error::data(&path, message));
+            }
+            let RequestRow { id, day, query, history, .. } = row;
+            Ok(Request { idx, id, user, day, query, history, split })
+        }))
+    }
+
+    /// Feedback of the **training** requests, streamed: `(request, items shown)` in request order;
+    /// requests without impressions are left out. What happened on validation and test pages is
+    /// for [`Corpus::impressions_of`], so that nothing is learnt from it by accident.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table cannot be opened; each page may fail likewise.
+    pub fn impressions(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<(RequestIdx, Vec<Impression>)>> + use<>> {
+        self.impressions_of(Split::Train)
+    }
+
+    /// Feedback of the requests of any split, as [`Corpus::impressions`].
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table cannot be opened; each page may fail likewise.
+    pub fn impressions_of(
+        &self,
+        split: Split,
+    ) -> Result<impl Iterator<Item = Result<(RequestIdx, Vec<Impression>)>> + use<>> {
+        let rows = TableReader::<ImpressionRow>::open(&self.folder)?.peekable();
+        Ok(Pages { rows, range: self.request_range(split) })
+    }
+
+    /// Judgements of a split's requests, in request order: `(request, item, grade)`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table cannot be read.
+    pub fn judgements(&self, split: Split) -> Result<Vec<(RequestIdx, ItemIdx, f32)>> {
+        let range = self.request_range(split);
+        let mut judgements = Vec::new();
+        for row in TableReader::<JudgementRow>::open(&self.folder)? {
+            let JudgementRow { request, item, grade } = row?;
+            if request >= range.end {
+                break;
+            }
+            if range.contains(&request) {
+                judgements.push((request, item, grade));
+            }
+        }
+        Ok(judgements)
+    }
+
+    fn check_rows<R: super::table::Row>(&self, expected: u64) -> Result<()> {
+        let found = count_rows::<R>(&self.folder)?;
+        if found == expected {
+            return Ok(());
+        }
+        let path = table_path::<R>(&self.folder);
+        Err(Error::data(path, format!("{found} rows, but corpus.json says {expected}"))
+            .with_help("build the corpus again"))
+    }
+}
+
+/// Groups impression rows of a range of requests by request.
+struct Pages<I: Iterator<Item = Result<ImpressionRow>>> {
+    rows: Peekable<I>,
+    range: std::ops::Range<RequestIdx>,
+}
+
+impl<I: Iterator<Item = Result<ImpressionRow>>> Iterator for Pages<I> {
+    type Item = Result<(RequestIdx, Vec<Impression>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = loop {
+            match self.rows.next()? {
+                Err(error) => return Some(Err(error)),
+                Ok(row) if row.request >= self.range.end => return None,
+                Ok(row) if row.request >= self.range.start => break row,
+                Ok(_) => {}
+            }
+        };
+        let mut page = vec![first.impression];
+        loop {
+            match self.rows.next_if(|row| !matches!(row, Ok(r) if r.request != first.request)) {
+                None => return Some(Ok((first.request, page))),
+                Some(Ok(row)) => page.push(row.impression),
+                Some(Err(error)) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// Size and BLAKE3 of a file, streamed.
+pub(super) fn fingerprint(path: &Path) -> Result<(u64, String)> {
+    let unreadable = |e: std::io::Error| Error::unreadable(path, &e);
+    let file = File::open(path).map_err(unreadable)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(unreadable)?;
+    Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
+}

@@ -1,0 +1,246 @@
+//! Typed Parquet tables: streamed writing, streamed reading, whole files or none.
+//!
+//! A [`Row`] knows its columns; [`TableWriter`] buffers rows into row groups under a temporary name
+//! and renames at the end; [`TableReader`] iterates over typed rows in bounded memory. Knows nothing
+//! of what the tables mean or of how they refer to one another.
+
+use std::fs::File;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use tempfile::{NamedTempFile, TempPath};
+
+use crate::error::{Error, Result};
+use crate::store::create_dir;
+
+/// Rows per row group and per buffer of a writer: bounds the memory of a writer to a few megabytes.
+const GROUP_ROWS: usize = 32_768;
+
+/// Rows decoded at a time by a reader.
+const READ_ROWS: usize = 8_192;
+
+/// A row of one of the corpus tables.
+pub trait Row: Sized {
+    /// Name of the table; its file is `NAME.parquet`.
+    const NAME: &'static str;
+
+    /// Columns in order.
+    fn schema() -> Schema;
+
+    /// Columns of many rows, in the order of [`Row::schema`].
+    fn columns(rows: &[Self]) -> Vec<Arc<dyn Array>>;
+
+    /// Rows of a batch whose schema was checked against [`Row::schema`].
+    ///
+    /// # Errors
+    /// A text that says which column cannot be read.
+    fn rows(batch: &RecordBatch) -> Result<Vec<Self>, String>;
+}
+
+/// File of a table inside a corpus folder.
+pub(super) fn table_path<R: Row>(folder: &Path) -> PathBuf {
+    folder.join(format!("{}.parquet", R::NAME))
+}
+
+/// Streams rows into a table; the file appears only when [`TableWriter::finish`] succeeds.
+pub struct TableWriter<R: Row> {
+    path: PathBuf,
+    schema: SchemaRef,
+    temporary: TempPath,
+    writer: ArrowWriter<File>,
+    buffer: Vec<R>,
+    written: u64,
+}
+
+impl<R: Row> TableWriter<R> {
+    /// Starts a table in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the folder cannot be written.
+    pub fn create(folder: &Path) -> Result<Self> {
+        create_dir(folder)?;
+        let path = table_path::<R>(folder);
+        let temporary: NamedTempFile = tempfile::Builder::new()
+            .prefix(".partial-")
+            .tempfile_in(folder)
+            .map_err(|e| Error::unwritable(&path, &e))?;
+        let (file, temporary) = temporary.into_parts();
+        let schema: SchemaRef = Arc::new(R::schema());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .set_created_by(format!("trieval {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
+            .map_err(|e| refused(&path, &e))?;
+        Ok(Self { path, schema, temporary, writer, buffer: Vec::new(), written: 0 })
+    }
+
+    /// Rows pushed so far; the index that the next row will have.
+    pub fn len(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Whether no row was pushed yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn push(&mut self, row: R) -> Result<()> {
+        self.buffer.push(row);
+        if self.buffer.len() == GROUP_ROWS { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is left, syncs and renames the file into place; returns the number of rows.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn finish(mut self) -> Result<u64> {
+        self.flush()?;
+        let Self { path, temporary, writer, written, .. } = self;
+        let file = writer.into_inner().map_err(|e| refused(&path, &e))?;
+        file.sync_all().map_err(|e| Error::unwritable(&path, &e))?;
+        temporary.persist(&path).map_err(|e| Error::unwritable(&path, &e.error))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        File::open(folder)
+            .and_then(|f| f.sync_all())
+            .map_err(|e| Error::unwritable(folder, &e))?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let batch = RecordBatch::try_new(self.schema.clone(), R::columns(&self.buffer))
+            .map_err(|e| Error::Environment {
+                path: self.path.clone(),
+                message: format!("columns do not fit the schema of the table: {e}"),
+                help: String::new(),
+            })?;
+        self.writer.write(&batch).map_err(|e| refused(&self.path, &e))?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Iterates over the rows of a table in order.
+pub struct TableReader<R: Row> {
+    path: PathBuf,
+    batches: ParquetRecordBatchReader,
+    current: std::vec::IntoIter<R>,
+    failed: bool,
+    row: PhantomData<R>,
+}
+
+impl<R: Row> TableReader<R> {
+    /// Opens a table of `folder`, all rows.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is missing, damaged or has other columns.
+    pub fn open(folder: &Path) -> Result<Self> {
+        Self::open_range(folder, 0, None)
+    }
+
+    /// Opens a table of `folder` from row `offset` on, at most `limit` rows.
+    ///
+    /// # Errors
+    /// As [`TableReader::open`].
+    pub fn open_range(folder: &Path, offset: u64, limit: Option<u64>) -> Result<Self> {
+        let path = table_path::<R>(folder);
+        let mut builder = builder::<R>(&path)?.with_batch_size(READ_ROWS);
+        // Offsets and limits beyond the file are clamped by the reader; usize is 64 bits wide here.
+        builder = builder.with_offset(offset as usize);
+        if let Some(limit) = limit {
+            builder = builder.with_limit(limit as usize);
+        }
+        let batches = builder.build().map_err(|e| damaged(&path, &e.to_string()))?;
+        let current = Vec::new().into_iter();
+        Ok(Self { path, batches, current, failed: false, row: PhantomData })
+    }
+}
+
+impl<R: Row> Iterator for TableReader<R> {
+    type Item = Result<R>;
+
+    fn next(&mut self) -> Option<Result<R>> {
+        loop {
+            if let Some(row) = self.current.next() {
+                return Some(Ok(row));
+            }
+            if self.failed {
+                return None;
+            }
+            let rows = match self.batches.next()? {
+                Ok(batch) => R::rows(&batch),
+                Err(e) => Err(e.to_string()),
+            };
+            match rows {
+                Ok(rows) => self.current = rows.into_iter(),
+                Err(message) => {
+                    self.failed = true;
+                    return Some(Err(damaged(&self.path, &message)));
+                }
+            }
+        }
+    }
+}
+
+/// Number of rows of a table, from its footer; checks the columns.
+///
+/// # Errors
+/// [`Error::Data`] when the file is missing, damaged or has other columns.
+pub(super) fn count_rows<R: Row>(folder: &Path) -> Result<u64> {
+    let path = table_path::<R>(folder);
+    let rows = builder::<R>(&path)?.metadata().file_metadata().num_rows();
+    u64::try_from(rows).map_err(|_| damaged(&path, "negative number of rows"))
+}
+
+fn builder<R: Row>(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let file = File::open(path).map_err(|e| Error::unreadable(path, &e))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|e| damaged(path, &e.to_string()))?;
+    let expected = R::schema();
+    let found = builder.schema();
+    let same = found.fields().len() == expected.fields().len()
+        && found.fields().iter().zip(expected.fields()).all(|(f, e)| {
+            f.name() == e.name() && f.data_type().equals_datatype(e.data_type())
+        });
+    if !same {
+        let names = |s: &Schema| {
+            let names: Vec<_> =
+                s.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+            names.join(", ")
+        };
+        return Err(damaged(
+            path,
+            &format!("expected the columns {}; found {}", names(&expected), names(found)),
+        ));
+    }
+    Ok(builder)
+}
+
+fn damaged(path: &Path, message: &str) -> Error {
+    Error::data(path, format!("is not a readable corpus table: {message}"))
+        .with_help("build the corpus again; the file is damaged or of another version")
+}
+
+fn refused(path: &Path, error: &parquet::errors::ParquetError) -> Error {
+    Error::Environment {
+        path: path.to_owned(),
+        message: format!("cannot be written: {error}"),
+        help: "check the free space of the disk".into(),
+    }
+}

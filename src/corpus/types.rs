@@ -1,0 +1,140 @@
+//! What a corpus hands out: requests, impressions, splits and levels of feedback.
+//!
+//! Items and requests are named by dense row numbers; string ids live in the tables.
+
+use serde::{Deserialize, Serialize};
+
+/// Row number of an item in the items table and in the catalogue.
+pub type ItemIdx = u32;
+
+/// Row number of a request in the requests table.
+pub type RequestIdx = u32;
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose settings with.
+    Validation,
+    /// To report figures on.
+    Test,
+}
+
+impl Split {
+    /// All splits in the order in which requests are stored.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// The name as files and messages spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+
+    /// The number under which the requests table stores it.
+    pub(super) fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The split of a stored number.
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
+/// One request: a query text, a history, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Row number of the request.
+    pub idx: RequestIdx,
+    /// Its id, unique in the corpus.
+    pub id: String,
+    /// Id of the user who asked.
+    pub user: Option<String>,
+    /// Day since the start of the log; 0 where the source has no time.
+    pub day: i32,
+    /// Query text as typed.
+    pub query: Option<String>,
+    /// Items of the user's past, oldest first.
+    pub history: Vec<ItemIdx>,
+    /// What the request is for.
+    pub split: Split,
+}
+
+/// One item shown for a request, with what the user did. Absent signals were not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Impression {
+    /// The item shown.
+    pub item: ItemIdx,
+    /// 1-based position on the page.
+    pub position: u16,
+    /// Probability under the logging policy that this item stood at this position.
+    pub propensity: Option<f32>,
+    /// Clicked.
+    pub click: bool,
+    /// Put into the cart.
+    pub cart: bool,
+    /// Ordered.
+    pub order: bool,
+    /// Liked, where recorded.
+    pub like: Option<bool>,
+    /// Shared, where recorded.
+    pub share: Option<bool>,
+    /// Dwell time in seconds, where recorded.
+    pub dwell: Option<f32>,
+    /// Grade that the source gives to this impression, where it does.
+    pub grade: Option<f32>,
+}
+
+impl Impression {
+    /// The strongest thing that happened.
+    pub fn level(&self) -> Level {
+        match self {
+            Self { order: true, .. } => Level::Ordered,
+            Self { cart: true, .. } => Level::Carted,
+            Self { click: true, .. } => Level::Clicked,
+            _ => Level::Shown,
+        }
+    }
+}
+
+/// How far a shown item got; derived from signals, never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Shown, nothing more.
+    Shown,
+    /// Clicked.
+    Clicked,
+    /// Put into the cart.
+    Carted,
+    /// Ordered.
+    Ordered,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn level_is_the_strongest_signal() {
+        let shown = Impression::default();
+        assert_eq!(shown.level(), Level::Shown);
+        assert_eq!(Impression { click: true, ..shown }.level(), Level::Clicked);
+        assert_eq!(Impression { click: true, cart: true, ..shown }.level(), Level::Carted);
+        assert_eq!(Impression { order: true, ..shown }.level(), Level::Ordered);
+        assert!(Level::Ordered > Level::Carted && Level::Carted > Level::Clicked);
+    }
+
+    #[test]
+    fn split_codes_return() {
+        for split in Split::ALL {
+            assert_eq!(Split::from_code(split.code()), Some(split));
+        }
+        assert_eq!(Split::from_code(3), None);
+    }
+}
