@@ -1,1 +1,5 @@
 //! Constraint indexes, beam search and fused training operations.
+
+pub mod beam;
+pub mod index;
+pub mod map;

@@ -1,0 +1,12 @@
+//! Constraint indexes: which tokens may follow a prefix so that it stays the prefix of an item.
+//!
+//! [`SidIndex`] holds semantic IDs as sorted, bit-packed rows; a prefix is a range of rows.
+
+mod build;
+mod error;
+mod format;
+mod layout;
+mod sid;
+
+pub use error::IndexError;
+pub use sid::{SidIndex, SidState};
