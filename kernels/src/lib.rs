@@ -1,1 +1,3 @@
 //! Constraint indexes, beam search and fused training operations.
+
+pub mod ops;
