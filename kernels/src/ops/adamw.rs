@@ -140,6 +140,7 @@ impl InplaceOp2 for Step<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use candle_nn::Optimizer;
 

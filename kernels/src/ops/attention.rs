@@ -291,6 +291,7 @@ impl CustomOp3 for Attention {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use candle_core::{D, Device};
 

@@ -152,6 +152,7 @@ impl CustomOp3 for LinearAdd {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::ops::testing::{assert_same_gradients, random};

@@ -155,6 +155,7 @@ pub fn matmul(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

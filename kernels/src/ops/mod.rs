@@ -22,6 +22,7 @@ mod rope;
 mod segments;
 mod swiglu;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod testing;
 
 pub use adamw::{AdamW, adamw_step};

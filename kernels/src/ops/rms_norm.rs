@@ -119,6 +119,7 @@ impl CustomOp2 for RmsNorm {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::ops::testing::{assert_same_gradients, random};

@@ -123,6 +123,7 @@ impl CustomOp1 for Rope {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use candle_core::Device;
 

@@ -50,6 +50,7 @@ impl Segments {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::Segments;
 
