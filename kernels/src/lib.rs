@@ -3,3 +3,4 @@
 pub mod beam;
 pub mod index;
 pub mod map;
+pub mod ops;

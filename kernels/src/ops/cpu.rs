@@ -1,0 +1,72 @@
+//! Borrowing `f32` slices from candle's storage, and parallel loops over rows.
+
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+use rayon::prelude::*;
+
+/// Entries of work below which a loop stays on the calling thread.
+const SERIAL_BELOW: usize = 1 << 14;
+
+/// The entries of a contiguous `f32` tensor on the CPU.
+pub(super) fn slice<'a>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+    operation: &str,
+) -> Result<&'a [f32]> {
+    let CpuStorage::F32(data) = storage else {
+        bail!("{operation}: expected f32, got {}", name_of(storage));
+    };
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&data[start..end]),
+        None => bail!("{operation}: expected a contiguous tensor of shape {:?}", layout.shape()),
+    }
+}
+
+fn name_of(storage: &CpuStorage) -> &'static str {
+    use candle_core::backend::BackendStorage;
+    storage.dtype().as_str()
+}
+
+/// Runs `read` on the entries of a tensor, which is made contiguous first where it is not.
+pub(super) fn with_slice<T>(
+    tensor: &Tensor,
+    operation: &str,
+    read: impl FnOnce(&[f32]) -> Result<T>,
+) -> Result<T> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => read(slice(storage, layout, operation)?),
+        _ => bail!("{operation}: the backward pass has no implementation on this device"),
+    }
+}
+
+/// A CPU tensor that owns `data`.
+pub(super) fn tensor(data: Vec<f32>, like: &Tensor) -> Result<Tensor> {
+    Tensor::from_vec(data, like.shape(), &candle_core::Device::Cpu)
+}
+
+/// Calls `work(first_row, rows of out)` on blocks of `rows` rows, in parallel where it pays.
+pub(super) fn for_row_blocks(
+    out: &mut [f32],
+    width: usize,
+    rows: usize,
+    work: impl Fn(usize, &mut [f32]) + Send + Sync,
+) {
+    if out.is_empty() {
+        return;
+    }
+    let block = (rows * width).max(1);
+    if out.len() < SERIAL_BELOW {
+        for (i, out) in out.chunks_mut(block).enumerate() {
+            work(i * rows, out);
+        }
+    } else {
+        out.par_chunks_mut(block).enumerate().for_each(|(i, out)| work(i * rows, out));
+    }
+}
+
+/// Rows of `width` entries per block so that a block is about 16 thousand entries: enough work for a
+/// task, small enough to stay in cache. Depends on the width alone, never on the threads.
+pub(super) fn block_rows(width: usize) -> usize {
+    (SERIAL_BELOW / width.max(1)).max(1)
+}

@@ -1,0 +1,187 @@
+//! Linear layers: products with a `[out, in]` weight, gradients without transposed copies.
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+use super::cpu::{slice, tensor, with_slice};
+use super::matmul::{MatMut, MatRef, Threads, matmul};
+
+const NAME: &str = "linear";
+const NAME_ADD: &str = "linear-add";
+
+/// `x Wᵀ`.
+///
+/// Shapes: `x [.., in]`, `weight [out, in]`, result `[.., out]`; `f32`. Differentiable in both.
+///
+/// # Errors
+/// When shapes or types do not fit.
+pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    check(x, weight, NAME)?;
+    x.contiguous()?.apply_op2(&weight.contiguous()?, Linear)
+}
+
+/// `residual + x Wᵀ` in one pass.
+///
+/// Shapes: `x [.., in]`, `weight [out, in]`, `residual` and result `[.., out]`; `f32`. Differentiable in all three.
+///
+/// # Errors
+/// When shapes or types do not fit.
+pub fn linear_add(x: &Tensor, weight: &Tensor, residual: &Tensor) -> Result<Tensor> {
+    let (_, out) = check(x, weight, NAME_ADD)?;
+    let expected = output_shape(x.dims(), out);
+    if residual.dims() != expected {
+        bail!("{NAME_ADD}: expected a residual of shape {expected:?}, got {:?}", residual.dims());
+    }
+    x.contiguous()?.apply_op3(&weight.contiguous()?, &residual.contiguous()?, LinearAdd)
+}
+
+fn check(x: &Tensor, weight: &Tensor, name: &str) -> Result<(usize, usize)> {
+    match (x.dims().last(), weight.dims()) {
+        (Some(width), [out, inner]) if width == inner => Ok((*inner, *out)),
+        _ => bail!("{name}: x {:?} does not fit a weight of {:?}", x.dims(), weight.dims()),
+    }
+}
+
+fn output_shape(x: &[usize], out: usize) -> Vec<usize> {
+    let mut shape = x.to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = out;
+    }
+    shape
+}
+
+struct Linear;
+struct LinearAdd;
+
+fn forward(x: &[f32], weight: &[f32], inner: usize, outer: usize, keep: f32, out: &mut [f32]) {
+    let rows = out.len() / outer.max(1);
+    matmul(
+        &mut MatMut::new(out, rows, outer),
+        keep,
+        1.0,
+        MatRef::new(x, rows, inner),
+        MatRef::new(weight, outer, inner).t(),
+        Threads::Pool,
+    );
+}
+
+/// Gradients of `x` and `weight`.
+fn backward(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (outer, inner) = weight.dims2()?;
+    with_slice(x, NAME, |x_data| {
+        with_slice(weight, NAME, |w_data| {
+            with_slice(gradient, NAME, |g| {
+                let rows = g.len() / outer.max(1);
+                let g = MatRef::new(g, rows, outer);
+                let mut dx = vec![0f32; rows * inner];
+                let w = MatRef::new(w_data, outer, inner);
+                matmul(&mut MatMut::new(&mut dx, rows, inner), 0.0, 1.0, g, w, Threads::Pool);
+                let mut dw = vec![0f32; outer * inner];
+                let x_data = MatRef::new(x_data, rows, inner);
+                let mut dw_view = MatMut::new(&mut dw, outer, inner);
+                matmul(&mut dw_view, 0.0, 1.0, g.t(), x_data, Threads::Pool);
+                Ok((tensor(dx, x)?, tensor(dw, weight)?))
+            })
+        })
+    })
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, weight) = (slice(x, x_layout, NAME)?, slice(weight, weight_layout, NAME)?);
+        let (outer, inner) = weight_layout.shape().dims2()?;
+        let shape = output_shape(x_layout.dims(), outer);
+        let mut out = vec![0f32; shape.iter().product()];
+        forward(x, weight, inner, outer, 0.0, &mut out);
+        Ok((CpuStorage::F32(out), Shape::from(shape)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _out: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (dx, dw) = backward(x, weight, gradient)?;
+        Ok((Some(dx), Some(dw)))
+    }
+}
+
+impl CustomOp3 for LinearAdd {
+    fn name(&self) -> &'static str {
+        NAME_ADD
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, weight) = (slice(x, x_layout, NAME_ADD)?, slice(weight, weight_layout, NAME_ADD)?);
+        let (outer, inner) = weight_layout.shape().dims2()?;
+        let mut out = slice(residual, residual_layout, NAME_ADD)?.to_vec();
+        forward(x, weight, inner, outer, 1.0, &mut out);
+        Ok((CpuStorage::F32(out), residual_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _residual: &Tensor,
+        _out: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (dx, dw) = backward(x, weight, gradient)?;
+        Ok((Some(dx), Some(dw), Some(gradient.clone())))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_same_gradients, random};
+
+    #[test]
+    fn values_and_gradients_equal_the_plain_product() {
+        for (rows, inner, outer) in [(1, 1, 1), (31, 33, 7), (300, 64, 128)] {
+            let inputs =
+                [random(&[rows, inner], 1), random(&[outer, inner], 2), random(&[rows, outer], 3)];
+            assert_same_gradients(
+                &inputs[..2],
+                1e-4,
+                |v| linear(&v[0], &v[1]),
+                |v| v[0].matmul(&v[1].t()?),
+            );
+            assert_same_gradients(
+                &inputs,
+                1e-4,
+                |v| linear_add(&v[0], &v[1], &v[2]),
+                |v| v[0].matmul(&v[1].t()?)? + &v[2],
+            );
+        }
+    }
+
+    #[test]
+    fn leading_axes_are_kept_and_misfits_named() {
+        let y = linear(&random(&[2, 3, 5], 1), &random(&[4, 5], 2)).unwrap();
+        assert_eq!(y.dims(), [2, 3, 4]);
+        let message = linear(&random(&[2, 5], 1), &random(&[5, 4], 2)).unwrap_err().to_string();
+        assert!(message.contains("linear: x [2, 5] does not fit a weight of [5, 4]"), "{message}");
+    }
+}

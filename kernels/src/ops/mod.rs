@@ -1,0 +1,37 @@
+//! Fused training operations with hand-written gradients.
+//!
+//! Each operation is one node of candle's graph: one output, a forward and a backward written as
+//! plain loops and matrix products. They replace chains of element-wise operations (and candle's own
+//! fused operations, which silently give no gradient). All work on `f32` on the CPU; on another
+//! device they return candle's "no cuda implementation" error. Sums are taken in a fixed order that
+//! does not depend on the number of threads.
+//!
+//! Packed batches: sequences lie behind one another in one `[tokens, …]` tensor, and [`Segments`] says
+//! where each begins; a padded `[batch, seq]` batch is the special case of equal lengths.
+
+#[macro_use]
+mod simd;
+mod adamw;
+mod attention;
+mod cpu;
+mod cross_entropy;
+mod linear;
+mod matmul;
+mod rms_norm;
+mod rope;
+mod segments;
+mod swiglu;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod testing;
+
+pub use adamw::{AdamW, adamw_step};
+pub use attention::causal_attention;
+pub use cross_entropy::{cross_entropy_rows, token_log_probs};
+pub use linear::{linear, linear_add};
+pub use matmul::{MatMut, MatRef, Threads, matmul};
+pub use rms_norm::{rms_norm, rms_norm_rows};
+pub use rope::{RopeTable, rope, rotate_head};
+pub use segments::Segments;
+pub use simd::{axpy, dot, log_sum_exp, softmax_in_place};
+pub use swiglu::{swiglu, swiglu_rows};

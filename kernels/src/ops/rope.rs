@@ -1,0 +1,165 @@
+//! Rotary position embedding (arXiv:2104.09864, equation 34), in the half-split layout of Hugging Face:
+//! entry `i` is rotated together with entry `i + head_dim / 2`.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slice};
+
+const NAME: &str = "rope";
+
+/// Cosines and sines of every position, `[positions, head_dim / 2]` each.
+#[derive(Debug, Clone)]
+pub struct RopeTable {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    half: usize,
+}
+
+impl RopeTable {
+    /// Tables for positions `0..positions`. Angles are computed in `f32`, as the reference
+    /// implementation in `transformers` does, so that checkpoints give the same numbers in both.
+    ///
+    /// # Errors
+    /// When `head_dim` is odd or zero.
+    pub fn new(head_dim: usize, positions: usize, theta: f64) -> Result<Self> {
+        if head_dim == 0 || head_dim % 2 == 1 {
+            bail!("{NAME}: head_dim must be even and positive, got {head_dim}");
+        }
+        let half = head_dim / 2;
+        let inverse: Vec<f32> = (0..half)
+            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32))
+            .collect();
+        let angles = (0..positions).flat_map(|p| inverse.iter().map(move |f| p as f32 * f));
+        let (sin, cos) = angles.map(f32::sin_cos).unzip();
+        Ok(Self { cos, sin, half })
+    }
+
+    /// Positions covered.
+    pub fn positions(&self) -> usize {
+        self.cos.len() / self.half
+    }
+
+    /// Cosines and sines of one position, `[head_dim / 2]` each.
+    ///
+    /// # Panics
+    /// When the table does not cover the position.
+    pub fn at(&self, position: usize) -> (&[f32], &[f32]) {
+        let range = position * self.half..(position + 1) * self.half;
+        (&self.cos[range.clone()], &self.sin[range])
+    }
+}
+
+/// Rotates every head by the position of its token.
+///
+/// Shapes: `x [tokens, heads, head_dim]`, `positions [tokens]`, result like `x`; `f32`. Differentiable in `x`.
+///
+/// # Errors
+/// When shapes do not fit or a position lies outside the table.
+pub fn rope(x: &Tensor, positions: &Arc<[u32]>, table: &Arc<RopeTable>) -> Result<Tensor> {
+    let (tokens, _, head_dim) = x.dims3()?;
+    if tokens != positions.len() || head_dim != 2 * table.half {
+        bail!(
+            "{NAME}: {:?} does not fit {} positions and a head_dim of {}",
+            x.dims(),
+            positions.len(),
+            2 * table.half
+        );
+    }
+    if let Some(position) = positions.iter().find(|p| **p as usize >= table.positions()) {
+        bail!("{NAME}: position {position} is outside the table of {}", table.positions());
+    }
+    let op = Rope { positions: positions.clone(), table: table.clone() };
+    x.contiguous()?.apply_op1(op)
+}
+
+vectorized! {
+    /// Rotates one head in place; `direction` is 1, or −1 for the inverse rotation.
+    pub fn rotate_head(head: &mut [f32], cos: &[f32], sin: &[f32], direction: f32) {
+        let (low, high) = head.split_at_mut(cos.len());
+        for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+            let s = direction * *s;
+            (*a, *b) = (*a * *c - *b * s, *b * *c + *a * s);
+        }
+    }
+}
+
+struct Rope {
+    positions: Arc<[u32]>,
+    table: Arc<RopeTable>,
+}
+
+impl Rope {
+    fn apply(&self, x: &[f32], direction: f32) -> Vec<f32> {
+        let mut out = x.to_vec();
+        let (half, width) = (self.table.half, x.len() / self.positions.len().max(1));
+        for_row_blocks(&mut out, width, block_rows(width), |first, out| {
+            for (i, token) in out.chunks_exact_mut(width).enumerate() {
+                let (cos, sin) = self.table.at(self.positions[first + i] as usize);
+                for head in token.chunks_exact_mut(2 * half) {
+                    rotate_head(head, cos, sin, direction);
+                }
+            }
+        });
+        out
+    }
+}
+
+impl CustomOp1 for Rope {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let out = self.apply(slice(x, layout, NAME)?, 1.0);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    /// A rotation is orthogonal: its gradient is rotated back.
+    fn bwd(&self, x: &Tensor, _out: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        with_slice(gradient, NAME, |g| Ok(Some(tensor(self.apply(g, -1.0), x)?)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::ops::testing::{assert_same_gradients, random};
+
+    #[test]
+    fn value_and_gradient_equal_candles_differentiable_rope() {
+        let (batch, seq, heads, head_dim) = (3, 9, 2, 6);
+        let table = Arc::new(RopeTable::new(head_dim, 12, 10_000.0).unwrap());
+        let positions: Arc<[u32]> = super::super::Segments::uniform(batch, seq).positions().into();
+        let shape = [seq, head_dim / 2];
+        let cos =
+            Tensor::from_slice(&table.cos[..seq * head_dim / 2], &shape, &Device::Cpu).unwrap();
+        let sin =
+            Tensor::from_slice(&table.sin[..seq * head_dim / 2], &shape, &Device::Cpu).unwrap();
+        let inputs = [random(&[batch * seq, heads, head_dim], 1)];
+        assert_same_gradients(
+            &inputs,
+            1e-5,
+            |v| rope(&v[0], &positions, &table),
+            |v| {
+                let x =
+                    v[0].reshape((batch, seq, heads, head_dim))?.transpose(1, 2)?.contiguous()?;
+                let y = candle_nn::rotary_emb::rope_slow(&x, &cos, &sin)?;
+                y.transpose(1, 2)?.reshape((batch * seq, heads, head_dim))
+            },
+        );
+    }
+
+    #[test]
+    fn positions_outside_the_table_are_refused() {
+        let table = Arc::new(RopeTable::new(4, 2, 10_000.0).unwrap());
+        let message =
+            rope(&random(&[1, 1, 4], 1), &vec![2].into(), &table).unwrap_err().to_string();
+        assert!(message.contains("position 2 is outside the table of 2"), "{message}");
+        assert!(RopeTable::new(3, 2, 1e4).is_err());
+    }
+}

@@ -1,0 +1,221 @@
+//! Vector primitives on slices: the loops all operations are made of.
+//!
+//! Written so that the compiler vectorizes them: fixed lanes, no branches in the body. On x86-64 each
+//! is compiled a second time for AVX2 and chosen at run time. The lanes are part of the definition
+//! and multiply-adds are never contracted, so both versions give the same bits.
+
+/// Lanes of every reduction; two AVX2 registers.
+const LANES: usize = 16;
+
+/// Compiles a function for the baseline and for AVX2, and picks at run time.
+macro_rules! vectorized {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            #[allow(clippy::too_many_arguments)]
+            fn body($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                #[allow(clippy::too_many_arguments)]
+                fn wide($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                if std::arch::is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has the feature, as the line above found.
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+
+/// `e^x` by range reduction and a polynomial of degree 6; relative error below 2e-7 where the result
+/// is a normal number, 0 below −87.3, saturated at `e^88.3` above. Not-a-number stays so.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    // ln 2 in two parts, so that n * LN2_HIGH is exact for |n| < 2^9.
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low mantissa bits.
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = if x < -87.3 { -87.3 } else { x };
+    let clamped = if clamped > 88.3 { 88.3 } else { clamped };
+    let shifted = clamped * LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = clamped - n * LN2_HIGH - n * LN2_LOW;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_2e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let p = p * (r * r) + r + 1.0;
+    let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
+    let value = p * f32::from_bits(exponent);
+    if x < -87.3 { 0.0 } else { value }
+}
+
+/// Logistic function.
+#[inline(always)]
+pub(super) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// Sum over `map(i, a[i], b[i])` in [`LANES`] interleaved partial sums; the order is fixed.
+#[inline(always)]
+pub(super) fn sum2(a: &[f32], b: &[f32], map: impl Fn(f32, f32) -> f32) -> f32 {
+    let n = a.len().min(b.len());
+    let (a, b) = (&a[..n], &b[..n]);
+    let mut lanes = [0f32; LANES];
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for lane in 0..LANES {
+            lanes[lane] += map(a[lane], b[lane]);
+        }
+    }
+    for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane += map(*a, *b);
+    }
+    fold(lanes)
+}
+
+#[inline(always)]
+fn fold(lanes: [f32; LANES]) -> f32 {
+    let mut width = LANES / 2;
+    let mut lanes = lanes;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+vectorized! {
+    /// Scalar product of the common prefix of two slices, in a fixed order of additions.
+    pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+        sum2(a, b, |a, b| a * b)
+    }
+}
+
+vectorized! {
+    /// `y += factor * x` over the common prefix.
+    pub fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y += factor * *x;
+        }
+    }
+}
+
+#[inline(always)]
+fn max_of(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    for block in blocks {
+        for lane in 0..LANES {
+            lanes[lane] = if block[lane] > lanes[lane] { block[lane] } else { lanes[lane] };
+        }
+    }
+    for (lane, v) in lanes.iter_mut().zip(rest) {
+        *lane = if *v > *lane { *v } else { *lane };
+    }
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+vectorized! {
+    /// `ln Σ e^x` without overflow; −∞ of an empty slice.
+    pub fn log_sum_exp(values: &[f32]) -> f32 {
+        let max = max_of(values);
+        if max == f32::NEG_INFINITY {
+            return max;
+        }
+        max + sum2(values, values, |v, _| exp(v - max)).ln()
+    }
+}
+
+vectorized! {
+    /// Replaces scores by `softmax(scale * scores)`; an empty row stays empty.
+    pub fn softmax_in_place(scores: &mut [f32], scale: f32) {
+        let max = max_of(scores);
+        for s in scores.iter_mut() {
+            *s = exp((*s - max) * scale);
+        }
+        let factor = 1.0 / sum2(scores, scores, |v, _| v);
+        for s in scores.iter_mut() {
+            *s *= factor;
+        }
+    }
+}
+
+vectorized! {
+    /// Replaces logits by `factor * e^(logit − normalizer)`.
+    pub(super) fn scaled_exp(logits: &mut [f32], normalizer: f32, factor: f32) {
+        for l in logits.iter_mut() {
+            *l = factor * exp(*l - normalizer);
+        }
+    }
+}
+
+vectorized! {
+    /// Softmax gradient in place: `probabilities ← scale * p ∘ (dp − Σ dp ∘ p)`.
+    pub(super) fn softmax_backward(probabilities: &mut [f32], gradient: &[f32], scale: f32) {
+        let inner = sum2(probabilities, gradient, |p, g| p * g);
+        for (p, g) in probabilities.iter_mut().zip(gradient) {
+            *p = scale * *p * (*g - inner);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_accurate_over_its_whole_range() {
+        let mut worst = 0f64;
+        for i in -870_000..=880_000 {
+            let x = i as f32 * 1e-4;
+            let exact = f64::from(x).exp();
+            worst = worst.max(((f64::from(exp(x)) - exact) / exact).abs());
+        }
+        assert!(worst < 2e-7, "relative error {worst}");
+        assert_eq!(exp(-200.0), 0.0);
+        assert_eq!(exp(0.0), 1.0);
+        assert!(exp(f32::NAN).is_nan());
+        assert!(exp(f32::INFINITY).is_finite());
+    }
+
+    #[test]
+    fn reductions_agree_with_plain_sums_at_odd_lengths() {
+        for n in [0, 1, 15, 16, 17, 31, 33, 100] {
+            let a: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin()).collect();
+            let b: Vec<f32> = (0..n).map(|i| (i as f32 * 0.3).cos()).collect();
+            let plain: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            assert!((f64::from(dot(&a, &b)) - plain).abs() < 1e-5);
+            let sum: f64 = a.iter().map(|a| f64::from(*a).exp()).sum();
+            if n > 0 {
+                assert!((f64::from(log_sum_exp(&a)) - sum.ln()).abs() < 1e-5);
+            } else {
+                assert_eq!(log_sum_exp(&a), f32::NEG_INFINITY);
+            }
+            let mut soft = a.clone();
+            softmax_in_place(&mut soft, 2.0);
+            let total: f64 = a.iter().map(|a| (2.0 * f64::from(*a)).exp()).sum();
+            for (s, a) in soft.iter().zip(&a) {
+                assert!((f64::from(*s) - (2.0 * f64::from(*a)).exp() / total).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn log_sum_exp_survives_large_and_masked_values() {
+        assert!((log_sum_exp(&[1000.0, 1000.0]) - 1000.0 - 2f32.ln()).abs() < 1e-4);
+        assert!((log_sum_exp(&[f32::NEG_INFINITY, 3.0]) - 3.0).abs() < 1e-6);
+    }
+}

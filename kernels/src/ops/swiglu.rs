@@ -1,0 +1,109 @@
+//! SwiGLU gate (arXiv:2002.05202, equation 6 without the projections), with its gradient.
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+
+use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slice};
+use super::simd::sigmoid;
+
+const NAME: &str = "swiglu";
+
+/// `silu(gate) ∘ up`, where `silu(a) = a / (1 + e^−a)`; both of the same shape, `f32`.
+///
+/// # Errors
+/// When shapes or types differ.
+pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    if gate.dims() != up.dims() {
+        bail!("{NAME}: gate is {:?} but up is {:?}", gate.dims(), up.dims());
+    }
+    gate.contiguous()?.apply_op2(&up.contiguous()?, SwiGlu)
+}
+
+struct SwiGlu;
+
+vectorized! {
+    /// The forward pass on plain slices of one length.
+    pub fn swiglu_rows(gate: &[f32], up: &[f32], out: &mut [f32]) {
+        for ((o, a), b) in out.iter_mut().zip(gate).zip(up) {
+            *o = *a * sigmoid(*a) * *b;
+        }
+    }
+}
+
+vectorized! {
+    fn backward_gate(gate: &[f32], up: &[f32], g: &[f32], out: &mut [f32]) {
+        for (((o, a), b), g) in out.iter_mut().zip(gate).zip(up).zip(g) {
+            let s = sigmoid(*a);
+            *o = *g * *b * s * (1.0 + *a * (1.0 - s));
+        }
+    }
+}
+
+impl CustomOp2 for SwiGlu {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        gate: &CpuStorage,
+        gate_layout: &Layout,
+        up: &CpuStorage,
+        up_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (gate, up) = (slice(gate, gate_layout, NAME)?, slice(up, up_layout, NAME)?);
+        let mut out = vec![0f32; gate.len()];
+        for_row_blocks(&mut out, 1, block_rows(1), |first, out| {
+            let n = out.len();
+            swiglu_rows(&gate[first..][..n], &up[first..][..n], out);
+        });
+        Ok((CpuStorage::F32(out), gate_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        gate_tensor: &Tensor,
+        up_tensor: &Tensor,
+        _out: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        with_slice(gate_tensor, NAME, |gate| {
+            with_slice(up_tensor, NAME, |up| {
+                with_slice(gradient, NAME, |g| {
+                    let mut d_gate = vec![0f32; g.len()];
+                    let mut d_up = vec![0f32; g.len()];
+                    for_row_blocks(&mut d_gate, 1, block_rows(1), |first, out| {
+                        let n = out.len();
+                        let range = first..first + n;
+                        backward_gate(&gate[range.clone()], &up[range.clone()], &g[range], out);
+                    });
+                    // d out / d up = silu(gate): the forward pass with the gradient in place of up.
+                    for_row_blocks(&mut d_up, 1, block_rows(1), |first, out| {
+                        let n = out.len();
+                        swiglu_rows(&gate[first..][..n], &g[first..][..n], out);
+                    });
+                    Ok((Some(tensor(d_gate, gate_tensor)?), Some(tensor(d_up, up_tensor)?)))
+                })
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_same_gradients, random};
+
+    #[test]
+    fn value_and_gradients_equal_the_plain_composition() {
+        for n in [1, 31, 20_001] {
+            let inputs = [(random(&[n], 1) * 4.0).unwrap(), random(&[n], 2)];
+            assert_same_gradients(
+                &inputs,
+                1e-5,
+                |v| swiglu(&v[0], &v[1]),
+                |v| (v[0].silu()? * &v[1])?.contiguous(),
+            );
+        }
+    }
+}
