@@ -1,13 +1,16 @@
 //! Decoders: configuration, training forward pass, inference with shared prompts, tokenizer, folders
 //! on disk. Knows nothing of identifiers beyond the names of their tokens, nor of objectives.
 
+pub mod checkpoint;
 pub mod config;
 pub mod decoder;
-
+pub mod folder;
 pub mod inference;
 pub mod settings;
+pub mod tokenizer;
 
 pub use config::DecoderConfig;
 pub use decoder::Decoder;
-
+pub use folder::ModelFolder;
 pub use inference::{BeamCache, FrozenDecoder, PromptCache};
+pub use tokenizer::{Special, Tokenizer};
