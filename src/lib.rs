@@ -2,11 +2,13 @@
 //! a request, aligns it with clicks, decodes it so that it can only name what exists, and measures
 //! it beside every other ranker. See ARCHITECTURE.md for the map.
 
+pub mod cli;
 pub mod corpus;
 pub mod decode;
 pub mod error;
 pub mod identifier;
 pub mod model;
+pub mod pipeline;
 pub mod progress;
 pub mod ranker;
 pub mod recipe;

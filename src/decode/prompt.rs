@@ -8,11 +8,11 @@
 
 use crate::error::Result;
 use crate::model::item_tokens::ItemTokens;
-use crate::model::tokenizer::{Special, TextTokenizer};
+use crate::model::tokenizer::{Special, Tokenizer};
 
 /// Renders prompts for one model.
 pub struct PromptBuilder {
-    tokenizer: TextTokenizer,
+    tokenizer: Tokenizer,
     items: ItemTokens,
     prompt_tokens: usize,
     history_items: usize,
@@ -30,7 +30,7 @@ pub struct Prompt {
 impl PromptBuilder {
     /// `prompt_tokens` bounds the words of a query, `history_items` the items of a history.
     pub fn new(
-        tokenizer: TextTokenizer,
+        tokenizer: Tokenizer,
         items: ItemTokens,
         prompt_tokens: usize,
         history_items: usize,

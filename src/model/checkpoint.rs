@@ -55,6 +55,21 @@ pub fn save_weights(path: &Path, params: &BTreeMap<String, Var>) -> Result<()> {
 /// [`Error::Data`] when the file is missing or damaged, or a parameter is missing, unknown, of another
 /// shape, of an unreadable type, or not finite.
 pub fn load_weights(path: &Path, config: &DecoderConfig) -> Result<BTreeMap<String, Tensor>> {
+    // A tied head is stored by some writers; the embedding holds the same values.
+    let is_tied_head = |name: &str| config.tie_word_embeddings && name == "lm_head.weight";
+    load_tensors(path, config.parameters(), is_tied_head)
+}
+
+/// Reads named tensors of given shapes as `f32`; `expected` is sorted by name, and names that
+/// `ignored` accepts may stand beside them.
+///
+/// # Errors
+/// As [`load_weights`].
+pub fn load_tensors(
+    path: &Path,
+    expected: Vec<(String, Vec<usize>)>,
+    ignored: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Tensor>> {
     let bytes = std::fs::read(path).map_err(|e| {
         let error = Error::unreadable(path, &e);
         if path.with_extension("safetensors.index.json").exists() {
@@ -67,15 +82,12 @@ pub fn load_weights(path: &Path, config: &DecoderConfig) -> Result<BTreeMap<Stri
         Error::data(path, format!("damaged or cut off ({} bytes): {e}", bytes.len()))
             .with_help("copy or download the file again")
     })?;
-    let expected = config.parameters();
     for name in file.names() {
-        // A tied head is stored by some writers; the embedding holds the same values.
-        let is_tied_head = config.tie_word_embeddings && name == "lm_head.weight";
-        if !is_tied_head && expected.binary_search_by(|(n, _)| n.as_str().cmp(name)).is_err() {
+        if !ignored(name) && expected.binary_search_by(|(n, _)| n.as_str().cmp(name)).is_err() {
             return Err(Error::data(
                 path,
                 format!(
-                    "parameter {name} does not belong to the decoder that config.json describes"
+                    "parameter {name} does not belong to the model that is expected here"
                 ),
             ));
         }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::model::settings::ScratchSettings;
 
-/// Positions kept free behind the longest prompt, for identifier tokens and the end token.
-const ANSWER_POSITIONS: usize = 64;
+/// Positions for the tokens that frame query, history and answer.
+const FRAME_POSITIONS: usize = 8;
 
 /// `config.json` of a Qwen3 decoder (arXiv:2505.09388); other fields of a file are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,12 +90,14 @@ fn default_dtype() -> String {
 }
 
 impl DecoderConfig {
-    /// The decoder that a recipe describes, for a tokenizer of `vocab_size` entries.
+    /// The decoder that a recipe describes, for identifiers of at most `identifier_tokens` tokens
+    /// and a tokenizer of `vocab_size` entries.
     ///
     /// # Errors
     /// [`Error::Recipe`] when the sizes do not fit each other.
     pub fn from_scratch(
         settings: &ScratchSettings,
+        identifier_tokens: usize,
         vocab_size: usize,
         pad: u32,
         end: u32,
@@ -112,7 +114,8 @@ impl DecoderConfig {
             }
         };
         let ffn = settings.ffn.map_or((hidden * 8 / 3).next_multiple_of(32), |ffn| ffn as usize);
-        let positions = settings.prompt_tokens as usize + ANSWER_POSITIONS;
+        let history = (settings.history_items as usize + 1) * identifier_tokens;
+        let positions = settings.prompt_tokens as usize + history + FRAME_POSITIONS;
         let config = Self {
             architectures: vec!["Qwen3ForCausalLM".into()],
             model_type: "qwen3".into(),
@@ -253,7 +256,7 @@ pub(crate) mod tests {
             prompt_tokens: 16,
             history_items: 1,
         };
-        DecoderConfig::from_scratch(&settings, vocab, 0, 1).unwrap()
+        DecoderConfig::from_scratch(&settings, 4, vocab, 0, 1).unwrap()
     }
 
     #[test]

@@ -254,7 +254,7 @@ struct Queries<'a> {
 }
 
 /// Normal deviates by Box and Muller's transform.
-fn normal(n: usize, scale: f64, seed: Seed) -> Vec<f32> {
+pub(crate) fn normal(n: usize, scale: f64, seed: Seed) -> Vec<f32> {
     let mut rng = seed.rng();
     let mut data = Vec::with_capacity(n + 1);
     while data.len() < n {

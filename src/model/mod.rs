@@ -6,6 +6,7 @@ pub mod config;
 pub mod decoder;
 pub mod folder;
 pub mod inference;
+pub mod item_tokens;
 pub mod settings;
 pub mod tokenizer;
 

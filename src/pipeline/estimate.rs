@@ -249,7 +249,9 @@ fn steps(examples: u64, epochs: f64, batch: u32, accumulate: u32) -> u64 {
 fn parameters(recipe: &Recipe, shape: &ScratchSettings) -> u64 {
     let IdentifierSettings::ResidualKMeans(s) = &recipe.identifier[&shape.identifier];
     let vocabulary = shape.vocabulary + s.levels * s.codes;
-    DecoderConfig::from_settings(shape, vocabulary as usize).parameter_count() as u64
+    let levels = s.levels as usize + 1;
+    DecoderConfig::from_scratch(shape, levels, vocabulary as usize, 0, 0)
+        .map_or(0, |config| config.parameter_count() as u64)
 }
 
 /// Codes packed to whole bits, four bytes of item id, and a little for the offsets.

@@ -119,7 +119,7 @@ impl FinishedRun {
                 )));
             }
         };
-        Identifiers::load(&finished(&self.plan, &self.folder, &format!("identifier.{name}"))?)
+        Identifiers::load(&finished(&self.plan, &self.folder, &format!("identifier.{name}"))?, None)
     }
 
     fn system(&self, name: Option<&str>) -> Result<&SystemSettings> {

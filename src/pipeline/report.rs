@@ -18,6 +18,8 @@ use crate::corpus::settings::CorpusSettings;
 use crate::corpus::{Catalogue, Corpus, CorpusSummary, Request, Split};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
+use crate::model::DecoderConfig;
+use crate::model::folder::CONFIG;
 use crate::ranker::settings::SystemSettings;
 use crate::recipe::{LoadedRecipe, Recipe};
 use crate::seed::Seed;
@@ -192,7 +194,7 @@ fn training(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<Trai
             objective: objective.into(),
             steps: records.len() as u64,
             seconds: manifest.map(|manifest| manifest.seconds),
-            parameters: Some(crate::model::parameter_count(&step_folder.join(MODEL_DIR))?),
+            parameters: Some(DecoderConfig::read(&step_folder.join(MODEL_DIR).join(CONFIG))?.parameter_count() as u64),
             diverged: false,
             points,
         });
@@ -222,7 +224,7 @@ fn identifiers(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<I
     for name in recipe.identifier.keys() {
         let Some(step) = plan.step(&format!("identifier.{name}")) else { continue };
         let step_folder = folder.step_dir(&step.name, &step.key);
-        let identifiers = Identifiers::load(&step_folder)?;
+        let identifiers = Identifiers::load(&step_folder, None)?;
         let index = step_folder.join(INDEX_FILE);
         let index_bytes = index.metadata().map_err(|e| Error::unreadable(&index, &e))?.len();
         let diagnostics = &identifiers.diagnostics;
@@ -232,20 +234,20 @@ fn identifiers(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<I
             items: diagnostics.items as u64,
             distinct: diagnostics.distinct as u64,
             collision_rate: diagnostics.collision_rate,
-            largest_group: Some(diagnostics.largest_group as u64),
+            largest_group: Some(diagnostics.most_items_per_path as u64),
             index_bytes: Some(index_bytes),
             distortion: None,
             levels: diagnostics
                 .levels
                 .iter()
                 .map(|level| LevelReport {
-                    codes: level.codes as u64,
-                    used: level.used as u64,
-                    entropy_bits: level.entropy_bits,
+                    codes: u64::from(level.codes),
+                    used: u64::from(level.used),
+                    entropy_bits: level.entropy,
                     normalized_entropy: level.normalized_entropy,
                     gini: level.gini,
                     collision_rate: None,
-                    usage: level.usage.iter().map(|&n| n as u64).collect(),
+                    usage: level.usage.iter().map(|&n| u64::from(n)).collect(),
                 })
                 .collect(),
             findings: Vec::new(),

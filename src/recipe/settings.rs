@@ -56,6 +56,26 @@ fn default_seed() -> u64 {
 }
 
 impl Recipe {
+    /// The training of this name.
+    pub fn training(&self, name: &str) -> Option<&TrainSettings> {
+        self.train.iter().find(|training| training.name == name)
+    }
+
+    /// Name of the model that a training of this recipe trains, through any number of `init`s;
+    /// empty where the recipe was not checked and there is none.
+    pub fn model_of<'a>(&'a self, training: &'a TrainSettings) -> &'a str {
+        let mut current = training;
+        // A checked recipe has no cycles; the bound only keeps an unchecked one from hanging.
+        for _ in 0..=self.train.len() {
+            match (&current.model, current.init.as_deref().and_then(|init| self.training(init))) {
+                (Some(model), _) => return model,
+                (None, Some(init)) => current = init,
+                (None, None) => return "",
+            }
+        }
+        ""
+    }
+
     /// The recipe as TOML with every default filled in; loads back to an equal recipe.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 
 use candle_core::{CpuStorage, Storage, Tensor};
 use rayon::prelude::*;
-use trieval_kernels::ops::{AdamWStep, adamw_step};
+use trieval_kernels::ops::{self, adamw_step};
 
 use super::Parameters;
 use super::settings::OptimizerSettings;
@@ -70,9 +70,10 @@ impl AdamW {
     ) -> Result<()> {
         for (idx, ((_, var), gradient)) in parameters.iter().zip(gradients).enumerate() {
             let moments = &mut self.moments[idx];
-            let hyper = AdamWStep {
+            let hyper = ops::AdamW {
                 learning_rate,
-                betas: self.settings.betas,
+                beta1: self.settings.betas[0],
+                beta2: self.settings.betas[1],
                 epsilon: self.settings.epsilon,
                 weight_decay: if self.decayed[idx] { self.settings.weight_decay } else { 0.0 },
                 gradient_scale: scale,

@@ -1,7 +1,5 @@
 //! Identifiers and their constraint index.
 
-use trieval_kernels::index::SidIndex;
-
 use crate::corpus::Corpus;
 use crate::error::Result;
 use crate::identifier::rq;
@@ -17,7 +15,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let IdentifierSettings::ResidualKMeans(settings) = &env.loaded.recipe.identifier[name];
     let catalogue = Corpus::open(&env.input("corpus")?)?.catalogue()?;
     let vectors_path = env.input(&format!("vectors.{}", settings.vectors))?.join(VECTORS_FILE);
-    let vectors = Vectors::read(&vectors_path, "vectors", Some(catalogue.len()))?;
+    let vectors = Vectors::read(&vectors_path, Some(catalogue.len()))?;
     let identifiers = rq::fit(settings, &vectors, catalogue.hash(), env.seed(), env.ctx)?;
     env.ctx.say(identifiers.diagnostics.to_string());
     identifiers.save(&env.out)?;
@@ -32,6 +30,5 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         index.bytes(),
         index.bytes() as f64 / index.n_items() as f64
     ));
-    let _: &SidIndex = &index;
     Ok(())
 }

@@ -9,11 +9,10 @@ mod system;
 mod train;
 mod vectors;
 
-pub(super) use evaluation::{EVALUATION_FILE, Evaluation};
+pub(super) use evaluation::{EVALUATION_FILE, Evaluation, SystemResult};
 pub(super) use identifier::INDEX_FILE;
-pub(super) use model::LoadedModel;
 pub(super) use system::{RUN_FILE, SYSTEM_FILE, SystemFile, ranker};
-pub(super) use train::MODEL_DIR;
+pub(super) use train::{MODEL_DIR, log_path};
 
 use super::plan::StepKind;
 use super::runner::StepEnv;

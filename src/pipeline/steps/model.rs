@@ -12,10 +12,9 @@ use crate::decode::retriever::Retriever;
 use crate::decode::settings::DecodeSettings;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
-use crate::model::decoder::Decoder;
 use crate::model::item_tokens::ItemTokens;
 use crate::model::settings::{ModelSettings, ScratchSettings};
-use crate::model::tokenizer::TextTokenizer;
+use crate::model::{Decoder, DecoderConfig, ModelFolder, Special, Tokenizer};
 use crate::pipeline::folder::hash_file;
 use crate::pipeline::runner::StepEnv;
 use crate::store::write_json;
@@ -41,21 +40,28 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let ModelSettings::Scratch(settings) = &env.loaded.recipe.model[name];
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
-    let identifiers = Identifiers::load(&env.input(&format!("identifier.{}", settings.identifier))?)?;
+    let identifiers = Identifiers::load(&env.input(&format!("identifier.{}", settings.identifier))?, None)?;
     let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
     let queries: Vec<String> = corpus
         .request_iter(Split::Train)?
         .filter_map(|request| request.map(|request| request.query).transpose())
         .collect::<Result<_>>()?;
-    let mut tokenizer = TextTokenizer::train(texts.chain(queries), settings.vocabulary as usize)?;
-    let first_token = tokenizer.vocab_size() as u32;
-    tokenizer.extend(&identifiers.token_strings())?;
-    let decoder = Decoder::new(settings, tokenizer.vocab_size(), env.seed())?;
+    let mut tokenizer =
+        Tokenizer::train_bpe(texts.chain(queries), settings.vocabulary as usize, env.ctx)?;
+    let first_token = tokenizer.extend(&identifiers.tokens())?.start;
+    let config = DecoderConfig::from_scratch(
+        settings,
+        identifiers.levels.len(),
+        tokenizer.len(),
+        tokenizer.special(Special::Pad),
+        tokenizer.special(Special::End),
+    )?;
+    let decoder = Decoder::init(config, env.seed())?;
     save(env.out.as_path(), &decoder, &tokenizer, &identifiers, first_token)?;
     env.ctx.say(format!(
         "model: {} parameters, vocabulary {} ({} identifier tokens)",
-        decoder.parameter_count(),
-        tokenizer.vocab_size(),
+        decoder.config().parameter_count(),
+        tokenizer.len(),
         identifiers.levels.iter().sum::<u32>(),
     ));
     Ok(())
@@ -64,15 +70,14 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
 fn save(
     folder: &Path,
     decoder: &Decoder,
-    tokenizer: &TextTokenizer,
+    tokenizer: &Tokenizer,
     identifiers: &Identifiers,
     first_token: u32,
 ) -> Result<()> {
-    decoder.save(folder)?;
-    tokenizer.save_folder(folder)?;
+    ModelFolder::save(folder, decoder, tokenizer)?;
     let binding = Binding {
         format: 1,
-        catalogue: identifiers.catalogue_hash.clone(),
+        catalogue: identifiers.catalogue.clone(),
         tokenizer: hash_file(&folder.join(TOKENIZER_FILE))?,
         levels: identifiers.levels.clone(),
         first_token,
@@ -84,7 +89,7 @@ fn save(
 pub(in crate::pipeline) struct LoadedModel {
     pub decoder: Decoder,
     pub prompts: PromptBuilder,
-    tokenizer: TextTokenizer,
+    tokenizer: Tokenizer,
     identifiers: Identifiers,
     first_token: u32,
 }
@@ -96,7 +101,7 @@ impl LoadedModel {
         identifier_folder: &Path,
         settings: &ScratchSettings,
     ) -> Result<Self> {
-        let identifiers = Identifiers::load(identifier_folder)?;
+        let identifiers = Identifiers::load(identifier_folder, None)?;
         let path = folder.join(BINDING_FILE);
         let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
         let binding: Binding = serde_json::from_slice(&text)
@@ -106,7 +111,7 @@ impl LoadedModel {
             Err(Error::data(&path, format!("the model was made for another {what}"))
                 .with_help("delete the model's step folder and run again"))
         };
-        if binding.catalogue != identifiers.catalogue_hash {
+        if binding.catalogue != identifiers.catalogue {
             return mismatch("catalogue");
         }
         if binding.levels != identifiers.levels {
@@ -115,7 +120,7 @@ impl LoadedModel {
         if binding.tokenizer != hash_file(&tokenizer_path)? {
             return mismatch("tokenizer");
         }
-        let tokenizer = TextTokenizer::load(&tokenizer_path)?;
+        let ModelFolder { decoder, tokenizer } = ModelFolder::load(folder)?;
         let first_token = binding.first_token;
         let items = ItemTokens::new(&identifiers.codes, &identifiers.levels, first_token);
         let prompts = PromptBuilder::new(
@@ -124,7 +129,6 @@ impl LoadedModel {
             settings.prompt_tokens as usize,
             settings.history_items as usize,
         );
-        let decoder = Decoder::load(folder)?;
         Ok(Self { decoder, prompts, tokenizer, identifiers, first_token })
     }
 
@@ -144,7 +148,7 @@ impl LoadedModel {
             Error::data(&path, e.to_string())
                 .with_help("delete the identifier's step folder and run again")
         })?;
-        let retriever = Retriever::new(self.decoder, index, self.prompts.items().clone(), decode);
+        let retriever = Retriever::new(&self.decoder, index, self.prompts.items().clone(), decode)?;
         Ok((self.prompts, retriever))
     }
 }

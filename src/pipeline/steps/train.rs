@@ -30,7 +30,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         accumulate: settings.accumulate,
         checkpoint_steps: settings.checkpoint_steps,
     };
-    let parameters = model.decoder.parameters().clone();
+    let parameters = model.decoder.params().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
     let (seed, work, ctx) = (env.seed(), env.work.as_path(), env.ctx);
     match &settings.objective {
         ObjectiveSettings::Supervised(objective) => {

@@ -15,7 +15,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
             &corpus, &catalogue, settings, env.seed(), &env.out, &env.work, env.ctx,
         ),
         VectorsSettings::File(settings) => {
-            let vectors = Vectors::read(&settings.path, &settings.tensor, Some(catalogue.len()))?;
+            let vectors = Vectors::read(&settings.path, Some(catalogue.len()))?;
             vectors.write(&env.out.join(VECTORS_FILE))
         }
     }

@@ -9,7 +9,8 @@ use candle_core::{DType, Device, Tensor, Var};
 use trieval_kernels::ops::linear;
 
 use crate::error::Result;
-use crate::model::weights;
+use crate::model::checkpoint::{load_tensors, save_weights};
+use crate::model::decoder::normal;
 use crate::seed::Seed;
 use crate::train::Parameters;
 
@@ -50,7 +51,7 @@ impl Encoder {
         let parameters = shapes
             .into_iter()
             .map(|(name, shape, deviation)| {
-                let values = weights::normal(shape.0 * shape.1, deviation, seed.purpose(name));
+                let values = normal(shape.0 * shape.1, deviation, seed.purpose(name));
                 let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
                 Ok((name.to_owned(), Var::from_tensor(&tensor)?))
             })
@@ -93,11 +94,18 @@ impl Encoder {
     }
 
     pub(super) fn save(&self, path: &Path) -> Result<()> {
-        weights::save(path, &self.parameters)
+        save_weights(path, &self.parameters.iter().cloned().collect())
     }
 
     pub(super) fn load(&self, path: &Path) -> Result<()> {
-        weights::load(path, &self.parameters)
+        let shapes = self.parameters.iter().map(|(name, var)| (name.clone(), var.dims().to_vec()));
+        let tensors = load_tensors(path, shapes.collect(), |_| false)?;
+        for (name, var) in &self.parameters {
+            if let Some(tensor) = tensors.get(name) {
+                var.set(tensor)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use super::settings::TwoTowerSettings;
 use super::{Ranker, top::top};
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
-use crate::model::tokenizer::TextTokenizer;
+use crate::model::tokenizer::Tokenizer;
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::store::{Vectors, write_json};
@@ -30,7 +30,6 @@ use objective::{Contrastive, Examples};
 const FORMAT: u32 = 1;
 const SETTINGS_FILE: &str = "encoder.json";
 const WEIGHTS_FILE: &str = "encoder.safetensors";
-const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Item vectors `[items, dim]` inside a vectors step's folder.
 pub const VECTORS_FILE: &str = "vectors.safetensors";
 /// Items encoded at once.
@@ -63,9 +62,9 @@ pub fn fit(
         .request_iter(Split::Train)?
         .filter_map(|request| request.map(|request| request.query).transpose())
         .collect::<Result<_>>()?;
-    let tokenizer = TextTokenizer::train(texts().chain(queries), settings.vocabulary as usize)?;
+    let tokenizer = Tokenizer::train_bpe(texts().chain(queries), settings.vocabulary as usize, ctx)?;
     let encoder =
-        Encoder::new(tokenizer.vocab_size(), settings.dim as usize, seed.purpose("weights"))?;
+        Encoder::new(tokenizer.len(), settings.dim as usize, seed.purpose("weights"))?;
     let examples = Examples::gather(corpus, catalogue, &tokenizer, settings)?;
     let mut objective = Contrastive::new(&encoder, &tokenizer, catalogue, examples, settings, seed);
     let loop_settings = LoopSettings {
@@ -82,7 +81,7 @@ pub fn fit(
     train(encoder.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
 
     let vectors = encode_items(&encoder, &tokenizer, catalogue, ctx)?;
-    tokenizer.save(&folder.join(TOKENIZER_FILE))?;
+    tokenizer.save(folder, MAX_TOKENS)?;
     encoder.save(&folder.join(WEIGHTS_FILE))?;
     vectors.write(&folder.join(VECTORS_FILE))?;
     write_json(
@@ -93,7 +92,7 @@ pub fn fit(
 
 fn encode_items(
     encoder: &Encoder,
-    tokenizer: &TextTokenizer,
+    tokenizer: &Tokenizer,
     catalogue: &Catalogue,
     ctx: &Context,
 ) -> Result<Vectors> {
@@ -110,11 +109,11 @@ fn encode_items(
         data.extend(encoder.encode(&bags, Tower::Item)?.flatten_all()?.to_vec1::<f32>()?);
         bar.advance(chunk.len() as u64);
     }
-    Ok(Vectors { dim: encoder.dim(), data })
+    Vectors::new(encoder.dim(), data, "item vectors of the two-tower encoder")
 }
 
 /// Tokens of a text, cut to what the encoder reads.
-fn bag(tokenizer: &TextTokenizer, text: &str) -> Result<Vec<u32>> {
+fn bag(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
     let mut tokens = tokenizer.encode(text)?;
     tokens.truncate(MAX_TOKENS);
     Ok(tokens)
@@ -129,7 +128,7 @@ fn history_bag<'a>(history: &[u32], newest: usize, item_bag: impl Fn(u32) -> &'a
 /// The trained encoder with the vectors of all items: exact nearest neighbours.
 pub struct TwoTower {
     encoder: Encoder,
-    tokenizer: TextTokenizer,
+    tokenizer: Tokenizer,
     settings: TwoTowerSettings,
     /// Unit vectors `[items, dim]`.
     vectors: Tensor,
@@ -151,11 +150,11 @@ impl TwoTower {
             let got = file.format;
             return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
         }
-        let tokenizer = TextTokenizer::load(&folder.join(TOKENIZER_FILE))?;
+        let tokenizer = Tokenizer::load(folder)?;
         let dim = file.settings.dim as usize;
-        let encoder = Encoder::new(tokenizer.vocab_size(), dim, Seed::new(0))?;
+        let encoder = Encoder::new(tokenizer.len(), dim, Seed::new(0))?;
         encoder.load(&folder.join(WEIGHTS_FILE))?;
-        let vectors = Vectors::read(&folder.join(VECTORS_FILE), "vectors", Some(catalogue.len()))?;
+        let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
         let vectors = Tensor::from_vec(vectors.data, (catalogue.len(), dim), &Device::Cpu)?;
         let items = 0..catalogue.len() as u32;
         let item_bags =

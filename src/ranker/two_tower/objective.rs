@@ -11,7 +11,7 @@ use super::encoder::{Encoder, Tower, mask};
 use super::{bag, history_bag};
 use crate::corpus::{Catalogue, Corpus, Split};
 use crate::error::{Error, Result};
-use crate::model::tokenizer::TextTokenizer;
+use crate::model::tokenizer::Tokenizer;
 use crate::ranker::settings::TwoTowerSettings;
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
@@ -43,7 +43,7 @@ impl Examples {
     pub(super) fn gather(
         corpus: &Corpus,
         catalogue: &Catalogue,
-        tokenizer: &TextTokenizer,
+        tokenizer: &Tokenizer,
         settings: &TwoTowerSettings,
     ) -> Result<Self> {
         let mut list = Vec::new();
@@ -92,7 +92,7 @@ impl Examples {
 /// The objective.
 pub(super) struct Contrastive<'a> {
     encoder: &'a Encoder,
-    tokenizer: &'a TextTokenizer,
+    tokenizer: &'a Tokenizer,
     catalogue: &'a Catalogue,
     examples: Examples,
     settings: &'a TwoTowerSettings,
@@ -109,7 +109,7 @@ pub(super) struct PairBatch {
 impl<'a> Contrastive<'a> {
     pub(super) fn new(
         encoder: &'a Encoder,
-        tokenizer: &'a TextTokenizer,
+        tokenizer: &'a Tokenizer,
         catalogue: &'a Catalogue,
         examples: Examples,
         settings: &'a TwoTowerSettings,
