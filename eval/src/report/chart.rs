@@ -13,11 +13,14 @@ pub(super) struct Interval<'a> {
     pub(super) ceiling: bool,
 }
 
+/// (step, value) pairs of one line.
+type Points = Vec<(f64, f64)>;
+
 /// One line of a curve chart.
 pub(super) struct Series {
     pub(super) label: String,
     /// (step, value), steps ascending; values that are not finite are left out.
-    pub(super) points: Vec<(f64, f64)>,
+    pub(super) points: Points,
 }
 
 /// Dash patterns of the lines, in order; lines beyond them begin again.
@@ -35,7 +38,7 @@ pub(super) fn intervals(title: &str, rows: &[Interval<'_>]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    const WIDTH: f64 = 760.0;
+    const WIDTH: f64 = 1020.0;
     const ROW: f64 = 30.0;
     let longest = rows.iter().map(|row| row.label.chars().count().min(28)).max().unwrap_or(0);
     let left = 24.0 + 7.6 * longest as f64;
@@ -94,7 +97,7 @@ pub(super) fn curves(title: &str, series: &[Series]) -> String {
     const RIGHT: f64 = 340.0;
     const TOP: f64 = 14.0;
     const BOTTOM: f64 = 190.0;
-    let drawn: Vec<(usize, &Series, Vec<(f64, f64)>)> = series
+    let drawn: Vec<(usize, &Series, Points)> = series
         .iter()
         .enumerate()
         .map(|(index, one)| (index, one, thin(&one.points)))
@@ -158,7 +161,7 @@ pub(super) fn curves(title: &str, series: &[Series]) -> String {
             points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1))).collect();
         let dash = DASHES[index % DASHES.len()];
         let class = index % DASHES.len();
-        if let ([point], _) = (points.as_slice(), ()) {
+        if let [point] = points.as_slice() {
             svg.push_str(&format!(
                 r#"<circle class="line-dot" cx="{:.1}" cy="{:.1}" r="3.5"/>"#,
                 x(point.0),
@@ -242,8 +245,8 @@ fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
 }
 
 /// Finite points only, gathered into means where there are more than can be seen.
-fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let finite: Vec<(f64, f64)> = points
+fn thin(points: &[(f64, f64)]) -> Points {
+    let finite: Points = points
         .iter()
         .copied()
         .filter(|point| point.0.is_finite() && point.1.is_finite() && point.1.abs() < 1e12)

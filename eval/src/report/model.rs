@@ -485,7 +485,9 @@ mod tests {
             }
             (Object(left), Object(right)) => {
                 assert!(left.keys().eq(right.keys()));
-                left.values().zip(right.values()).for_each(|(left, right)| assert_near(left, right));
+                left.values()
+                    .zip(right.values())
+                    .for_each(|(left, right)| assert_near(left, right));
             }
             _ => assert_eq!(left, right),
         }

@@ -9,7 +9,10 @@ use super::model::*;
 pub(crate) const METRICS: [&str; 5] =
     ["recall@10", "recall@50", "ndcg@10", "mrr@10", "hit_rate@10"];
 
-const SYSTEMS: [(&str, &str, f64, Option<f64>, Option<u64>); 7] = [
+/// Name, kind, recall@10, median latency, memory.
+type System = (&'static str, &'static str, f64, Option<f64>, Option<u64>);
+
+const SYSTEMS: [System; 7] = [
     ("popularity", "popularity", 0.071, Some(0.02), Some(38_400)),
     ("bm25", "bm25", 0.412, Some(0.31), Some(2_310_000)),
     ("two-tower", "two-tower", 0.388, Some(1.9), Some(8_800_000)),

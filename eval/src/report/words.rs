@@ -131,21 +131,23 @@ fn others_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Opti
             .map(|one| one.name.as_str())
             .collect()
     };
-    let part = |names: Vec<&str>, words: &str| {
-        (!names.is_empty()).then(|| format!("{words} {}", list(&names)))
-    };
-    let parts: Vec<String> = [
-        part(named(Verdict::Better), "significantly above it"),
-        part(named(Verdict::Inconclusive), "with no difference shown"),
-        part(named(Verdict::Worse), "significantly below it"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
     let base = report.baseline.as_deref()?;
-    let words = if base == leader.name { "Against it" } else { "Of the others, against" };
-    let subject = if base == leader.name { words.to_owned() } else { format!("{words} {base}") };
-    (!parts.is_empty()).then(|| format!("{subject}: {}.", parts.join("; ")))
+    let base = if base == leader.name { "it" } else { base };
+    let be = |names: &[&str]| if names.len() == 1 { "is" } else { "are" };
+    let mut parts = Vec::new();
+    let above = named(Verdict::Better);
+    if !above.is_empty() {
+        parts.push(format!("{} {} significantly above {base}", list(&above), be(&above)));
+    }
+    let below = named(Verdict::Worse);
+    if !below.is_empty() {
+        parts.push(format!("{} {} significantly below {base}", list(&below), be(&below)));
+    }
+    let open = named(Verdict::Inconclusive);
+    if !open.is_empty() {
+        parts.push(format!("for {} no difference from {base} is shown", list(&open)));
+    }
+    (!parts.is_empty()).then(|| format!("Of the other systems, {}.", parts.join("; ")))
 }
 
 fn metrics_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<String> {
@@ -220,7 +222,7 @@ mod tests {
             "Over 1,784 test requests aligned has a mean recall@10 of 0.447",
             "+0.035 against bm25",
             "after Holm’s correction over 30 comparisons",
-            "significantly above it colbert <v2>; with no difference shown supervised; significantly below it two-tower and popularity",
+            "Of the other systems, colbert <v2> is significantly above bm25; two-tower and popularity are significantly below bm25; for supervised no difference from bm25 is shown.",
             "12.6 ms at the median, where bm25 takes 310 µs",
             "oracle, which knows the truth, reaches 0.702: the ceiling; aligned is at 64% of it",
         ] {
