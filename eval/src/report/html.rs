@@ -20,6 +20,7 @@ pub fn html(report: &Report) -> Result<String> {
     // The name ends in `.html`, which is what turns escaping on.
     environment.add_template("report.html", include_str!("report.html")).map_err(failed)?;
     let template = environment.get_template("report.html").map_err(failed)?;
+    let relevant_grade = report.evaluation.relevant_grade;
     let page = Page {
         style: include_str!("report.css"),
         script: include_str!("report.js"),
@@ -35,7 +36,7 @@ pub fn html(report: &Report) -> Result<String> {
         n_comparisons: report.comparisons.len(),
         training: report.training.iter().map(training).collect(),
         identifiers: report.identifiers.iter().map(identifier).collect(),
-        examples: report.examples.iter().map(example).collect(),
+        examples: report.examples.iter().map(|one| example(one, relevant_grade)).collect(),
         facts: table::facts(report),
         machine: table::machine(report),
     };
@@ -208,17 +209,16 @@ fn identifier(identifier: &IdentifierReport) -> Identifier {
     }
 }
 
-fn example(example: &ExampleReport) -> Example {
+fn example(example: &ExampleReport, relevant_grade: f64) -> Example {
     let relevant_ids: Vec<&str> = example.relevant.iter().map(|one| one.item.as_str()).collect();
-    // The list of relevant items may be cut: every grade that reaches the lowest listed one is relevant too.
-    let least = example.relevant.iter().filter_map(|one| one.grade).fold(f64::INFINITY, f64::min);
+    // The list of relevant items may be cut: the grade decides as well.
     let item = |one: &ExampleItem| Item {
         id: one.item.clone(),
         title: if one.title.is_empty() { one.item.clone() } else { one.title.clone() },
         grade: one.grade.map(numbers::short),
         score: one.score.map(numbers::short),
         relevant: relevant_ids.contains(&one.item.as_str())
-            || one.grade.is_some_and(|grade| grade >= least),
+            || one.grade.is_some_and(|grade| grade >= relevant_grade),
     };
     let systems: Vec<System> = example
         .systems
