@@ -43,7 +43,9 @@ pub enum Error {
         what: String,
     },
     /// The same item twice for one request.
-    #[error("{place}: item {item} appears twice for request {request}; keep one line per request and item")]
+    #[error(
+        "{place}: item {item} appears twice for request {request}; keep one line per request and item"
+    )]
     Duplicate {
         /// Which run or judgments.
         place: String,

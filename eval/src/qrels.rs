@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 
+/// (item number, grade) pairs of one request.
+type Grades = Vec<(u32, f64)>;
+
 /// Grades of judged items, requests in byte order of their ids, so that no figure depends on the order of a file.
 #[derive(Debug, Clone)]
 pub struct Qrels {
@@ -19,7 +22,7 @@ pub struct Qrels {
 pub struct QrelsBuilder {
     requests: Ids,
     items: Ids,
-    lists: Vec<Vec<(u32, f64)>>,
+    lists: Vec<Grades>,
 }
 
 /// One request's judgments.
@@ -146,7 +149,7 @@ impl QrelsBuilder {
     /// Orders the judgments. An item judged twice for a request is refused.
     pub fn finish(self) -> Result<Qrels> {
         let Self { requests: ids, items, lists } = self;
-        let mut requests: Vec<(Box<str>, Vec<(u32, f64)>)> =
+        let mut requests: Vec<(Box<str>, Grades)> =
             ids.names().iter().cloned().zip(lists).collect();
         requests.sort_unstable_by(|left, right| left.0.cmp(&right.0));
         let mut names = Vec::with_capacity(requests.len());

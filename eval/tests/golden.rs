@@ -18,8 +18,7 @@ struct Case {
 
 #[test]
 fn values_equal_trec_eval() {
-    let cases: Vec<Case> =
-        serde_json::from_str(include_str!("golden/trec_eval.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("golden/trec_eval.json")).unwrap();
     let mut n_compared = 0;
     for (index, case) in cases.iter().enumerate() {
         let mut qrels = Qrels::builder();
@@ -30,7 +29,8 @@ fn values_equal_trec_eval() {
         }
         let mut run = Run::builder("golden");
         for (request, items) in &case.run {
-            run.push_list(request, items.iter().map(|(item, &score)| (item, score as f32))).unwrap();
+            run.push_list(request, items.iter().map(|(item, &score)| (item, score as f32)))
+                .unwrap();
         }
         let (qrels, run) = (qrels.finish().unwrap(), run.finish().unwrap());
         let names: Vec<&String> = case.values.values().flat_map(BTreeMap::keys).collect();
@@ -47,7 +47,10 @@ fn values_equal_trec_eval() {
                 let metric: Metric = name.parse().unwrap();
                 let row = metrics.iter().position(|one| *one == metric).unwrap();
                 let got = scores.values[row][at];
-                assert!((got - value).abs() < 1e-9, "case {index}, {request}, {name}: {got} instead of {value}");
+                assert!(
+                    (got - value).abs() < 1e-9,
+                    "case {index}, {request}, {name}: {got} instead of {value}"
+                );
                 n_compared += 1;
             }
         }

@@ -18,10 +18,11 @@ pub fn read_trec_qrels(path: &Path) -> Result<Qrels> {
 pub fn parse_trec_qrels(bytes: &[u8], path: &Path) -> Result<Qrels> {
     let mut builder = Qrels::builder();
     for_each_line(bytes, path, FIELDS, |number, [request, _, item, grade]| {
-        let value = grade.parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| {
-            let what = format!("the grade must be a finite number, not `{}`", shorten(grade));
-            Error::line(path, number, what)
-        })?;
+        let value =
+            grade.parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| {
+                let what = format!("the grade must be a finite number, not `{}`", shorten(grade));
+                Error::line(path, number, what)
+            })?;
         builder.push(request, item, value)
     })?;
     builder.finish().map_err(|error| match &error {
@@ -69,9 +70,15 @@ mod tests {
     #[test]
     fn faults_name_file_and_line() {
         for (text, expected) in [
-            ("q 0 a 1\nq 0 b\n", "f:2: expected 4 fields, `request 0 item grade`, but got 3: `q 0 b`"),
+            (
+                "q 0 a 1\nq 0 b\n",
+                "f:2: expected 4 fields, `request 0 item grade`, but got 3: `q 0 b`",
+            ),
             ("q 0 a inf", "f:1: the grade must be a finite number, not `inf`"),
-            ("q 0 a 1\nq 0 b 1\nq 0 a 2", "f:3: item a is judged twice for request q; keep one line per request and item"),
+            (
+                "q 0 a 1\nq 0 b 1\nq 0 a 2",
+                "f:3: item a is judged twice for request q; keep one line per request and item",
+            ),
         ] {
             let error = parse_trec_qrels(text.as_bytes(), Path::new("f")).unwrap_err();
             assert_eq!(error.to_string(), expected);

@@ -56,7 +56,10 @@ pub fn write_trec_run(run: &Run, writer: &mut impl Write) -> Result<()> {
     };
     let failed = |source| Error::Unwritable { what: format!("run {}", run.name()), source };
     let refuse = |what: &str, id: &str| {
-        let what = format!("{what} id `{}` is empty or holds whitespace, which a TREC file cannot", shorten(id));
+        let what = format!(
+            "{what} id `{}` is empty or holds whitespace, which a TREC file cannot",
+            shorten(id)
+        );
         Err(Error::Run { run: run.name().to_owned(), what })
     };
     for ranking in run.rankings() {
@@ -108,10 +111,16 @@ mod tests {
     #[test]
     fn faults_name_file_and_line() {
         for (text, expected) in [
-            ("q Q0 a 1 0.5 s\nq Q0 b 2 s", "dir/a.run:2: expected 6 fields, `request Q0 item rank score tag`, but got 5: `q Q0 b 2 s`"),
+            (
+                "q Q0 a 1 0.5 s\nq Q0 b 2 s",
+                "dir/a.run:2: expected 6 fields, `request Q0 item rank score tag`, but got 5: `q Q0 b 2 s`",
+            ),
             ("\nq Q0 a 1 high s", "dir/a.run:2: the score must be a number, not `high`"),
             ("q Q0 a 1 NaN s", "dir/a.run:1: the score must be a number, not `NaN`"),
-            ("q Q0 a 1 1 s\nq Q0 b 1 1 s\nq Q0 a 3 2 s", "dir/a.run:3: item a appears twice for request q; keep one line per request and item"),
+            (
+                "q Q0 a 1 1 s\nq Q0 b 1 1 s\nq Q0 a 3 2 s",
+                "dir/a.run:3: item a appears twice for request q; keep one line per request and item",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), expected);
         }

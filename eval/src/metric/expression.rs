@@ -165,8 +165,10 @@ impl FromStr for Metric {
                 Some(cutoff)
             }
         };
-        let needs_cutoff =
-            matches!(kind, MetricKind::Precision | MetricKind::HitRate | MetricKind::Success | MetricKind::Recall);
+        let needs_cutoff = matches!(
+            kind,
+            MetricKind::Precision | MetricKind::HitRate | MetricKind::Success | MetricKind::Recall
+        );
         if cutoff.is_none() && needs_cutoff {
             return Err(refuse(format!("{name} needs a cutoff, such as `{name}@10`")));
         }
@@ -194,12 +196,19 @@ fn kind_of(name: &str, cutoff: Option<&str>) -> std::result::Result<MetricKind, 
         nearest(word, &names).into_iter().map(|near| format!("`{near}{suffix}`")).collect();
     if near.is_empty() {
         let all: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        return Err(format!("the metrics are {}, each with a cutoff such as `@10`", all.join(", ")));
+        return Err(format!(
+            "the metrics are {}, each with a cutoff such as `@10`",
+            all.join(", ")
+        ));
     }
     Err(format!("did you mean {}?", near.join(" or ")))
 }
 
-fn with_option(kind: MetricKind, name: &str, option: &str) -> std::result::Result<MetricKind, String> {
+fn with_option(
+    kind: MetricKind,
+    name: &str,
+    option: &str,
+) -> std::result::Result<MetricKind, String> {
     let MetricKind::Ndcg(_) = kind else {
         return Err(format!("{name} has no options; write `{name}@10`"));
     };
@@ -261,7 +270,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Metric>().unwrap_err().to_string(), expected);
         }
-        assert!("latency".parse::<Metric>().unwrap_err().to_string().contains("`recall`, `precision`"));
+        assert!(
+            "latency".parse::<Metric>().unwrap_err().to_string().contains("`recall`, `precision`")
+        );
     }
 
     #[test]
@@ -276,7 +287,8 @@ mod tests {
         // Relevant items of grades 3, 2 and 1; the list finds 1 at rank 1 and 3 at rank 3.
         let hit = |grade| Judged { relevant: true, grade };
         let miss = Judged { relevant: false, grade: 0.0 };
-        let list = JudgedList { ranked: &[hit(1.0), miss, hit(3.0), miss], ideal: &[3.0, 2.0, 1.0] };
+        let list =
+            JudgedList { ranked: &[hit(1.0), miss, hit(3.0), miss], ideal: &[3.0, 2.0, 1.0] };
         let log3 = 3.0_f64.log2();
         for (name, expected) in [
             ("recall@2", 1.0 / 3.0),

@@ -3,8 +3,11 @@
 /// The names within two edits (or a third of the word), nearest first, at most three.
 pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Vec<&'a str> {
     let limit = (word.chars().count() / 3).max(2);
-    let mut near: Vec<(usize, &str)> =
-        names.iter().map(|name| (distance(word, name), *name)).filter(|one| one.0 <= limit).collect();
+    let mut near: Vec<(usize, &str)> = names
+        .iter()
+        .map(|name| (distance(word, name), *name))
+        .filter(|one| one.0 <= limit)
+        .collect();
     near.sort_by_key(|one| one.0);
     near.into_iter().take(3).map(|one| one.1).collect()
 }

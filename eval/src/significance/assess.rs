@@ -39,7 +39,10 @@ pub fn assess(
         return refuse(format!("baseline {baseline} is none of {} systems", scores.len()));
     };
     if !(options.confidence > 0.0 && options.confidence < 1.0) {
-        return refuse(format!("the confidence must be between 0 and 1, not {}", options.confidence));
+        return refuse(format!(
+            "the confidence must be between 0 and 1, not {}",
+            options.confidence
+        ));
     }
     if options.resamples == 0 {
         return refuse("the bootstrap needs at least one resample".to_owned());

@@ -122,8 +122,11 @@ mod tests {
     fn p_values_tell_shift_from_noise() {
         let base: Vec<f64> = (0..200).map(|i| f64::from(i * 37 % 101) / 101.0).collect();
         let shifted: Vec<f64> = base.iter().map(|value| value + 0.01).collect();
-        let noisy: Vec<f64> =
-            base.iter().enumerate().map(|(i, v)| if i % 2 == 0 { v + 0.1 } else { v - 0.1 }).collect();
+        let noisy: Vec<f64> = base
+            .iter()
+            .enumerate()
+            .map(|(i, v)| if i % 2 == 0 { v + 0.1 } else { v - 0.1 })
+            .collect();
         let resamples = resample_means(&[&base, &shifted, &noisy, &base], 1_000, 3);
         let (low, high, p_value) = resamples.difference(1, 0, 0.95);
         assert!((low - 0.01).abs() < 1e-9 && (high - 0.01).abs() < 1e-9);

@@ -1,0 +1,175 @@
+//! Numbers as a reader meets them. A figure that is not finite is shown as a dash, never as `NaN`.
+
+/// What stands where there is no figure.
+pub(super) const NONE: &str = "–";
+
+/// A value of a metric: three decimals.
+pub(super) fn value(value: f64) -> String {
+    if value.is_finite() { format!("{value:.3}") } else { NONE.to_owned() }
+}
+
+/// A difference: three decimals, always with a sign.
+pub(super) fn signed(value: f64) -> String {
+    if !value.is_finite() {
+        return NONE.to_owned();
+    }
+    let text = format!("{:.3}", value.abs());
+    let sign = if text.bytes().all(|byte| matches!(byte, b'0' | b'.')) {
+        "±"
+    } else if value < 0.0 {
+        "−"
+    } else {
+        "+"
+    };
+    format!("{sign}{text}")
+}
+
+/// A share in percent.
+pub(super) fn percent(share: f64) -> String {
+    if !share.is_finite() {
+        return NONE.to_owned();
+    }
+    let percent = share * 100.0;
+    if percent.abs() < 10.0 {
+        format!("{}%", trimmed(percent, 1))
+    } else {
+        format!("{percent:.0}%")
+    }
+}
+
+/// A p value: three decimals, or that it is below the least that is shown.
+pub(super) fn p_value(value: f64) -> String {
+    if !value.is_finite() {
+        NONE.to_owned()
+    } else if value < 0.001 {
+        "p < 0.001".to_owned()
+    } else {
+        format!("p = {value:.3}")
+    }
+}
+
+/// A count with commas between thousands.
+pub(super) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in decimal units.
+pub(super) fn bytes(value: u64) -> String {
+    if value < 1_000 {
+        return format!("{value} B");
+    }
+    let mut scaled = value as f64;
+    let mut unit = "B";
+    for next in ["kB", "MB", "GB", "TB", "PB"] {
+        if scaled < 999.5 {
+            break;
+        }
+        scaled /= 1_000.0;
+        unit = next;
+    }
+    format!("{} {unit}", short(scaled))
+}
+
+/// Milliseconds, in the unit that keeps three digits readable.
+pub(super) fn milliseconds(value: f64) -> String {
+    if !value.is_finite() {
+        NONE.to_owned()
+    } else if value < 0.9995 {
+        format!("{} µs", short(value * 1_000.0))
+    } else if value < 999.5 {
+        format!("{} ms", short(value))
+    } else {
+        format!("{} s", short(value / 1_000.0))
+    }
+}
+
+/// Seconds as hours, minutes and seconds.
+pub(super) fn seconds(value: f64) -> String {
+    if !value.is_finite() || value < 0.0 {
+        return NONE.to_owned();
+    }
+    if value < 60.0 {
+        return format!("{} s", short(value));
+    }
+    let whole = value.round() as u64;
+    let (hours, minutes, seconds) = (whole / 3_600, whole / 60 % 60, whole % 60);
+    if hours > 0 {
+        format!("{hours} h {minutes:02} min")
+    } else {
+        format!("{minutes} min {seconds:02} s")
+    }
+}
+
+/// Three significant digits, without idle zeros.
+pub(super) fn short(value: f64) -> String {
+    if !value.is_finite() {
+        return NONE.to_owned();
+    }
+    let size = value.abs();
+    if size >= 100.0 {
+        format!("{value:.0}")
+    } else if size >= 10.0 {
+        trimmed(value, 1)
+    } else if size >= 0.01 || size == 0.0 {
+        trimmed(value, if size >= 1.0 { 2 } else { 3 })
+    } else {
+        format!("{value:.1e}")
+    }
+}
+
+fn trimmed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if !text.contains('.') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_by_hand() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(38_912), "38.9 kB");
+        assert_eq!(bytes(999_999), "1 MB");
+        assert_eq!(milliseconds(0.31), "310 µs");
+        assert_eq!(milliseconds(12.44), "12.4 ms");
+        assert_eq!(milliseconds(1_500.0), "1.5 s");
+        assert_eq!(seconds(93.4), "1 min 33 s");
+        assert_eq!(signed(-0.0351), "−0.035");
+        assert_eq!(signed(0.0001), "±0.000");
+        assert_eq!(p_value(0.0004), "p < 0.001");
+        assert_eq!(percent(0.068), "6.8%");
+        assert_eq!(short(0.0003), "3.0e-4");
+        assert_eq!(short(100.0), "100");
+    }
+
+    #[test]
+    fn what_is_not_finite_is_a_dash() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for text in [
+                value(bad),
+                signed(bad),
+                percent(bad),
+                p_value(bad),
+                milliseconds(bad),
+                seconds(bad),
+                short(bad),
+            ] {
+                assert_eq!(text, NONE);
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What came out, in sentences: who won, by how much, how sure, at what cost. Plain text; the caller escapes.
+
+use super::model::{Comparison, Report, SystemReport, Verdict};
+use super::numbers;
+
+/// The outcome in words.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Summary {
+    /// One sentence.
+    pub(super) headline: String,
+    /// What a reader asks next, one sentence each.
+    pub(super) sentences: Vec<String>,
+}
+
+/// The outcome on the first metric, with the other metrics, the cost and the ceiling beside it.
+pub(super) fn summary(report: &Report) -> Summary {
+    let Some((metric, leader)) = leader(report) else {
+        return Summary { headline: "No system was evaluated.".to_owned(), sentences: Vec::new() };
+    };
+    let baseline = report.baseline.as_deref().and_then(|name| report.system(name));
+    let comparison = report.comparison(&leader.name, metric);
+    let mut sentences = vec![level_sentence(report, metric, leader)];
+    if let Some(one) = comparison {
+        sentences.push(certainty_sentence(report, one));
+    }
+    sentences.extend(others_sentence(report, metric, leader));
+    sentences.extend(metrics_sentence(report, metric, leader));
+    sentences.extend(cost_sentence(leader, baseline));
+    sentences.extend(ceiling_sentence(report, metric, leader));
+    Summary { headline: headline(report, metric, leader, baseline, comparison), sentences }
+}
+
+/// Systems from best to worst on the first metric, ceilings last; ties keep the order of the recipe.
+pub(super) fn ordered(report: &Report) -> Vec<&SystemReport> {
+    let metric = report.evaluation.metrics.first();
+    let value = |system: &SystemReport| metric.and_then(|metric| mean(system, metric));
+    let mut systems: Vec<&SystemReport> = report.systems.iter().collect();
+    systems.sort_by(|left, right| {
+        let (left_value, right_value) =
+            (value(left).unwrap_or(f64::MIN), value(right).unwrap_or(f64::MIN));
+        left.is_ceiling().cmp(&right.is_ceiling()).then(right_value.total_cmp(&left_value))
+    });
+    systems
+}
+
+/// A system's finite mean on a metric.
+pub(super) fn mean(system: &SystemReport, metric: &str) -> Option<f64> {
+    system.metrics.get(metric).map(|one| one.value).filter(|value| value.is_finite())
+}
+
+fn leader(report: &Report) -> Option<(&str, &SystemReport)> {
+    let metric = report.evaluation.metrics.first()?;
+    let leader = ordered(report).into_iter().find(|one| mean(one, metric).is_some())?;
+    Some((metric, leader))
+}
+
+fn headline(
+    report: &Report,
+    metric: &str,
+    leader: &SystemReport,
+    baseline: Option<&SystemReport>,
+    comparison: Option<&Comparison>,
+) -> String {
+    let name = &leader.name;
+    let n_rivals = report.systems.iter().filter(|one| !one.is_ceiling()).count();
+    let Some(baseline) = baseline.filter(|_| n_rivals > 1) else {
+        let value = numbers::value(mean(leader, metric).unwrap_or(f64::NAN));
+        return format!("{name} reaches {value} on {metric}.");
+    };
+    if baseline.name == *name {
+        return format!("No system beats the baseline {name} on {metric}.");
+    }
+    let Some(one) = comparison else {
+        return format!("{name} is highest on {metric}.");
+    };
+    let base = &baseline.name;
+    match one.verdict {
+        Verdict::Better => {
+            let relative = mean(baseline, metric).filter(|&value| value > 0.0);
+            let relative = relative.map_or_else(String::new, |value| {
+                format!(", {} above it", numbers::percent(one.difference / value))
+            });
+            format!("{name} beats {base} on {metric}{relative}.")
+        }
+        Verdict::Inconclusive => {
+            format!("{name} is highest on {metric}, but no difference from {base} is shown.")
+        }
+        Verdict::Worse => format!("{name} is highest on {metric}, below the baseline {base}."),
+    }
+}
+
+fn level_sentence(report: &Report, metric: &str, leader: &SystemReport) -> String {
+    let one = leader.metrics.get(metric).copied().unwrap_or_default();
+    let requests = numbers::count(report.counts.evaluated);
+    format!(
+        "Over {requests} test requests {} has a mean {metric} of {} ({} interval {} to {}).",
+        leader.name,
+        numbers::value(one.value),
+        numbers::percent(report.evaluation.confidence),
+        numbers::value(one.low),
+        numbers::value(one.high),
+    )
+}
+
+fn certainty_sentence(report: &Report, one: &Comparison) -> String {
+    let n_comparisons = report.comparisons.len();
+    let corrected = if n_comparisons > 1 {
+        format!(" after Holm’s correction over {n_comparisons} comparisons")
+    } else {
+        String::new()
+    };
+    format!(
+        "That is {} against {} ({} interval {} to {}; {}{corrected}).",
+        numbers::signed(one.difference),
+        report.baseline.as_deref().unwrap_or("the baseline"),
+        numbers::percent(report.evaluation.confidence),
+        numbers::signed(one.low),
+        numbers::signed(one.high),
+        numbers::p_value(one.p_adjusted),
+    )
+}
+
+fn others_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<String> {
+    let named = |verdict: Verdict| -> Vec<&str> {
+        ordered(report)
+            .into_iter()
+            .filter(|one| one.name != leader.name && !one.is_ceiling())
+            .filter(|one| {
+                report.comparison(&one.name, metric).is_some_and(|c| c.verdict == verdict)
+            })
+            .map(|one| one.name.as_str())
+            .collect()
+    };
+    let base = report.baseline.as_deref()?;
+    let base = if base == leader.name { "it" } else { base };
+    let be = |names: &[&str]| if names.len() == 1 { "is" } else { "are" };
+    let mut parts = Vec::new();
+    let above = named(Verdict::Better);
+    if !above.is_empty() {
+        parts.push(format!("{} {} significantly above {base}", list(&above), be(&above)));
+    }
+    let below = named(Verdict::Worse);
+    if !below.is_empty() {
+        parts.push(format!("{} {} significantly below {base}", list(&below), be(&below)));
+    }
+    let open = named(Verdict::Inconclusive);
+    if !open.is_empty() {
+        parts.push(format!("for {} no difference from {base} is shown", list(&open)));
+    }
+    (!parts.is_empty()).then(|| format!("Of the other systems, {}.", parts.join("; ")))
+}
+
+fn metrics_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<String> {
+    let rest = report.evaluation.metrics.iter().filter(|one| *one != metric);
+    let mut parts = Vec::new();
+    for (verdict, words) in [
+        (Verdict::Better, "better on"),
+        (Verdict::Inconclusive, "not shown to differ on"),
+        (Verdict::Worse, "worse on"),
+    ] {
+        let names: Vec<&str> = rest
+            .clone()
+            .filter(|one| {
+                report.comparison(&leader.name, one).is_some_and(|c| c.verdict == verdict)
+            })
+            .map(String::as_str)
+            .collect();
+        if !names.is_empty() {
+            parts.push(format!("{words} {}", list(&names)));
+        }
+    }
+    (!parts.is_empty())
+        .then(|| format!("By the other metrics {} is {}.", leader.name, parts.join("; ")))
+}
+
+fn cost_sentence(leader: &SystemReport, baseline: Option<&SystemReport>) -> Option<String> {
+    let own = numbers::milliseconds(leader.latency_ms?.p50);
+    let other = baseline.filter(|one| one.name != leader.name);
+    let other = other.and_then(|one| one.latency_ms.map(|latency| (&one.name, latency.p50)));
+    Some(match other {
+        Some((name, p50)) => format!(
+            "A request takes it {own} at the median, where {name} takes {}.",
+            numbers::milliseconds(p50)
+        ),
+        None => format!("A request takes it {own} at the median."),
+    })
+}
+
+fn ceiling_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<String> {
+    let ceiling = report.systems.iter().find(|one| one.is_ceiling() && one.name != leader.name)?;
+    let (top, own) = (mean(ceiling, metric)?, mean(leader, metric)?);
+    let share = (top > 0.0)
+        .then(|| format!("; {} is at {} of it", leader.name, numbers::percent(own / top)));
+    Some(format!(
+        "{}, which knows the truth, reaches {}: the ceiling{}.",
+        ceiling.name,
+        numbers::value(top),
+        share.unwrap_or_default()
+    ))
+}
+
+/// Names joined for a sentence.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_winner_is_named_with_its_margin() {
+        let summary = summary(&sample::report());
+        assert_eq!(summary.headline, "aligned beats bm25 on recall@10, 8.5% above it.");
+        let text = summary.sentences.join("\n");
+        for piece in [
+            "Over 1,784 test requests aligned has a mean recall@10 of 0.447",
+            "+0.035 against bm25",
+            "after Holm’s correction over 30 comparisons",
+            "Of the other systems, colbert <v2> is significantly above bm25; two-tower and popularity are significantly below bm25; for supervised no difference from bm25 is shown.",
+            "12.6 ms at the median, where bm25 takes 310 µs",
+            "oracle, which knows the truth, reaches 0.702: the ceiling; aligned is at 64% of it",
+        ] {
+            assert!(text.contains(piece), "`{piece}` is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn no_winner_is_claimed_without_one() {
+        let mut report = sample::report();
+        for one in &mut report.comparisons {
+            one.verdict = Verdict::Inconclusive;
+        }
+        assert!(summary(&report).headline.contains("no difference from bm25 is shown"));
+        report.systems.retain(|one| matches!(one.name.as_str(), "bm25" | "popularity"));
+        assert_eq!(summary(&report).headline, "No system beats the baseline bm25 on recall@10.");
+        report.systems.retain(|one| one.name == "bm25");
+        assert_eq!(summary(&report).headline, "bm25 reaches 0.412 on recall@10.");
+        report.systems.clear();
+        assert_eq!(summary(&report).headline, "No system was evaluated.");
+    }
+}
