@@ -122,6 +122,7 @@ fn key_table(text: &mut String, fields: &[Field], tag: Option<(&str, &Variant)>)
 fn default_text(field: &Field) -> String {
     match &field.default {
         Json::Null => "–".into(),
+        Json::Object(_) if matches!(field.shape, Shape::Named(_)) => "none".into(),
         Json::Object(_) => "see below".into(),
         Json::Array(values) if values.is_empty() && is_table(&field.shape) => "none".into(),
         value => format!("`{}`", cell(&value_text(value))),

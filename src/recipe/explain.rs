@@ -114,6 +114,7 @@ impl Search<'_> {
             Some(Kind::Table(entries)) => entries.as_slice(),
             _ => &[],
         };
+        let words = without_placeholder(words);
         let chosen = entries.iter().position(|entry| Some(&entry.key.as_str()) == words.first());
         let before = self.hits.len();
         for (index, entry) in entries.iter().enumerate() {
@@ -123,7 +124,7 @@ impl Search<'_> {
             }
         }
         if self.hits.len() == before && chosen.is_none() {
-            self.anywhere(element, words);
+            self.anywhere(element, words, entries.is_empty());
         }
     }
 
@@ -132,6 +133,7 @@ impl Search<'_> {
             Some(Kind::Array(elements)) => elements.as_slice(),
             _ => &[],
         };
+        let words = without_placeholder(words);
         let word = words.first().copied().unwrap_or_default();
         let chosen = elements
             .iter()
@@ -144,7 +146,7 @@ impl Search<'_> {
             }
         }
         if self.hits.len() == before && chosen.is_none() {
-            self.anywhere(item, words);
+            self.anywhere(item, words, elements.is_empty());
         }
     }
 
@@ -175,13 +177,21 @@ impl Search<'_> {
         self.path.pop();
     }
 
-    /// Elements without a recipe: the key itself, or `NAME` before it.
-    fn anywhere(&mut self, shape: &Shape, words: &[&str]) {
+    /// Elements that the recipe does not hold: the key itself, or any name before it.
+    fn anywhere(&mut self, shape: &Shape, words: &[&str], any_name: bool) {
         let before = self.hits.len();
         self.table(shape, None, false, words);
-        if self.hits.len() == before && words.len() > 1 {
+        if self.hits.len() == before && any_name && words.len() > 1 {
             self.table(shape, None, false, &words[1..]);
         }
+    }
+}
+
+/// `NAME` stands for every name, as it does in the reference.
+fn without_placeholder<'w, 'k>(words: &'w [&'k str]) -> &'w [&'k str] {
+    match words {
+        ["NAME", rest @ ..] if !rest.is_empty() => rest,
+        words => words,
     }
 }
 

@@ -15,6 +15,9 @@ use super::document::{Place, Source};
 /// Most faults shown in full; further ones are counted.
 const SHOWN: usize = 50;
 
+/// Longest line in bytes that is shown as an excerpt.
+const LONGEST_LINE: usize = 1_000;
+
 /// Something that is wrong with a recipe, and where.
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
@@ -123,6 +126,9 @@ fn render_one(handler: &GraphicalReportHandler, sources: &[Source], fault: &Faul
         let start = place.start.min(source.text.len());
         start..place.end.clamp(start, source.text.len())
     };
+    if longest_line(&source.text, fault.place.start) > LONGEST_LINE {
+        return plain(source, fault);
+    }
     let mut labels =
         vec![LabeledSpan::new_primary_with_span(Some(fault.label.clone()), span(&fault.place))];
     for (place, label) in &fault.also {
@@ -137,10 +143,28 @@ fn render_one(handler: &GraphicalReportHandler, sources: &[Source], fault: &Faul
     let mut text = String::new();
     match handler.render_report(&mut text, report.as_ref()) {
         Ok(()) => text,
-        Err(_) => {
-            format!("{}:{}: {}\n", source.name, source.line(fault.place.start), fault.message)
-        }
+        Err(_) => plain(source, fault),
     }
+}
+
+/// A fault in words only, where an excerpt would not help.
+fn plain(source: &Source, fault: &Fault) -> String {
+    let mark = if fault.warning { '⚠' } else { '×' };
+    let (name, line) = (&source.name, source.line(fault.place.start));
+    let mut text = format!("  {mark} {} [{name}:{line}]: {}\n", fault.message, fault.label);
+    if let Some(help) = &fault.help {
+        text.push_str(&format!("  help: {help}\n"));
+    }
+    text
+}
+
+/// Bytes of the longest line that an excerpt around an offset would show.
+fn longest_line(text: &str, offset: usize) -> usize {
+    let bytes = text.as_bytes();
+    let offset = offset.min(bytes.len());
+    let before = bytes[..offset].rsplit(|&byte| byte == b'\n').take(2).map(<[u8]>::len);
+    let after = bytes[offset..].split(|&byte| byte == b'\n').take(2).map(<[u8]>::len);
+    before.chain(after).max().unwrap_or(0)
 }
 
 /// The name closest to a misspelt one, if any is close enough to be meant.

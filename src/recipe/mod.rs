@@ -1,8 +1,8 @@
 //! Text to checked recipe: parsing with spans, overrides, and every fault at once.
 //!
 //! Knows the settings of all components and nothing of their code: it executes nothing, opens no
-//! data and touches no weights. The life of a recipe is parse ([`document`]) → overrides
-//! ([`overrides`]) → walk against the schema ([`walk`]) → cross checks ([`check`]) → [`Recipe`].
+//! data and touches no weights. The life of a recipe is parse (`document`) → overrides (`overrides`)
+//! → walk against the schema (`shape`, `walk`) → cross checks (`check`) → [`Recipe`].
 
 mod check;
 mod docs;

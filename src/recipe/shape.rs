@@ -120,7 +120,7 @@ pub(super) fn digits(number: i64) -> String {
     let plain = number.unsigned_abs().to_string();
     let mut text = String::new();
     for (position, digit) in plain.chars().enumerate() {
-        if position > 0 && (plain.len() - position) % 3 == 0 {
+        if position > 0 && (plain.len() - position).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -221,6 +221,35 @@ mod faults {
     }
 
     #[test]
+    fn a_line_without_end_is_not_printed() {
+        let text = format!("name = \"x\"\ndescription = \"{}\"\nsed = 1\n", "a".repeat(1_000_000));
+        let shown = shown(&text, &[]);
+        assert!(
+            shown.len() < 4_000 && shown.contains("unknown key `sed` [recipe.toml:3]"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn bottomless_nesting_is_refused() {
+        for text in [
+            format!("seed = {}", "[".repeat(100_000)),
+            format!("seed = {}", "{a=".repeat(100_000)),
+            format!("{}a = 1", "a.".repeat(100_000)),
+            format!("[{}a]\nb = 1", "a.".repeat(100_000)),
+        ] {
+            assert!(parse(&text, &[]).is_err());
+            assert!(quickstart(&[&text]).is_err());
+        }
+    }
+
+    #[test]
+    fn grades_that_nothing_reaches() {
+        let shown = shown(QUICKSTART, &["evaluation.relevant_grade=4"]);
+        assert!(shown.contains("no item can reach a grade of 4"), "{shown}");
+    }
+
+    #[test]
     fn an_empty_file_names_what_it_needs() {
         let shown = shown("", &[]);
         assert!(shown.contains("missing key `name`") && shown.contains("missing key `corpus`"));
@@ -402,6 +431,8 @@ mod explained {
         let loaded = quickstart(&[]).unwrap();
         let error = explain("train.alined.epochs", Some(&loaded)).unwrap_err().to_string();
         assert!(error.contains("did you mean `train.aligned.epochs`?"), "{error}");
+        let all = explain("train.NAME.epochs", Some(&loaded)).unwrap();
+        assert!(all.contains("train.supervised.epochs = 3.0"), "{all}");
         for odd in ["", ".", "a..b", "train.aligned.epochs.x", "corpus.", "🦀"] {
             assert!(explain(odd, Some(&loaded)).is_err(), "{odd}");
         }

@@ -13,20 +13,31 @@ use super::super::fault::{Fault, listed, nearest};
 /// Longest name of a component, which becomes a file name.
 const LONGEST_NAME: usize = 64;
 
+/// Kinds of components to which some reference does not resolve: what looks unused among them is
+/// likely what was meant, and is not reported a second time.
+#[derive(Debug, Default)]
+struct Dangling {
+    vectors: bool,
+    identifier: bool,
+    model: bool,
+    train: bool,
+}
+
 pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
     names(&parts.vectors, "vectors", checker);
     names(&parts.identifier, "identifier", checker);
     names(&parts.model, "model", checker);
     names(&parts.train, "training", checker);
     names(&parts.system, "system", checker);
-    identifiers(parts, checker);
-    models(parts, checker);
-    trainings(parts, checker);
-    cycles(parts, checker);
-    systems(parts, checker);
+    let mut dangling = Dangling::default();
+    identifiers(parts, &mut dangling, checker);
+    models(parts, &mut dangling, checker);
+    trainings(parts, &mut dangling, checker);
+    cycles(parts, &mut dangling, checker);
+    systems(parts, &mut dangling, checker);
     baseline(parts, checker);
     if parts.intact {
-        unused(parts, checker);
+        unused(parts, &dangling, checker);
     }
 }
 
@@ -87,46 +98,72 @@ fn resolves(
     false
 }
 
-fn identifiers(parts: &Parts, checker: &mut Checker<'_>) {
+/// As [`resolves`] for trainings; naming a model instead is a likely slip and gets its own advice.
+fn is_training(path: &[Step], name: &str, parts: &Parts, checker: &mut Checker<'_>) -> bool {
+    let names = known(&parts.train);
+    if !names.contains(&name) && known(&parts.model).contains(&name) {
+        let trained: Vec<&str> = parts
+            .train
+            .iter()
+            .filter_map(|part| part.value.as_ref())
+            .filter(|train| train.model.as_deref() == Some(name))
+            .map(|train| train.name.as_str())
+            .collect();
+        let help = if trained.is_empty() {
+            format!("no training trains it: add [[train]] with model = \"{name}\" and name that")
+        } else {
+            format!("name a training, for instance one of this model: {}", listed(trained, "\""))
+        };
+        let key = checker.document.dotted(path);
+        let message = format!("`{key}` names the model `{name}`, not a training");
+        checker.fault(path, message, "a model before any training", &help);
+        return false;
+    }
+    resolves(path, name, &names, &format!("[[train]] with name = \"{name}\""), checker)
+}
+
+fn identifiers(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     for part in &parts.identifier {
         let Some(IdentifierSettings::ResidualKMeans(settings)) = &part.value else { continue };
         let header = format!("[vectors.{}]", settings.vectors);
-        resolves(
-            &part.at(&["vectors"]),
-            &settings.vectors,
-            &known(&parts.vectors),
-            &header,
-            checker,
-        );
+        let names = known(&parts.vectors);
+        let path = part.at(&["vectors"]);
+        dangling.vectors |= !resolves(&path, &settings.vectors, &names, &header, checker);
     }
 }
 
-fn models(parts: &Parts, checker: &mut Checker<'_>) {
+fn models(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     for part in &parts.model {
         let Some(ModelSettings::Scratch(settings)) = &part.value else { continue };
         let header = format!("[identifier.{}]", settings.identifier);
         let names = known(&parts.identifier);
-        resolves(&part.at(&["identifier"]), &settings.identifier, &names, &header, checker);
+        let path = part.at(&["identifier"]);
+        dangling.identifier |= !resolves(&path, &settings.identifier, &names, &header, checker);
     }
 }
 
-fn trainings(parts: &Parts, checker: &mut Checker<'_>) {
+fn trainings(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     for part in &parts.train {
         let Some(train) = &part.value else { continue };
         if let Some(model) = &train.model {
             let header = format!("[model.{model}]");
-            resolves(&part.at(&["model"]), model, &known(&parts.model), &header, checker);
+            let names = known(&parts.model);
+            dangling.model |= !resolves(&part.at(&["model"]), model, &names, &header, checker);
         }
         if let Some(init) = &train.init {
-            let header = format!("[[train]] with name = \"{init}\"");
-            resolves(&part.at(&["init"]), init, &known(&parts.train), &header, checker);
+            dangling.train |= !is_training(&part.at(&["init"]), init, parts, checker);
         }
-        start(part, train, checker);
+        start(part, train, dangling, checker);
     }
 }
 
 /// A training starts from a model or from another training; a preference training from the latter.
-fn start(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checker<'_>) {
+fn start(
+    part: &Part<TrainSettings>,
+    train: &TrainSettings,
+    dangling: &mut Dangling,
+    checker: &mut Checker<'_>,
+) {
     let name = &train.name;
     let preference = matches!(train.objective, ObjectiveSettings::Preference(_));
     match (&train.model, &train.init) {
@@ -142,6 +179,8 @@ fn start(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checke
             checker.faults.push(fault);
         }
         (None, None) if part.intact => {
+            dangling.model = true;
+            dangling.train = true;
             let message = format!("training `{name}` has neither `model` nor `init`");
             let help = if preference {
                 "name the training to align: init = \"...\""
@@ -161,7 +200,7 @@ fn start(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checke
 }
 
 /// Each ring of trainings that start from each other is reported once.
-fn cycles(parts: &Parts, checker: &mut Checker<'_>) {
+fn cycles(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     let init_of = |name: &str| -> Option<(usize, &str)> {
         let index = parts.train.iter().position(|part| part.name.as_deref() == Some(name))?;
         Some((index, parts.train[index].value.as_ref()?.init.as_deref()?))
@@ -173,6 +212,7 @@ fn cycles(parts: &Parts, checker: &mut Checker<'_>) {
             if next == name {
                 if !chain.iter().any(|member| reported.contains(member)) {
                     reported.extend(&chain);
+                    dangling.model = true;
                     let mut ring: Vec<&str> = chain.clone();
                     ring.push(name);
                     let message = format!("trainings start from each other: {}", ring.join(" ← "));
@@ -191,13 +231,15 @@ fn cycles(parts: &Parts, checker: &mut Checker<'_>) {
     }
 }
 
-fn systems(parts: &Parts, checker: &mut Checker<'_>) {
+fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     for part in &parts.system {
         match &part.value {
             Some(SystemSettings::TwoTower { vectors, .. }) => {
                 let path = part.at(&["vectors"]);
                 let header = format!("[vectors.{vectors}] with kind = \"two-tower\"");
-                if resolves(&path, vectors, &known(&parts.vectors), &header, checker) {
+                let found = resolves(&path, vectors, &known(&parts.vectors), &header, checker);
+                dangling.vectors |= !found;
+                if found {
                     let target =
                         parts.vectors.iter().find(|target| target.name.as_deref() == Some(vectors));
                     if let Some(Some(VectorsSettings::File(_))) = target.map(|target| &target.value)
@@ -210,8 +252,7 @@ fn systems(parts: &Parts, checker: &mut Checker<'_>) {
                 }
             }
             Some(SystemSettings::Generative { train, .. }) => {
-                let header = format!("[[train]] with name = \"{train}\"");
-                resolves(&part.at(&["train"]), train, &known(&parts.train), &header, checker);
+                dangling.train |= !is_training(&part.at(&["train"]), train, parts, checker);
             }
             _ => {}
         }
@@ -233,7 +274,7 @@ fn baseline(parts: &Parts, checker: &mut Checker<'_>) {
 }
 
 /// Components that nothing refers to.
-fn unused(parts: &Parts, checker: &mut Checker<'_>) {
+fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
     let mut vectors: Vec<&str> = Vec::new();
     let mut identifiers: Vec<&str> = Vec::new();
     let mut models: Vec<&str> = Vec::new();
@@ -259,25 +300,32 @@ fn unused(parts: &Parts, checker: &mut Checker<'_>) {
             _ => {}
         }
     }
-    report_unused(&parts.vectors, &vectors, "vectors", "an identifier or a system", checker);
-    report_unused(&parts.identifier, &identifiers, "identifier", "a model", checker);
-    report_unused(&parts.model, &models, "model", "a training", checker);
-    report_unused(&parts.train, &trainings, "training", "a system or another training", checker);
+    if !dangling.vectors {
+        report_unused(&parts.vectors, &vectors, "vectors", ["identifier", "system"], checker);
+    }
+    if !dangling.identifier {
+        report_unused(&parts.identifier, &identifiers, "identifier", ["model"], checker);
+    }
+    if !dangling.model {
+        report_unused(&parts.model, &models, "model", ["training"], checker);
+    }
+    if !dangling.train {
+        report_unused(&parts.train, &trainings, "training", ["system", "other training"], checker);
+    }
 }
 
-fn report_unused<T>(
+fn report_unused<T, const N: usize>(
     parts: &[Part<T>],
     used: &[&str],
     what: &str,
-    users: &str,
+    users: [&str; N],
     checker: &mut Checker<'_>,
 ) {
     for part in parts {
         let Some(name) = part.name.as_deref().filter(|name| !used.contains(name)) else { continue };
         let message = format!("{what} `{name}` is never used");
-        let label =
-            format!("no {} names it", users.trim_start_matches("an ").trim_start_matches("a "));
-        let help = format!("name it in {users}, or remove it");
+        let label = format!("no {} names it", users.join(" and no "));
+        let help = format!("name it where it is to be used ({}), or remove it", users.join(" or "));
         if matches!(part.path.last(), Some(Step::Index(_))) {
             checker.fault(&part.at(&["name"]), message, &label, &help);
         } else {

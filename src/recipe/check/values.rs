@@ -159,6 +159,22 @@ fn without_feedback(parts: &Parts, checker: &mut Checker<'_>) {
 }
 
 fn sequences(settings: &SequencesSettings, parts: &Parts, checker: &mut Checker<'_>) {
+    for train in &parts.train {
+        let Some(TrainSettings {
+            objective: ObjectiveSettings::Preference(objective), name, ..
+        }) = &train.value
+        else {
+            continue;
+        };
+        let from_beam = objective.beam_requests > 0 && objective.beam_negatives > 0;
+        if !from_beam && objective.shown_negatives > 0 {
+            let key = if objective.beam_requests == 0 { "beam_requests" } else { "beam_negatives" };
+            let message =
+                format!("training `{name}` has no negatives: sequences hold no impressions");
+            let help = "raise `beam_requests` and `beam_negatives` above 0";
+            checker.fault(&train.at(&["objective", key]), message, "no pair can be built", help);
+        }
+    }
     if settings.items_file.is_some() {
         return;
     }
@@ -240,8 +256,10 @@ fn decoder(part: &Part<ModelSettings>, settings: &ScratchSettings, checker: &mut
 }
 
 fn divisors(number: u32) -> String {
-    let divisors: Vec<String> =
-        (1..=number).filter(|d| number % d == 0).map(|divisor| divisor.to_string()).collect();
+    let divisors: Vec<String> = (1..=number)
+        .filter(|d| number.is_multiple_of(*d))
+        .map(|divisor| divisor.to_string())
+        .collect();
     format!("legal values: {}", divisors.join(", "))
 }
 
@@ -303,6 +321,20 @@ fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
     };
     if let Some(part) = part {
         metrics(part, settings, checker);
+    }
+    let highest = match parts.corpus.as_ref().and_then(|part| part.value.as_ref()) {
+        Some(CorpusSettings::Simulator(_)) => Some((3.0, "the simulator's grades run from 0 to 3")),
+        Some(CorpusSettings::Sequences(_)) => {
+            Some((1.0, "the next item of a sequence has grade 1"))
+        }
+        _ => None,
+    };
+    if let (Some(part), Some((highest, label))) = (part, highest)
+        && settings.relevant_grade > highest
+    {
+        let message = format!("no item can reach a grade of {}", settings.relevant_grade);
+        let help = format!("set `evaluation.relevant_grade` to {highest} or less");
+        checker.fault(&part.at(&["relevant_grade"]), message, label, &help);
     }
     let deepest =
         settings.metrics.iter().filter_map(|metric| Some((cut_off(metric)?, metric))).max();
