@@ -1,0 +1,281 @@
+//! Sequences: users' items in time order become a corpus with leave-one-out.
+//!
+//! One training request per user holds all but the last two items as its history; validation asks
+//! for the item before the last given those, test for the last given all before it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::progress::Context;
+
+use super::super::build::{CorpusWriter, Facts};
+use super::super::rows::{JudgementRow, RequestRow};
+use super::super::settings::SequencesSettings;
+use super::super::summary::{CorpusSummary, SizeEstimate};
+use super::super::types::Split;
+use super::faults::Faults;
+use super::items::{ItemFields, ItemIds, for_each_entry, kind_of, read_csv, read_json};
+use super::text::{count_lines, open};
+
+/// Fewest items of a user that leave one for training.
+const FEWEST_ITEMS: usize = 3;
+
+/// Builds the corpus folder.
+///
+/// # Errors
+/// [`Error::Data`] with file and line for what cannot be used, [`Error::Environment`] when the
+/// disk refuses.
+pub(in super::super) fn import(
+    settings: &SequencesSettings,
+    out: &Path,
+    ctx: &Context,
+) -> Result<CorpusSummary> {
+    let path = settings.path.join(&settings.sequences_file);
+    let mut sources = Vec::new();
+    let mut faults = Faults::default();
+    let mut writer = CorpusWriter::create(out)?;
+    let mut items = match &settings.items_file {
+        Some(file) => {
+            let file = settings.path.join(file);
+            let items = read_items(settings, &file, &mut faults, &mut writer)?;
+            sources.push(file);
+            items
+        }
+        None => ItemIds::default(),
+    };
+    ctx.check_interrupt()?;
+    let mut reader = SequenceReader {
+        open_catalogue: settings.items_file.is_none(),
+        min_items: (settings.min_items as usize).max(FEWEST_ITEMS),
+        items: &mut items,
+        faults: &mut faults,
+        writer: &mut writer,
+        sequences: Vec::new(),
+        seen_users: std::collections::HashMap::new(),
+        short: 0,
+        unknown: 0,
+    };
+    if is_json(&path) { reader.read_json(&path)? } else { reader.read_text(&path)? }
+    let SequenceReader { sequences, short, unknown, .. } = reader;
+    sources.push(path.clone());
+    faults.end_file(&path, settings.malformed_share)?;
+    if sequences.is_empty() {
+        let fewest = settings.min_items.max(FEWEST_ITEMS as u32);
+        return Err(Error::data(&path, format!("no user has {fewest} known items or more")));
+    }
+    write_requests(&sequences, &mut writer)?;
+    let mut warnings = vec![
+        "leave-one-out splits by place in the sequence, not by time: training sees items that \
+         other users chose after the test moment of some user"
+            .to_owned(),
+    ];
+    let malformed = faults.finish(&mut warnings);
+    items.remark(&mut warnings);
+    if short > 0 {
+        warnings.push(format!(
+            "{short} users with fewer than {} items were left out",
+            settings.min_items.max(FEWEST_ITEMS as u32)
+        ));
+    }
+    let facts = Facts {
+        kind: "sequences",
+        sequences: true,
+        remove_history: true,
+        malformed,
+        truncated_texts: items.truncated,
+        dropped_requests: unknown,
+        warnings,
+        sources,
+    };
+    writer.finish(facts, ctx)
+}
+
+/// Row counts of the files, where they are lines, exist and are small enough to count.
+pub(in super::super) fn estimate(settings: &SequencesSettings) -> SizeEstimate {
+    let lines = |file: &Path, header| {
+        let path = settings.path.join(file);
+        if is_json(&path) { None } else { count_lines(&path, header) }
+    };
+    let users = lines(&settings.sequences_file, 0);
+    SizeEstimate {
+        items: settings.items_file.as_deref().and_then(|file| lines(file, 1)),
+        train_requests: users,
+        validation_requests: users,
+        test_requests: users,
+        impressions: Some(0),
+    }
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+}
+
+fn read_items(
+    settings: &SequencesSettings,
+    file: &Path,
+    faults: &mut Faults,
+    writer: &mut CorpusWriter,
+) -> Result<ItemIds> {
+    if settings.text_fields.is_empty() {
+        return Err(Error::Usage("corpus.text_fields is empty; name at least the title".into()));
+    }
+    let share = settings.malformed_share;
+    if is_json(file) {
+        return read_json(file, &settings.text_fields, share, faults, writer);
+    }
+    let fields = ItemFields {
+        id: (&settings.item_column, "corpus.item_column"),
+        text: settings.text_fields.iter().map(|f| (f.as_str(), "corpus.text_fields")).collect(),
+    };
+    read_csv(file, &fields, share, faults, writer)
+}
+
+/// Collects users' sequences and, without an items file, the items they name.
+struct SequenceReader<'a> {
+    /// Whether new ids become items.
+    open_catalogue: bool,
+    min_items: usize,
+    items: &'a mut ItemIds,
+    faults: &'a mut Faults,
+    writer: &'a mut CorpusWriter,
+    sequences: Vec<(String, Vec<u32>)>,
+    /// Line (or entry) of each user.
+    seen_users: std::collections::HashMap<String, u64>,
+    short: u64,
+    unknown: u64,
+}
+
+impl SequenceReader<'_> {
+    fn read_text(&mut self, path: &Path) -> Result<()> {
+        let mut reader = BufReader::with_capacity(1 << 18, open(path)?);
+        let (mut bytes, mut line) = (Vec::new(), 0);
+        loop {
+            bytes.clear();
+            let n_read =
+                reader.read_until(b'\n', &mut bytes).map_err(|e| Error::unreadable(path, &e))?;
+            if n_read == 0 {
+                break;
+            }
+            line += 1;
+            let text = match std::str::from_utf8(&bytes) {
+                Ok(text) => text.trim_start_matches('\u{feff}'),
+                Err(e) => {
+                    self.faults.row();
+                    self.faults.fault(line, format!("not UTF-8 from byte {}", e.valid_up_to()));
+                    continue;
+                }
+            };
+            let mut words = text.split_whitespace();
+            if let Some(user) = words.next() {
+                self.faults.row();
+                self.sequence(user, words, line, "line")?;
+            }
+        }
+        if line == 0 {
+            return Err(Error::data(path, "the file is empty; expected lines `user item item …`"));
+        }
+        Ok(())
+    }
+
+    fn read_json(&mut self, path: &Path) -> Result<()> {
+        let mut entry = 0;
+        for_each_entry(path, &mut |user, value| {
+            entry += 1;
+            self.faults.row();
+            let Value::Array(values) = value else {
+                let message = format!("user `{user}` has {}; expected a list", kind_of(&value));
+                self.faults.fault(entry, message);
+                return Ok(());
+            };
+            let ids: std::result::Result<Vec<String>, String> = values
+                .into_iter()
+                .map(|value| match value {
+                    Value::String(id) => Ok(id),
+                    Value::Number(id) => Ok(id.to_string()),
+                    other => Err(format!(
+                        "the list of user `{user}` holds {}; expected item ids",
+                        kind_of(&other)
+                    )),
+                })
+                .collect();
+            match ids {
+                Ok(ids) => self.sequence(&user, ids.iter().map(String::as_str), entry, "entry"),
+                Err(message) => {
+                    self.faults.fault(entry, message);
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// Takes one user's items. Unknown items are a fault of the row; the known ones stay.
+    fn sequence<'b>(
+        &mut self,
+        user: &str,
+        ids: impl Iterator<Item = &'b str>,
+        line: u64,
+        unit: &str,
+    ) -> Result<()> {
+        if let Some(first) = self.seen_users.insert(user.to_owned(), line) {
+            self.faults.fault(line, format!("user `{user}` again; first in {unit} {first}"));
+            return Ok(());
+        }
+        let mut sequence = Vec::new();
+        let mut unknown: Option<(String, u64)> = None;
+        for id in ids {
+            if self.open_catalogue {
+                sequence.push(self.items.get_or_add(id, self.writer)?);
+            } else if let Some(item) = self.items.get(id) {
+                sequence.push(item);
+            } else {
+                let (_, count) = unknown.get_or_insert_with(|| (id.to_owned(), 0));
+                *count += 1;
+            }
+        }
+        if let Some((id, count)) = unknown {
+            let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            let message = format!("item `{id}`{more} of user `{user}` not in the items file");
+            self.faults.fault(line, message);
+            self.unknown += u64::from(sequence.is_empty());
+        }
+        if sequence.len() < self.min_items {
+            self.short += 1;
+        } else {
+            self.sequences.push((user.to_owned(), sequence));
+        }
+        Ok(())
+    }
+}
+
+fn write_requests(sequences: &[(String, Vec<u32>)], writer: &mut CorpusWriter) -> Result<()> {
+    for (user, _) in sequences {
+        writer.user(user.clone())?;
+    }
+    for split in Split::ALL {
+        for (user, (id, sequence)) in (0_u32..).zip(sequences) {
+            // Every sequence has at least FEWEST_ITEMS items.
+            let (shown, target) = match split {
+                Split::Train => (sequence.len() - 2, None),
+                Split::Validation => (sequence.len() - 2, Some(sequence[sequence.len() - 2])),
+                Split::Test => (sequence.len() - 1, Some(sequence[sequence.len() - 1])),
+            };
+            let request = writer.request(RequestRow {
+                id: format!("{id}-{}", split.name()),
+                user: Some(user),
+                session: None,
+                time: None,
+                day: 0,
+                query: None,
+                history: sequence[..shown].to_vec(),
+                split,
+            })?;
+            if let Some(item) = target {
+                writer.judgement(JudgementRow { request, item, grade: 1.0 })?;
+            }
+        }
+    }
+    Ok(())
+}

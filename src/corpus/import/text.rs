@@ -1,0 +1,166 @@
+//! Text files: CSV with named columns, and whole UTF-8 files. Knows nothing of items or queries.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use csv::{ByteRecord, Reader, ReaderBuilder};
+
+use crate::error::{Error, Result};
+
+use super::faults::Faults;
+
+/// Longest title and longest further text of an item that are kept, in bytes; what is beyond is
+/// cut at a character and counted.
+pub(super) const MAX_TEXT: usize = 32_768;
+
+/// A CSV file with a header line; other than `.tsv` files are separated by commas.
+pub(super) struct CsvFile {
+    path: PathBuf,
+    reader: Reader<BufReader<File>>,
+    header: Vec<String>,
+}
+
+impl CsvFile {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is missing, empty or not UTF-8 in the header.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = open(path)?;
+        let tabs = path.extension().is_some_and(|extension| extension == "tsv");
+        let mut reader = ReaderBuilder::new()
+            .delimiter(if tabs { b'\t' } else { b',' })
+            .flexible(true)
+            .from_reader(BufReader::with_capacity(1 << 18, file));
+        let record =
+            reader.byte_headers().map_err(|e| Error::data_at(path, 1, e.to_string()))?.clone();
+        if record.is_empty() {
+            return Err(Error::data(path, "the file is empty; expected a header line"));
+        }
+        let header = record
+            .iter()
+            .map(|name| {
+                std::str::from_utf8(name)
+                    .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
+                    .map_err(|_| Error::data_at(path, 1, "the header is not UTF-8"))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { path: path.to_owned(), reader, header })
+    }
+
+    /// Names of the columns.
+    pub(super) fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// Place of a column that the recipe names with `key`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] that offers the nearest column.
+    pub(super) fn column(&self, name: &str, key: &str) -> Result<usize> {
+        if let Some(place) = self.header.iter().position(|column| column == name) {
+            return Ok(place);
+        }
+        let distance = |column: &&String| {
+            let nearness = strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
+            (nearness * 1e6) as u64
+        };
+        let nearest = self.header.iter().max_by_key(distance).map_or("", String::as_str);
+        let found: Vec<String> = self.header.iter().map(|column| format!("`{column}`")).collect();
+        Err(Error::data_at(
+            &self.path,
+            1,
+            format!("no column `{name}`; the header has {}", found.join(", ")),
+        )
+        .with_help(format!("did you mean `{nearest}`? set {key} = \"{nearest}\"")))
+    }
+
+    /// Reads the next row; `None` at the end. A row with another number of fields than the header
+    /// or with broken quotes is a fault, and the next one is read.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the disk refuses.
+    pub(super) fn next(&mut self, faults: &mut Faults) -> Result<Option<CsvRow>> {
+        loop {
+            let mut record = ByteRecord::new();
+            match self.reader.read_byte_record(&mut record) {
+                Ok(false) => return Ok(None),
+                Ok(true) => {}
+                Err(e) => return Err(Error::data(&self.path, format!("cannot be read: {e}"))),
+            }
+            faults.row();
+            let line = record.position().map_or(0, csv::Position::line);
+            if record.len() == self.header.len() {
+                return Ok(Some(CsvRow { line, record }));
+            }
+            let (found, expected) = (record.len(), self.header.len());
+            faults.fault(line, format!("{found} fields; the header has {expected}"));
+        }
+    }
+}
+
+/// A row of a CSV file.
+pub(super) struct CsvRow {
+    /// 1-based line at which it starts.
+    pub(super) line: u64,
+    record: ByteRecord,
+}
+
+impl CsvRow {
+    /// A field without surrounding white space.
+    ///
+    /// # Errors
+    /// The text of a fault when the field is not UTF-8.
+    pub(super) fn field(&self, column: usize) -> std::result::Result<&str, String> {
+        let bytes = self.record.get(column).unwrap_or_default();
+        std::str::from_utf8(bytes)
+            .map(str::trim)
+            .map_err(|e| format!("field {} is not UTF-8 from byte {}", column + 1, e.valid_up_to()))
+    }
+}
+
+/// Opens an input file; a folder is refused by name.
+pub(super) fn open(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(|e| {
+        Error::unreadable(path, &e).with_help(
+            "set corpus.path to the folder that holds the files, and the file names relative to it",
+        )
+    })?;
+    if path.is_dir() {
+        return Err(Error::data(path, "is a folder; expected a file"));
+    }
+    Ok(file)
+}
+
+/// Reads a whole UTF-8 file; a broken byte is reported with its line.
+pub(super) fn read_utf8(path: &Path) -> Result<String> {
+    open(path)?;
+    let bytes = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
+    String::from_utf8(bytes).map_err(|e| {
+        let good = e.utf8_error().valid_up_to();
+        let line = 1 + e.as_bytes()[..good].iter().filter(|&&b| b == b'\n').count() as u64;
+        Error::data_at(path, line, "is not UTF-8 here").with_help("convert the file to UTF-8")
+    })
+}
+
+/// Cuts a text to [`MAX_TEXT`] bytes at a character; whether anything was cut.
+pub(super) fn truncate(text: &mut String) -> bool {
+    if text.len() <= MAX_TEXT {
+        return false;
+    }
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+    true
+}
+
+/// Number of rows of a text file when it is small enough to count (64 MB); newlines, less header.
+pub(super) fn count_lines(path: &Path, header: u64) -> Option<u64> {
+    const SMALL: u64 = 64 << 20;
+    if std::fs::metadata(path).ok()?.len() > SMALL {
+        return None;
+    }
+    let bytes = std::fs::read(path).ok()?;
+    let unfinished = u64::from(bytes.last().is_some_and(|&b| b != b'\n'));
+    let lines = bytes.iter().filter(|&&b| b == b'\n').count() as u64 + unfinished;
+    Some(lines.saturating_sub(header))
+}
