@@ -3,7 +3,6 @@
 //! Reads only what can be meant: little-endian f32, two axes, C order, finite numbers. Knows nothing
 //! of where the vectors come from.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
@@ -224,9 +223,8 @@ fn f32s(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
-/// Little-endian bytes of numbers.
-pub(crate) fn f32_bytes(numbers: &[f32]) -> Cow<'static, [u8]> {
-    Cow::Owned(numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
+fn f32_bytes(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
 #[cfg(test)]
