@@ -1,0 +1,323 @@
+//! The identifier artefact: every item's codes, both ways, with all that is needed to use them.
+//!
+//! A folder of two files: `codes.safetensors` (`codes` u32 `[items, levels]`, `centroids.L` f32
+//! `[codes, dim]`) and `identifier.json` (format, sizes, hashes, diagnostics), written last. Knows
+//! items by number and their ids only by the hash of the catalogue.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use trieval_kernels::index::SidIndex;
+
+use super::dedup::deduplicate;
+use super::diagnostics::Diagnostics;
+use super::rq;
+use crate::error::{Error, Result};
+use crate::store::{Vectors, create_dir, write_atomic, write_json};
+
+/// Version of the folder; raised with every change that old readers would misread.
+const FORMAT: u32 = 1;
+const DESCRIPTION_FILE: &str = "identifier.json";
+const TENSOR_FILE: &str = "codes.safetensors";
+const AGAIN: &str = "make the identifiers again";
+
+/// Levels have letters in their tokens.
+const MAX_LEVELS: usize = 26;
+
+/// Identifiers of a whole catalogue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identifiers {
+    /// Codes `[items, levels]`, each row unique.
+    pub codes: Vec<u32>,
+    /// Codes per level, `[levels]`, the dedup level included.
+    pub levels: Vec<u32>,
+    /// Whether the last level only tells items apart that share all codes before it.
+    pub dedup: bool,
+    /// Hash of the catalogue's item ids, in hexadecimal.
+    pub catalogue: String,
+    /// What the levels before the dedup level quantise by.
+    pub centroids: Centroids,
+    /// How well the codes are used, before dedup.
+    pub diagnostics: Diagnostics,
+}
+
+/// Centroids of a residual quantiser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Centroids {
+    /// Numbers per centroid.
+    pub dim: usize,
+    /// Per level `[codes, dim]`.
+    pub levels: Vec<Vec<f32>>,
+}
+
+/// What `identifier.json` holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Description {
+    format: u32,
+    kind: String,
+    catalogue: String,
+    items: usize,
+    levels: Vec<u32>,
+    dedup: bool,
+    dim: usize,
+    /// blake3 of the tensor file.
+    tensors: String,
+    diagnostics: Diagnostics,
+}
+
+impl Identifiers {
+    /// From codes `[items, levels]` that may collide; adds the dedup level if they do.
+    ///
+    /// `residuals` is the mean squared length of what each level leaves over.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when codes and centroids do not fit together.
+    pub fn new(
+        codes: Vec<u32>,
+        centroids: Centroids,
+        catalogue: &str,
+        residuals: &[f64],
+    ) -> Result<Self> {
+        let dim = centroids.dim.max(1);
+        let mut levels: Vec<u32> =
+            centroids.levels.iter().map(|level| (level.len() / dim) as u32).collect();
+        if levels.is_empty() || codes.is_empty() || !codes.len().is_multiple_of(levels.len()) {
+            let message = format!("{} codes do not form {} levels", codes.len(), levels.len());
+            return Err(Error::Failed(message));
+        }
+        let diagnostics = Diagnostics::measure(&codes, &levels, residuals);
+        let unique = deduplicate(codes, levels.len());
+        levels.extend(unique.level);
+        Ok(Self {
+            codes: unique.codes,
+            levels,
+            dedup: unique.level.is_some(),
+            catalogue: catalogue.to_owned(),
+            centroids,
+            diagnostics,
+        })
+    }
+
+    /// Number of items.
+    pub fn n_items(&self) -> usize {
+        self.codes.len() / self.levels.len()
+    }
+
+    /// Number of levels, the dedup level included: tokens per identifier.
+    pub fn n_levels(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// Codes `[levels]` of an item.
+    pub fn codes_of(&self, item: usize) -> Option<&[u32]> {
+        self.codes.chunks_exact(self.levels.len()).nth(item)
+    }
+
+    /// The constraint index, which also leads from codes to items.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when two items share a path or a code is out of range.
+    pub fn index(&self) -> Result<SidIndex> {
+        SidIndex::build(&self.codes, &self.levels)
+            .map_err(|e| Error::Failed(format!("identifiers cannot be indexed: {e}")))
+    }
+
+    /// The token of a code: `<a_12>` at the first level, `<b_3>` at the second, and so on.
+    pub fn token(level: usize, code: u32) -> String {
+        // Levels are at most 26, checked when identifiers are loaded and far above any recipe.
+        let letter = char::from(b'a' + (level % MAX_LEVELS) as u8);
+        format!("<{letter}_{code}>")
+    }
+
+    /// All tokens, level by level, codes ascending: what a tokenizer must learn.
+    pub fn tokens(&self) -> Vec<String> {
+        let levels = self.levels.iter().enumerate();
+        levels.flat_map(|(level, &n)| (0..n).map(move |code| Self::token(level, code))).collect()
+    }
+
+    /// Nearest codes `[n, levels without dedup]` of vectors, for instance of new items.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the vectors have another length than those the codes were made from.
+    pub fn assign(&self, vectors: &Vectors) -> Result<Vec<u32>> {
+        if vectors.dim != self.centroids.dim {
+            return Err(Error::Failed(format!(
+                "vectors of {} numbers cannot be assigned to codes made from vectors of {}",
+                vectors.dim, self.centroids.dim
+            )));
+        }
+        rq::encode(&self.centroids, vectors)
+    }
+
+    /// Writes the folder; the description last, so that a folder with one is whole.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        create_dir(folder)?;
+        let path = folder.join(TENSOR_FILE);
+        let file = self.tensors().map_err(|e| Error::Failed(format!("identifiers: {e}")))?;
+        write_atomic(&path, |out| out.write_all(&file).map_err(|e| Error::unwritable(&path, &e)))?;
+        let description = Description {
+            format: FORMAT,
+            kind: "residual-k-means".into(),
+            catalogue: self.catalogue.clone(),
+            items: self.n_items(),
+            levels: self.levels.clone(),
+            dedup: self.dedup,
+            dim: self.centroids.dim,
+            tensors: blake3::hash(&file).to_hex().to_string(),
+            diagnostics: self.diagnostics.clone(),
+        };
+        write_json(&folder.join(DESCRIPTION_FILE), &description)
+    }
+
+    fn tensors(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+        let codes: Vec<u8> = self.codes.iter().flat_map(|code| code.to_le_bytes()).collect();
+        let levels: Vec<Vec<u8>> = self
+            .centroids
+            .levels
+            .iter()
+            .map(|level| level.iter().flat_map(|x| x.to_le_bytes()).collect())
+            .collect();
+        let shape = vec![self.n_items(), self.n_levels()];
+        let mut views = vec![("codes".to_owned(), TensorView::new(Dtype::U32, shape, &codes)?)];
+        for (level, bytes) in levels.iter().enumerate() {
+            let dim = self.centroids.dim;
+            let shape = vec![bytes.len() / (4 * dim), dim];
+            let view = TensorView::new(Dtype::F32, shape, bytes)?;
+            views.push((format!("centroids.{level}"), view));
+        }
+        safetensors::serialize(views, None::<HashMap<String, String>>)
+    }
+
+    /// Reads a folder and checks it; `catalogue` is the hash that the item ids must have.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file and what is wrong: missing, another format, changed content,
+    /// sizes that do not fit, or another catalogue.
+    pub fn load(folder: &Path, catalogue: Option<&str>) -> Result<Self> {
+        let path = folder.join(DESCRIPTION_FILE);
+        let fault = |message: String| Error::data(&path, message).with_help(AGAIN);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        let value: serde_json::Value = serde_json::from_slice(&text)
+            .map_err(|e| fault(format!("not a description of identifiers: {e}")))?;
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format == u64::from(FORMAT) => {}
+            Some(format) => {
+                return Err(fault(format!("format {format}, but this program reads {FORMAT}")));
+            }
+            None => return Err(fault("expected a format number, found none".into())),
+        }
+        let description: Description = serde_json::from_value(value)
+            .map_err(|e| fault(format!("not a description of identifiers: {e}")))?;
+        if catalogue.is_some_and(|catalogue| catalogue != description.catalogue) {
+            return Err(fault("these identifiers were made for another catalogue".into()));
+        }
+        let n_levels = description.levels.len();
+        let n_quantized = n_levels.saturating_sub(usize::from(description.dedup));
+        if n_quantized == 0 || n_levels > MAX_LEVELS || description.dim == 0 {
+            return Err(fault(format!("{n_levels} levels, expected 1 to {MAX_LEVELS}")));
+        }
+        description.read_tensors(&folder.join(TENSOR_FILE), n_quantized)
+    }
+}
+
+impl Description {
+    fn read_tensors(self, path: &Path, n_quantized: usize) -> Result<Identifiers> {
+        let fault = |message: String| Error::data(path, message).with_help(AGAIN);
+        let file = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
+        if blake3::hash(&file).to_hex().as_str() != self.tensors {
+            return Err(fault("the content is not what was written (checksum differs)".into()));
+        }
+        let tensors = SafeTensors::deserialize(&file).map_err(|e| fault(e.to_string()))?;
+        let read = |name: &str, dtype: Dtype, shape: [usize; 2]| -> Result<Vec<[u8; 4]>> {
+            let tensor = tensors.tensor(name).map_err(|e| fault(e.to_string()))?;
+            if tensor.dtype() != dtype || tensor.shape() != shape {
+                let [rows, columns] = shape;
+                return Err(fault(format!("{name}: expected {dtype} [{rows}, {columns}]")));
+            }
+            Ok(tensor.data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]).collect())
+        };
+        let n_levels = self.levels.len();
+        let codes = read("codes", Dtype::U32, [self.items, n_levels])?;
+        let codes: Vec<u32> = codes.into_iter().map(u32::from_le_bytes).collect();
+        let in_range = |(at, &code): (usize, &u32)| code < self.levels[at % n_levels];
+        if codes.is_empty() || !codes.iter().enumerate().all(in_range) {
+            return Err(fault("codes are missing or out of range".into()));
+        }
+        let mut levels = Vec::new();
+        for (level, &n_codes) in self.levels.iter().take(n_quantized).enumerate() {
+            let shape = [n_codes as usize, self.dim];
+            let numbers = read(&format!("centroids.{level}"), Dtype::F32, shape)?;
+            levels.push(numbers.into_iter().map(f32::from_le_bytes).collect());
+        }
+        Ok(Identifiers {
+            codes,
+            levels: self.levels,
+            dedup: self.dedup,
+            catalogue: self.catalogue,
+            centroids: Centroids { dim: self.dim, levels },
+            diagnostics: self.diagnostics,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Identifiers {
+        let centroids = Centroids { dim: 2, levels: vec![vec![0.0, 1.0, 2.5, 3.0], vec![-1.0; 6]] };
+        Identifiers::new(vec![0, 2, 1, 0, 0, 2], centroids, "cafe", &[0.75, 0.1]).unwrap()
+    }
+
+    #[test]
+    fn comes_back_with_both_maps_and_tokens() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = sample();
+        ids.save(folder.path()).unwrap();
+        let back = Identifiers::load(folder.path(), Some("cafe")).unwrap();
+        assert_eq!(back, ids);
+        assert_eq!(back.codes_of(2), Some(&[0, 2, 1][..]));
+        assert_eq!(back.codes_of(3), None);
+        assert_eq!(back.index().unwrap().find(&[0, 2, 1]), Some(2));
+        let tokens = ["<a_0>", "<a_1>", "<b_0>", "<b_1>", "<b_2>", "<c_0>", "<c_1>"];
+        assert_eq!(back.tokens(), tokens);
+    }
+
+    #[test]
+    fn damage_and_mix_ups_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        sample().save(folder.path()).unwrap();
+        let message = || Identifiers::load(folder.path(), None).unwrap_err().to_string();
+        let other = Identifiers::load(folder.path(), Some("beef")).unwrap_err().to_string();
+        assert!(other.contains("another catalogue"), "{other}");
+
+        let tensors = folder.path().join(TENSOR_FILE);
+        let whole = std::fs::read(&tensors).unwrap();
+        std::fs::write(&tensors, &whole[..whole.len() - 4]).unwrap();
+        assert!(message().contains("checksum differs"));
+        std::fs::write(&tensors, whole).unwrap();
+
+        let json = folder.path().join(DESCRIPTION_FILE);
+        let text = std::fs::read_to_string(&json).unwrap();
+        let with = |from: &str, to: &str| {
+            assert!(text.contains(from), "{text}");
+            std::fs::write(&json, text.replacen(from, to, 1)).unwrap();
+            message()
+        };
+        assert!(
+            with("\"format\": 1", "\"format\": 2").contains("format 2, but this program reads 1")
+        );
+        assert!(with("\"items\": 3", "\"items\": 4").contains("codes: expected U32 [4, 3]"));
+        assert!(with("\"format\": 1,", "").contains("expected a format number"));
+        assert!(with("{", "").contains("not a description"));
+        std::fs::remove_file(&json).unwrap();
+        assert!(message().contains("cannot be read"));
+    }
+}

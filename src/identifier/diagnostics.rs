@@ -1,0 +1,195 @@
+//! How well identifiers use their codes, with the measures of the hourglass study
+//! (arXiv 2407.21488; definitions in plain text at each field). Knows nothing of quantisers.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Use of the codes of a catalogue, before any dedup level.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Diagnostics {
+    /// Number of items N.
+    pub items: usize,
+    /// Number of different code paths.
+    pub distinct: usize,
+    /// Share of items that no path of their own is left for: `1 - distinct / N`.
+    pub collision_rate: f64,
+    /// Most items on one path.
+    pub most_items_per_path: usize,
+    /// `distinct` over the product of the level sizes.
+    pub path_density: f64,
+    /// One entry per level, first level first.
+    pub levels: Vec<LevelDiagnostics>,
+}
+
+/// Use of the codes of one level; `n_k` items have code k of K, `p_k = n_k / N`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LevelDiagnostics {
+    /// Number of codes K.
+    pub codes: u32,
+    /// Codes that at least one item has.
+    pub used: u32,
+    /// `H = -sum_k p_k log2 p_k`, in bits.
+    pub entropy: f64,
+    /// `H / log2 K`; 1 where K is 1.
+    pub normalized_entropy: f64,
+    /// `G = 2 sum_i i n_(i) / (K N) - (K + 1) / K` over ascending `n_(i)`, unused codes included.
+    pub gini: f64,
+    /// Share of items with the most frequent code.
+    pub top_1_share: f64,
+    /// Share of items with one of the ten most frequent codes.
+    pub top_10_share: f64,
+    /// Different prefixes up to and including this level.
+    pub distinct_prefixes: usize,
+    /// Mean squared length of what is left of the vectors after this level, if known.
+    pub residual: Option<f64>,
+    /// Items per code, descending, `[codes]`.
+    pub usage: Vec<u32>,
+}
+
+impl Diagnostics {
+    /// Measures codes `[items, levels]`; `residuals` per level where a quantiser knows them.
+    pub fn measure(codes: &[u32], codes_per_level: &[u32], residuals: &[f64]) -> Self {
+        let n_levels = codes_per_level.len().max(1);
+        let items = codes.len() / n_levels;
+        // Prefixes are numbered level by level: a pair of (prefix number, code) names the longer one.
+        let mut prefixes = vec![0u32; items];
+        let mut levels = Vec::with_capacity(codes_per_level.len());
+        for (level, &size) in codes_per_level.iter().enumerate() {
+            let mut usage = vec![0u32; size as usize];
+            let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
+            for (prefix, path) in prefixes.iter_mut().zip(codes.chunks_exact(n_levels)) {
+                let next = numbers.len() as u32;
+                *prefix = *numbers.entry((*prefix, path[level])).or_insert(next);
+                if let Some(count) = usage.get_mut(path[level] as usize) {
+                    *count += 1;
+                }
+            }
+            let residual = residuals.get(level).copied();
+            levels.push(LevelDiagnostics::new(usage, numbers.len(), residual));
+        }
+        let distinct = levels.last().map_or(0, |level| level.distinct_prefixes);
+        let mut per_path = vec![0usize; distinct];
+        for &path in &prefixes {
+            per_path[path as usize] += 1;
+        }
+        Self {
+            items,
+            distinct,
+            collision_rate: 1.0 - distinct as f64 / items.max(1) as f64,
+            most_items_per_path: per_path.into_iter().max().unwrap_or(0),
+            path_density: codes_per_level
+                .iter()
+                .fold(distinct as f64, |density, &size| density / f64::from(size)),
+            levels,
+        }
+    }
+}
+
+impl LevelDiagnostics {
+    fn new(mut usage: Vec<u32>, distinct_prefixes: usize, residual: Option<f64>) -> Self {
+        usage.sort_unstable_by(|a, b| b.cmp(a));
+        let codes = usage.len() as f64;
+        let items = usage.iter().map(|&n| f64::from(n)).sum::<f64>().max(1.0);
+        let used = usage.iter().filter(|&&n| n > 0);
+        let entropy = used.clone().map(|&n| f64::from(n) / items).map(|p| -p * p.log2()).sum();
+        let ranked: f64 =
+            usage.iter().rev().zip(1..).map(|(&n, i)| f64::from(i) * f64::from(n)).sum();
+        let share = |n: usize| usage.iter().take(n).map(|&n| f64::from(n)).sum::<f64>() / items;
+        Self {
+            codes: usage.len() as u32,
+            used: used.count() as u32,
+            entropy,
+            normalized_entropy: if usage.len() > 1 { entropy / codes.log2() } else { 1.0 },
+            gini: 2.0 * ranked / (codes * items) - (codes + 1.0) / codes,
+            top_1_share: share(1),
+            top_10_share: share(10),
+            distinct_prefixes,
+            residual,
+            usage,
+        }
+    }
+}
+
+/// The table that users see.
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} items on {} paths: {:.2} % collide, at most {} on one path",
+            self.items,
+            self.distinct,
+            100.0 * self.collision_rate,
+            self.most_items_per_path
+        )?;
+        write!(
+            f,
+            "level  codes   used  entropy  of max   gini  top 1  top 10  prefixes  residual"
+        )?;
+        for (number, level) in self.levels.iter().enumerate() {
+            write!(
+                f,
+                "\n{:>5}  {:>5}  {:>5}  {:>7.2}  {:>6.3}  {:>5.3}  {:>4.1}%  {:>5.1}%  {:>8}  {:>8}",
+                number + 1,
+                level.codes,
+                level.used,
+                level.entropy,
+                level.normalized_entropy,
+                level.gini,
+                100.0 * level.top_1_share,
+                100.0 * level.top_10_share,
+                level.distinct_prefixes,
+                level.residual.map_or_else(|| "-".into(), |residual| format!("{residual:.4}")),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `sum_i sum_j |n_i - n_j| / (2 K sum n)`, the definition.
+    fn gini_by_definition(usage: &[u32]) -> f64 {
+        let n: Vec<f64> = usage.iter().map(|&n| f64::from(n)).collect();
+        let differences: f64 = n.iter().flat_map(|a| n.iter().map(move |b| (a - b).abs())).sum();
+        differences / (2.0 * n.len() as f64 * n.iter().sum::<f64>())
+    }
+
+    #[test]
+    fn equals_values_worked_by_hand() {
+        // Level 0: counts 4, 2, 2, 0; level 1: counts 4, 4.
+        let codes = [0, 0, 0, 0, 0, 1, 0, 1, 1, 0, 1, 1, 2, 0, 2, 1];
+        let measured = Diagnostics::measure(&codes, &[4, 2], &[0.5]);
+        assert_eq!((measured.items, measured.distinct), (8, 6));
+        assert_eq!(measured.collision_rate, 0.25);
+        assert_eq!(measured.most_items_per_path, 2);
+        assert_eq!(measured.path_density, 0.75);
+        let [first, second] = &measured.levels[..] else { panic!("two levels") };
+        assert_eq!((first.used, first.distinct_prefixes, second.distinct_prefixes), (3, 3, 6));
+        assert_eq!((first.entropy, first.normalized_entropy), (1.5, 0.75));
+        assert!((first.gini - gini_by_definition(&[4, 2, 2, 0])).abs() < 1e-12);
+        assert!((second.gini).abs() < 1e-12 && second.entropy == 1.0);
+        assert_eq!((first.top_1_share, first.top_10_share), (0.5, 1.0));
+        assert_eq!((first.residual, second.residual), (Some(0.5), None));
+        assert_eq!(first.usage, [4, 2, 2, 0]);
+    }
+
+    #[test]
+    fn half_dead_codes_give_a_gini_of_at_least_half() {
+        let codes: Vec<u32> = (0..32).collect();
+        let level = &Diagnostics::measure(&codes, &[64], &[]).levels[0];
+        assert!((level.gini - 0.5).abs() < 1e-12);
+        assert!((level.gini - gini_by_definition(&level.usage)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_table_has_a_line_per_level() {
+        let text = Diagnostics::measure(&[0, 0, 1, 0], &[2, 1], &[0.25, 0.125]).to_string();
+        assert_eq!(text.lines().count(), 4);
+        assert!(text.starts_with("2 items on 2 paths: 0.00 % collide"));
+        assert!(text.contains("0.1250"));
+    }
+}
