@@ -150,8 +150,10 @@ pub enum RecipesAction {
 
 /// Arguments of `ids`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  trieval ids runs/quickstart\n  trieval ids runs/quickstart --item item-17\n  \
-    trieval ids runs/quickstart --tokens \"<a_3><b_17><c_5><d_0>\"")]
+#[command(
+    after_help = "Examples:\n  trieval ids runs/quickstart\n  trieval ids runs/quickstart --item item-17\n  \
+    trieval ids runs/quickstart --tokens \"<a_3><b_17><c_5><d_0>\""
+)]
 pub struct IdsArgs {
     /// Folder of a finished run.
     pub run: PathBuf,

@@ -22,7 +22,8 @@ pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
         if !args.json {
             return super::print(&estimate::render(&steps));
         }
-        let text = serde_json::to_string_pretty(&steps).map_err(|e| Error::Failed(e.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(&steps).map_err(|e| Error::Failed(e.to_string()))?;
         return super::print(&format!("{text}\n"));
     }
     let report = runner::run(&loaded, &out, ctx)?;

@@ -13,8 +13,12 @@ pub(super) fn execute(args: &SearchArgs) -> Result<()> {
         return Err(Error::Usage("nothing to search for: give a query, or --history ID,…".into()));
     }
     let run = FinishedRun::open(&args.run)?;
-    let found =
-        run.search(args.query.as_deref(), &args.history, args.system.as_deref(), args.top as usize)?;
+    let found = run.search(
+        args.query.as_deref(),
+        &args.history,
+        args.system.as_deref(),
+        args.top as usize,
+    )?;
     let catalogue = run.catalogue();
     let id = |item: u32| catalogue.ids[item as usize].as_str();
     if args.json {

@@ -124,7 +124,11 @@ fn strings_of(list: &dyn Array) -> impl Iterator<Item = String> + '_ {
     list.as_string::<i32>().iter().flatten().map(str::to_owned)
 }
 
-fn optional<T: Copy, A: Array>(column: &A, row: usize, value: impl Fn(&A, usize) -> T) -> Option<T> {
+fn optional<T: Copy, A: Array>(
+    column: &A,
+    row: usize,
+    value: impl Fn(&A, usize) -> T,
+) -> Option<T> {
     (!column.is_null(row)).then(|| value(column, row))
 }
 
@@ -238,10 +242,8 @@ impl Row for SessionRow {
     }
 
     fn rows(batch: &RecordBatch) -> Result<Vec<Self>, String> {
-        let (ids, users) = (
-            batch.column(0).as_string::<i32>(),
-            batch.column(1).as_primitive::<UInt32Type>(),
-        );
+        let (ids, users) =
+            (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<UInt32Type>());
         let days = batch.column(2).as_primitive::<Int32Type>();
         Ok((0..batch.num_rows())
             .map(|row| Self {

@@ -52,7 +52,9 @@ impl Retriever {
         let search = BeamSearch::new(&self.index, beam);
         let mut hits = search.run(1, &mut scorer, &mut ()).map_err(|error| match error {
             SearchError::Scorer(error) => error,
-            other => Error::Failed(format!("beam search: {other}; the weights are damaged or diverged")),
+            other => {
+                Error::Failed(format!("beam search: {other}; the weights are damaged or diverged"))
+            }
         })?;
         Ok(hits.pop().unwrap_or_default())
     }

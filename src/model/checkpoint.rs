@@ -86,9 +86,7 @@ pub fn load_tensors(
         if !ignored(name) && expected.binary_search_by(|(n, _)| n.as_str().cmp(name)).is_err() {
             return Err(Error::data(
                 path,
-                format!(
-                    "parameter {name} does not belong to the model that is expected here"
-                ),
+                format!("parameter {name} does not belong to the model that is expected here"),
             ));
         }
     }

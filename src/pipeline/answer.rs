@@ -53,7 +53,8 @@ pub fn answer(
         let answered: Vec<(Vec<(u32, f32)>, f64)> = chunk
             .par_iter()
             .map(|request| {
-                let mut exclude = if exclude_history { request.history.clone() } else { Vec::new() };
+                let mut exclude =
+                    if exclude_history { request.history.clone() } else { Vec::new() };
                 exclude.sort_unstable();
                 exclude.dedup();
                 let started = Instant::now();

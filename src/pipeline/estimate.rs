@@ -86,9 +86,9 @@ pub fn render(estimates: &[StepEstimate]) -> String {
 }
 
 fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
-    let cached = plan.step("corpus").filter(|step| {
-        Plan::status(step, run_folder).is_ok_and(|status| status == Status::Cached)
-    });
+    let cached = plan
+        .step("corpus")
+        .filter(|step| Plan::status(step, run_folder).is_ok_and(|status| status == Status::Cached));
     if let Some(step) = cached {
         let corpus = Corpus::open(&step_dir(run_folder, &step.name, &step.key))?;
         let summary = corpus.summary();
@@ -157,7 +157,8 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
             push(&mut out, "levels × codes", format!("{} × {}", s.levels, s.codes));
             let per_item = index_bytes_per_item(u64::from(s.levels), u64::from(s.codes));
             let total = sizes.items.map(|items| items * per_item);
-            let total = total.map_or("known after the corpus".into(), |n| format!("≈ {}", bytes(n)));
+            let total =
+                total.map_or("known after the corpus".into(), |n| format!("≈ {}", bytes(n)));
             push(&mut out, "index", total);
         }
         StepKind::Model(name) => {
@@ -208,7 +209,11 @@ fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, s
         ObjectiveSettings::Supervised(_) => (sizes.examples(), 1),
         ObjectiveSettings::Preference(_) => (pairs(training, sizes), 2),
     };
-    let row = if sizes.sequences { u64::from(shape.history_items) * answer } else { ASSUMED_PROMPT + answer };
+    let row = if sizes.sequences {
+        u64::from(shape.history_items) * answer
+    } else {
+        ASSUMED_PROMPT + answer
+    };
     let about = if rows == 1 { sizes.about() } else { "≈ " };
     push_known(out, "examples", about, examples);
     let n_steps = examples.map(|n| steps(n, training.epochs, training.batch, training.accumulate));
@@ -237,7 +242,8 @@ fn pairs(training: &TrainSettings, sizes: &Sizes) -> Option<u64> {
     let sampled = sizes.train?.min(u64::from(s.pairs.beam_requests));
     let per_request = if sizes.sequences { 1.0 } else { ASSUMED_CLICKS };
     let beam = sampled as f64 * per_request * f64::from(s.pairs.beam_negatives);
-    let shown = if sizes.sequences { 0 } else { sizes.clicks? * u64::from(s.pairs.shown_negatives) };
+    let shown =
+        if sizes.sequences { 0 } else { sizes.clicks? * u64::from(s.pairs.shown_negatives) };
     Some(beam as u64 + shown)
 }
 

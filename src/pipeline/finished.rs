@@ -9,7 +9,6 @@ use super::steps;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
-use crate::ranker::Ranker;
 use crate::ranker::settings::SystemSettings;
 use crate::recipe::Recipe;
 
@@ -41,8 +40,11 @@ impl FinishedRun {
         let plan = Plan::read(root)?;
         for step in &plan.steps {
             if folder.manifest(&step.name, &step.key)?.is_none() {
-                return Err(Error::data(root, format!("the run is not finished: step {} is missing", step.name))
-                    .with_help("run the same recipe again to continue it"));
+                return Err(Error::data(
+                    root,
+                    format!("the run is not finished: step {} is missing", step.name),
+                )
+                .with_help("run the same recipe again to continue it"));
             }
         }
         let corpus = Corpus::open(&finished(&plan, &folder, "corpus")?)?;
@@ -69,7 +71,9 @@ impl FinishedRun {
         let settings = self.system(system)?;
         if matches!(settings, SystemSettings::Oracle { .. }) {
             let name = settings.name();
-            return Err(Error::Usage(format!("system {name} only knows the simulated requests; ask another with --system")));
+            return Err(Error::Usage(format!(
+                "system {name} only knows the simulated requests; ask another with --system"
+            )));
         }
         let history = history.iter().map(|id| self.item(id)).collect::<Result<Vec<u32>>>()?;
         let request = Request {
@@ -82,7 +86,12 @@ impl FinishedRun {
             split: Split::Test,
         };
         let ranker = steps::ranker(
-            &self.recipe, &self.plan, &self.folder, settings, &self.corpus, &self.catalogue,
+            &self.recipe,
+            &self.plan,
+            &self.folder,
+            settings,
+            &self.corpus,
+            &self.catalogue,
         )?;
         let mut exclude =
             if self.corpus.summary().remove_history { request.history.clone() } else { Vec::new() };
@@ -98,7 +107,10 @@ impl FinishedRun {
     /// [`Error::Usage`] when the catalogue has no such item.
     pub fn item(&self, id: &str) -> Result<u32> {
         self.catalogue.index_of(id).ok_or_else(|| {
-            Error::Usage(format!("item {id} is not in the catalogue of {} items", self.catalogue.len()))
+            Error::Usage(format!(
+                "item {id} is not in the catalogue of {} items",
+                self.catalogue.len()
+            ))
         })
     }
 

@@ -65,7 +65,8 @@ impl RunFolder {
         create_dir(root)?;
         let path = root.join("lock");
         let lock = File::create(&path).map_err(|e| {
-            Error::unwritable(&path, &e).with_help("choose a folder you may write to with --out DIR")
+            Error::unwritable(&path, &e)
+                .with_help("choose a folder you may write to with --out DIR")
         })?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { root: root.to_owned(), _lock: Some(lock) }),
@@ -164,7 +165,8 @@ impl RunFolder {
 
     /// Whether no step was ever finished here.
     pub fn is_empty(&self) -> bool {
-        let finished = |step: &Path| subfolders(step).iter().any(|key| key.join(MANIFEST_FILE).exists());
+        let finished =
+            |step: &Path| subfolders(step).iter().any(|key| key.join(MANIFEST_FILE).exists());
         !subfolders(&self.root.join("steps")).iter().any(|step| finished(step))
     }
 }
@@ -194,14 +196,15 @@ pub fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
 
 /// The most recently finished manifest of a step under any other key.
 pub fn previous(root: &Path, step: &str, key: &str) -> Option<Manifest> {
-    let mut found: Vec<(std::time::SystemTime, Manifest)> = subfolders(&root.join("steps").join(step))
-        .into_iter()
-        .filter_map(|folder| {
-            let manifest = read_manifest(&folder).ok()??;
-            let modified = folder.join(MANIFEST_FILE).metadata().ok()?.modified().ok()?;
-            (manifest.key != key).then_some((modified, manifest))
-        })
-        .collect();
+    let mut found: Vec<(std::time::SystemTime, Manifest)> =
+        subfolders(&root.join("steps").join(step))
+            .into_iter()
+            .filter_map(|folder| {
+                let manifest = read_manifest(&folder).ok()??;
+                let modified = folder.join(MANIFEST_FILE).metadata().ok()?.modified().ok()?;
+                (manifest.key != key).then_some((modified, manifest))
+            })
+            .collect();
     found.sort_by_key(|(modified, _)| *modified);
     found.pop().map(|(_, manifest)| manifest)
 }
@@ -212,7 +215,8 @@ pub fn previous(root: &Path, step: &str, key: &str) -> Option<Manifest> {
 /// [`Error::Data`] when the file cannot be read.
 pub fn hash_file(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(|e| {
-        Error::unreadable(path, &e).with_help("check the path; data is given with --set corpus.path=DIR")
+        Error::unreadable(path, &e)
+            .with_help("check the path; data is given with --set corpus.path=DIR")
     })?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];

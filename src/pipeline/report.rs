@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use trieval_eval::io::read_trec_run;
-use trieval_eval::report::{
-    self, Counts, EvaluationSummary, ExampleItem, ExampleReport, ExampleSystem, IdentifierReport,
-    Latency, LevelReport, Machine, REPORT_FORMAT, Report, SystemReport, TrainingPoint,
-    TrainingReport,
+use trieval_eval::report::model::{
+    Counts, EvaluationSummary, ExampleItem, ExampleReport, ExampleSystem, IdentifierReport,
+    Latency, LevelReport, Machine, REPORT_FORMAT, SystemReport, TrainingPoint, TrainingReport,
+    finite,
 };
+use trieval_eval::report::{self, Report};
 
 use super::folder::RunFolder;
 use super::plan::{Plan, StepKind};
@@ -87,7 +88,8 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
 pub fn read(run_folder: &Path) -> Result<Report> {
     let path = run_folder.join(REPORT_JSON);
     let text = std::fs::read_to_string(&path).map_err(|e| {
-        Error::unreadable(&path, &e).with_help("finish the run first: `trieval run RECIPE --out DIR`")
+        Error::unreadable(&path, &e)
+            .with_help("finish the run first: `trieval run RECIPE --out DIR`")
     })?;
     Report::from_json(&text).map_err(|e| Error::data(&path, e.to_string()))
 }
@@ -179,7 +181,9 @@ fn systems(evaluation: &Evaluation) -> Vec<SystemReport> {
 fn training(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<TrainingReport>> {
     let mut reports = Vec::new();
     for settings in &recipe.train {
-        let Some(step) = plan.step(&StepKind::Train(settings.name.clone()).name()) else { continue };
+        let Some(step) = plan.step(&StepKind::Train(settings.name.clone()).name()) else {
+            continue;
+        };
         let step_folder = folder.step_dir(&step.name, &step.key);
         let records = log::read(&log_path(&step_folder))?;
         let every = records.len().div_ceil(CURVE_POINTS).max(1);
@@ -194,7 +198,10 @@ fn training(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<Trai
             objective: objective.into(),
             steps: records.len() as u64,
             seconds: manifest.map(|manifest| manifest.seconds),
-            parameters: Some(DecoderConfig::read(&step_folder.join(MODEL_DIR).join(CONFIG))?.parameter_count() as u64),
+            parameters: Some(
+                DecoderConfig::read(&step_folder.join(MODEL_DIR).join(CONFIG))?.parameter_count()
+                    as u64,
+            ),
             diverged: false,
             points,
         });
@@ -213,7 +220,7 @@ fn curve_point(records: &[log::StepRecord]) -> Option<TrainingPoint> {
     });
     Some(TrainingPoint {
         step: last.step,
-        loss: Some(mean(&|record| record.loss)),
+        loss: finite(mean(&|record| record.loss)),
         learning_rate: Some(last.learning_rate),
         extra: extra.collect(),
     })
@@ -270,7 +277,8 @@ fn examples(
         grades.entry(request).or_default().push((item, grade));
     }
     let relevant_grade = recipe.evaluation.relevant_grade as f32;
-    let has_relevant = |list: &Vec<(u32, f32)>| list.iter().any(|(_, grade)| *grade >= relevant_grade);
+    let has_relevant =
+        |list: &Vec<(u32, f32)>| list.iter().any(|(_, grade)| *grade >= relevant_grade);
     let requests = corpus.requests(Split::Test)?;
     let mut runs = Vec::new();
     for name in recipe.system.iter().map(SystemSettings::name) {
@@ -280,7 +288,9 @@ fn examples(
     let answered = |id: &str| runs.first().is_some_and(|(_, run)| run.get(id).is_some());
     let mut chosen: Vec<&Request> = requests
         .iter()
-        .filter(|request| grades.get(&request.idx).is_some_and(has_relevant) && answered(&request.id))
+        .filter(|request| {
+            grades.get(&request.idx).is_some_and(has_relevant) && answered(&request.id)
+        })
         .collect();
     chosen.shuffle(&mut Seed::new(recipe.seed).purpose("report-examples").rng());
     chosen.truncate(recipe.report.examples as usize);

@@ -146,8 +146,11 @@ fn remove_partial_results(out: &Path) -> Result<()> {
         if path.file_name() == Some(WORK_DIR.as_ref()) {
             continue;
         }
-        let removed =
-            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let removed = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
         removed.map_err(|e| Error::unwritable(&path, &e))?;
     }
     Ok(())

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn equals_the_formula_worked_by_hand() {
-        let index = Bm25::index_texts(&["red chair", "red red table lamp", "blue"], &settings(false));
+        let index =
+            Bm25::index_texts(&["red chair", "red red table lamp", "blue"], &settings(false));
         let scores: HashMap<u32, f32> = index.scores("Red lamp").into_iter().collect();
         let average = 7.0 / 3.0;
         let idf = |n: f64| (1.0 + (3.0 - n + 0.5) / (n + 0.5)).ln();

@@ -76,13 +76,6 @@ impl Default for TwoTowerSettings {
 pub struct VectorFileSettings {
     /// `.npy` (one f32 matrix) or `.safetensors` file; row i belongs to item i of the catalogue.
     pub path: PathBuf,
-    /// Name of the tensor in a `.safetensors` file.
-    #[serde(default = "default_tensor")]
-    pub tensor: String,
-}
-
-fn default_tensor() -> String {
-    "vectors".into()
 }
 
 /// A system to be evaluated.

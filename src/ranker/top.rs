@@ -8,7 +8,11 @@ fn better(a: &(u32, f32), b: &(u32, f32)) -> Ordering {
 }
 
 /// The best `depth` candidates, best first, without those in `exclude` (ascending).
-pub fn top(candidates: impl Iterator<Item = (u32, f32)>, depth: usize, exclude: &[u32]) -> Vec<(u32, f32)> {
+pub fn top(
+    candidates: impl Iterator<Item = (u32, f32)>,
+    depth: usize,
+    exclude: &[u32],
+) -> Vec<(u32, f32)> {
     let mut kept: Vec<(u32, f32)> =
         candidates.filter(|(item, _)| exclude.binary_search(item).is_err()).collect();
     if depth == 0 {

@@ -38,7 +38,8 @@ impl SealKind {
 /// [`Error::Environment`] when the disk refuses.
 pub fn write_sealed(path: &Path, kind: SealKind, payload: &[u8]) -> Result<()> {
     write_atomic(path, |writer| {
-        let mut put = |bytes: &[u8]| writer.write_all(bytes).map_err(|e| Error::unwritable(path, &e));
+        let mut put =
+            |bytes: &[u8]| writer.write_all(bytes).map_err(|e| Error::unwritable(path, &e));
         put(MAGIC)?;
         put(&kind.tag())?;
         put(&kind.version.to_le_bytes())?;
@@ -60,7 +61,9 @@ pub fn read_sealed(path: &Path, kind: SealKind) -> Result<Vec<u8>> {
     };
     if bytes.len() < HEADER {
         let got = bytes.len();
-        return Err(fault(format!("truncated: expected a header of {HEADER} bytes, got {got} bytes")));
+        return Err(fault(format!(
+            "truncated: expected a header of {HEADER} bytes, got {got} bytes"
+        )));
     }
     if &bytes[..8] != MAGIC || bytes[8..16] != kind.tag() {
         return Err(fault(format!("is not a {} file of trieval", kind.kind)));

@@ -47,14 +47,21 @@ pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Resu
         let tensor = tensors.tensor(&format!("{prefix}/{name}")).map_err(|e| fault(path, &e))?;
         if tensor.shape() != shape || tensor.dtype() != Dtype::F32 {
             let got = tensor.shape();
-            return Err(Error::data(path, format!("{name}: expected shape {shape:?}, got {got:?}")));
+            return Err(Error::data(
+                path,
+                format!("{name}: expected shape {shape:?}, got {got:?}"),
+            ));
         }
         Ok(from_bytes(tensor.data()))
     };
     let mut weights = Vec::with_capacity(parameters.len());
     let mut moments = Vec::with_capacity(parameters.len());
     for (name, var) in parameters {
-        weights.push(Tensor::from_vec(read("weight", name, var.dims())?, var.shape(), &Device::Cpu)?);
+        weights.push(Tensor::from_vec(
+            read("weight", name, var.dims())?,
+            var.shape(),
+            &Device::Cpu,
+        )?);
         let (first, second) = (read("first", name, var.dims())?, read("second", name, var.dims())?);
         moments.push(Moments { first, second });
     }
@@ -67,7 +74,12 @@ pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Resu
     Ok(u64::from_le_bytes(step))
 }
 
-fn view<'a>(dtype: Dtype, shape: Vec<usize>, bytes: &'a [u8], path: &Path) -> Result<TensorView<'a>> {
+fn view<'a>(
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: &'a [u8],
+    path: &Path,
+) -> Result<TensorView<'a>> {
     TensorView::new(dtype, shape, bytes).map_err(|e| fault(path, &e))
 }
 
@@ -119,7 +131,8 @@ mod tests {
         }
         assert_eq!(optimizer.moments(), restored.moments());
 
-        let other = vec![("a.weight".to_owned(), Var::zeros(&[9], DType::F32, &Device::Cpu).expect("var"))];
+        let other =
+            vec![("a.weight".to_owned(), Var::zeros(&[9], DType::F32, &Device::Cpu).expect("var"))];
         let mut optimizer = AdamW::new(&OptimizerSettings::default(), &other);
         let message = load(&path, &other, &mut optimizer).expect_err("shapes differ").to_string();
         assert!(message.contains("a.weight: expected shape [9]"), "{message}");

@@ -134,7 +134,8 @@ pub fn train<O: Objective>(
                 gradients.loss,
             )));
         }
-        let scale = if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
+        let scale =
+            if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
         optimizer.step(parameters, &gradients.tensors, scale, rate, step)?;
 
         let record = StepRecord {

@@ -104,7 +104,8 @@ fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
         return Err(Error::Failed("a gradient is not an f32 tensor on the CPU".into()));
     };
     let values = &values[layout.start_offset()..layout.start_offset() + tensor.elem_count()];
-    let square_sum = |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    let square_sum =
+        |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
     let partial: Vec<f64> = values.par_chunks(NORM_CHUNK).map(square_sum).collect();
     Ok(partial.iter().sum())
 }
@@ -137,7 +138,8 @@ mod tests {
 
     #[test]
     fn norms_and_embeddings_do_not_decay() {
-        let var = |shape: &[usize]| Var::ones(shape, candle_core::DType::F32, &Device::Cpu).expect("var");
+        let var =
+            |shape: &[usize]| Var::ones(shape, candle_core::DType::F32, &Device::Cpu).expect("var");
         let parameters = vec![
             ("model.embed_tokens.weight".to_owned(), var(&[3, 2])),
             ("model.norm.weight".to_owned(), var(&[2])),
@@ -147,7 +149,9 @@ mod tests {
         let zeros: Vec<Tensor> =
             parameters.iter().map(|(_, v)| v.as_tensor().zeros_like().expect("zeros")).collect();
         optimizer.step(&parameters, &zeros, 1.0, 0.1, 0).expect("step");
-        let first = |i: usize| parameters[i].1.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("v")[0];
+        let first = |i: usize| {
+            parameters[i].1.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("v")[0]
+        };
         assert_eq!(first(0), 1.0);
         assert_eq!(first(1), 1.0);
         assert!((first(2) - (1.0 - 0.1 * 0.01)).abs() < 1e-7);

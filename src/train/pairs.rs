@@ -48,7 +48,11 @@ pub struct PairBuilder<'a> {
 
 impl<'a> PairBuilder<'a> {
     /// `pages[i]` are the impressions of `requests[i]`.
-    pub fn new(requests: &'a [Request], pages: &'a [Vec<Impression>], settings: &'a PairSettings) -> Self {
+    pub fn new(
+        requests: &'a [Request],
+        pages: &'a [Vec<Impression>],
+        settings: &'a PairSettings,
+    ) -> Self {
         let mut known: HashMap<&str, Known> = HashMap::new();
         for (request, page) in requests.iter().zip(pages) {
             let Some(query) = &request.query else { continue };
@@ -125,7 +129,12 @@ impl<'a> PairBuilder<'a> {
                 let prompt = request.request;
                 negatives.iter().map(move |&rejected| (prompt, chosen, rejected))
             })
-            .map(|(prompt, chosen, rejected)| Pair { prompt, chosen, rejected, weight: weight(&rejected) })
+            .map(|(prompt, chosen, rejected)| Pair {
+                prompt,
+                chosen,
+                rejected,
+                weight: weight(&rejected),
+            })
             .filter(|pair| pair.weight > 0.0)
             .collect()
     }
@@ -192,10 +201,8 @@ pub fn read_reference(path: &Path, n_pairs: usize) -> Result<Vec<ReferenceScore>
         let got = words.len() / 2;
         return Err(Error::data(path, format!("expected scores of {n_pairs} pairs, got {got}")));
     }
-    let score = |w: &[u32]| ReferenceScore {
-        chosen: f32::from_bits(w[0]),
-        rejected: f32::from_bits(w[1]),
-    };
+    let score =
+        |w: &[u32]| ReferenceScore { chosen: f32::from_bits(w[0]), rejected: f32::from_bits(w[1]) };
     Ok(words.chunks_exact(2).map(score).collect())
 }
 
@@ -223,7 +230,12 @@ mod tests {
     fn page(items: &[(u32, bool)]) -> Vec<Impression> {
         (1..)
             .zip(items)
-            .map(|(position, &(item, click))| Impression { item, position, click, ..Default::default() })
+            .map(|(position, &(item, click))| Impression {
+                item,
+                position,
+                click,
+                ..Default::default()
+            })
             .collect()
     }
 
@@ -245,12 +257,14 @@ mod tests {
     fn beam_negatives_weigh_by_whether_they_were_shown() {
         let requests = [request(0, Some("sofa"), &[])];
         let pages = [page(&[(1, false), (3, true)])];
-        let settings = PairSettings { beam_negatives: 2, unshown_weight: 0.25, ..Default::default() };
+        let settings =
+            PairSettings { beam_negatives: 2, unshown_weight: 0.25, ..Default::default() };
         let builder = PairBuilder::new(&requests, &pages, &settings);
         let sample = builder.beam_requests(Seed::new(1));
         assert_eq!(sample.len(), 1);
         let pairs = builder.beam_pairs(&sample[0], &[3, 9, 1, 8]);
-        let got: Vec<(u32, u32, f32)> = pairs.iter().map(|p| (p.chosen, p.rejected, p.weight)).collect();
+        let got: Vec<(u32, u32, f32)> =
+            pairs.iter().map(|p| (p.chosen, p.rejected, p.weight)).collect();
         assert_eq!(got, [(3, 9, 0.25), (3, 1, 1.0)]);
     }
 

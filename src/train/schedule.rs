@@ -21,8 +21,12 @@ mod tests {
 
     #[test]
     fn warms_up_then_decays_to_the_final_share() {
-        let settings =
-            OptimizerSettings { learning_rate: 1.0, warmup: 0.1, final_share: 0.1, ..Default::default() };
+        let settings = OptimizerSettings {
+            learning_rate: 1.0,
+            warmup: 0.1,
+            final_share: 0.1,
+            ..Default::default()
+        };
         let rate = |step| learning_rate(&settings, step, 100);
         assert!((rate(0) - 0.1).abs() < 1e-12);
         assert!((rate(9) - 1.0).abs() < 1e-12);

@@ -114,8 +114,10 @@ pub(super) fn read_csv(
     let mut ids = ItemIds::default();
     while let Some(row) = file.next(faults)? {
         let item = (|| {
-            let texts: Vec<&str> =
-                text_columns.iter().map(|&c| row.field(c)).collect::<std::result::Result<_, _>>()?;
+            let texts: Vec<&str> = text_columns
+                .iter()
+                .map(|&c| row.field(c))
+                .collect::<std::result::Result<_, _>>()?;
             let mut attributes = Vec::new();
             let mut category = Vec::new();
             for (place, name) in &others {
@@ -269,7 +271,14 @@ fn item_of(
             attributes.push((name.clone(), value));
         }
     }
-    Ok(ItemRow { id: id.trim().to_owned(), title, text, category, attributes, ..ItemRow::default() })
+    Ok(ItemRow {
+        id: id.trim().to_owned(),
+        title,
+        text,
+        category,
+        attributes,
+        ..ItemRow::default()
+    })
 }
 
 /// The first text is the title, the others follow in order, separated by spaces.

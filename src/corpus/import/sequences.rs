@@ -58,7 +58,11 @@ pub(in super::super) fn import(
         short: 0,
         unknown: 0,
     };
-    if is_json(&path) { reader.read_json(&path)? } else { reader.read_text(&path)? }
+    if is_json(&path) {
+        reader.read_json(&path)?
+    } else {
+        reader.read_text(&path)?
+    }
     let SequenceReader { sequences, short, unknown, .. } = reader;
     sources.push(path.clone());
     faults.end_file(&path, settings.malformed_share)?;

@@ -167,8 +167,7 @@ fn simulate(world: &World, intent_candidates: &[Vec<u32>], request: u32) -> Outc
         .map(|(position, placed)| {
             let item = &world.items()[placed.item as usize];
             let grade = intent.grade(item);
-            let feedback =
-                draw_feedback(laws, &user, item, grade, usize::from(position), &mut rng);
+            let feedback = draw_feedback(laws, &user, item, grade, usize::from(position), &mut rng);
             Impression {
                 item: placed.item,
                 position,
@@ -191,9 +190,7 @@ fn simulate(world: &World, intent_candidates: &[Vec<u32>], request: u32) -> Outc
 }
 
 fn second_of(settings: &SimulatorSettings, request: u64) -> i64 {
-    let seconds = u128::from(request)
-        * u128::from(settings.days)
-        * u128::from(SECONDS_PER_DAY)
+    let seconds = u128::from(request) * u128::from(settings.days) * u128::from(SECONDS_PER_DAY)
         / u128::from(settings.requests.max(1));
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
@@ -275,7 +272,11 @@ mod tests {
     }
 
     /// BM25 (k1 .9, b .4) over whole words, all items: the simplest lexical ranker.
-    fn lexical_ranking(catalogue: &crate::corpus::Catalogue, queries: &[String], depth: usize) -> Vec<Vec<u32>> {
+    fn lexical_ranking(
+        catalogue: &crate::corpus::Catalogue,
+        queries: &[String],
+        depth: usize,
+    ) -> Vec<Vec<u32>> {
         let mut postings: HashMap<&str, Vec<u32>> = HashMap::new();
         let lengths: Vec<f64> = (0..catalogue.len() as u32)
             .map(|item| {
@@ -313,43 +314,88 @@ mod tests {
         let world = World::new(&settings, world_seed(Seed::new(17))).unwrap();
         println!("{}", serde_json::to_string_pretty(&summary).unwrap());
         let catalogue = corpus.catalogue().unwrap();
-        for i in 0..12 { println!("  {}", catalogue.title(i)); }
-        for r in corpus.requests(Split::Train).unwrap().iter().take(25) { println!("  q {:?}", r.query); }
+        for i in 0..12 {
+            println!("  {}", catalogue.title(i));
+        }
+        for r in corpus.requests(Split::Train).unwrap().iter().take(25) {
+            println!("  q {:?}", r.query);
+        }
         let mut by_grade = [[0u32; 3]; 4];
         let mut clicks: HashMap<usize, HashMap<u32, f64>> = HashMap::new();
         for page in corpus.impressions().unwrap() {
             let (request, page) = page.unwrap();
             for i in page {
                 let g = world.grade(request, i.item) as usize;
-                by_grade[g][0] += 1; by_grade[g][1] += u32::from(i.click); by_grade[g][2] += u32::from(i.order);
-                if i.click { *clicks.entry(world.intent_of(request)).or_default().entry(i.item).or_default() += f64::from(i.position); }
+                by_grade[g][0] += 1;
+                by_grade[g][1] += u32::from(i.click);
+                by_grade[g][2] += u32::from(i.order);
+                if i.click {
+                    *clicks
+                        .entry(world.intent_of(request))
+                        .or_default()
+                        .entry(i.item)
+                        .or_default() += f64::from(i.position);
+                }
             }
         }
         println!("shown/click/order by grade {by_grade:?}");
         let mut sizes = [0; 8];
         let test = corpus.requests(Split::Test).unwrap();
         let mut rel: HashMap<u32, HashSet<u32>> = HashMap::new();
-        for (r, i, g) in corpus.judgements(Split::Test).unwrap() { if g >= 3.0 { rel.entry(r).or_default().insert(i); } }
-        for r in &test { let n = rel.get(&r.idx).map_or(0, |s| s.len()); sizes[match n {0=>0,1=>1,2..=3=>2,4..=10=>3,11..=20=>4,21..=30=>5,31..=60=>6,_=>7}] += 1; }
+        for (r, i, g) in corpus.judgements(Split::Test).unwrap() {
+            if g >= 3.0 {
+                rel.entry(r).or_default().insert(i);
+            }
+        }
+        for r in &test {
+            let n = rel.get(&r.idx).map_or(0, |s| s.len());
+            sizes[match n {
+                0 => 0,
+                1 => 1,
+                2..=3 => 2,
+                4..=10 => 3,
+                11..=20 => 4,
+                21..=30 => 5,
+                31..=60 => 6,
+                _ => 7,
+            }] += 1;
+        }
         println!("grade-3 sizes 0,1,2-3,4-10,11-20,21-30,31-60,more: {sizes:?} of {}", test.len());
         let queries: Vec<String> = test.iter().map(|r| r.query.clone().unwrap()).collect();
         let lexical = lexical_ranking(&catalogue, &queries, 10);
-        let recall = |ranked: &[u32], rel: &HashSet<u32>| ranked.iter().filter(|i| rel.contains(i)).count() as f64 / rel.len() as f64;
+        let recall = |ranked: &[u32], rel: &HashSet<u32>| {
+            ranked.iter().filter(|i| rel.contains(i)).count() as f64 / rel.len() as f64
+        };
         let (mut l, mut c, mut o, mut n, mut seen) = (0.0, 0.0, 0.0, 0.0, 0.0);
         let (mut lseen, mut lc) = (0.0, 0.0);
         for (r, lex) in test.iter().zip(&lexical) {
             let Some(rel) = rel.get(&r.idx) else { continue };
             n += 1.0;
             l += recall(lex, rel);
-            let mut clicked: Vec<_> = clicks.get(&world.intent_of(r.idx)).map(|m| m.iter().collect()).unwrap_or_else(Vec::new);
+            let mut clicked: Vec<_> = clicks
+                .get(&world.intent_of(r.idx))
+                .map(|m| m.iter().collect())
+                .unwrap_or_else(Vec::new);
             clicked.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
             let top: Vec<u32> = clicked.iter().take(10).map(|x| *x.0).collect();
-            if !top.is_empty() { seen += 1.0; lseen += recall(lex, rel); lc += recall(&top, rel); }
+            if !top.is_empty() {
+                seen += 1.0;
+                lseen += recall(lex, rel);
+                lc += recall(&top, rel);
+            }
             c += recall(&top, rel);
             let best: Vec<u32> = world.oracle_ranking(r.idx, 10).iter().map(|x| x.0).collect();
             o += recall(&best, rel);
         }
-        println!("n {n} lexical {:.3} clicked-for-intent {:.3} oracle {:.3}; seen intents {:.3}: lexical {:.3} clicked {:.3}", l/n, c/n, o/n, seen/n, lseen/seen, lc/seen);
+        println!(
+            "n {n} lexical {:.3} clicked-for-intent {:.3} oracle {:.3}; seen intents {:.3}: lexical {:.3} clicked {:.3}",
+            l / n,
+            c / n,
+            o / n,
+            seen / n,
+            lseen / seen,
+            lc / seen
+        );
         let _ = estimate;
     }
 }

@@ -11,6 +11,13 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     for warning in &summary.warnings {
         env.ctx.warn(format!("corpus: {warning}"));
     }
-    env.ctx.say(format!("corpus: {summary}"));
+    env.ctx.say(format!(
+        "corpus: {} items, {} training and {} test requests, {} impressions, {} clicks",
+        summary.items,
+        summary.requests.train,
+        summary.requests.test,
+        summary.impressions,
+        summary.clicks
+    ));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use trieval_eval::io::{read_trec_run, write_trec_qrels};
 use trieval_eval::metric::parse_metrics;
-use trieval_eval::report::{Comparison, Estimate};
+use trieval_eval::report::model::{Comparison, Estimate};
 use trieval_eval::significance::{SignificanceOptions, assess};
 use trieval_eval::{Qrels, SystemScores, evaluate};
 
@@ -112,7 +112,8 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         .map(|run| evaluate(run, &qrels, &metrics, settings.relevant_grade))
         .collect::<Result<_, _>>()
         .map_err(failed)?;
-    let baseline = settings.baseline.as_deref().unwrap_or_else(|| names.first().copied().unwrap_or(""));
+    let baseline =
+        settings.baseline.as_deref().unwrap_or_else(|| names.first().copied().unwrap_or(""));
     let options = SignificanceOptions {
         resamples: settings.bootstrap,
         confidence: settings.confidence,

@@ -16,7 +16,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let catalogue = Corpus::open(&env.input("corpus")?)?.catalogue()?;
     let vectors_path = env.input(&format!("vectors.{}", settings.vectors))?.join(VECTORS_FILE);
     let vectors = Vectors::read(&vectors_path, Some(catalogue.len()))?;
-    let identifiers = rq::fit(settings, &vectors, catalogue.hash(), env.seed(), env.ctx)?;
+    let identifiers = rq::fit(settings, &vectors, &catalogue.hash, env.seed(), env.ctx)?;
     env.ctx.say(identifiers.diagnostics.to_string());
     identifiers.save(&env.out)?;
     let index = identifiers.index()?;

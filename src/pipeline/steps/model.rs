@@ -40,7 +40,8 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let ModelSettings::Scratch(settings) = &env.loaded.recipe.model[name];
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
-    let identifiers = Identifiers::load(&env.input(&format!("identifier.{}", settings.identifier))?, None)?;
+    let identifiers =
+        Identifiers::load(&env.input(&format!("identifier.{}", settings.identifier))?, None)?;
     let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
     let queries: Vec<String> = corpus
         .request_iter(Split::Train)?

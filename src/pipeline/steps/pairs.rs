@@ -85,7 +85,11 @@ pub(super) fn score(env: &StepEnv<'_>, name: &str) -> Result<()> {
 }
 
 /// The pairs with their rendered prompts.
-pub(super) fn load<'a>(corpus: &Corpus, model: &'a LoadedModel, folder: &Path) -> Result<PairData<'a>> {
+pub(super) fn load<'a>(
+    corpus: &Corpus,
+    model: &'a LoadedModel,
+    folder: &Path,
+) -> Result<PairData<'a>> {
     let pairs = read_pairs(&folder.join(PAIRS_FILE))?;
     let mut prompts = Vec::new();
     for request in corpus.request_iter(Split::Train)? {
@@ -97,7 +101,12 @@ pub(super) fn load<'a>(corpus: &Corpus, model: &'a LoadedModel, folder: &Path) -
         };
         prompts.push(model.prompts.build(request.query.as_deref(), history)?.tokens);
     }
-    Ok(PairData { prompts, pairs, item_tokens: model.prompts.items(), pad: model.prompts.pad_token() })
+    Ok(PairData {
+        prompts,
+        pairs,
+        item_tokens: model.prompts.items(),
+        pad: model.prompts.pad_token(),
+    })
 }
 
 pub(super) fn load_reference(folder: &Path, n_pairs: usize) -> Result<Vec<ReferenceScore>> {

@@ -56,14 +56,16 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
 
     let mut run = Run::builder(name);
     for (request, list) in requests.iter().zip(&answers.lists) {
-        let items = list.iter().map(|&(item, score)| (catalogue.ids[item as usize].as_str(), score));
+        let items =
+            list.iter().map(|&(item, score)| (catalogue.ids[item as usize].as_str(), score));
         run.push_list(&request.id, strictly_falling(items))
             .map_err(|e| Error::Failed(format!("system {name}: {e}")))?;
     }
     let run = run.finish().map_err(|e| Error::Failed(format!("system {name}: {e}")))?;
     let path = env.out.join(RUN_FILE);
     write_atomic(&path, |writer| {
-        write_trec_run(&run, writer).map_err(|e| Error::unwritable(&path, &std::io::Error::other(e)))
+        write_trec_run(&run, writer)
+            .map_err(|e| Error::unwritable(&path, &std::io::Error::other(e)))
     })?;
     let file = SystemFile { format: 1, kind: settings.kind().into(), cost: answers.cost };
     write_json(&env.out.join(SYSTEM_FILE), &file)

@@ -30,7 +30,8 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         accumulate: settings.accumulate,
         checkpoint_steps: settings.checkpoint_steps,
     };
-    let parameters = model.decoder.params().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
+    let parameters =
+        model.decoder.params().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
     let (seed, work, ctx) = (env.seed(), env.work.as_path(), env.ctx);
     match &settings.objective {
         ObjectiveSettings::Supervised(objective) => {
@@ -40,7 +41,13 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
             let prompts = render(env, &model, &requests)?;
             let examples = examples(&corpus, &requests)?;
             let mut objective = Supervised::new(
-                &model.decoder, &model.prompts, prompts, examples, titles, objective, seed,
+                &model.decoder,
+                &model.prompts,
+                prompts,
+                examples,
+                titles,
+                objective,
+                seed,
             )?;
             train(&parameters, &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
         }
@@ -116,7 +123,9 @@ fn examples(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Example>> {
         if train.contains(&request) {
             let prompt = request - train.start;
             let clicked = impressions.iter().filter(|impression| impression.click);
-            examples.extend(clicked.map(|impression| Example::Answer { prompt, item: impression.item }));
+            examples.extend(
+                clicked.map(|impression| Example::Answer { prompt, item: impression.item }),
+            );
         }
     }
     Ok(examples)

@@ -11,9 +11,9 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
     match &env.loaded.recipe.vectors[name] {
-        VectorsSettings::TwoTower(settings) => two_tower::fit(
-            &corpus, &catalogue, settings, env.seed(), &env.out, &env.work, env.ctx,
-        ),
+        VectorsSettings::TwoTower(settings) => {
+            two_tower::fit(&corpus, &catalogue, settings, env.seed(), &env.out, &env.work, env.ctx)
+        }
         VectorsSettings::File(settings) => {
             let vectors = Vectors::read(&settings.path, Some(catalogue.len()))?;
             vectors.write(&env.out.join(VECTORS_FILE))

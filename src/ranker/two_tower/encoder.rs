@@ -110,7 +110,11 @@ impl Encoder {
 }
 
 /// `[rows, cols]` of zeros with large negative values where `masked` says so.
-pub(super) fn mask(rows: usize, cols: usize, masked: impl Fn(usize, usize) -> bool) -> Result<Tensor> {
+pub(super) fn mask(
+    rows: usize,
+    cols: usize,
+    masked: impl Fn(usize, usize) -> bool,
+) -> Result<Tensor> {
     let mut values = vec![0.0f32; rows * cols];
     for row in 0..rows {
         for col in 0..cols {

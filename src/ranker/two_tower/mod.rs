@@ -62,9 +62,9 @@ pub fn fit(
         .request_iter(Split::Train)?
         .filter_map(|request| request.map(|request| request.query).transpose())
         .collect::<Result<_>>()?;
-    let tokenizer = Tokenizer::train_bpe(texts().chain(queries), settings.vocabulary as usize, ctx)?;
-    let encoder =
-        Encoder::new(tokenizer.len(), settings.dim as usize, seed.purpose("weights"))?;
+    let tokenizer =
+        Tokenizer::train_bpe(texts().chain(queries), settings.vocabulary as usize, ctx)?;
+    let encoder = Encoder::new(tokenizer.len(), settings.dim as usize, seed.purpose("weights"))?;
     let examples = Examples::gather(corpus, catalogue, &tokenizer, settings)?;
     let mut objective = Contrastive::new(&encoder, &tokenizer, catalogue, examples, settings, seed);
     let loop_settings = LoopSettings {
@@ -120,7 +120,11 @@ fn bag(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
 }
 
 /// Tokens of the newest items of a history, oldest first.
-fn history_bag<'a>(history: &[u32], newest: usize, item_bag: impl Fn(u32) -> &'a [u32]) -> Vec<u32> {
+fn history_bag<'a>(
+    history: &[u32],
+    newest: usize,
+    item_bag: impl Fn(u32) -> &'a [u32],
+) -> Vec<u32> {
     let start = history.len().saturating_sub(newest);
     history[start..].iter().flat_map(|&item| item_bag(item).iter().copied()).collect()
 }

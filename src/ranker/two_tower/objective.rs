@@ -65,7 +65,9 @@ impl Examples {
             if train.contains(&request) {
                 let query = request - train.start;
                 let clicked = impressions.iter().filter(|impression| impression.click);
-                list.extend(clicked.map(|impression| Example::Click { query, item: impression.item }));
+                list.extend(
+                    clicked.map(|impression| Example::Click { query, item: impression.item }),
+                );
             }
         }
         if list.is_empty() {
@@ -82,7 +84,9 @@ impl Examples {
                 corpus.folder(),
                 "items have no text, which the two-tower encoder needs",
             )
-            .with_help("give corpus.items_file, or item vectors made elsewhere (kind = \"file\")"));
+            .with_help(
+                "give corpus.items_file, or item vectors made elsewhere (kind = \"file\")",
+            ));
         }
         debug_assert!(settings.batch >= 2);
         Ok(Self { queries, sequences, list, item_bags })
@@ -183,8 +187,11 @@ impl Objective for Contrastive<'_> {
     fn loss(&self, batch: &PairBatch) -> Result<Loss> {
         let (rows, cols) = (batch.queries.len(), batch.items.len());
         let queries: Vec<&[u32]> = batch.queries.iter().map(Vec::as_slice).collect();
-        let items: Vec<&[u32]> =
-            batch.items.iter().map(|&item| self.examples.item_bags[item as usize].as_slice()).collect();
+        let items: Vec<&[u32]> = batch
+            .items
+            .iter()
+            .map(|&item| self.examples.item_bags[item as usize].as_slice())
+            .collect();
         let queries = self.encoder.encode(&queries, Tower::Query)?;
         let items = self.encoder.encode(&items, Tower::Item)?;
         let cosines = queries.matmul(&items.t()?)?;

@@ -166,13 +166,19 @@ fn sequences(settings: &SequencesSettings, parts: &Parts, checker: &mut Checker<
         else {
             continue;
         };
-        let from_beam = objective.beam_requests > 0 && objective.beam_negatives > 0;
-        if !from_beam && objective.shown_negatives > 0 {
-            let key = if objective.beam_requests == 0 { "beam_requests" } else { "beam_negatives" };
+        let pairs = &objective.pairs;
+        let from_beam = pairs.beam_requests > 0 && pairs.beam_negatives > 0;
+        if !from_beam && pairs.shown_negatives > 0 {
+            let key = if pairs.beam_requests == 0 { "beam_requests" } else { "beam_negatives" };
             let message =
                 format!("training `{name}` has no negatives: sequences hold no impressions");
             let help = "raise `beam_requests` and `beam_negatives` above 0";
-            checker.fault(&train.at(&["objective", key]), message, "no pair can be built", help);
+            checker.fault(
+                &train.at(&["objective", "pairs", key]),
+                message,
+                "no pair can be built",
+                help,
+            );
         }
     }
     if settings.items_file.is_some() {
@@ -294,17 +300,18 @@ fn preference(
     objective: &PreferenceSettings,
     checker: &mut Checker<'_>,
 ) {
-    let from_beam = objective.beam_requests > 0 && objective.beam_negatives > 0;
-    if !from_beam && objective.shown_negatives == 0 {
+    let pairs = &objective.pairs;
+    let from_beam = pairs.beam_requests > 0 && pairs.beam_negatives > 0;
+    if !from_beam && pairs.shown_negatives == 0 {
         let message = "the preference objective has no source of negatives";
         let help = "raise `shown_negatives`, or `beam_requests` and `beam_negatives`, above 0";
-        let path = part.at(&["objective", "shown_negatives"]);
+        let path = part.at(&["objective", "pairs", "shown_negatives"]);
         checker.fault(&path, message, "no pair can be built", help);
     }
-    if from_beam && objective.beam_negatives > objective.beam {
-        let path = part.at(&["objective", "beam_negatives"]);
+    if from_beam && pairs.beam_negatives > pairs.beam {
+        let path = part.at(&["objective", "pairs", "beam_negatives"]);
         let message = format!("`{}` is larger than the beam", checker.document.dotted(&path));
-        let label = format!("{} of a beam of {}", objective.beam_negatives, objective.beam);
+        let label = format!("{} of a beam of {}", pairs.beam_negatives, pairs.beam);
         checker.fault(&path, message, &label, "raise `beam`, or take fewer negatives");
     }
 }

@@ -162,7 +162,8 @@ impl Objective for Preference<'_> {
         let chosen = log_probs.narrow(0, 0, n)?;
         let rejected = log_probs.narrow(0, n, n)?;
         let rho_chosen = (&chosen - column(batch.reference.iter().map(|r| r.chosen).collect())?)?;
-        let rho_rejected = (&rejected - column(batch.reference.iter().map(|r| r.rejected).collect())?)?;
+        let rho_rejected =
+            (&rejected - column(batch.reference.iter().map(|r| r.rejected).collect())?)?;
         let margin = ((&rho_chosen - &rho_rejected)? * self.settings.beta)?;
         let mut loss = softplus(&margin.neg()?)?;
         if self.settings.anchor > 0.0 {

@@ -73,9 +73,10 @@ impl<'a> Supervised<'a> {
             return Ok(row);
         }
         Ok(match &self.examples[draw.example as usize] {
-            Example::Answer { prompt, item } => {
-                Row::answer(&self.prompt_tokens[*prompt as usize], self.prompts.items().tokens(*item))
-            }
+            Example::Answer { prompt, item } => Row::answer(
+                &self.prompt_tokens[*prompt as usize],
+                self.prompts.items().tokens(*item),
+            ),
             Example::Sequence(items) => self.sequence(items, &mut rng),
         })
     }
