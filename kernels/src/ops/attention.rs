@@ -215,7 +215,7 @@ impl Attention {
 }
 
 /// Cuts a buffer into consecutive pieces of the given lengths.
-fn split<'a>(mut data: &'a mut [f32], lengths: impl Iterator<Item = usize>) -> Vec<&'a mut [f32]> {
+fn split(mut data: &mut [f32], lengths: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
     lengths
         .map(|length| {
             let (head, tail) = std::mem::take(&mut data).split_at_mut(length);
