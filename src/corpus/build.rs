@@ -48,7 +48,9 @@ pub fn world_seed(seed: Seed) -> Seed {
 pub fn input_files(settings: &CorpusSettings) -> Vec<PathBuf> {
     match settings {
         CorpusSettings::Simulator(_) => Vec::new(),
-        CorpusSettings::JudgedPairs(s) => vec![s.path.join(&s.items_file), s.path.join(&s.pairs_file)],
+        CorpusSettings::JudgedPairs(s) => {
+            vec![s.path.join(&s.items_file), s.path.join(&s.pairs_file)]
+        }
         CorpusSettings::Sequences(s) => {
             let items = s.items_file.iter().map(|file| s.path.join(file));
             items.chain([s.path.join(&s.sequences_file)]).collect()
@@ -232,11 +234,7 @@ fn table_file<R: Row>(folder: &Path, rows: u64) -> Result<TableFile> {
 }
 
 /// What of the test split was seen in training, and the number of judgements per split.
-fn overlap(
-    folder: &Path,
-    splits: &SplitCounts,
-    n_items: u64,
-) -> Result<(Overlap, SplitCounts)> {
+fn overlap(folder: &Path, splits: &SplitCounts, n_items: u64) -> Result<(Overlap, SplitCounts)> {
     let mut seen_items = vec![false; n_items as usize];
     let mut seen_queries: HashSet<[u8; 16]> = HashSet::new();
     let mut seen_users: HashSet<u32> = HashSet::new();

@@ -113,7 +113,10 @@ impl CatalogueBuilder {
         if let Some(pair) = by_id.windows(2).find(|p| ids[p[0] as usize] == ids[p[1] as usize]) {
             let (a, b) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
             let id = &ids[a as usize];
-            return Err(Error::data(path, format!("item id `{id}` in row {a} and again in row {b}")));
+            return Err(Error::data(
+                path,
+                format!("item id `{id}` in row {a} and again in row {b}"),
+            ));
         }
         Ok(Catalogue { ids, hash: hash.finish(), texts, spans, by_id })
     }
@@ -144,9 +147,12 @@ mod tests {
 
     #[test]
     fn texts_and_ids_return() {
-        let catalogue =
-            Catalogue::from_items([("b", "red sofa", "soft"), ("a", "", "only text"), ("c", "x", "")])
-                .unwrap();
+        let catalogue = Catalogue::from_items([
+            ("b", "red sofa", "soft"),
+            ("a", "", "only text"),
+            ("c", "x", ""),
+        ])
+        .unwrap();
         assert_eq!(catalogue.len(), 3);
         assert_eq!((catalogue.title(0), catalogue.text(0)), ("red sofa", "red sofa soft"));
         assert_eq!((catalogue.title(1), catalogue.text(1)), ("", " only text"));
@@ -159,16 +165,16 @@ mod tests {
 
     #[test]
     fn a_repeated_id_names_both_rows() {
-        let error = Catalogue::from_items([("a", "", ""), ("b", "", ""), ("a", "", "")]).unwrap_err();
+        let error =
+            Catalogue::from_items([("a", "", ""), ("b", "", ""), ("a", "", "")]).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("`a` in row 0 and again in row 2"), "{text}");
     }
 
     #[test]
     fn hash_separates_ids() {
-        let hash = |ids: &[&str]| {
-            Catalogue::from_items(ids.iter().map(|&id| (id, "", ""))).unwrap().hash
-        };
+        let hash =
+            |ids: &[&str]| Catalogue::from_items(ids.iter().map(|&id| (id, "", ""))).unwrap().hash;
         assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
         assert_ne!(hash(&["a", "b"]), hash(&["b", "a"]));
     }

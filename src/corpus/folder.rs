@@ -34,8 +34,11 @@ impl Corpus {
             .and_then(|value| value.get("format").and_then(serde_json::Value::as_u64))
             .ok_or_else(|| Error::data(&path, "is not the summary of a corpus"))?;
         if format != u64::from(FORMAT) {
-            return Err(Error::data(&path, format!("format {format}; this version reads {FORMAT}"))
-                .with_help("build the corpus again"));
+            return Err(Error::data(
+                &path,
+                format!("format {format}; this version reads {FORMAT}"),
+            )
+            .with_help("build the corpus again"));
         }
         let summary: CorpusSummary = serde_json::from_slice(&text)
             .map_err(|e| Error::data(&path, format!("is not the summary of a corpus: {e}")))?;
@@ -146,7 +149,10 @@ impl Corpus {
             let user = match row.user {
                 None => None,
                 Some(user) => Some(users.get(user as usize).cloned().ok_or_else(|| {
-                    Error::data(&path, format!("request {idx} names user {user}, which does not exist"))
+                    Error::data(
+                        &path,
+                        format!("request {idx} names user {user}, which does not exist"),
+                    )
                 })?),
             };
             if row.split != split {

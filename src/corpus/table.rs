@@ -113,9 +113,7 @@ impl<R: Row> TableWriter<R> {
         file.sync_all().map_err(|e| Error::unwritable(&path, &e))?;
         temporary.persist(&path).map_err(|e| Error::unwritable(&path, &e.error))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        File::open(folder)
-            .and_then(|f| f.sync_all())
-            .map_err(|e| Error::unwritable(folder, &e))?;
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::unwritable(folder, &e))?;
         Ok(written)
     }
 
@@ -123,11 +121,13 @@ impl<R: Row> TableWriter<R> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let batch = RecordBatch::try_new(self.schema.clone(), R::columns(&self.buffer))
-            .map_err(|e| Error::Environment {
-                path: self.path.clone(),
-                message: format!("columns do not fit the schema of the table: {e}"),
-                help: String::new(),
+        let batch =
+            RecordBatch::try_new(self.schema.clone(), R::columns(&self.buffer)).map_err(|e| {
+                Error::Environment {
+                    path: self.path.clone(),
+                    message: format!("columns do not fit the schema of the table: {e}"),
+                    help: String::new(),
+                }
             })?;
         self.writer.write(&batch).map_err(|e| refused(&self.path, &e))?;
         self.written += self.buffer.len() as u64;
@@ -215,9 +215,11 @@ fn builder<R: Row>(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>>
     let expected = R::schema();
     let found = builder.schema();
     let same = found.fields().len() == expected.fields().len()
-        && found.fields().iter().zip(expected.fields()).all(|(f, e)| {
-            f.name() == e.name() && f.data_type().equals_datatype(e.data_type())
-        });
+        && found
+            .fields()
+            .iter()
+            .zip(expected.fields())
+            .all(|(f, e)| f.name() == e.name() && f.data_type().equals_datatype(e.data_type()));
     if !same {
         let names = |s: &Schema| {
             let names: Vec<_> =

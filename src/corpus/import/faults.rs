@@ -37,7 +37,8 @@ impl Faults {
     pub(super) fn end_file(&mut self, path: &Path, share: f64) -> Result<()> {
         let (rows, of) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.of));
         let first = std::mem::take(&mut self.first);
-        let shown = |(line, message): &(u64, String)| format!("{}:{line}: {message}", path.display());
+        let shown =
+            |(line, message): &(u64, String)| format!("{}:{line}: {message}", path.display());
         if rows > 0 && rows as f64 > share * of as f64 {
             let (line, message) = &first[0]; // the first fault of `rows > 0` was kept
             let mut help = format!(

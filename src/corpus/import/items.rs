@@ -114,8 +114,10 @@ pub(super) fn read_csv(
     let mut ids = ItemIds::default();
     while let Some(row) = file.next(faults)? {
         let item = (|| {
-            let texts: Vec<&str> =
-                text_columns.iter().map(|&c| row.field(c)).collect::<std::result::Result<_, _>>()?;
+            let texts: Vec<&str> = text_columns
+                .iter()
+                .map(|&c| row.field(c))
+                .collect::<std::result::Result<_, _>>()?;
             let mut attributes = Vec::new();
             let mut category = Vec::new();
             for (place, name) in &others {
@@ -164,7 +166,7 @@ pub(super) fn read_json(
         entry += 1;
         faults.row();
         let item = match value {
-            Value::Object(fields) => item_of(id, &fields, text_fields, &mut used),
+            Value::Object(fields) => item_of(&id, &fields, text_fields, &mut used),
             other => Err(format!("item `{id}` is {}; expected an object", kind_of(&other))),
         };
         let added = match item {
@@ -242,7 +244,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
 }
 
 fn item_of(
-    id: String,
+    id: &str,
     fields: &Map<String, Value>,
     text_fields: &[String],
     used: &mut [bool],
@@ -269,7 +271,14 @@ fn item_of(
             attributes.push((name.clone(), value));
         }
     }
-    Ok(ItemRow { id: id.trim().to_owned(), title, text, category, attributes, ..ItemRow::default() })
+    Ok(ItemRow {
+        id: id.trim().to_owned(),
+        title,
+        text,
+        category,
+        attributes,
+        ..ItemRow::default()
+    })
 }
 
 /// The first text is the title, the others follow in order, separated by spaces.

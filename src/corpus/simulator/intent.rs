@@ -41,7 +41,8 @@ impl Intent {
             return 3;
         }
         let required = self.slots.len();
-        let missed = self.slots.iter().filter(|&&slot| (differing >> (8 * slot)) as u8 != 0).count();
+        let missed =
+            self.slots.iter().filter(|&&slot| (differing >> (8 * slot)) as u8 != 0).count();
         if missed == 1 && required >= 2 { 2 } else { 1 }
     }
 
@@ -170,7 +171,11 @@ mod tests {
     #[test]
     fn grades_by_hand() {
         let mut intent = Intent { leaf: 0, slots: Vec::new(), wanted: 0, mask: 0 };
-        assert_eq!(intent.grade_in_leaf(0x0504_0302), 3, "a bare leaf is granted by any item of it");
+        assert_eq!(
+            intent.grade_in_leaf(0x0504_0302),
+            3,
+            "a bare leaf is granted by any item of it"
+        );
         intent.require(1, 0x0504_0302);
         assert_eq!(intent.value(1), 3);
         assert_eq!(intent.grade_in_leaf(0x0000_0300), 3);

@@ -100,8 +100,11 @@ pub(super) fn draw_item(taxonomy: &Taxonomy, launch: LaunchLaw, seed: Seed, inde
     } else {
         rng.random_range(0..launch.train_days.max(1))
     };
-    let noun_form =
-        if rng.random::<f64>() < DROP_NOUN { NOT_IN_TITLE } else { leaf.noun.seller_form(&mut rng) };
+    let noun_form = if rng.random::<f64>() < DROP_NOUN {
+        NOT_IN_TITLE
+    } else {
+        leaf.noun.seller_form(&mut rng)
+    };
     let mut slots: Vec<usize> = (1..n_slots).collect();
     shuffle(&mut slots, &mut rng);
     slots.truncate(rng.random_range(TITLE_ATTRIBUTES));

@@ -45,9 +45,7 @@ pub(super) fn draw_query(
         .collect();
     let mut phrases: Vec<&str> = forms
         .iter()
-        .map(|&(slot, form)| {
-            taxonomy.value(leaf, usize::from(slot), intent.value(slot)).form(form)
-        })
+        .map(|&(slot, form)| taxonomy.value(leaf, usize::from(slot), intent.value(slot)).form(form))
         .collect();
     shuffle(&mut phrases, rng);
     phrases.push(leaf.noun.form(noun_form));

@@ -42,7 +42,12 @@ pub(super) struct Concept {
 }
 
 impl Concept {
-    fn new(forms: Vec<String>, hidden: Option<usize>, known_share: f64, rng: &mut impl Rng) -> Self {
+    fn new(
+        forms: Vec<String>,
+        hidden: Option<usize>,
+        known_share: f64,
+        rng: &mut impl Rng,
+    ) -> Self {
         let hidden = hidden.unwrap_or_else(|| rng.random_range(0..forms.len()));
         let known = forms.iter().map(|_| rng.random_bool(known_share)).collect();
         let mut seller: Vec<usize> = (0..forms.len()).filter(|&form| form != hidden).collect();
@@ -207,9 +212,8 @@ fn leaf(
     attributes: &[Attribute],
     rng: &mut impl Rng,
 ) -> Leaf {
-    let mut others: Vec<usize> = (1..attributes.len())
-        .filter(|&index| allowed.contains(&attributes[index].name))
-        .collect();
+    let mut others: Vec<usize> =
+        (1..attributes.len()).filter(|&index| allowed.contains(&attributes[index].name)).collect();
     shuffle(&mut others, rng);
     others.truncate(rng.random_range(OTHER_ATTRIBUTES).min(MAX_SLOTS - 1));
     let slots: Vec<usize> = std::iter::once(0).chain(others).collect();

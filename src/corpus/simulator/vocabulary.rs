@@ -23,6 +23,7 @@ pub(super) struct DepartmentWords {
 }
 
 /// First halves of brand names; a brand is one of these with one of [`BRAND_TAILS`].
+#[rustfmt::skip]
 pub(super) const BRAND_HEADS: [&str; 40] = [
     "north", "silver", "oak", "blue", "iron", "river", "sun", "stone", "moon", "cedar", "wolf",
     "maple", "star", "cliff", "sea", "fox", "amber", "frost", "hill", "wind", "bright", "gold",
@@ -31,18 +32,21 @@ pub(super) const BRAND_HEADS: [&str; 40] = [
 ];
 
 /// Second halves of brand names.
+#[rustfmt::skip]
 pub(super) const BRAND_TAILS: [&str; 16] = [
     "peak", "craft", "ridge", "works", "field", "line", "wood", "gate", "mark", "land", "house",
     "way", "forge", "bay", "nest", "dale",
 ];
 
 /// Words that sellers stuff into titles without meaning anything.
+#[rustfmt::skip]
 pub(super) const STUFFING: [&str; 16] = [
     "new", "premium", "deluxe", "quality", "bestseller", "original", "professional", "classic",
     "improved", "exclusive", "genuine", "popular", "value", "select", "essential", "signature",
 ];
 
 /// The shared pool of attributes.
+#[rustfmt::skip]
 pub(super) const ATTRIBUTES: &[AttributeWords] = &[
     AttributeWords {
         name: "color",
@@ -225,6 +229,7 @@ pub(super) const ATTRIBUTES: &[AttributeWords] = &[
 ];
 
 /// The tree: departments, shelves, nouns.
+#[rustfmt::skip]
 pub(super) const DEPARTMENTS: &[DepartmentWords] = &[
     DepartmentWords {
         name: "furniture",
@@ -427,7 +432,10 @@ mod tests {
         for concept in concepts {
             let n_forms = concept.split('/').count();
             assert!((2..=5).contains(&n_forms), "{concept}");
-            assert!(concept.split('/').all(|f| f.chars().all(|c| c.is_ascii_lowercase())), "{concept}");
+            assert!(
+                concept.split('/').all(|f| f.chars().all(|c| c.is_ascii_lowercase())),
+                "{concept}"
+            );
         }
         for department in DEPARTMENTS {
             assert!(department.attributes.len() >= 4, "{}", department.name);

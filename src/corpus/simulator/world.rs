@@ -62,8 +62,7 @@ impl World {
     pub fn new(settings: &SimulatorSettings, seed: Seed) -> Result<Self> {
         check(settings)?;
         let laws = &settings.world;
-        let taxonomy =
-            Taxonomy::new(laws.leaf_zipf, laws.known_synonyms, seed.purpose("taxonomy"));
+        let taxonomy = Taxonomy::new(laws.leaf_zipf, laws.known_synonyms, seed.purpose("taxonomy"));
         let launch = LaunchLaw {
             cold_share: laws.cold_share,
             train_days: (settings.days - settings.test_days - settings.validation_days) as i32,
@@ -274,9 +273,8 @@ fn draw_request_intents(settings: &SimulatorSettings, n_intents: usize, seed: Se
     let laws = &settings.world;
     let mut rng = seed.purpose("season").rng();
     let phases: Vec<f64> = (0..n_intents).map(|_| rng.random::<f64>()).collect();
-    let base: Vec<f64> = (0..n_intents)
-        .map(|rank| zipf_weight(rank, laws.intent_zipf, laws.intent_shift))
-        .collect();
+    let base: Vec<f64> =
+        (0..n_intents).map(|rank| zipf_weight(rank, laws.intent_zipf, laws.intent_shift)).collect();
     let request_seed = seed.purpose("request-intent");
     let days: Vec<Vec<u32>> = (0..settings.days)
         .into_par_iter()
@@ -341,7 +339,9 @@ fn check(settings: &SimulatorSettings) -> Result<()> {
     ];
     for (key, value) in numbers {
         if !value.is_finite() || value < 0.0 {
-            return fault(format!("corpus.world.{key} is {value}; expected a number of at least 0"));
+            return fault(format!(
+                "corpus.world.{key} is {value}; expected a number of at least 0"
+            ));
         }
     }
     let weights = [
