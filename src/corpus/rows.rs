@@ -42,6 +42,14 @@ pub struct ItemRow {
     pub orders: Option<u32>,
 }
 
+/// Id and texts of an item: the first columns of the items table, read without the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ItemTextRow {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) text: String,
+}
+
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {
@@ -220,6 +228,33 @@ impl Row for ItemRow {
                 shown: count(9, row),
                 clicks: count(10, row),
                 orders: count(11, row),
+            })
+            .collect())
+    }
+}
+
+impl Row for ItemTextRow {
+    const NAME: &'static str = ItemRow::NAME;
+    const PREFIX: bool = true;
+
+    fn schema() -> Schema {
+        Schema::new(ItemRow::schema().fields().iter().take(3).cloned().collect::<Vec<_>>())
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        let texts = |get: fn(&Self) -> &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(get)))
+        };
+        vec![texts(|r| &r.id), texts(|r| &r.title), texts(|r| &r.text)]
+    }
+
+    fn rows(batch: &RecordBatch) -> Result<Vec<Self>, String> {
+        let [ids, titles, texts] = [0, 1, 2].map(|c| batch.column(c).as_string::<i32>());
+        Ok((0..batch.num_rows())
+            .map(|row| Self {
+                id: ids.value(row).to_owned(),
+                title: titles.value(row).to_owned(),
+                text: texts.value(row).to_owned(),
             })
             .collect())
     }

@@ -25,7 +25,7 @@ use super::world::{World, first_request};
 const CHUNK: usize = 8_192;
 
 /// Judgements written per request of validation and test, by grade 1, 2 and 3: all of grade 3,
-/// and a sample (by hash of item and intent) of at most 200 for each lower grade.
+/// and a sample of at most 200 for each lower grade.
 pub const JUDGEMENT_CAPS: [usize; 3] = [200, 200, usize::MAX];
 
 const SECONDS_PER_DAY: u64 = 86_400;
