@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-use super::rows::ItemRow;
+use super::rows::{ItemRow, ItemTextRow};
 use super::table::{TableReader, table_path};
 use super::types::ItemIdx;
 
@@ -31,7 +31,7 @@ impl Catalogue {
     /// [`Error::Data`] when the table is missing, damaged, too long or holds an id twice.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut builder = CatalogueBuilder::default();
-        for row in TableReader::<ItemRow>::open(folder)? {
+        for row in TableReader::<ItemTextRow>::open(folder)? {
             let row = row?;
             builder.push(row.id, &row.title, &row.text);
         }

@@ -7,8 +7,8 @@ use arrow_array::builder::{ListBuilder, StringBuilder, UInt32Builder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    UInt8Array, UInt16Array, UInt32Array,
+    Array, ArrayRef, BooleanArray, Float32Array, Int32Array, Int64Array, ListArray, PrimitiveArray,
+    RecordBatch, StringArray, UInt8Array, UInt16Array, UInt32Array,
 };
 use arrow_schema::{DataType, Field, Schema};
 
@@ -40,6 +40,14 @@ pub struct ItemRow {
     pub clicks: Option<u32>,
     /// Times ordered up to that day.
     pub orders: Option<u32>,
+}
+
+/// Id and texts of an item: the first columns of the items table, read without the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ItemTextRow {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) text: String,
 }
 
 /// A user.
@@ -124,6 +132,25 @@ fn strings_of(list: &dyn Array) -> impl Iterator<Item = String> + '_ {
     list.as_string::<i32>().iter().flatten().map(str::to_owned)
 }
 
+/// A column of lists of strings, looked into once per batch: a slice per row costs more than its strings.
+struct StringLists<'a> {
+    lists: &'a ListArray,
+    strings: &'a StringArray,
+}
+
+impl<'a> StringLists<'a> {
+    fn new(column: &'a ArrayRef) -> Self {
+        let lists = column.as_list::<i32>();
+        Self { lists, strings: lists.values().as_string::<i32>() }
+    }
+
+    fn of(&self, row: usize) -> impl Iterator<Item = String> + use<'a> {
+        let offsets = self.lists.value_offsets();
+        let strings = self.strings;
+        (offsets[row]..offsets[row + 1]).map(move |place| strings.value(place as usize).to_owned())
+    }
+}
+
 fn optional<T: Copy, A: Array>(
     column: &A,
     row: usize,
@@ -179,28 +206,55 @@ impl Row for ItemRow {
     }
 
     fn rows(batch: &RecordBatch) -> Result<Vec<Self>, String> {
-        let text = |c: usize, row: usize| batch.column(c).as_string::<i32>().value(row).to_owned();
-        let list = |c: usize, row: usize| batch.column(c).as_list::<i32>().value(row);
+        let [ids, titles, texts] = [0, 1, 2].map(|c| batch.column(c).as_string::<i32>());
+        let [categories, names, values] = [3, 4, 5].map(|c| StringLists::new(batch.column(c)));
         let count = |c: usize, row: usize| {
-            optional(batch.column(c).as_primitive::<UInt32Type>(), row, |a, i| a.value(i))
+            optional(batch.column(c).as_primitive::<UInt32Type>(), row, PrimitiveArray::value)
         };
         let day = |c: usize, row: usize| {
-            optional(batch.column(c).as_primitive::<Int32Type>(), row, |a, i| a.value(i))
+            optional(batch.column(c).as_primitive::<Int32Type>(), row, PrimitiveArray::value)
         };
         let price = batch.column(6).as_primitive::<Float32Type>();
         Ok((0..batch.num_rows())
             .map(|row| Self {
-                id: text(0, row),
-                title: text(1, row),
-                text: text(2, row),
-                category: strings_of(&list(3, row)).collect(),
-                attributes: strings_of(&list(4, row)).zip(strings_of(&list(5, row))).collect(),
-                price: optional(price, row, |a, i| a.value(i)),
+                id: ids.value(row).to_owned(),
+                title: titles.value(row).to_owned(),
+                text: texts.value(row).to_owned(),
+                category: categories.of(row).collect(),
+                attributes: names.of(row).zip(values.of(row)).collect(),
+                price: optional(price, row, PrimitiveArray::value),
                 launch_day: day(7, row),
                 statistics_day: day(8, row),
                 shown: count(9, row),
                 clicks: count(10, row),
                 orders: count(11, row),
+            })
+            .collect())
+    }
+}
+
+impl Row for ItemTextRow {
+    const NAME: &'static str = ItemRow::NAME;
+    const PREFIX: bool = true;
+
+    fn schema() -> Schema {
+        Schema::new(ItemRow::schema().fields().iter().take(3).cloned().collect::<Vec<_>>())
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        let texts = |get: fn(&Self) -> &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(get)))
+        };
+        vec![texts(|r| &r.id), texts(|r| &r.title), texts(|r| &r.text)]
+    }
+
+    fn rows(batch: &RecordBatch) -> Result<Vec<Self>, String> {
+        let [ids, titles, texts] = [0, 1, 2].map(|c| batch.column(c).as_string::<i32>());
+        Ok((0..batch.num_rows())
+            .map(|row| Self {
+                id: ids.value(row).to_owned(),
+                title: titles.value(row).to_owned(),
+                text: texts.value(row).to_owned(),
             })
             .collect())
     }
@@ -248,7 +302,7 @@ impl Row for SessionRow {
         Ok((0..batch.num_rows())
             .map(|row| Self {
                 id: ids.value(row).to_owned(),
-                user: optional(users, row, |a, i| a.value(i)),
+                user: optional(users, row, PrimitiveArray::value),
                 day: days.value(row),
             })
             .collect())
@@ -303,9 +357,9 @@ impl Row for RequestRow {
                 let code = splits.value(row);
                 Ok(Self {
                     id: ids.value(row).to_owned(),
-                    user: optional(users, row, |a, i| a.value(i)),
-                    session: optional(sessions, row, |a, i| a.value(i)),
-                    time: optional(times, row, |a, i| a.value(i)),
+                    user: optional(users, row, PrimitiveArray::value),
+                    session: optional(sessions, row, PrimitiveArray::value),
+                    time: optional(times, row, PrimitiveArray::value),
                     day: days.value(row),
                     query: (!queries.is_null(row)).then(|| queries.value(row).to_owned()),
                     history: histories.value(row).as_primitive::<UInt32Type>().values().to_vec(),
@@ -364,10 +418,10 @@ impl Row for ImpressionRow {
         let items = batch.column(1).as_primitive::<UInt32Type>();
         let positions = batch.column(2).as_primitive::<UInt16Type>();
         let number = |c: usize, row: usize| {
-            optional(batch.column(c).as_primitive::<Float32Type>(), row, |a, i| a.value(i))
+            optional(batch.column(c).as_primitive::<Float32Type>(), row, PrimitiveArray::value)
         };
         let signal =
-            |c: usize, row: usize| optional(batch.column(c).as_boolean(), row, |a, i| a.value(i));
+            |c: usize, row: usize| optional(batch.column(c).as_boolean(), row, BooleanArray::value);
         Ok((0..batch.num_rows())
             .map(|row| Self {
                 request: requests.value(row),

@@ -166,7 +166,7 @@ pub(super) fn read_json(
         entry += 1;
         faults.row();
         let item = match value {
-            Value::Object(fields) => item_of(id, &fields, text_fields, &mut used),
+            Value::Object(fields) => item_of(&id, &fields, text_fields, &mut used),
             other => Err(format!("item `{id}` is {}; expected an object", kind_of(&other))),
         };
         let added = match item {
@@ -244,7 +244,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
 }
 
 fn item_of(
-    id: String,
+    id: &str,
     fields: &Map<String, Value>,
     text_fields: &[String],
     used: &mut [bool],

@@ -312,3 +312,172 @@ fn write_queries(
     }
     Ok(dropped as u64)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::corpus::Corpus;
+    use crate::corpus::settings::SimulatedClicks;
+
+    const ITEMS: &str = "item_id,title,brand\na,red sofa,oak\nb,\"blue\nlamp, tall\",\nc,desk,\n";
+    const PAIRS: &str = "query,item_id,grade,split\nsofa,a,3,train\nlamp,b,2.5,test\n\
+                         desk,c,3,valid\nsofa,c,1,train\n";
+
+    struct Source(tempfile::TempDir, JudgedPairsSettings);
+
+    impl Source {
+        fn new(items: &[u8], pairs: &[u8]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("items.csv"), items).unwrap();
+            std::fs::write(folder.path().join("pairs.csv"), pairs).unwrap();
+            let settings = JudgedPairsSettings {
+                path: folder.path().to_owned(),
+                items_file: "items.csv".into(),
+                pairs_file: "pairs.csv".into(),
+                columns: Default::default(),
+                split: PairSplit::Column {
+                    column: "split".into(),
+                    train: "train".into(),
+                    validation: "valid".into(),
+                    test: "test".into(),
+                },
+                clicks: None,
+                malformed_share: 0.0,
+            };
+            Self(folder, settings)
+        }
+
+        fn import(&self) -> Result<(Corpus, CorpusSummary)> {
+            let out = self.0.path().join("out");
+            let summary = import(&self.1, Seed::new(1), &out, &Context::silent())?;
+            Ok((Corpus::open(&out)?, summary))
+        }
+
+        fn error(&self) -> String {
+            self.import().unwrap_err().to_string()
+        }
+    }
+
+    #[track_caller]
+    fn assert_says(text: &str, parts: &[&str]) {
+        for part in parts {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_good_source_comes_out_as_it_went_in() {
+        let source = Source::new(ITEMS.as_bytes(), PAIRS.as_bytes());
+        let (corpus, summary) = source.import().unwrap();
+        let catalogue = corpus.catalogue().unwrap();
+        assert_eq!(catalogue.ids, ["a", "b", "c"]);
+        assert_eq!(catalogue.title(1), "blue\nlamp, tall");
+        let items: Vec<_> = corpus.items().unwrap().map(|row| row.unwrap()).collect();
+        assert_eq!(items[0].attributes, [("brand".to_owned(), "oak".to_owned())]);
+        let query = |split| {
+            let requests = corpus.requests(split).unwrap();
+            (requests[0].idx, requests[0].query.clone().unwrap(), requests.len())
+        };
+        assert_eq!(query(Split::Train), (0, "sofa".into(), 1));
+        assert_eq!(query(Split::Validation), (1, "desk".into(), 1));
+        assert_eq!(query(Split::Test), (2, "lamp".into(), 1));
+        assert_eq!(corpus.judgements(Split::Train).unwrap(), [(0, 0, 3.0), (0, 2, 1.0)]);
+        assert_eq!(corpus.judgements(Split::Test).unwrap(), [(2, 1, 2.5)]);
+        assert_eq!(summary.overlap.queries, Some(0.0));
+        assert!(!corpus.has_sequences());
+    }
+
+    #[test]
+    fn clicks_come_with_pages_of_their_own() {
+        let mut source = Source::new(ITEMS.as_bytes(), PAIRS.as_bytes());
+        source.1.clicks = Some(SimulatedClicks { sessions_per_query: 5, ..Default::default() });
+        let (corpus, summary) = source.import().unwrap();
+        assert_eq!(summary.requests.train, 5);
+        let pages: Vec<_> = corpus.impressions().unwrap().map(|page| page.unwrap()).collect();
+        assert_eq!(pages.iter().map(|page| page.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        assert!(pages.iter().all(|page| page.1.len() == 3));
+        assert_eq!(source.import().unwrap().1, summary, "the same seed gives the same folder");
+    }
+
+    #[test]
+    fn missing_and_empty_files_are_named() {
+        let source = Source::new(ITEMS.as_bytes(), b"");
+        assert_says(&source.error(), &["pairs.csv: the file is empty"]);
+        assert_says(&Source::new(b"", b"").error(), &["items.csv: the file is empty"]);
+        let header = Source::new(b"item_id,title\n", PAIRS.as_bytes());
+        assert_says(&header.error(), &["items.csv: holds no items"]);
+        std::fs::remove_file(source.0.path().join("items.csv")).unwrap();
+        assert_says(&source.error(), &["items.csv: cannot be read", "corpus.path"]);
+    }
+
+    #[test]
+    fn a_wrong_column_offers_the_nearest() {
+        let source = Source::new(b"item_id,titel\na,x\n", PAIRS.as_bytes());
+        assert_says(
+            &source.error(),
+            &["no column `title`", "did you mean `titel`", "corpus.columns.title = \"titel\""],
+        );
+    }
+
+    #[test]
+    fn broken_utf8_is_reported_with_its_line() {
+        let source = Source::new(b"item_id,title\na,x\nb,\xff\xfe\nc,y\n", PAIRS.as_bytes());
+        assert_says(&source.error(), &["items.csv:3:", "not UTF-8", "1 of 3 rows"]);
+    }
+
+    #[test]
+    fn duplicate_item_ids_name_both_lines() {
+        let source = Source::new(b"item_id,title\na,x\nb,y\na,z\n", PAIRS.as_bytes());
+        assert_says(&source.error(), &["items.csv:4:", "`a` again", "line 2"]);
+    }
+
+    #[test]
+    fn unknown_items_are_counted_and_refused_above_the_share() {
+        let pairs = format!("{PAIRS}chair,zz,3,test\n");
+        let mut source = Source::new(ITEMS.as_bytes(), pairs.as_bytes());
+        assert_says(&source.error(), &["pairs.csv:6:", "`zz` is not in the items file", "1 of 5"]);
+        source.1.malformed_share = 0.2;
+        let (_, summary) = source.import().unwrap();
+        assert_eq!((summary.malformed.rows, summary.malformed.of), (1, 8));
+        assert_eq!(summary.dropped_requests, 1);
+        assert_eq!(summary.requests.test, 1);
+        assert_says(&summary.warnings.join("\n"), &["1 queries were left out", "pairs.csv:6"]);
+    }
+
+    #[test]
+    fn faulty_rows_say_what_was_expected() {
+        let cases = [
+            ("sofa,a,x,train\n", "grade `x` is not a number"),
+            ("sofa,a,NaN,train\n", "grade `NaN` is not a number"),
+            ("sofa,a,3\n", "3 fields; the header has 4"),
+            ("sofa,a,3,dev\n", "split `dev`; expected `train`, `valid` or `test`"),
+            (" ,a,3,train\n", "the query is empty"),
+            ("sofa,a,3,train\nsofa,b,3,test\n", "`sofa` is test here and train in line 2"),
+            ("sofa,a,3,train\nsofa,a,1,train\n", "were judged before, in line 2"),
+        ];
+        for (rows, fault) in cases {
+            let pairs = format!("query,item_id,grade,split\n{rows}");
+            assert_says(&Source::new(ITEMS.as_bytes(), pairs.as_bytes()).error(), &[fault]);
+        }
+    }
+
+    #[test]
+    fn a_huge_title_is_cut_at_a_character_and_counted() {
+        let items = format!("item_id,title\na,x{}\nb,y\nc,z\n", "é".repeat(1_000_000));
+        let source = Source::new(items.as_bytes(), PAIRS.as_bytes());
+        let (corpus, summary) = source.import().unwrap();
+        assert_eq!(summary.truncated_texts, 1);
+        assert_eq!(corpus.catalogue().unwrap().title(0).len(), super::super::text::MAX_TEXT - 1);
+        assert_says(&summary.warnings.join("\n"), &["more than 32768 bytes"]);
+    }
+
+    #[test]
+    fn hashed_splits_take_their_shares_and_stay() {
+        let split = |query: usize| split_by_hash(&format!("query {query}"), 0.1, 0.2);
+        let count = |wanted| (0..10_000).filter(|&query| split(query) == wanted).count();
+        assert!(count(Split::Validation).abs_diff(1_000) < 150);
+        assert!(count(Split::Test).abs_diff(2_000) < 200);
+        assert_eq!(split_by_hash("Sofa", 0.1, 0.2), split_by_hash("sofa", 0.1, 0.2));
+    }
+}

@@ -59,9 +59,9 @@ pub(in super::super) fn import(
         unknown: 0,
     };
     if is_json(&path) {
-        reader.read_json(&path)?
+        reader.read_json(&path)?;
     } else {
-        reader.read_text(&path)?
+        reader.read_text(&path)?;
     }
     let SequenceReader { sequences, short, unknown, .. } = reader;
     sources.push(path.clone());
@@ -282,4 +282,121 @@ fn write_requests(sequences: &[(String, Vec<u32>)], writer: &mut CorpusWriter) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::corpus::Corpus;
+
+    /// A file's name and content.
+    type Named = (&'static str, &'static [u8]);
+
+    struct Source(tempfile::TempDir, SequencesSettings);
+
+    impl Source {
+        fn new(sequences: (&str, &[u8]), items: Option<(&str, &[u8])>) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, content) in items.into_iter().chain([sequences]) {
+                std::fs::write(folder.path().join(name), content).unwrap();
+            }
+            let settings = SequencesSettings {
+                path: folder.path().to_owned(),
+                sequences_file: sequences.0.into(),
+                items_file: items.map(|(name, _)| name.into()),
+                text_fields: vec!["title".into(), "description".into()],
+                item_column: "id".into(),
+                min_items: 3,
+                malformed_share: 0.0,
+            };
+            Self(folder, settings)
+        }
+
+        fn import(&self) -> Result<(Corpus, CorpusSummary)> {
+            let out = self.0.path().join("out");
+            let summary = import(&self.1, &out, &Context::silent())?;
+            Ok((Corpus::open(&out)?, summary))
+        }
+
+        fn error(&self) -> String {
+            self.import().unwrap_err().to_string()
+        }
+    }
+
+    const JSON: &[u8] = br#"{
+        "7": {"title": "red", "description": "soft", "brand": "oak", "categories": "A, B > C"},
+        "8": {"title": "blue"}, "9": {"title": "green", "description": null}
+    }"#;
+
+    #[test]
+    fn leave_one_out_by_hand() {
+        let source = Source::new(("s.txt", b"u1 a b c d\nu2 c a b\nu3 a b\n"), None);
+        let (corpus, summary) = source.import().unwrap();
+        assert_eq!(corpus.catalogue().unwrap().ids, ["a", "b", "c", "d"]);
+        let histories = |split| -> Vec<Vec<u32>> {
+            corpus.requests(split).unwrap().into_iter().map(|r| r.history).collect()
+        };
+        assert_eq!(histories(Split::Train), [vec![0, 1], vec![2]]);
+        assert_eq!(histories(Split::Validation), [vec![0, 1], vec![2]]);
+        assert_eq!(histories(Split::Test), [vec![0, 1, 2], vec![2, 0]]);
+        assert_eq!(corpus.judgements(Split::Validation).unwrap(), [(2, 2, 1.0), (3, 0, 1.0)]);
+        assert_eq!(corpus.judgements(Split::Test).unwrap(), [(4, 3, 1.0), (5, 1, 1.0)]);
+        assert!(corpus.has_sequences() && summary.remove_history);
+        assert_eq!(corpus.requests(Split::Test).unwrap()[0].user.as_deref(), Some("u1"));
+        assert!(corpus.impressions().unwrap().next().is_none());
+        let warnings = summary.warnings.join("\n");
+        assert!(warnings.contains("leave-one-out") && warnings.contains("1 users with fewer"));
+    }
+
+    #[test]
+    fn json_items_and_sequences_are_read() {
+        let source = Source::new(
+            ("s.json", br#"{"0": [7, 8, 9], "1": ["9", "8", "7"]}"#),
+            Some(("items.json", JSON)),
+        );
+        let (corpus, summary) = source.import().unwrap();
+        assert_eq!(summary.requests.test, 2);
+        let catalogue = corpus.catalogue().unwrap();
+        assert_eq!(catalogue.text(0), "red soft");
+        assert_eq!(catalogue.text(2), "green");
+        let item = corpus.items().unwrap().next().unwrap().unwrap();
+        assert_eq!(item.category, ["A, B", "C"]);
+        assert_eq!(item.attributes, [("brand".to_owned(), "oak".to_owned())]);
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let items = Some(("items.json", JSON));
+        let cases: [(Named, Option<Named>, &str); 9] = [
+            (("s.txt", b""), None, "the file is empty"),
+            (("s.txt", b"u a b c\n\xff a b c\n"), None, "s.txt:2: not UTF-8"),
+            (("s.txt", b"u a b c\nu a b c\n"), None, "s.txt:2: user `u` again; first in line 1"),
+            (("s.txt", b"u a b\n"), None, "no user has 3 known items"),
+            (("s.txt", b"u 7 8 1 2\n"), items, "s.txt:1: item `1` and 1 more of user `u`"),
+            (("s.json", b"[1]"), None, "is not a JSON object"),
+            (("s.json", br#"{"u": 3}"#), None, "user `u` has a number; expected a list"),
+            (
+                ("s.txt", b"u 7 8 9\n"),
+                Some(("i.json", b"{\n\"7\": {\xff")),
+                "i.json:2: is not UTF-8",
+            ),
+            (
+                ("s.txt", b"u 7 8 9\n"),
+                Some(("i.json", br#"{"7": {"title": "x"}, "7": {"title": "y"}}"#)),
+                "item id `7` again; it was first in entry 1",
+            ),
+        ];
+        for (sequences, items, fault) in cases {
+            let text = Source::new(sequences, items).error();
+            assert!(text.contains(fault), "`{fault}` is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_text_field_that_no_item_has_is_refused() {
+        let mut source = Source::new(("s.txt", b"u 7 8 9\n"), Some(("items.json", JSON)));
+        source.1.text_fields = vec!["name".into()];
+        assert!(source.error().contains("no item has a field `name`"));
+    }
 }

@@ -100,6 +100,17 @@ impl Shelves {
         self.items[range.clone()].iter().copied().zip(self.values[range].iter().copied())
     }
 
+    /// As [`Shelves::leaf`], from the item at `start` (modulo the leaf's size) on and round.
+    fn leaf_from(&self, leaf: u16, start: u64) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let leaf = usize::from(leaf);
+        let range = self.offsets[leaf] as usize..self.offsets[leaf + 1] as usize;
+        let middle = range.start + (start % range.len().max(1) as u64) as usize;
+        let part = |range: std::ops::Range<usize>| {
+            self.items[range.clone()].iter().copied().zip(self.values[range].iter().copied())
+        };
+        part(middle..range.end).chain(part(range.start..middle))
+    }
+
     fn count(&self, intent: &Intent) -> usize {
         let leaf = usize::from(intent.leaf);
         let range = self.offsets[leaf] as usize..self.offsets[leaf + 1] as usize;
@@ -140,8 +151,9 @@ pub(super) fn draw_intent(
 }
 
 /// Items of an intent's leaf that `accept` lets through, by grade: `[grade 1, grade 2, grade 3]`,
-/// each cut to its cap by smallest hash (a sample that depends on intent and item only), in order
-/// of row number.
+/// each in order of row number and cut to its cap: the first ones from a row that a hash of the
+/// intent chooses, going round. Rows are independent draws, so that is a fair sample, and a scan
+/// whose lower grades are full only compares values.
 pub(super) fn graded_items(
     shelves: &Shelves,
     intent: &Intent,
@@ -149,17 +161,19 @@ pub(super) fn graded_items(
     accept: impl Fn(u32) -> bool,
 ) -> [Vec<u32>; 3] {
     let mut graded: [Vec<u32>; 3] = Default::default();
-    for (item, values) in shelves.leaf(intent.leaf) {
-        if accept(item) {
-            graded[usize::from(intent.grade_in_leaf(values)) - 1].push(item);
+    let mut open = caps.map(|cap| cap > 0);
+    for (item, values) in shelves.leaf_from(intent.leaf, mix(intent.wanted, intent.mask)) {
+        if !open[0] && !open[1] && (values ^ intent.wanted) & intent.mask != 0 {
+            continue;
+        }
+        let place = usize::from(intent.grade_in_leaf(values)) - 1;
+        if open[place] && accept(item) {
+            graded[place].push(item);
+            open[place] = graded[place].len() < caps[place];
         }
     }
-    for (items, cap) in graded.iter_mut().zip(caps) {
-        if items.len() > cap {
-            items.select_nth_unstable_by_key(cap, |&item| mix(u64::from(item), intent.wanted));
-            items.truncate(cap);
-            items.sort_unstable();
-        }
+    for items in &mut graded {
+        items.sort_unstable();
     }
     graded
 }

@@ -23,6 +23,7 @@ pub(super) struct DepartmentWords {
 }
 
 /// First halves of brand names; a brand is one of these with one of [`BRAND_TAILS`].
+#[rustfmt::skip]
 pub(super) const BRAND_HEADS: [&str; 40] = [
     "north", "silver", "oak", "blue", "iron", "river", "sun", "stone", "moon", "cedar", "wolf",
     "maple", "star", "cliff", "sea", "fox", "amber", "frost", "hill", "wind", "bright", "gold",
@@ -31,12 +32,14 @@ pub(super) const BRAND_HEADS: [&str; 40] = [
 ];
 
 /// Second halves of brand names.
+#[rustfmt::skip]
 pub(super) const BRAND_TAILS: [&str; 16] = [
     "peak", "craft", "ridge", "works", "field", "line", "wood", "gate", "mark", "land", "house",
     "way", "forge", "bay", "nest", "dale",
 ];
 
 /// Words that sellers stuff into titles without meaning anything.
+#[rustfmt::skip]
 pub(super) const STUFFING: [&str; 16] = [
     "new",
     "premium",
@@ -57,6 +60,7 @@ pub(super) const STUFFING: [&str; 16] = [
 ];
 
 /// The shared pool of attributes.
+#[rustfmt::skip]
 pub(super) const ATTRIBUTES: &[AttributeWords] = &[
     AttributeWords {
         name: "color",
@@ -426,6 +430,7 @@ pub(super) const ATTRIBUTES: &[AttributeWords] = &[
 ];
 
 /// The tree: departments, shelves, nouns.
+#[rustfmt::skip]
 pub(super) const DEPARTMENTS: &[DepartmentWords] = &[
     DepartmentWords {
         name: "furniture",

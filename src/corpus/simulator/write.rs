@@ -25,7 +25,7 @@ use super::world::{World, first_request};
 const CHUNK: usize = 8_192;
 
 /// Judgements written per request of validation and test, by grade 1, 2 and 3: all of grade 3,
-/// and a sample (by hash of item and intent) of at most 200 for each lower grade.
+/// and a sample of at most 200 for each lower grade.
 pub const JUDGEMENT_CAPS: [usize; 3] = [200, 200, usize::MAX];
 
 const SECONDS_PER_DAY: u64 = 86_400;
@@ -306,96 +306,227 @@ mod tests {
         queries.iter().map(rank).collect()
     }
 
+    fn mean_recall(rankings: &[Vec<u32>], relevant: &[HashSet<u32>]) -> f64 {
+        let recall = |(ranking, relevant): (&Vec<u32>, &HashSet<u32>)| {
+            ranking.iter().filter(|item| relevant.contains(item)).count() as f64
+                / relevant.len() as f64
+        };
+        rankings.iter().zip(relevant).map(recall).sum::<f64>() / rankings.len() as f64
+    }
+
+    /// Reports the figures of `docs/simulator.md` ("what it is worth") and holds their order.
     #[test]
-    fn experiment() {
+    fn words_are_not_enough_and_clicks_teach() {
         let settings = SimulatorSettings { requests: 26_000, ..Default::default() };
         let (folder, summary) = written(&settings, 17);
         let corpus = Corpus::open(folder.path()).unwrap();
         let world = World::new(&settings, world_seed(Seed::new(17))).unwrap();
-        println!("{}", serde_json::to_string_pretty(&summary).unwrap());
-        let catalogue = corpus.catalogue().unwrap();
-        for i in 0..12 {
-            println!("  {}", catalogue.title(i));
-        }
-        for r in corpus.requests(Split::Train).unwrap().iter().take(25) {
-            println!("  q {:?}", r.query);
-        }
-        let mut by_grade = [[0u32; 3]; 4];
-        let mut clicks: HashMap<usize, HashMap<u32, f64>> = HashMap::new();
+        let mut by_grade = [[0_u32; 2]; 4];
+        let mut clicked: HashMap<usize, HashMap<u32, f64>> = HashMap::new();
         for page in corpus.impressions().unwrap() {
             let (request, page) = page.unwrap();
-            for i in page {
-                let g = world.grade(request, i.item) as usize;
-                by_grade[g][0] += 1;
-                by_grade[g][1] += u32::from(i.click);
-                by_grade[g][2] += u32::from(i.order);
-                if i.click {
-                    *clicks
-                        .entry(world.intent_of(request))
-                        .or_default()
-                        .entry(i.item)
-                        .or_default() += f64::from(i.position);
+            let intent = clicked.entry(world.intent_of(request)).or_default();
+            for shown in page.iter() {
+                let [n_shown, n_clicks] = &mut by_grade[world.grade(request, shown.item) as usize];
+                *n_shown += 1;
+                if shown.click {
+                    *n_clicks += 1;
+                    *intent.entry(shown.item).or_default() += f64::from(shown.position);
                 }
             }
         }
-        println!("shown/click/order by grade {by_grade:?}");
-        let mut sizes = [0; 8];
+        let mut relevant: HashMap<u32, HashSet<u32>> = HashMap::new();
+        for (request, item, grade) in corpus.judgements(Split::Test).unwrap() {
+            assert_eq!(grade, f32::from(world.grade(request, item)));
+            if grade == 3.0 {
+                relevant.entry(request).or_default().insert(item);
+            }
+        }
         let test = corpus.requests(Split::Test).unwrap();
-        let mut rel: HashMap<u32, HashSet<u32>> = HashMap::new();
-        for (r, i, g) in corpus.judgements(Split::Test).unwrap() {
-            if g >= 3.0 {
-                rel.entry(r).or_default().insert(i);
-            }
-        }
-        for r in &test {
-            let n = rel.get(&r.idx).map_or(0, |s| s.len());
-            sizes[match n {
-                0 => 0,
-                1 => 1,
-                2..=3 => 2,
-                4..=10 => 3,
-                11..=20 => 4,
-                21..=30 => 5,
-                31..=60 => 6,
-                _ => 7,
-            }] += 1;
-        }
-        println!("grade-3 sizes 0,1,2-3,4-10,11-20,21-30,31-60,more: {sizes:?} of {}", test.len());
+        let (test, relevant): (Vec<_>, Vec<_>) = test
+            .into_iter()
+            .filter_map(|request| relevant.remove(&request.idx).map(|items| (request, items)))
+            .unzip();
         let queries: Vec<String> = test.iter().map(|r| r.query.clone().unwrap()).collect();
-        let lexical = lexical_ranking(&catalogue, &queries, 10);
-        let recall = |ranked: &[u32], rel: &HashSet<u32>| {
-            ranked.iter().filter(|i| rel.contains(i)).count() as f64 / rel.len() as f64
-        };
-        let (mut l, mut c, mut o, mut n, mut seen) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        let (mut lseen, mut lc) = (0.0, 0.0);
-        for (r, lex) in test.iter().zip(&lexical) {
-            let Some(rel) = rel.get(&r.idx) else { continue };
-            n += 1.0;
-            l += recall(lex, rel);
-            let mut clicked: Vec<_> = clicks
-                .get(&world.intent_of(r.idx))
-                .map(|m| m.iter().collect())
-                .unwrap_or_else(Vec::new);
-            clicked.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
-            let top: Vec<u32> = clicked.iter().take(10).map(|x| *x.0).collect();
-            if !top.is_empty() {
-                seen += 1.0;
-                lseen += recall(lex, rel);
-                lc += recall(&top, rel);
-            }
-            c += recall(&top, rel);
-            let best: Vec<u32> = world.oracle_ranking(r.idx, 10).iter().map(|x| x.0).collect();
-            o += recall(&best, rel);
-        }
+        let lexical = lexical_ranking(&corpus.catalogue().unwrap(), &queries, 10);
+        let learnt: Vec<Vec<u32>> = test
+            .iter()
+            .map(|request| {
+                let empty = HashMap::new();
+                let clicks = clicked.get(&world.intent_of(request.idx)).unwrap_or(&empty);
+                let mut items: Vec<_> = clicks.iter().collect();
+                items.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
+                items.into_iter().take(10).map(|(item, _)| *item).collect()
+            })
+            .collect();
+        let best: Vec<Vec<u32>> = test
+            .iter()
+            .map(|r| world.oracle_ranking(r.idx, 10).into_iter().map(|(item, _)| item).collect())
+            .collect();
+        let [lexical, learnt, best] =
+            [lexical, learnt, best].map(|ranking| mean_recall(&ranking, &relevant));
+        let mut sizes: Vec<usize> = relevant.iter().map(HashSet::len).collect();
+        sizes.sort_unstable();
+        let [median, tenth] = [sizes[sizes.len() / 2], sizes[sizes.len() * 9 / 10]];
         println!(
-            "n {n} lexical {:.3} clicked-for-intent {:.3} oracle {:.3}; seen intents {:.3}: lexical {:.3} clicked {:.3}",
-            l / n,
-            c / n,
-            o / n,
-            seen / n,
-            lseen / seen,
-            lc / seen
+            "recall@10 of {} requests: lexical {lexical:.3}, clicked {learnt:.3}, oracle {best:.3}; \
+             grade-3 items: median {median}, 9th decile {tenth}; [shown, clicked] by grade {by_grade:?}",
+            test.len()
         );
-        let _ = estimate;
+        assert!(test.len() as f64 > 0.95 * summary.requests.test as f64);
+        assert!(best > 0.9 && lexical < 0.7 * best, "lexical {lexical}, oracle {best}");
+        assert!(learnt > lexical + 0.05, "clicked {learnt}, lexical {lexical}");
+        assert!(tenth <= 30 && median >= 1, "median {median}, 9th decile {tenth}");
+        let clicks: u32 = by_grade.iter().map(|[_, clicks]| clicks).sum();
+        let good = by_grade[2][1] + by_grade[3][1];
+        assert!(f64::from(good) > 0.8 * f64::from(clicks), "{by_grade:?}");
+    }
+
+    #[test]
+    fn bytes_do_not_depend_on_threads_but_on_the_seed() {
+        let run = |threads: usize, seed: u64| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| written(&SimulatorSettings { history: 5, ..small() }, seed).1.tables)
+        };
+        let one = run(1, 3);
+        assert_eq!(one, run(2, 3));
+        assert_ne!(one, run(2, 4));
+    }
+
+    #[test]
+    fn an_item_does_not_depend_on_how_many_there_are() {
+        let few = World::new(&small(), Seed::new(5)).unwrap();
+        let many =
+            World::new(&SimulatorSettings { items: 1_000, ..small() }, Seed::new(5)).unwrap();
+        for item in 0..few.n_items() {
+            assert_eq!(few.items()[item], many.items()[item]);
+            assert_eq!(few.title(item as u32), many.title(item as u32));
+        }
+    }
+
+    #[test]
+    fn a_written_world_is_the_world() {
+        let settings = SimulatorSettings { history: 3, ..small() };
+        let (folder, summary) = written(&settings, 9);
+        let estimate = estimate(&CorpusSettings::Simulator(settings.clone()));
+        assert_eq!(estimate.items, Some(summary.items));
+        assert_eq!(estimate.train_requests, Some(summary.requests.train));
+        assert_eq!(estimate.validation_requests, Some(summary.requests.validation));
+        assert_eq!(estimate.test_requests, Some(summary.requests.test));
+        let corpus = Corpus::open(folder.path()).unwrap();
+        let world = World::new(&settings, world_seed(Seed::new(9))).unwrap();
+        let catalogue = corpus.catalogue().unwrap();
+        for item in 0..600 {
+            assert_eq!(catalogue.title(item), world.title(item));
+            assert_eq!(catalogue.index_of(&catalogue.ids[item as usize]), Some(item));
+        }
+        let mut next = 0;
+        let mut past: HashMap<String, Vec<u32>> = HashMap::new();
+        for split in Split::ALL {
+            let pages: HashMap<u32, Vec<Impression>> =
+                corpus.impressions_of(split).unwrap().map(|page| page.unwrap()).collect();
+            for request in corpus.request_iter(split).unwrap() {
+                let request = request.unwrap();
+                assert_eq!(request.idx, next);
+                assert_eq!(request.split, world.split_of(next));
+                assert_eq!(request.query.as_deref(), Some(world.query_text(next).as_str()));
+                let words = request.query.as_ref().unwrap().split(' ').count();
+                assert!((1..=6).contains(&words), "{words} words");
+                let seen = past.entry(request.user.unwrap()).or_default();
+                assert_eq!(request.history, seen[seen.len().saturating_sub(3)..]);
+                let page = &pages[&next];
+                assert!(page.iter().all(|shown| world.is_launched(next, shown.item)));
+                let positions: Vec<u16> = page.iter().map(|shown| shown.position).collect();
+                assert_eq!(positions, (1..=page.len() as u16).collect::<Vec<_>>());
+                seen.extend(page.iter().filter(|shown| shown.click).map(|shown| shown.item));
+                next += 1;
+            }
+        }
+        assert_eq!(u64::from(next), summary.requests.total());
+    }
+
+    #[test]
+    fn leaves_cold_items_and_intents_follow_their_laws() {
+        let settings = SimulatorSettings { items: 30_000, requests: 40_000, ..small() };
+        let world = World::new(&settings, Seed::new(6)).unwrap();
+        let n_leaves = world.taxonomy().leaves.len();
+        let total: f64 = (1..=n_leaves).map(|rank| (rank as f64).powf(-1.1)).sum();
+        for rank in [1, 3, 10, 50] {
+            let leaf = world.taxonomy().leaves_by_size()[rank - 1];
+            let found = world.items().iter().filter(|i| usize::from(i.leaf) == leaf).count() as f64;
+            let expected = 30_000.0 * (rank as f64).powf(-1.1) / total;
+            assert!((found - expected).abs() < 5.0 * expected.sqrt(), "{rank}: {found} {expected}");
+        }
+        let cold = world.items().iter().filter(|item| item.launch_day == 28).count() as f64;
+        assert!((cold - 1_500.0).abs() < 5.0 * 1_500_f64.sqrt(), "{cold}");
+        // Zipf–Mandelbrot over 5,000 intents; the drift averages out over the days but for a little.
+        let mut counts = vec![0_u32; world.n_intents()];
+        for request in 0..40_000 {
+            counts[world.intent_of(request)] += 1;
+        }
+        let total: f64 = (1..=5_000).map(|rank| 1.0 / (f64::from(rank) + 10.0)).sum();
+        let expected =
+            40_000.0 * (1..=100).map(|r| 1.0 / (f64::from(r) + 10.0)).sum::<f64>() / total;
+        let found = f64::from(counts[..100].iter().sum::<u32>());
+        assert!((found / expected - 1.0).abs() < 0.05, "{found}, law {expected}");
+    }
+
+    #[test]
+    fn oracle_ranks_by_grade_then_utility() {
+        let world = World::new(&small(), Seed::new(7)).unwrap();
+        for request in [0, 700, 1_499] {
+            let ranking = world.oracle_ranking(request, 50);
+            assert!(!ranking.is_empty());
+            for pair in ranking.windows(2) {
+                let [(a, score_a), (b, score_b)] = [pair[0], pair[1]];
+                assert!(score_a >= score_b);
+                let key = |item| (world.grade(request, item), world.utility(request, item));
+                assert!(key(a) >= key(b), "{:?} before {:?}", key(a), key(b));
+            }
+            let graded = world.graded(request, JUDGEMENT_CAPS);
+            for (grade, items) in (1_u8..).zip(&graded) {
+                assert!(items.iter().all(|&item| world.grade(request, item) == grade));
+            }
+        }
+    }
+
+    #[test]
+    fn contradictory_settings_are_refused_by_key() {
+        let days = SimulatorSettings { days: 3, test_days: 2, ..small() };
+        let text = World::new(&days, Seed::new(1)).err().unwrap().to_string();
+        assert!(text.contains("corpus.days = 3"), "{text}");
+        let mut nan = small();
+        nan.world.utility_grade = f64::NAN;
+        let text = World::new(&nan, Seed::new(1)).err().unwrap().to_string();
+        assert!(text.contains("corpus.world.utility_grade"), "{text}");
+    }
+
+    #[test]
+    fn one_item_makes_a_world() {
+        let settings = SimulatorSettings { items: 1, requests: 40, users: 1, ..small() };
+        let (_folder, summary) = written(&settings, 1);
+        assert_eq!(summary.items, 1);
+    }
+
+    #[test]
+    fn damage_is_found_when_a_folder_is_opened() {
+        let (folder, _) = written(&small(), 2);
+        let path = folder.path().join("requests.parquet");
+        let whole = std::fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        for broken in [flipped, whole[..whole.len() / 2].to_vec(), Vec::new()] {
+            std::fs::write(&path, broken).unwrap();
+            let text = Corpus::open(folder.path()).unwrap_err().to_string();
+            assert!(text.contains("requests.parquet: differs from"), "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(Corpus::open(folder.path()).unwrap_err().to_string().contains("cannot be read"));
+        std::fs::write(&path, whole).unwrap();
+        Corpus::open(folder.path()).unwrap();
+        let summary = folder.path().join("corpus.json");
+        let text = std::fs::read_to_string(&summary).unwrap();
+        std::fs::write(&summary, text.replace("\"format\": 1", "\"format\": 99")).unwrap();
+        assert!(Corpus::open(folder.path()).unwrap_err().to_string().contains("format 99"));
     }
 }
