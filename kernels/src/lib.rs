@@ -4,3 +4,4 @@ pub mod beam;
 pub mod index;
 pub mod map;
 pub mod ops;
+pub mod threads;
