@@ -7,9 +7,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[allow(unsafe_code)]
 fn main() -> ExitCode {
-    // SAFETY: nothing has run yet, so this is the only thread.
-    unsafe { trieval_kernels::threads::calm_candle_pool() };
+    trieval_kernels::threads::calm_candle_pool();
     trieval::cli::main()
 }

@@ -78,9 +78,4 @@ impl PromptBuilder {
     pub fn history_token(&self) -> u32 {
         self.tokenizer.special(Special::History)
     }
-
-    /// The padding token.
-    pub fn pad_token(&self) -> u32 {
-        self.tokenizer.special(Special::Pad)
-    }
 }

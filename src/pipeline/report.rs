@@ -244,16 +244,15 @@ fn identifiers(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<I
             largest_group: Some(diagnostics.most_items_per_path as u64),
             index_bytes: Some(index_bytes),
             distortion: None,
-            levels: diagnostics
-                .levels
-                .iter()
-                .map(|level| LevelReport {
+            levels: (1..)
+                .zip(&diagnostics.levels)
+                .map(|(depth, level)| LevelReport {
                     codes: u64::from(level.codes),
                     used: u64::from(level.used),
                     entropy_bits: level.entropy,
                     normalized_entropy: level.normalized_entropy,
                     gini: level.gini,
-                    collision_rate: None,
+                    collision_rate: Some(shared_prefixes(&identifiers, depth)),
                     usage: level.usage.iter().map(|&n| u64::from(n)).collect(),
                 })
                 .collect(),
@@ -261,6 +260,16 @@ fn identifiers(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<I
         });
     }
     Ok(reports)
+}
+
+/// Share of items whose first `depth` codes are also another item's.
+fn shared_prefixes(identifiers: &Identifiers, depth: usize) -> f64 {
+    let mut items_below: HashMap<&[u32], u64> = HashMap::new();
+    for codes in identifiers.codes.chunks_exact(identifiers.n_levels()) {
+        *items_below.entry(&codes[..depth]).or_default() += 1;
+    }
+    let shared: u64 = items_below.values().filter(|&&n| n > 1).sum();
+    shared as f64 / identifiers.n_items().max(1) as f64
 }
 
 fn examples(

@@ -2,7 +2,8 @@
 //!
 //! `score(q, d) = sum over t in q of ln(1 + (N - n_t + .5) / (n_t + .5)) * tf * (k1 + 1) / (tf + k1 * (1 - b + b * |d| / avg))`
 //!
-//! Words are runs of letters and digits, lower-cased, optionally stemmed (English Snowball).
+//! Words are runs of letters and digits, lower-cased, optionally stemmed (English Snowball). A
+//! request without text is asked with the text of the newest items of its history.
 
 use std::collections::HashMap;
 
@@ -14,6 +15,9 @@ use super::{Ranker, top::top};
 use crate::corpus::{Catalogue, Request};
 use crate::error::Result;
 
+/// Items of a history that stand for a request without text.
+const HISTORY_ITEMS: usize = 5;
+
 /// An inverted index with precomputed weights.
 pub struct Bm25 {
     terms: HashMap<String, u32>,
@@ -21,7 +25,8 @@ pub struct Bm25 {
     offsets: Vec<usize>,
     /// `(item, weight)` with the whole term weight, by term, then item.
     postings: Vec<(u32, f32)>,
-    n_items: usize,
+    /// Terms of each item's text, repeats included: what a history is asked with.
+    item_terms: Vec<Vec<u32>>,
     stem: bool,
 }
 
@@ -42,11 +47,14 @@ impl Bm25 {
         let mut terms: HashMap<String, u32> = HashMap::new();
         let mut frequencies: Vec<Vec<(u32, u32)>> = Vec::new();
         let mut lengths = Vec::with_capacity(n_items);
+        let mut item_terms = Vec::with_capacity(n_items);
         for (item, tokens) in tokenized.into_iter().enumerate() {
             lengths.push(tokens.len() as f64);
+            let mut own_terms = Vec::with_capacity(tokens.len());
             for token in tokens {
                 let next = terms.len() as u32;
                 let term = *terms.entry(token).or_insert(next) as usize;
+                own_terms.push(term as u32);
                 if term == frequencies.len() {
                     frequencies.push(Vec::new());
                 }
@@ -55,6 +63,7 @@ impl Bm25 {
                     _ => frequencies[term].push((item as u32, 1)),
                 }
             }
+            item_terms.push(own_terms);
         }
         let mut offsets = Vec::with_capacity(frequencies.len() + 1);
         let mut postings = Vec::with_capacity(frequencies.iter().map(Vec::len).sum());
@@ -70,14 +79,18 @@ impl Bm25 {
             }
             offsets.push(postings.len());
         }
-        Self { terms, offsets, postings, n_items, stem: settings.stem }
+        Self { terms, offsets, postings, item_terms, stem: settings.stem }
     }
 
-    fn scores(&self, query: &str) -> Vec<(u32, f32)> {
-        let mut scores = vec![0.0f32; self.n_items];
+    /// Terms of a query that occur in the catalogue.
+    fn query_terms(&self, query: &str) -> Vec<u32> {
+        words(query, self.stem).iter().filter_map(|word| self.terms.get(word).copied()).collect()
+    }
+
+    fn scores(&self, terms: impl Iterator<Item = u32>) -> Vec<(u32, f32)> {
+        let mut scores = vec![0.0f32; self.item_terms.len()];
         let mut touched = Vec::new();
-        for word in words(query, self.stem) {
-            let Some(&term) = self.terms.get(&word) else { continue };
+        for term in terms {
             let term = term as usize;
             for &(item, weight) in &self.postings[self.offsets[term]..self.offsets[term + 1]] {
                 if scores[item as usize] == 0.0 {
@@ -92,8 +105,15 @@ impl Bm25 {
 
 impl Ranker for Bm25 {
     fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
-        let query = request.query.as_deref().unwrap_or("");
-        Ok(top(self.scores(query).into_iter(), depth, exclude))
+        let scores = match &request.query {
+            Some(query) => self.scores(self.query_terms(query).into_iter()),
+            None => {
+                let newest = request.history.len().saturating_sub(HISTORY_ITEMS);
+                let items = request.history[newest..].iter();
+                self.scores(items.flat_map(|&item| self.item_terms[item as usize].iter().copied()))
+            }
+        };
+        Ok(top(scores.into_iter(), depth, exclude))
     }
 }
 
@@ -123,7 +143,8 @@ mod tests {
     fn equals_the_formula_worked_by_hand() {
         let index =
             Bm25::index_texts(&["red chair", "red red table lamp", "blue"], &settings(false));
-        let scores: HashMap<u32, f32> = index.scores("Red lamp").into_iter().collect();
+        let scores: HashMap<u32, f32> =
+            index.scores(index.query_terms("Red lamp").into_iter()).into_iter().collect();
         let average = 7.0 / 3.0;
         let idf = |n: f64| (1.0 + (3.0 - n + 0.5) / (n + 0.5)).ln();
         let part = |tf: f64, length: f64| tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length / average));
@@ -138,7 +159,7 @@ mod tests {
     fn stemming_joins_word_forms() {
         let plain = Bm25::index_texts(&["running shoes"], &settings(false));
         let stemmed = Bm25::index_texts(&["running shoes"], &settings(true));
-        assert!(plain.scores("run shoe").is_empty());
-        assert_eq!(stemmed.scores("run shoe").len(), 1);
+        assert!(plain.query_terms("run shoe").is_empty());
+        assert_eq!(stemmed.query_terms("run shoe").len(), 2);
     }
 }

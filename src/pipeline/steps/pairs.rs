@@ -101,12 +101,7 @@ pub(super) fn load<'a>(
         };
         prompts.push(model.prompts.build(request.query.as_deref(), history)?.tokens);
     }
-    Ok(PairData {
-        prompts,
-        pairs,
-        item_tokens: model.prompts.items(),
-        pad: model.prompts.pad_token(),
-    })
+    Ok(PairData { prompts, pairs, item_tokens: model.prompts.items() })
 }
 
 pub(super) fn load_reference(folder: &Path, n_pairs: usize) -> Result<Vec<ReferenceScore>> {

@@ -51,8 +51,6 @@ pub struct PairData<'a> {
     pub pairs: Vec<Pair>,
     /// Identifier tokens of an item.
     pub item_tokens: &'a crate::model::item_tokens::ItemTokens,
-    /// Padding token.
-    pub pad: u32,
 }
 
 impl PairData<'_> {
@@ -63,13 +61,13 @@ impl PairData<'_> {
         };
         let mut rows: Vec<Row> = pairs.iter().map(|pair| row(pair, pair.chosen)).collect();
         rows.extend(pairs.iter().map(|pair| row(pair, pair.rejected)));
-        TargetBatch::new(&rows, self.pad)
+        TargetBatch::new(&rows)
     }
 
     /// Log-probability of each row's identifier, `[2 * pairs]`: chosen first, then rejected.
     fn row_log_probs(&self, batch: &TargetBatch, decoder: &Decoder) -> Result<Tensor> {
         // All identifiers of one catalogue have the same length.
-        let (rows, length) = (batch.row_targets().len(), self.item_tokens.length());
+        let (rows, length) = (batch.n_rows(), self.item_tokens.length());
         Ok(batch.log_probs(decoder)?.reshape((rows, length))?.sum(1)?)
     }
 }
@@ -152,7 +150,7 @@ impl Objective for Preference<'_> {
     }
 
     fn tokens(&self, batch: &PairBatch) -> u64 {
-        batch.rows.tokens()
+        batch.rows.n_tokens()
     }
 
     fn loss(&self, batch: &PairBatch) -> Result<Loss> {

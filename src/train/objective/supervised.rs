@@ -123,7 +123,7 @@ impl Objective for Supervised<'_> {
 
     fn draw(&self, draws: &[Draw]) -> Result<TargetBatch> {
         let rows: Vec<Row> = draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
-        TargetBatch::new(&rows, self.prompts.pad_token())
+        TargetBatch::new(&rows)
     }
 
     fn weight(&self, batch: &TargetBatch) -> f64 {
@@ -131,7 +131,7 @@ impl Objective for Supervised<'_> {
     }
 
     fn tokens(&self, batch: &TargetBatch) -> u64 {
-        batch.tokens()
+        batch.n_tokens()
     }
 
     fn loss(&self, batch: &TargetBatch) -> Result<Loss> {
