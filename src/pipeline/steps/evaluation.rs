@@ -7,8 +7,8 @@ use trieval_eval::report::model::{Comparison, Estimate};
 use trieval_eval::significance::{SignificanceOptions, assess};
 use trieval_eval::{Qrels, SystemScores, evaluate};
 
-use super::{RUN_FILE, SYSTEM_FILE, SystemFile};
-use crate::corpus::{Corpus, Split};
+use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split};
+use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
 use crate::ranker::settings::SystemSettings;
@@ -16,7 +16,7 @@ use crate::store::{write_atomic, write_json};
 
 /// The result inside the step's folder.
 pub(in crate::pipeline) const EVALUATION_FILE: &str = "evaluation.json";
-const QRELS_FILE: &str = "test.qrels";
+const QRELS_FILE: &str = "qrels.trec";
 
 /// Content of [`EVALUATION_FILE`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +62,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
+    let split = evaluated_split(recipe);
     let metrics = parse_metrics(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
 
     let names: Vec<&str> = recipe.system.iter().map(SystemSettings::name).collect();
@@ -81,11 +82,11 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
 
     // Requests that no system was asked (a sample was drawn) are not judged either.
     let asked = |id: &str| runs.first().is_some_and(|run| run.get(id).is_some());
-    let requests = corpus.requests(Split::Test)?;
-    let first = corpus.request_range(Split::Test).start;
+    let requests = corpus.requests(split)?;
+    let first = corpus.request_range(split).start;
     let mut qrels = Qrels::builder();
     let mut judged = 0u64;
-    for (request, item, grade) in corpus.judgements(Split::Test)? {
+    for (request, item, grade) in corpus.judgements(split)? {
         let request = &requests[(request - first) as usize];
         if settings.requests.is_none() || asked(&request.id) {
             judged += 1;
@@ -96,7 +97,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     if judged == 0 {
         return Err(Error::data(
             corpus.folder(),
-            "no test request has a judged item, so nothing can be evaluated",
+            "no request of the evaluated split has a judged item, so nothing can be evaluated",
         )
         .with_help("check the split and the grades of the corpus"));
     }
