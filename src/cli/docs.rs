@@ -10,7 +10,7 @@ use super::Arguments;
 pub fn cli_reference() -> String {
     let mut text = String::from(
         "# Command line\n\nGenerated from the program; do not edit. Regenerate with \
-         `TRIEVAL_UPDATE_DOCS=1 cargo test --test docs`.\n",
+         `TRIEVAL_UPDATE_DOCS=1 cargo test --test it docs`.\n",
     );
     // A fixed width: the reference must not depend on the terminal it was made in.
     let root = Arguments::command().term_width(100);
