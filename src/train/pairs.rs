@@ -103,8 +103,11 @@ impl<'a> PairBuilder<'a> {
         sample
     }
 
-    /// Pairs of the chosen items with the best items of the model's own beam (best first).
-    pub fn beam_pairs(&self, request: &BeamRequest, beam: &[u32]) -> Vec<Pair> {
+    /// Pairs of the chosen items with items drawn from the model's own beam.
+    ///
+    /// Drawn from the whole beam and not from its top: the very first unclicked items are often
+    /// relevant ones that the logged pages gave no chance.
+    pub fn beam_pairs(&self, request: &BeamRequest, beam: &[u32], seed: Seed) -> Vec<Pair> {
         let origin = &self.requests[request.request as usize];
         let known = origin.query.as_deref().and_then(|query| self.known.get(query));
         let is_positive = |item: &u32| match known {
@@ -112,12 +115,11 @@ impl<'a> PairBuilder<'a> {
             // The user's whole known sequence, the chosen item included.
             None => origin.history.contains(item),
         };
-        let negatives: Vec<u32> = beam
-            .iter()
-            .copied()
-            .filter(|item| !is_positive(item))
-            .take(self.settings.beam_negatives as usize)
-            .collect();
+        let mut negatives: Vec<u32> =
+            beam.iter().copied().filter(|item| !is_positive(item)).collect();
+        negatives
+            .shuffle(&mut seed.purpose("beam-negatives").index(u64::from(request.request)).rng());
+        negatives.truncate(self.settings.beam_negatives as usize);
         let weight = |item: &u32| match known {
             Some(known) if known.shown.contains(item) => 1.0,
             _ => self.settings.unshown_weight as f32,
@@ -262,10 +264,11 @@ mod tests {
         let builder = PairBuilder::new(&requests, &pages, &settings);
         let sample = builder.beam_requests(Seed::new(1));
         assert_eq!(sample.len(), 1);
-        let pairs = builder.beam_pairs(&sample[0], &[3, 9, 1, 8]);
-        let got: Vec<(u32, u32, f32)> =
+        let pairs = builder.beam_pairs(&sample[0], &[3, 9, 1], Seed::new(1));
+        let mut got: Vec<(u32, u32, f32)> =
             pairs.iter().map(|p| (p.chosen, p.rejected, p.weight)).collect();
-        assert_eq!(got, [(3, 9, 0.25), (3, 1, 1.0)]);
+        got.sort_by_key(|pair| pair.1);
+        assert_eq!(got, [(3, 1, 1.0), (3, 9, 0.25)]);
     }
 
     #[test]
@@ -277,8 +280,10 @@ mod tests {
         assert!(builder.shown_pairs().is_empty());
         let sample = builder.beam_requests(Seed::new(1));
         assert_eq!(sample, [BeamRequest { request: 0, history: vec![4, 5], chosen: vec![6] }]);
-        let pairs = builder.beam_pairs(&sample[0], &[6, 5, 1, 4, 2]);
-        assert_eq!(pairs.iter().map(|p| p.rejected).collect::<Vec<_>>(), [1, 2]);
+        let pairs = builder.beam_pairs(&sample[0], &[6, 5, 1, 4, 2], Seed::new(1));
+        let mut rejected: Vec<u32> = pairs.iter().map(|p| p.rejected).collect();
+        rejected.sort_unstable();
+        assert_eq!(rejected, [1, 2]);
     }
 
     #[test]

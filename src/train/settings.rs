@@ -114,7 +114,7 @@ pub struct PairSettings {
     /// Beam width of that search.
     #[schemars(range(min = 1, max = 4_096))]
     pub beam: u32,
-    /// Most negatives taken from the beam per clicked item.
+    /// Most negatives drawn from the beam per request.
     #[schemars(range(min = 0, max = 4_096))]
     pub beam_negatives: u32,
     /// Most shown-above-and-not-clicked negatives per clicked item.

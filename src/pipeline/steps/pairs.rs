@@ -34,7 +34,8 @@ pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let mut pairs = builder.shown_pairs();
     let n_shown = pairs.len();
 
-    let sample = builder.beam_requests(env.seed());
+    let seed = env.seed();
+    let sample = builder.beam_requests(seed);
     let model = LoadedModel::load(&start, &identifier, shape)?;
     let decode = DecodeSettings { beam: objective.pairs.beam, normalizer: Normalizer::Exact };
     let (prompts, retriever) = model.into_retriever(&identifier, &decode)?;
@@ -48,7 +49,7 @@ pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
                 let prompt = prompts.build(query, &request.history)?;
                 let hits = retriever.retrieve(&prompt.tokens, 0)?;
                 let items: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
-                Ok(builder.beam_pairs(request, &items))
+                Ok(builder.beam_pairs(request, &items, seed))
             })
             .collect::<Result<_>>()?;
         pairs.extend(found.into_iter().flatten());
