@@ -84,7 +84,7 @@ fn strictly_falling<'a>(
 }
 
 /// The requests that all systems answer.
-fn test_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
+pub(super) fn test_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
     let mut requests = corpus.requests(Split::Test)?;
     if let Some(limit) = recipe.evaluation.requests
         && requests.len() > limit as usize
