@@ -33,7 +33,7 @@ fn decoder() -> trieval::Result<Decoder> {
         prompt_tokens: 64,
         history_items: 1,
     };
-    let config = DecoderConfig::from_scratch(&settings, VOCAB, 0, 1)?;
+    let config = DecoderConfig::from_scratch(&settings, ROWS, VOCAB, 0, 1)?;
     Decoder::init(config, Seed::new(1))
 }
 

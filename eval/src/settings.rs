@@ -23,7 +23,9 @@ pub struct EvaluationSettings {
     /// Confidence of intervals and tests.
     #[schemars(range(min = 0.5, max = 0.9999))]
     pub confidence: f64,
-    /// Evaluate at most this many test requests, chosen by the seed; by default all.
+    /// Which requests are answered and judged; tune on validation, report on test.
+    pub split: EvaluatedSplit,
+    /// Evaluate at most this many requests, chosen by the seed; by default all.
     pub requests: Option<u32>,
 }
 
@@ -36,9 +38,20 @@ impl Default for EvaluationSettings {
             relevant_grade: 1.0,
             bootstrap: 2_000,
             confidence: 0.95,
+            split: EvaluatedSplit::Test,
             requests: None,
         }
     }
+}
+
+/// Which requests are answered and judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvaluatedSplit {
+    /// Held back for choosing settings.
+    Validation,
+    /// Held back for reported figures.
+    Test,
 }
 
 /// What the report shows beside the figures.

@@ -10,15 +10,15 @@ use super::Arguments;
 pub fn cli_reference() -> String {
     let mut text = String::from(
         "# Command line\n\nGenerated from the program; do not edit. Regenerate with \
-         `TRIEVAL_UPDATE_DOCS=1 cargo test --test docs`.\n",
+         `TRIEVAL_UPDATE_DOCS=1 cargo test --test it docs`.\n",
     );
     // A fixed width: the reference must not depend on the terminal it was made in.
     let root = Arguments::command().term_width(100);
-    section(&mut text, root, "");
+    section(&mut text, &root, "");
     text
 }
 
-fn section(text: &mut String, command: clap::Command, prefix: &str) {
+fn section(text: &mut String, command: &clap::Command, prefix: &str) {
     let name = format!("{prefix}{}", command.get_name());
     let mut printable = command.clone().bin_name(&name).version(None::<&str>);
     let help = printable.render_long_help().to_string();
@@ -26,7 +26,7 @@ fn section(text: &mut String, command: clap::Command, prefix: &str) {
     let _ = write!(text, "\n## `{name}`\n\n```text\n{}\n```\n", trimmed(&help));
     for inner in command.get_subcommands() {
         if inner.get_name() != "help" {
-            section(text, inner.clone().term_width(100), &format!("{name} "));
+            section(text, &inner.clone().term_width(100), &format!("{name} "));
         }
     }
 }

@@ -130,8 +130,8 @@ impl Sizes {
 
 type Figures = Vec<(String, String)>;
 
-fn push(figures: &mut Figures, name: &str, value: impl ToString) {
-    figures.push((name.into(), value.to_string()));
+fn push(figures: &mut Figures, name: &str, value: impl Into<String>) {
+    figures.push((name.into(), value.into()));
 }
 
 fn push_known(figures: &mut Figures, name: &str, about: &str, value: Option<u64>) {
@@ -176,7 +176,7 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
             {
                 let requests = sizes.train.map(|n| n.min(u64::from(s.pairs.beam_requests)));
                 push_known(&mut out, "beams", sizes.about(), requests);
-                push(&mut out, "beam", s.pairs.beam);
+                push(&mut out, "beam", s.pairs.beam.to_string());
             }
         }
         StepKind::Reference(name) => {
@@ -194,12 +194,12 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
             push_known(&mut out, "requests", "", requests);
             let system = recipe.system.iter().find(|system| system.name() == name);
             if let Some(SystemSettings::Generative { decode, .. }) = system {
-                push(&mut out, "beam", decode.beam);
+                push(&mut out, "beam", decode.beam.to_string());
             }
         }
         StepKind::Evaluation => {
-            push(&mut out, "systems", recipe.system.len());
-            push(&mut out, "metrics", recipe.evaluation.metrics.len());
+            push(&mut out, "systems", recipe.system.len().to_string());
+            push(&mut out, "metrics", recipe.evaluation.metrics.len().to_string());
             push(&mut out, "resamples", grouped(u64::from(recipe.evaluation.bootstrap)));
         }
     }

@@ -319,6 +319,7 @@ impl Builder<'_> {
         let settings = json!({
             "seed": evaluation.requests.map(|_| self.recipe.seed),
             "requests": evaluation.requests,
+            "split": evaluation.split,
             "depth": evaluation.depth,
             "settings": system,
         });

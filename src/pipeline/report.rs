@@ -10,13 +10,16 @@ use trieval_eval::report::model::{
     finite,
 };
 use trieval_eval::report::{self, Report};
+use trieval_eval::settings::EvaluatedSplit;
 
 use super::folder::RunFolder;
 use super::plan::{Plan, StepKind};
 use super::runner::finished;
-use super::steps::{EVALUATION_FILE, Evaluation, INDEX_FILE, MODEL_DIR, RUN_FILE, log_path};
+use super::steps::{
+    EVALUATION_FILE, Evaluation, INDEX_FILE, MODEL_DIR, RUN_FILE, evaluated_split, log_path,
+};
 use crate::corpus::settings::CorpusSettings;
-use crate::corpus::{Catalogue, Corpus, CorpusSummary, Request, Split};
+use crate::corpus::{Catalogue, Corpus, CorpusSummary, Request};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::model::DecoderConfig;
@@ -63,7 +66,10 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
             depth: recipe.evaluation.depth,
             bootstrap: recipe.evaluation.bootstrap,
             confidence: recipe.evaluation.confidence,
-            split: Some(split_in_words(&recipe.corpus)),
+            split: Some(match recipe.evaluation.split {
+                EvaluatedSplit::Test => split_in_words(&recipe.corpus),
+                EvaluatedSplit::Validation => "the validation requests".into(),
+            }),
         },
         baseline: Some(evaluation.baseline.clone()),
         systems: systems(&evaluation),
@@ -289,15 +295,15 @@ fn examples(
     catalogue: &Catalogue,
 ) -> Result<Vec<ExampleReport>> {
     use rand::seq::SliceRandom;
-    let first = corpus.request_range(Split::Test).start;
+    let split = evaluated_split(recipe);
     let mut grades: HashMap<u32, Vec<(u32, f32)>> = HashMap::new();
-    for (request, item, grade) in corpus.judgements(Split::Test)? {
+    for (request, item, grade) in corpus.judgements(split)? {
         grades.entry(request).or_default().push((item, grade));
     }
     let relevant_grade = recipe.evaluation.relevant_grade as f32;
     let has_relevant =
         |list: &Vec<(u32, f32)>| list.iter().any(|(_, grade)| *grade >= relevant_grade);
-    let requests = corpus.requests(Split::Test)?;
+    let requests = corpus.requests(split)?;
     let mut runs = Vec::new();
     for name in recipe.system.iter().map(SystemSettings::name) {
         let path = finished(plan, folder, &format!("system.{name}"))?.join(RUN_FILE);
@@ -312,7 +318,6 @@ fn examples(
         .collect();
     chosen.shuffle(&mut Seed::new(recipe.seed).purpose("report-examples").rng());
     chosen.truncate(recipe.report.examples as usize);
-    debug_assert!(chosen.iter().all(|request| request.idx >= first));
     let title = |item: u32| catalogue.title(item).to_owned();
     let empty = Vec::new();
     Ok(chosen

@@ -10,7 +10,6 @@ use candle_core::{DType, Device, Var};
 
 use super::*;
 use crate::decode::prompt::PromptBuilder;
-use crate::identifier::Identifiers;
 use crate::model::config::tests::small;
 use crate::model::decoder::tests::lively;
 use crate::model::item_tokens::ItemTokens;
@@ -31,7 +30,7 @@ impl Fixture {
     fn new() -> Self {
         let mut tokenizer = Tokenizer::train_bpe(TITLES.iter(), 270, &Context::silent()).unwrap();
         let tokens: Vec<String> = (0..2)
-            .flat_map(|level| (0..LEVELS[level]).map(move |c| Identifiers::token(level, c)))
+            .flat_map(|level| (0..LEVELS[level]).map(move |c| format!("<{level}_{c}>")))
             .collect();
         let first = tokenizer.extend(&tokens).unwrap().start;
         let items = ItemTokens::new(&[0, 0, 1, 3, 2, 1, 2, 2], &LEVELS, first);
@@ -120,7 +119,7 @@ fn one_batch_of_eight_equals_eight_batches_of_one() {
         assert!((a - b).abs() < 1e-6, "{a} {b}");
     }
     let losses = |name: &str| {
-        let records = super::super::log::read(&folder.path().join(name).join(LOG_FILE)).unwrap();
+        let records = crate::train::log::read(&folder.path().join(name).join(LOG_FILE)).unwrap();
         records.iter().map(|record| record.loss).collect::<Vec<_>>()
     };
     let (whole, parts) = (losses("whole"), losses("parts"));
@@ -211,14 +210,14 @@ fn a_resumed_training_equals_a_straight_one_bit_for_bit() {
                 .unwrap_err();
         assert_eq!(error.exit_code(), 130, "{error}");
         assert!(path.join(CHECKPOINT_FILE).exists());
-        let steps = super::super::log::read(&path.join(LOG_FILE)).unwrap();
+        let steps = crate::train::log::read(&path.join(LOG_FILE)).unwrap();
         assert_eq!(steps.last().unwrap().step, *stop, "round {round}");
     }
     let resumed = Fixture::new();
     resumed.train(&settings, &path);
     assert!(values(&resumed.parameters()) == values(&straight.parameters()));
     let losses = |name: &str| {
-        let records = super::super::log::read(&folder.path().join(name).join(LOG_FILE)).unwrap();
+        let records = crate::train::log::read(&folder.path().join(name).join(LOG_FILE)).unwrap();
         records.iter().map(|r| (r.step, r.loss, r.grad_norm)).collect::<Vec<_>>()
     };
     assert_eq!(losses("stopped"), losses("straight"));

@@ -1,7 +1,7 @@
 //! Which examples form which step: a pure function of seed and step, so that a resumed run needs
 //! no replay.
 //!
-//! Examples are permuted once per epoch. A window of [`WINDOW_STEPS`] steps is sorted by length
+//! Examples are permuted once per epoch. A window of `WINDOW_STEPS` steps is sorted by length
 //! before it is cut into steps, which keeps padding small; the steps of a window are then shuffled.
 
 use std::collections::HashMap;

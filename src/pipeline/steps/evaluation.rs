@@ -9,9 +9,9 @@ use trieval_eval::report::model::{Comparison, Estimate};
 use trieval_eval::significance::{SignificanceOptions, assess};
 use trieval_eval::{Qrels, SystemScores, evaluate};
 
-use super::system::test_requests;
-use super::{RUN_FILE, SYSTEM_FILE, SystemFile};
-use crate::corpus::{Corpus, RequestIdx, Split};
+use super::system::evaluated_requests;
+use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split};
+use crate::corpus::{Corpus, RequestIdx};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
 use crate::ranker::settings::SystemSettings;
@@ -19,7 +19,7 @@ use crate::store::{write_atomic, write_json};
 
 /// The result inside the step's folder.
 pub(in crate::pipeline) const EVALUATION_FILE: &str = "evaluation.json";
-const QRELS_FILE: &str = "test.qrels";
+const QRELS_FILE: &str = "qrels.trec";
 
 /// Content of [`EVALUATION_FILE`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,6 +65,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
+    let split = evaluated_split(recipe);
     let metrics = parse_metrics(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
 
     let names: Vec<&str> = recipe.system.iter().map(SystemSettings::name).collect();
@@ -85,12 +86,12 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     // Requests that no system was asked (a sample was drawn) are not judged either; one that was
     // asked and got no answer is.
     let asked: HashSet<RequestIdx> =
-        test_requests(&corpus, recipe)?.iter().map(|request| request.idx).collect();
-    let requests = corpus.requests(Split::Test)?;
-    let first = corpus.request_range(Split::Test).start;
+        evaluated_requests(&corpus, recipe)?.iter().map(|request| request.idx).collect();
+    let requests = corpus.requests(split)?;
+    let first = corpus.request_range(split).start;
     let mut qrels = Qrels::builder();
     let mut judged = 0u64;
-    for (request, item, grade) in corpus.judgements(Split::Test)? {
+    for (request, item, grade) in corpus.judgements(split)? {
         if asked.contains(&request) {
             let request = &requests[(request - first) as usize];
             judged += 1;
@@ -101,7 +102,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     if judged == 0 {
         return Err(Error::data(
             corpus.folder(),
-            "no test request has a judged item, so nothing can be evaluated",
+            "no request of the evaluated split has a judged item, so nothing can be evaluated",
         )
         .with_help("check the split and the grades of the corpus"));
     }

@@ -11,7 +11,7 @@ mod vectors;
 
 pub(super) use evaluation::{EVALUATION_FILE, Evaluation, SystemResult};
 pub(super) use identifier::INDEX_FILE;
-pub(super) use system::{RUN_FILE, SYSTEM_FILE, SystemFile, ranker};
+pub(super) use system::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, ranker};
 pub(super) use train::{MODEL_DIR, log_path};
 
 use super::plan::StepKind;

@@ -4,6 +4,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use trieval_eval::Run;
 use trieval_eval::io::write_trec_run;
+use trieval_eval::settings::EvaluatedSplit;
 
 use super::model::LoadedModel;
 use super::train::MODEL_DIR;
@@ -48,7 +49,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         settings.ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))?;
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
-    let requests = test_requests(&corpus, recipe)?;
+    let requests = evaluated_requests(&corpus, recipe)?;
     let ranker = ranker(recipe, env.plan, env.folder, settings, &corpus, &catalogue)?;
     let depth = recipe.evaluation.depth as usize;
     let exclude = corpus.summary().remove_history;
@@ -84,8 +85,8 @@ fn strictly_falling<'a>(
 }
 
 /// The requests that all systems answer.
-pub(super) fn test_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
-    let mut requests = corpus.requests(Split::Test)?;
+pub(super) fn evaluated_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
+    let mut requests = corpus.requests(evaluated_split(recipe))?;
     if let Some(limit) = recipe.evaluation.requests
         && requests.len() > limit as usize
     {
@@ -94,6 +95,14 @@ pub(super) fn test_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Requ
         requests.sort_by_key(|request| request.idx);
     }
     Ok(requests)
+}
+
+/// The split that the recipe evaluates.
+pub(in crate::pipeline) fn evaluated_split(recipe: &Recipe) -> Split {
+    match recipe.evaluation.split {
+        EvaluatedSplit::Validation => Split::Validation,
+        EvaluatedSplit::Test => Split::Test,
+    }
 }
 
 /// Builds the ranker of a system from the finished steps of a run.
