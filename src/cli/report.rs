@@ -1,13 +1,13 @@
 //! `trieval report`: the report of a finished run, as table, Markdown or JSON.
 
 use super::args::ReportArgs;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::report;
 
 pub(super) fn execute(args: &ReportArgs) -> Result<()> {
-    let found = report::read(&args.run)?;
+    let (found, text) = report::read_with_text(&args.run)?;
     if args.json {
-        let text = found.to_json().map_err(|e| Error::Failed(e.to_string()))?;
+        // As it was written, to the last digit.
         return super::print(&text);
     }
     if args.markdown {

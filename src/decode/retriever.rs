@@ -111,3 +111,7 @@ impl Scorer for DecoderScorer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "retriever_tests.rs"]
+mod tests;

@@ -173,7 +173,7 @@ mod tests {
         assert!(message(&deeper).contains("parameter model.layers.2."), "{}", message(&deeper));
         assert!(message(&deeper).contains("is missing"));
         let shallower = DecoderConfig { num_hidden_layers: 1, ..small(50) };
-        assert!(message(&shallower).contains("does not belong to the decoder"));
+        assert!(message(&shallower).contains("does not belong to the model"));
         let text = message(&small(51));
         assert!(
             text.contains("embed_tokens.weight: expected shape [51, 24], got [50, 24]"),

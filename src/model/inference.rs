@@ -493,8 +493,10 @@ mod tests {
         let text = |result: Result<PromptCache>| result.err().unwrap().to_string();
         assert!(text(frozen.prefill(&[])).contains("the prompt is empty"));
         assert!(text(frozen.prefill(&[50])).contains("token 50 is outside the vocabulary of 50"));
-        assert!(text(frozen.prefill(&[1; 129])).contains("max_position_embeddings = 128"));
-        let prompt = frozen.prefill(&[1; 128]).unwrap();
+        let most = frozen.config().max_position_embeddings;
+        let told = text(frozen.prefill(&vec![1; most + 1]));
+        assert!(told.contains(&format!("max_position_embeddings = {most}")), "{told}");
+        let prompt = frozen.prefill(&vec![1; most]).unwrap();
         assert!(frozen.extend(&prompt, &mut BeamCache::new(), &[0], &[1]).is_err());
         let prompt = frozen.prefill(&[1]).unwrap();
         let mut beams = BeamCache::new();

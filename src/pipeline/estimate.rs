@@ -97,7 +97,11 @@ fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
             items: Some(summary.items),
             train: Some(summary.requests.train),
             test: Some(summary.requests.test),
-            clicks: Some(summary.clicks),
+            // Clicks are counted over all splits; training has its share of them.
+            clicks: Some(
+                (summary.clicks as f64 * summary.requests.train as f64
+                    / summary.requests.total().max(1) as f64) as u64,
+            ),
             sequences: summary.sequences,
         });
     }
@@ -118,8 +122,9 @@ impl Sizes {
         if self.sequences { self.train } else { self.clicks }
     }
 
+    /// How exact [`Sizes::examples`] is: clicks per split are not known before they are read.
     fn about(&self) -> &'static str {
-        if self.exact { "" } else { "≈ " }
+        if self.exact && self.sequences { "" } else { "≈ " }
     }
 }
 

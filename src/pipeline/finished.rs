@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::folder::RunFolder;
-use super::plan::Plan;
+use super::plan::{Plan, StepKind};
 use super::runner::{RECIPE_FILE, finished};
 use super::steps;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
@@ -75,6 +75,7 @@ impl FinishedRun {
                 "system {name} only knows the simulated requests; ask another with --system"
             )));
         }
+        self.verify_inputs(settings.name())?;
         let history = history.iter().map(|id| self.item(id)).collect::<Result<Vec<u32>>>()?;
         let request = Request {
             idx: u32::MAX,
@@ -132,6 +133,19 @@ impl FinishedRun {
             }
         };
         Identifiers::load(&finished(&self.plan, &self.folder, &format!("identifier.{name}"))?, None)
+    }
+
+    /// Checks the files that a system reads, its corpus excepted: a damaged model answers too.
+    fn verify_inputs(&self, system: &str) -> Result<()> {
+        let step = self.plan.step(&StepKind::System(system.to_owned()).name());
+        for (name, key) in step.into_iter().flat_map(|step| &step.inputs) {
+            if *name != StepKind::Corpus.name()
+                && let Some(manifest) = self.folder.manifest(name, key)?
+            {
+                self.folder.verify(&manifest)?;
+            }
+        }
+        Ok(())
     }
 
     fn system(&self, name: Option<&str>) -> Result<&SystemSettings> {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::store::{create_dir, write_json};
+use crate::store::{create_dir, sweep_partial, write_json};
 
 /// Version of the manifest's layout.
 const MANIFEST_FORMAT: u32 = 1;
@@ -69,7 +69,10 @@ impl RunFolder {
                 .with_help("choose a folder you may write to with --out DIR")
         })?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { root: root.to_owned(), _lock: Some(lock) }),
+            Ok(()) => {
+                sweep_partial(root);
+                Ok(Self { root: root.to_owned(), _lock: Some(lock) })
+            }
             Err(TryLockError::WouldBlock) => Err(Error::Environment {
                 path: root.to_owned(),
                 message: "another trieval process is working in this run folder".into(),
@@ -151,11 +154,19 @@ impl RunFolder {
             .collect::<Result<_>>()?;
         write_json(&folder.join(MANIFEST_FILE), &manifest)?;
         // Only now: a kill before the manifest was on disk must still find the checkpoint.
-        let work = folder.join(WORK_DIR);
-        if work.exists() {
-            std::fs::remove_dir_all(&work).map_err(|e| Error::unwritable(&work, &e))?;
+        self.clear_work(&manifest.step, &manifest.key)
+    }
+
+    /// Removes the working state of a finished step, which a kill may have left.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn clear_work(&self, step: &str, key: &str) -> Result<()> {
+        let work = self.step_dir(step, key).join(WORK_DIR);
+        match std::fs::remove_dir_all(&work) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::unwritable(&work, &e)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The most recently finished manifest of a step under any other key: what changed since.

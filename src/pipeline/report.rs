@@ -92,12 +92,21 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
 /// # Errors
 /// [`Error::Data`] when there is none or it is damaged.
 pub fn read(run_folder: &Path) -> Result<Report> {
+    Ok(read_with_text(run_folder)?.0)
+}
+
+/// The report of a finished run, and the JSON text that it was read from.
+///
+/// # Errors
+/// [`Error::Data`] when there is none or it is damaged.
+pub fn read_with_text(run_folder: &Path) -> Result<(Report, String)> {
     let path = run_folder.join(REPORT_JSON);
     let text = std::fs::read_to_string(&path).map_err(|e| {
         Error::unreadable(&path, &e)
             .with_help("finish the run first: `trieval run RECIPE --out DIR`")
     })?;
-    Report::from_json(&text).map_err(|e| Error::data(&path, e.to_string()))
+    let report = Report::from_json(&text).map_err(|e| Error::data(&path, e.to_string()))?;
+    Ok((report, text))
 }
 
 fn write(report: &Report, root: &Path) -> Result<()> {
@@ -300,7 +309,7 @@ fn examples(
         let path = finished(plan, folder, &format!("system.{name}"))?.join(RUN_FILE);
         runs.push((name, read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))?));
     }
-    let answered = |id: &str| runs.first().is_some_and(|(_, run)| run.get(id).is_some());
+    let answered = |id: &str| runs.iter().any(|(_, run)| run.get(id).is_some());
     let mut chosen: Vec<&Request> = requests
         .iter()
         .filter(|request| {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::recipe::LoadedRecipe;
 use crate::seed::Seed;
-use crate::store::{create_dir, write_atomic};
+use crate::store::{create_dir, sweep_partial, write_atomic};
 
 /// The resolved recipe inside a run folder.
 pub const RECIPE_FILE: &str = "recipe.toml";
@@ -110,6 +110,7 @@ fn do_step(
         Status::Cached => {
             if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
                 folder.verify(&manifest)?;
+                folder.clear_work(&step.name, &step.key)?;
             }
             ctx.say(format!("{}: done before", step.name));
             return Ok(());
@@ -124,6 +125,7 @@ fn do_step(
     let work = out.join(WORK_DIR);
     create_dir(&work)?;
     remove_partial_results(&out)?;
+    sweep_partial(&work);
     steps::execute(&StepEnv { loaded, plan, folder, step, out, work, ctx })?;
     folder.finish(Manifest {
         format: 0,

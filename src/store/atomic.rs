@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
+/// How the names of unfinished files begin.
+const PARTIAL: &str = ".partial-";
+
 /// Creates a folder and its parents.
 ///
 /// # Errors
@@ -32,10 +35,7 @@ pub fn write_atomic<T>(
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_dir(folder)?;
     let unwritable = |e: &std::io::Error| Error::unwritable(path, e);
-    let temporary = tempfile::Builder::new()
-        .prefix(".partial-")
-        .tempfile_in(folder)
-        .map_err(|e| unwritable(&e))?;
+    let temporary = partial_file(folder).map_err(|e| unwritable(&e))?;
     let (file, temporary_path) = temporary.into_parts();
     let mut writer = BufWriter::with_capacity(1 << 20, file);
     let value = fill(&mut writer)?;
@@ -44,6 +44,28 @@ pub fn write_atomic<T>(
     temporary_path.persist(path).map_err(|e| unwritable(&e.error))?;
     File::open(folder).and_then(|f| f.sync_all()).map_err(|e| unwritable(&e))?;
     Ok(value)
+}
+
+/// A temporary file with the permissions of an ordinary one: what the process's umask allows.
+fn partial_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PARTIAL);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Removes what killed processes left of unfinished writes in `folder` (not below it), as far as
+/// that is possible. Call it only where no other process writes.
+pub fn sweep_partial(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| e.file_name().to_string_lossy().starts_with(PARTIAL)) {
+        // A leftover costs space and nothing else.
+        let _ = std::fs::remove_file(entry.path());
+    }
 }
 
 /// Writes a value as indented JSON with a final line break, atomically.
@@ -56,4 +78,50 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
             .map_err(|e| Error::unwritable(path, &e.into()))?;
         writer.write_all(b"\n").map_err(|e| Error::unwritable(path, &e))
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_atomic(&path, |writer| Ok(writer.write_all(b"old").unwrap())).unwrap();
+        let refused = write_atomic(&path, |writer| {
+            writer.write_all(b"new").unwrap();
+            Err::<(), _>(Error::Failed("no".into()))
+        });
+        assert!(refused.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn written_files_can_be_read_by_whom_the_umask_allows() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        write_json(&ours, &1).unwrap();
+        std::fs::write(&plain, "1").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+
+    #[test]
+    fn leftovers_of_killed_writes_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".partial-abc", "checkpoint.bin", "partial-x"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        sweep_partial(folder.path());
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["checkpoint.bin", "partial-x"]);
+        sweep_partial(&folder.path().join("missing"));
+    }
 }

@@ -5,7 +5,7 @@ mod map;
 mod sealed;
 mod vectors;
 
-pub use atomic::{create_dir, write_atomic, write_json};
+pub use atomic::{create_dir, sweep_partial, write_atomic, write_json};
 pub use map::map;
 pub use sealed::{SealKind, read_sealed, write_sealed};
 pub use vectors::Vectors;

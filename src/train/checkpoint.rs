@@ -118,7 +118,8 @@ mod tests {
         let path = folder.path().join("checkpoint");
         let trained = parameters(0.1);
         let mut optimizer = AdamW::new(&OptimizerSettings::default(), &trained);
-        let gradients: Vec<Tensor> = trained.iter().map(|(_, v)| v.as_tensor().clone()).collect();
+        let gradients: Vec<Tensor> =
+            trained.iter().map(|(_, v)| v.as_tensor().copy().expect("copy")).collect();
         optimizer.step(&trained, &gradients, 1.0, 0.1, 0).expect("step");
         save(&path, &trained, &optimizer, 41).expect("save");
 

@@ -3,6 +3,7 @@
 //! Knows steps, gradients, clipping, checkpoints and logs; what an example is, and what a good
 //! answer to it, is the [`Objective`]'s business.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -120,8 +121,7 @@ pub fn train<O: Objective>(
     for step in done..n_steps {
         let started = Instant::now();
         let draws = sampler.step(step, |example| objective.length(example));
-        let gradients =
-            step_gradients(parameters, objective, world.share(draws), settings.batch, world)?;
+        let gradients = step_gradients(parameters, objective, draws, settings.batch, world)?;
         guard.check(step, &gradients.tensors)?;
         let rate = learning_rate(&settings.optimizer, step, n_steps);
         let norm = global_norm(&gradients.tensors)?;
@@ -156,6 +156,7 @@ pub fn train<O: Objective>(
         let due = (step + 1).is_multiple_of(u64::from(settings.checkpoint_steps))
             || saved_at.elapsed() >= CHECKPOINT_EVERY;
         if due || finished || ctx.is_interrupted() {
+            log.sync()?;
             checkpoint::save(&checkpoint_path, parameters, &optimizer, step + 1)?;
             saved_at = Instant::now();
         }
@@ -177,9 +178,10 @@ struct StepGradients {
     tensors: Vec<Tensor>,
     loss: f64,
     tokens: u64,
-    metrics: std::collections::BTreeMap<String, f64>,
+    metrics: BTreeMap<String, f64>,
 }
 
+/// Gradients of the step `draws`, of which this process computes its share.
 fn step_gradients<O: Objective>(
     parameters: &Parameters,
     objective: &O,
@@ -187,13 +189,32 @@ fn step_gradients<O: Objective>(
     batch: u32,
     world: World,
 ) -> Result<StepGradients> {
-    let batches: Vec<O::Batch> =
-        draws.chunks(batch as usize).map(|chunk| objective.draw(chunk)).collect::<Result<_>>()?;
-    let weight: f64 = batches.iter().map(|batch| objective.weight(batch)).sum();
+    let batches = micro_batches(objective, world.share(draws), batch)?;
+    let weight = world.total(batches.iter().map(|batch| objective.weight(batch)).sum())?;
+    let mut step = share_gradients(parameters, objective, &batches, weight)?;
+    world.reduce(&mut step.tensors)?;
+    step.loss = world.total(step.loss)?;
+    for value in step.metrics.values_mut() {
+        *value = world.total(*value)?;
+    }
+    Ok(step)
+}
+
+fn micro_batches<O: Objective>(objective: &O, draws: &[Draw], batch: u32) -> Result<Vec<O::Batch>> {
+    draws.chunks(batch as usize).map(|chunk| objective.draw(chunk)).collect()
+}
+
+/// What one process adds to a step of which all processes together have `weight`.
+fn share_gradients<O: Objective>(
+    parameters: &Parameters,
+    objective: &O,
+    batches: &[O::Batch],
+    weight: f64,
+) -> Result<StepGradients> {
     let tokens = batches.iter().map(|batch| objective.tokens(batch)).sum();
     let mut tensors: Vec<Tensor> = Vec::with_capacity(parameters.len());
     let mut loss_sum = 0.0;
-    let mut metrics = std::collections::BTreeMap::<String, f64>::new();
+    let mut metrics = BTreeMap::<String, f64>::new();
     for (idx, batch) in batches.iter().enumerate() {
         let loss = objective.loss(batch)?;
         loss_sum += f64::from(loss.sum.to_scalar::<f32>()?);
@@ -214,7 +235,6 @@ fn step_gradients<O: Objective>(
             }
         }
     }
-    world.reduce(&mut tensors)?;
     Ok(StepGradients { tensors, loss: loss_sum / weight, tokens, metrics })
 }
 
@@ -255,3 +275,7 @@ impl GradientGuard {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

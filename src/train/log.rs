@@ -39,10 +39,16 @@ impl TrainLog {
     /// # Errors
     /// [`Error::Environment`] when the file cannot be read or written.
     pub fn resume(path: &Path, done: u64) -> Result<Self> {
-        let kept: Vec<StepRecord> =
-            if path.exists() { read_up_to(path, done)? } else { Vec::new() };
+        let mut kept = String::new();
+        if path.exists() {
+            // The lines as they are: a number that is read and written again may change its last digit.
+            for_each_up_to(path, done, |line, _| {
+                kept.push_str(line);
+                kept.push('\n');
+            })?;
+        }
         crate::store::write_atomic(path, |writer| {
-            kept.iter().try_for_each(|record| write_line(writer, record, path))
+            writer.write_all(kept.as_bytes()).map_err(|e| Error::unwritable(path, &e))
         })?;
         let file = OpenOptions::new().append(true).open(path);
         let file = file.map_err(|e| Error::unwritable(path, &e))?;
@@ -57,6 +63,14 @@ impl TrainLog {
         write_line(&mut self.writer, record, &self.path)?;
         self.writer.flush().map_err(|e| Error::unwritable(&self.path, &e))
     }
+
+    /// Brings all records to the disk: to be done before a checkpoint that counts on them.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn sync(&mut self) -> Result<()> {
+        self.writer.get_ref().sync_data().map_err(|e| Error::unwritable(&self.path, &e))
+    }
 }
 
 /// All records of a log.
@@ -64,12 +78,18 @@ impl TrainLog {
 /// # Errors
 /// [`Error::Data`] when the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<StepRecord>> {
-    read_up_to(path, u64::MAX)
+    let mut records = Vec::new();
+    for_each_up_to(path, u64::MAX, |_, record| records.push(record))?;
+    Ok(records)
 }
 
-fn read_up_to(path: &Path, last_step: u64) -> Result<Vec<StepRecord>> {
+/// Calls `each` with every line, and the record on it, up to the record of `last_step`.
+fn for_each_up_to(
+    path: &Path,
+    last_step: u64,
+    mut each: impl FnMut(&str, StepRecord),
+) -> Result<()> {
     let file = File::open(path).map_err(|e| Error::unreadable(path, &e))?;
-    let mut records = Vec::new();
     for line in BufReader::new(file).lines() {
         let line = line.map_err(|e| Error::unreadable(path, &e))?;
         // A kill in the middle of a write leaves an unfinished last line, which is not a record.
@@ -77,9 +97,9 @@ fn read_up_to(path: &Path, last_step: u64) -> Result<Vec<StepRecord>> {
         if record.step > last_step {
             break;
         }
-        records.push(record);
+        each(&line, record);
     }
-    Ok(records)
+    Ok(())
 }
 
 fn write_line(writer: &mut impl Write, record: &StepRecord, path: &Path) -> Result<()> {
@@ -120,5 +140,17 @@ mod tests {
         let steps: Vec<u64> = read(&path).expect("read").iter().map(|r| r.step).collect();
         assert_eq!(steps, [1, 2, 3, 4]);
         assert_eq!(read(&path).expect("read")[0], record(1));
+    }
+
+    #[test]
+    fn resuming_keeps_every_digit_of_the_lines_before() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("train.jsonl");
+        // Read and written again, the loss would end in 1.
+        let lines = "{\"step\":1,\"loss\":-13.007166862487793,\"learning_rate\":0.1,\
+                     \"grad_norm\":2.0,\"tokens_per_s\":9.0}\n";
+        std::fs::write(&path, lines).expect("write");
+        drop(TrainLog::resume(&path, 1).expect("resumed log"));
+        assert_eq!(std::fs::read_to_string(&path).expect("text"), lines);
     }
 }

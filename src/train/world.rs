@@ -6,7 +6,7 @@
 
 use candle_core::Tensor;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// This process among the processes of one training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,14 @@ impl World {
         &all[bound(self.rank)..bound(self.rank + 1)]
     }
 
+    /// The sum of a number over all processes: the weight that a step's loss is divided by.
+    ///
+    /// # Errors
+    /// As [`World::reduce`].
+    pub fn total(&self, share: f64) -> Result<f64> {
+        if self.size == 1 { Ok(share) } else { Err(self.no_transport()) }
+    }
+
     /// The single reduce point: sums gradients over all processes, in place.
     ///
     /// With one process there is nothing to add.
@@ -39,13 +47,14 @@ impl World {
     /// # Errors
     /// With several processes, since this build has no transport between them.
     pub fn reduce(&self, _gradients: &mut [Tensor]) -> Result<()> {
-        if self.size == 1 {
-            return Ok(());
-        }
-        Err(crate::Error::Usage(format!(
+        if self.size == 1 { Ok(()) } else { Err(self.no_transport()) }
+    }
+
+    fn no_transport(&self) -> Error {
+        Error::Usage(format!(
             "training on {} processes needs a transport, which this build does not have",
             self.size
-        )))
+        ))
     }
 }
 

@@ -1,7 +1,15 @@
-//! The one integration binary: the shape of the source tree, generated documents, the program as
-//! its users meet it.
+//! The one integration binary: the shape of the source tree, generated documents, and the program as
+//! its users meet it, on recipes that take a second or two.
+
+#![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod bad_input;
+mod cli;
+mod data;
 mod docs;
+mod resume;
+mod run_folder;
 mod source;
+mod support;
 mod tidy;

@@ -1,5 +1,7 @@
 //! Judges all systems: means, intervals, comparisons.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use trieval_eval::io::{read_trec_run, write_trec_qrels};
 use trieval_eval::metric::parse_metrics;
@@ -7,8 +9,9 @@ use trieval_eval::report::model::{Comparison, Estimate};
 use trieval_eval::significance::{SignificanceOptions, assess};
 use trieval_eval::{Qrels, SystemScores, evaluate};
 
+use super::system::evaluated_requests;
 use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split};
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, RequestIdx};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
 use crate::ranker::settings::SystemSettings;
@@ -80,15 +83,17 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         files.push(file);
     }
 
-    // Requests that no system was asked (a sample was drawn) are not judged either.
-    let asked = |id: &str| runs.first().is_some_and(|run| run.get(id).is_some());
+    // Requests that no system was asked (a sample was drawn) are not judged either; one that was
+    // asked and got no answer is.
+    let asked: HashSet<RequestIdx> =
+        evaluated_requests(&corpus, recipe)?.iter().map(|request| request.idx).collect();
     let requests = corpus.requests(split)?;
     let first = corpus.request_range(split).start;
     let mut qrels = Qrels::builder();
     let mut judged = 0u64;
     for (request, item, grade) in corpus.judgements(split)? {
-        let request = &requests[(request - first) as usize];
-        if settings.requests.is_none() || asked(&request.id) {
+        if asked.contains(&request) {
+            let request = &requests[(request - first) as usize];
             judged += 1;
             let item = &catalogue.ids[item as usize];
             qrels.push(&request.id, item, f64::from(grade)).map_err(failed)?;
@@ -112,7 +117,10 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         .iter()
         .map(|run| evaluate(run, &qrels, &metrics, settings.relevant_grade))
         .collect::<Result<_, _>>()
-        .map_err(failed)?;
+        .map_err(|e| match e {
+            trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
+            other => failed(other),
+        })?;
     let baseline =
         settings.baseline.as_deref().unwrap_or_else(|| names.first().copied().unwrap_or(""));
     let options = SignificanceOptions {
@@ -137,14 +145,13 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         })
         .collect();
     let counts = scores.first().map(|score| &score.counts);
-    let unjudged = requests.len() as u64 - qrels.len() as u64;
+    let unjudged = (asked.len() - qrels.len()) as u64;
     let evaluation = Evaluation {
         format: 1,
         metrics: metrics.iter().map(ToString::to_string).collect(),
         baseline: baseline.to_owned(),
         evaluated: counts.map_or(0, |counts| counts.evaluated as u64),
-        without_relevant: counts.map_or(0, |counts| counts.without_relevant as u64)
-            + if settings.requests.is_none() { unjudged } else { 0 },
+        without_relevant: counts.map_or(0, |counts| counts.without_relevant as u64) + unjudged,
         systems,
         comparisons: assessment.comparisons,
         warnings: assessment.warnings,

@@ -85,7 +85,7 @@ fn strictly_falling<'a>(
 }
 
 /// The requests that all systems answer.
-fn evaluated_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
+pub(super) fn evaluated_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
     let mut requests = corpus.requests(evaluated_split(recipe))?;
     if let Some(limit) = recipe.evaluation.requests
         && requests.len() > limit as usize

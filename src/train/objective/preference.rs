@@ -275,3 +275,7 @@ mod tests {
         assert!((0..200).all(|_| calm.observe(&record(0.1)).is_none()));
     }
 }
+
+#[cfg(test)]
+#[path = "preference_tests.rs"]
+mod properties;
