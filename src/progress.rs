@@ -123,10 +123,11 @@ impl Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
+        // Finishing moves the bar to its end, also when the work was broken off.
+        let done = self.bar.position();
         self.bar.finish_and_clear();
         if self.plain {
             let seconds = self.started.elapsed().as_secs_f64();
-            let done = self.bar.position();
             let message = self.bar.message();
             eprintln!("{}: {done} {}s in {seconds:.1} s {message}", self.label, self.unit);
         }
