@@ -38,7 +38,6 @@ const UNSAFE_FILES: &[&str] = &[
     "kernels/src/ops/matmul.rs",
     "kernels/src/ops/simd.rs",
     "kernels/src/threads.rs",
-    "src/main.rs",
     "src/store/map.rs",
 ];
 
