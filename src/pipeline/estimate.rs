@@ -17,6 +17,7 @@ use crate::model::config::DecoderConfig;
 use crate::model::settings::{ModelSettings, ScratchSettings};
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::recipe::Recipe;
+use crate::train::sampler;
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 
 /// Clicks per request assumed before the corpus is there.
@@ -253,8 +254,7 @@ fn pairs(training: &TrainSettings, sizes: &Sizes) -> Option<u64> {
 }
 
 fn steps(examples: u64, epochs: f64, batch: u32, accumulate: u32) -> u64 {
-    let step_examples = f64::from(batch) * f64::from(accumulate);
-    ((examples as f64 * epochs / step_examples).round() as u64).max(1)
+    sampler::n_steps(examples, u64::from(batch) * u64::from(accumulate), epochs)
 }
 
 fn parameters(recipe: &Recipe, shape: &ScratchSettings) -> u64 {

@@ -201,6 +201,14 @@ fn compare(path: &str, before: &Value, now: &Value, reasons: &mut Vec<String>) {
     }
 }
 
+/// Settings without `path`: where data lie does not matter, their content enters the key by itself.
+fn without_path(mut settings: Value) -> Value {
+    if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
+        settings.remove("path");
+    }
+    settings
+}
+
 struct Builder<'a> {
     recipe: &'a Recipe,
     steps: Vec<Step>,
@@ -246,7 +254,7 @@ impl Builder<'_> {
     }
 
     fn corpus(&mut self) -> Result<String> {
-        let settings = self.seeded(&self.recipe.corpus);
+        let settings = without_path(self.seeded(&self.recipe.corpus));
         let files = corpus::input_files(&self.recipe.corpus);
         self.add(StepKind::Corpus, settings, &[], &files)
     }
@@ -258,7 +266,8 @@ impl Builder<'_> {
             VectorsSettings::TwoTower(_) => Vec::new(),
         };
         let inputs = [self.corpus()?];
-        self.add(StepKind::Vectors(name.into()), self.seeded(settings), &inputs, &files)
+        let settings = without_path(self.seeded(settings));
+        self.add(StepKind::Vectors(name.into()), settings, &inputs, &files)
     }
 
     fn identifier(&mut self, name: &str) -> Result<String> {

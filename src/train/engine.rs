@@ -104,8 +104,9 @@ pub fn train<O: Objective>(
     ctx: &Context,
 ) -> Result<()> {
     let step_examples = u64::from(settings.batch) * u64::from(settings.accumulate);
-    let mut sampler = Sampler::new(objective.n_examples(), step_examples, seed.purpose("order"));
-    let n_steps = sampler.n_steps(settings.epochs);
+    let order = seed.purpose("order");
+    let mut sampler = Sampler::new(objective.n_examples(), step_examples, settings.epochs, order);
+    let n_steps = sampler.n_steps();
     let mut optimizer = AdamW::new(&settings.optimizer, parameters);
     let checkpoint_path = folder.join(CHECKPOINT_FILE);
     let done = if checkpoint_path.exists() {
@@ -165,12 +166,6 @@ pub fn train<O: Objective>(
         }
     }
     Ok(())
-}
-
-/// Number of optimiser steps that `train` will take.
-pub fn n_steps(n_examples: u64, settings: &LoopSettings) -> u64 {
-    let step_examples = u64::from(settings.batch) * u64::from(settings.accumulate);
-    Sampler::new(n_examples, step_examples, Seed::new(0)).n_steps(settings.epochs)
 }
 
 /// Gradients of one whole step, divided by its whole weight.

@@ -93,7 +93,7 @@ fn assert_near(left: &[Tensor], right: &[Tensor], tolerance: f32) {
 fn one_batch_of_eight_equals_eight_batches_of_one() {
     let world = Fixture::new();
     let (parameters, objective) = (world.parameters(), world.objective());
-    let mut sampler = Sampler::new(objective.n_examples(), 8, Seed::new(1));
+    let mut sampler = Sampler::new(objective.n_examples(), 8, 1.0, Seed::new(1));
     // Rows with different numbers of targets, where a mean of means would give something else.
     let weights = |draws: &[Draw]| -> Vec<f64> {
         let batches = micro_batches(&objective, draws, 1).unwrap();
@@ -131,7 +131,7 @@ fn one_batch_of_eight_equals_eight_batches_of_one() {
 fn the_shares_of_two_ranks_add_up_to_the_whole() {
     let fixture = Fixture::new();
     let (parameters, objective) = (fixture.parameters(), fixture.objective());
-    let mut sampler = Sampler::new(objective.n_examples(), 7, Seed::new(1));
+    let mut sampler = Sampler::new(objective.n_examples(), 7, 1.0, Seed::new(1));
     let draws = sampler.step(0, |example| objective.length(example));
     let whole = step_gradients(&parameters, &objective, draws, 2, World::single()).unwrap();
     let shares: Vec<_> = (0..2)

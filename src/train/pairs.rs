@@ -64,7 +64,8 @@ impl<'a> PairBuilder<'a> {
         Self { requests, pages, settings, known }
     }
 
-    /// Pairs of clicked items with items shown above them and not clicked, nearest first.
+    /// Pairs of clicked items with items shown above them and not clicked, topmost first: the higher
+    /// an item stood, the surer it was seen.
     pub fn shown_pairs(&self) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for (idx, (request, page)) in self.requests.iter().zip(self.pages).enumerate() {
@@ -76,7 +77,7 @@ impl<'a> PairBuilder<'a> {
                     .filter(|other| other.position < chosen.position)
                     .filter(|other| !known.positives.contains(&other.item))
                     .collect();
-                above.sort_by_key(|other| (std::cmp::Reverse(other.position), other.item));
+                above.sort_by_key(|other| (other.position, other.item));
                 let rejected = above.iter().take(self.settings.shown_negatives as usize);
                 pairs.extend(rejected.map(|rejected| Pair {
                     prompt: idx as u32,

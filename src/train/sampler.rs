@@ -26,21 +26,29 @@ pub struct Draw {
 pub struct Sampler {
     n_examples: u64,
     step_examples: u64,
+    n_steps: u64,
     seed: Seed,
     permutations: HashMap<u64, Vec<u32>>,
     window: Option<(u64, Vec<Vec<Draw>>)>,
 }
 
 impl Sampler {
-    /// Deals `step_examples` out of `n_examples` (at least one of each) per step.
-    pub fn new(n_examples: u64, step_examples: u64, seed: Seed) -> Self {
-        let permutations = HashMap::new();
-        Self { n_examples, step_examples, seed, permutations, window: None }
+    /// Deals `step_examples` out of `n_examples` (at least one of each) per step, for `epochs` passes.
+    pub fn new(n_examples: u64, step_examples: u64, epochs: f64, seed: Seed) -> Self {
+        let n_steps = n_steps(n_examples, step_examples, epochs);
+        Self {
+            n_examples,
+            step_examples,
+            n_steps,
+            seed,
+            permutations: HashMap::new(),
+            window: None,
+        }
     }
 
-    /// Steps that `epochs` passes take; at least one.
-    pub fn n_steps(&self, epochs: f64) -> u64 {
-        ((epochs * self.n_examples as f64 / self.step_examples as f64).round() as u64).max(1)
+    /// Steps in all.
+    pub fn n_steps(&self) -> u64 {
+        self.n_steps
     }
 
     /// The examples of one step; `length` gives an example's length for grouping.
@@ -51,7 +59,9 @@ impl Sampler {
             self.window = Some((window_idx, window));
         }
         match &self.window {
-            Some((_, steps)) => &steps[(step % WINDOW_STEPS) as usize],
+            Some((_, steps)) => {
+                steps.get((step % WINDOW_STEPS) as usize).map_or(&[], Vec::as_slice)
+            }
             None => &[],
         }
     }
@@ -59,9 +69,12 @@ impl Sampler {
     fn deal(&mut self, window_idx: u64, length: impl Fn(u64) -> u32) -> Vec<Vec<Draw>> {
         let window_examples = WINDOW_STEPS * self.step_examples;
         let first = window_idx * window_examples;
+        // The last window ends with the training: else examples beyond the end would take the
+        // places of some that are due.
+        let end = (first + window_examples).min(self.n_steps * self.step_examples);
         let epoch_of = |position: u64| position / self.n_examples;
         self.permutations.retain(|epoch, _| *epoch >= epoch_of(first));
-        let mut draws: Vec<Draw> = (first..first + window_examples)
+        let mut draws: Vec<Draw> = (first..end)
             .map(|position| {
                 let (epoch, offset) = (epoch_of(position), position % self.n_examples);
                 let (n, seed) = (self.n_examples, self.seed);
@@ -79,6 +92,11 @@ impl Sampler {
     }
 }
 
+/// Steps of `step_examples` that `epochs` passes over `n_examples` take; at least one.
+pub fn n_steps(n_examples: u64, step_examples: u64, epochs: f64) -> u64 {
+    ((epochs * n_examples as f64 / step_examples as f64).round() as u64).max(1)
+}
+
 fn permutation(n: u64, seed: Seed, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.shuffle(&mut seed.purpose("epoch").index(epoch).rng());
@@ -90,7 +108,8 @@ mod tests {
     use super::*;
 
     fn collect(n_examples: u64, step_examples: u64, steps: std::ops::Range<u64>) -> Vec<Vec<Draw>> {
-        let mut sampler = Sampler::new(n_examples, step_examples, Seed::new(3));
+        let epochs = (60 * step_examples) as f64 / n_examples as f64;
+        let mut sampler = Sampler::new(n_examples, step_examples, epochs, Seed::new(3));
         steps.map(|step| sampler.step(step, |example| (example % 5) as u32).to_vec()).collect()
     }
 
@@ -112,6 +131,19 @@ mod tests {
         for start in [1, 16, 31, 59] {
             assert_eq!(collect(37, 5, start..60), all[start as usize..]);
         }
+    }
+
+    #[test]
+    fn one_epoch_that_ends_inside_a_window_draws_every_example_once() {
+        let mut sampler = Sampler::new(60, 6, 1.0, Seed::new(5));
+        assert_eq!(sampler.n_steps(), 10);
+        let mut seen: Vec<u64> = (0..10)
+            .flat_map(|step| sampler.step(step, |example| (example % 7) as u32).to_vec())
+            .map(|draw| draw.example)
+            .collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..60).collect::<Vec<_>>());
+        assert!(sampler.step(10, |_| 0).is_empty(), "nothing is dealt behind the end");
     }
 
     #[test]
