@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::error::{Error, Result};
 
@@ -69,10 +69,14 @@ impl Context {
             None => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
         };
         let template = format!(
-            "{{prefix:24}} {{bar:28}} {{human_pos}}/{{human_len}} {unit}s · {{per_sec}} · {{eta}} left {{msg}}"
+            "{{prefix:24}} {{bar:28}} {{human_pos}}/{{human_len}} {unit}s · {{rate}} · {{eta}} left {{msg}}"
         );
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            bar.set_style(style);
+            let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+                // A bar that cannot be drawn is no reason to stop.
+                let _ = write!(text, "{:.1}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate));
         }
         bar.set_prefix(label.to_owned());
         let plain = self.bars.is_none() && !self.quiet;

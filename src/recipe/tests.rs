@@ -356,7 +356,10 @@ mod files {
     fn copies_are_equal_and_never_overwrite() {
         let folder = tempfile::tempdir().unwrap();
         let path = super::super::copy("quickstart", folder.path()).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), find("quickstart").unwrap().text);
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            super::super::find("quickstart").unwrap().text
+        );
         let again = super::super::copy("quickstart", folder.path()).unwrap_err();
         assert_eq!(again.exit_code(), 2);
     }
