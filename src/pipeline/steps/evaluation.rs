@@ -10,7 +10,7 @@ use trieval_eval::significance::{SignificanceOptions, assess};
 use trieval_eval::{Qrels, SystemScores, evaluate};
 
 use super::system::evaluated_requests;
-use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split};
+use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, unwritten};
 use crate::corpus::{Corpus, RequestIdx};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
@@ -109,8 +109,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     let qrels = qrels.finish().map_err(failed)?;
     let path = env.out.join(QRELS_FILE);
     write_atomic(&path, |writer| {
-        write_trec_qrels(&qrels, writer)
-            .map_err(|e| Error::unwritable(&path, &std::io::Error::other(e)))
+        write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
     })?;
 
     let scores: Vec<SystemScores> = runs

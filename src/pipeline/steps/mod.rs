@@ -14,9 +14,19 @@ pub(super) use identifier::INDEX_FILE;
 pub(super) use system::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, ranker};
 pub(super) use train::{MODEL_DIR, log_path};
 
+use std::path::Path;
+
 use super::plan::StepKind;
 use super::runner::StepEnv;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// A TREC file that could not be written.
+fn unwritten(path: &Path, error: trieval_eval::Error) -> Error {
+    match error {
+        trieval_eval::Error::Unwritable { source, .. } => Error::unwritable(path, &source),
+        other => Error::Failed(format!("{}: {other}", path.display())),
+    }
+}
 
 /// Does one step.
 pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {

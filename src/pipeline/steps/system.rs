@@ -8,6 +8,7 @@ use trieval_eval::settings::EvaluatedSplit;
 
 use super::model::LoadedModel;
 use super::train::MODEL_DIR;
+use super::unwritten;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::model::settings::ModelSettings;
@@ -64,10 +65,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     }
     let run = run.finish().map_err(|e| Error::Failed(format!("system {name}: {e}")))?;
     let path = env.out.join(RUN_FILE);
-    write_atomic(&path, |writer| {
-        write_trec_run(&run, writer)
-            .map_err(|e| Error::unwritable(&path, &std::io::Error::other(e)))
-    })?;
+    write_atomic(&path, |writer| write_trec_run(&run, writer).map_err(|e| unwritten(&path, e)))?;
     let file = SystemFile { format: 1, kind: settings.kind().into(), cost: answers.cost };
     write_json(&env.out.join(SYSTEM_FILE), &file)
 }
