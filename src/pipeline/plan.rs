@@ -50,7 +50,17 @@ impl StepKind {
     /// Format version of what the step writes: raise it whenever the same settings would give
     /// other files.
     fn format(&self) -> u32 {
-        1
+        match self {
+            // 2: pairs prefer the topmost skipped item and draw from the whole beam; the sampler
+            // ends its last window with the training.
+            Self::Vectors(_) | Self::Pairs(_) | Self::Train(_) => 2,
+            Self::Corpus
+            | Self::Identifier(_)
+            | Self::Model(_)
+            | Self::Reference(_)
+            | Self::System(_)
+            | Self::Evaluation => 1,
+        }
     }
 
     /// Name in run folders and messages, for instance `train.aligned`.
@@ -114,6 +124,12 @@ impl Plan {
     pub fn new(recipe: &Recipe) -> Result<Self> {
         let mut builder = Builder { recipe, steps: Vec::new() };
         builder.corpus()?;
+        // Vectors from a file first: what is wrong with the file is told before any work is done.
+        for (name, vectors) in &recipe.vectors {
+            if matches!(vectors, VectorsSettings::File(_)) {
+                builder.vectors(name)?;
+            }
+        }
         for system in &recipe.system {
             builder.system(system)?;
         }

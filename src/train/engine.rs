@@ -58,7 +58,8 @@ pub trait Objective {
     /// When a tensor operation fails.
     fn loss(&self, batch: &Self::Batch) -> Result<Loss>;
 
-    /// Looks at a finished step and may say something worrying in plain words.
+    /// Looks at a finished step and may say something worrying in plain words. A resumed training shows
+    /// the steps before again.
     fn remark(&mut self, _record: &StepRecord) -> Option<String> {
         None
     }
@@ -114,7 +115,10 @@ pub fn train<O: Objective>(
     } else {
         0
     };
-    let mut log = TrainLog::resume(&folder.join(LOG_FILE), done)?;
+    // What the objective has to say of steps before a resumption was said then.
+    let mut log = TrainLog::resume(&folder.join(LOG_FILE), done, |record| {
+        objective.remark(record);
+    })?;
     let mut guard = GradientGuard::new(parameters);
     let mut bar = ctx.bar(&settings.label, n_steps, "step");
     bar.resume_at(done);

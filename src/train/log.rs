@@ -34,15 +34,16 @@ pub struct TrainLog {
 
 impl TrainLog {
     /// Opens the log of a training that continues after `done` steps: later lines, and a last line
-    /// that a kill left unfinished, are cut off.
+    /// that a kill left unfinished, are cut off; the records that stay are shown to `each`.
     ///
     /// # Errors
     /// [`Error::Environment`] when the file cannot be read or written.
-    pub fn resume(path: &Path, done: u64) -> Result<Self> {
+    pub fn resume(path: &Path, done: u64, mut each: impl FnMut(&StepRecord)) -> Result<Self> {
         let mut kept = String::new();
         if path.exists() {
             // The lines as they are: a number that is read and written again may change its last digit.
-            for_each_up_to(path, done, |line, _| {
+            for_each_up_to(path, done, |line, record| {
+                each(&record);
                 kept.push_str(line);
                 kept.push('\n');
             })?;
@@ -127,7 +128,7 @@ mod tests {
     fn resuming_cuts_later_and_unfinished_lines() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("train.jsonl");
-        let mut log = TrainLog::resume(&path, 0).expect("new log");
+        let mut log = TrainLog::resume(&path, 0, |_| {}).expect("new log");
         for step in 1..=5 {
             log.push(&record(step)).expect("push");
         }
@@ -135,7 +136,10 @@ mod tests {
         let mut text = std::fs::read_to_string(&path).expect("text");
         text.push_str("{\"step\":6,\"lo");
         std::fs::write(&path, text).expect("write");
-        let mut log = TrainLog::resume(&path, 3).expect("resumed log");
+        let mut shown = Vec::new();
+        let mut log =
+            TrainLog::resume(&path, 3, |record| shown.push(record.step)).expect("resumed log");
+        assert_eq!(shown, [1, 2, 3]);
         log.push(&record(4)).expect("push");
         let steps: Vec<u64> = read(&path).expect("read").iter().map(|r| r.step).collect();
         assert_eq!(steps, [1, 2, 3, 4]);
@@ -150,7 +154,7 @@ mod tests {
         let lines = "{\"step\":1,\"loss\":-13.007166862487793,\"learning_rate\":0.1,\
                      \"grad_norm\":2.0,\"tokens_per_s\":9.0}\n";
         std::fs::write(&path, lines).expect("write");
-        drop(TrainLog::resume(&path, 1).expect("resumed log"));
+        drop(TrainLog::resume(&path, 1, |_| {}).expect("resumed log"));
         assert_eq!(std::fs::read_to_string(&path).expect("text"), lines);
     }
 }

@@ -10,6 +10,7 @@ pub mod log;
 pub mod objective;
 pub mod optimizer;
 pub mod pairs;
+pub mod pseudo;
 pub mod sampler;
 pub mod schedule;
 pub mod settings;

@@ -7,7 +7,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::cpu::{slice, tensor, with_slice};
+use super::cpu::{slice, tensor, with_slices};
 use super::matmul::{MatMut, MatRef, Threads, matmul};
 use super::segments::Segments;
 use super::simd::{softmax_backward, softmax_in_place};
@@ -260,31 +260,25 @@ impl CustomOp3 for Attention {
             vec![0f32; k_tensor.elem_count()],
             vec![0f32; v_tensor.elem_count()],
         );
-        with_slice(q_tensor, NAME, |q| {
-            with_slice(k_tensor, NAME, |k| {
-                with_slice(v_tensor, NAME, |v| {
-                    with_slice(gradient, NAME, |mut g| {
-                        let sequences = self.sequences(q, k, v);
-                        let q_lengths = sequences.iter().map(|s| s.q.len());
-                        let k_lengths = sequences.iter().map(|s| s.k.len());
-                        let pieces = split(&mut dq, q_lengths.clone())
-                            .into_iter()
-                            .zip(split(&mut dk, k_lengths.clone()))
-                            .zip(split(&mut dv, k_lengths))
-                            .zip(q_lengths)
-                            .map(|(((dq, dk), dv), length)| {
-                                let (own, rest) = g.split_at(length);
-                                g = rest;
-                                (Gradients { dq, dk, dv }, own)
-                            });
-                        let pieces: Vec<(Gradients<'_>, &[f32])> = pieces.collect();
-                        sequences.par_iter().zip(pieces).for_each(|(sequence, (mut out, g))| {
-                            sequence.backward(g, &mut out);
-                        });
-                        Ok(())
-                    })
-                })
-            })
+        with_slices([q_tensor, k_tensor, v_tensor, gradient], NAME, |[q, k, v, mut g]| {
+            let sequences = self.sequences(q, k, v);
+            let q_lengths = sequences.iter().map(|s| s.q.len());
+            let k_lengths = sequences.iter().map(|s| s.k.len());
+            let pieces = split(&mut dq, q_lengths.clone())
+                .into_iter()
+                .zip(split(&mut dk, k_lengths.clone()))
+                .zip(split(&mut dv, k_lengths))
+                .zip(q_lengths)
+                .map(|(((dq, dk), dv), length)| {
+                    let (own, rest) = g.split_at(length);
+                    g = rest;
+                    (Gradients { dq, dk, dv }, own)
+                });
+            let pieces: Vec<(Gradients<'_>, &[f32])> = pieces.collect();
+            sequences.par_iter().zip(pieces).for_each(|(sequence, (mut out, g))| {
+                sequence.backward(g, &mut out);
+            });
+            Ok(())
         })?;
         Ok((Some(tensor(dq, q_tensor)?), Some(tensor(dk, k_tensor)?), Some(tensor(dv, v_tensor)?)))
     }

@@ -26,18 +26,22 @@ fn name_of(storage: &CpuStorage) -> &'static str {
     storage.dtype().as_str()
 }
 
-/// Runs `read` on the entries of a tensor, which is made contiguous first where it is not.
-pub(super) fn with_slice<T>(
-    tensor: &Tensor,
+/// Runs `read` on the entries of tensors, which are made contiguous first where they are not.
+pub(super) fn with_slices<T, const N: usize>(
+    tensors: [&Tensor; N],
     operation: &str,
-    read: impl FnOnce(&[f32]) -> Result<T>,
+    read: impl FnOnce([&[f32]; N]) -> Result<T>,
 ) -> Result<T> {
-    let tensor = tensor.contiguous()?;
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => read(slice(storage, layout, operation)?),
-        _ => bail!("{operation}: the backward pass has no implementation on this device"),
+    let tensors = tensors.iter().map(|tensor| tensor.contiguous()).collect::<Result<Vec<_>>>()?;
+    let locked: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let mut slices: [&[f32]; N] = [&[]; N];
+    for (entries, (storage, layout)) in slices.iter_mut().zip(&locked) {
+        *entries = match &**storage {
+            Storage::Cpu(storage) => slice(storage, layout, operation)?,
+            _ => bail!("{operation}: the backward pass has no implementation on this device"),
+        };
     }
+    read(slices)
 }
 
 /// A CPU tensor that owns `data`.

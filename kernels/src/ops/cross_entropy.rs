@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::cpu::{slice, tensor, with_slice};
+use super::cpu::{slice, tensor, with_slices};
 use super::matmul::{MatMut, MatRef, Threads, matmul};
 use super::simd::{log_sum_exp, scaled_exp};
 
@@ -191,17 +191,12 @@ impl CustomOp2 for TokenLogProbs {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let sizes = sizes(hidden_tensor.shape(), head_tensor.shape())?;
-        with_slice(hidden_tensor, NAME, |hidden| {
-            with_slice(head_tensor, NAME, |head| {
-                with_slice(gradient, NAME, |g| {
-                    // A second backward pass over the same graph finds nothing saved: compute again.
-                    let saved = lock(&self.saved).take();
-                    let saved =
-                        saved.unwrap_or_else(|| forward(hidden, head, &self.targets, sizes).1);
-                    let (d_hidden, d_head) = backward(hidden, head, &self.targets, g, saved, sizes);
-                    Ok((Some(tensor(d_hidden, hidden_tensor)?), Some(tensor(d_head, head_tensor)?)))
-                })
-            })
+        with_slices([hidden_tensor, head_tensor, gradient], NAME, |[hidden, head, g]| {
+            // A second backward pass over the same graph finds nothing saved: compute again.
+            let saved = lock(&self.saved).take();
+            let saved = saved.unwrap_or_else(|| forward(hidden, head, &self.targets, sizes).1);
+            let (d_hidden, d_head) = backward(hidden, head, &self.targets, g, saved, sizes);
+            Ok((Some(tensor(d_hidden, hidden_tensor)?), Some(tensor(d_head, head_tensor)?)))
         })
     }
 }

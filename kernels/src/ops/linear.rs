@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use super::cpu::{slice, tensor, with_slice};
+use super::cpu::{slice, tensor, with_slices};
 use super::matmul::{MatMut, MatRef, Threads, matmul};
 
 const NAME: &str = "linear";
@@ -67,21 +67,17 @@ fn forward(x: &[f32], weight: &[f32], inner: usize, outer: usize, keep: f32, out
 /// Gradients of `x` and `weight`.
 fn backward(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Tensor, Tensor)> {
     let (outer, inner) = weight.dims2()?;
-    with_slice(x, NAME, |x_data| {
-        with_slice(weight, NAME, |w_data| {
-            with_slice(gradient, NAME, |g| {
-                let rows = g.len() / outer.max(1);
-                let g = MatRef::new(g, rows, outer);
-                let mut dx = vec![0f32; rows * inner];
-                let w = MatRef::new(w_data, outer, inner);
-                matmul(&mut MatMut::new(&mut dx, rows, inner), 0.0, 1.0, g, w, Threads::Pool);
-                let mut dw = vec![0f32; outer * inner];
-                let x_data = MatRef::new(x_data, rows, inner);
-                let mut dw_view = MatMut::new(&mut dw, outer, inner);
-                matmul(&mut dw_view, 0.0, 1.0, g.t(), x_data, Threads::Pool);
-                Ok((tensor(dx, x)?, tensor(dw, weight)?))
-            })
-        })
+    with_slices([x, weight, gradient], NAME, |[x_data, w_data, g]| {
+        let rows = g.len() / outer.max(1);
+        let g = MatRef::new(g, rows, outer);
+        let mut dx = vec![0f32; rows * inner];
+        let w = MatRef::new(w_data, outer, inner);
+        matmul(&mut MatMut::new(&mut dx, rows, inner), 0.0, 1.0, g, w, Threads::Pool);
+        let mut dw = vec![0f32; outer * inner];
+        let x_data = MatRef::new(x_data, rows, inner);
+        let mut dw_view = MatMut::new(&mut dw, outer, inner);
+        matmul(&mut dw_view, 0.0, 1.0, g.t(), x_data, Threads::Pool);
+        Ok((tensor(dx, x)?, tensor(dw, weight)?))
     })
 }
 

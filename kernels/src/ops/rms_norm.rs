@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::cpu::{block_rows, slice, tensor, with_slice};
+use super::cpu::{block_rows, slice, tensor, with_slices};
 use super::simd::sum2;
 
 const NAME: &str = "rms-norm";
@@ -92,28 +92,23 @@ impl CustomOp2 for RmsNorm {
         _y: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with_slice(x_tensor, NAME, |x| {
-            with_slice(weight_tensor, NAME, |weight| {
-                with_slice(gradient, NAME, |g| {
-                    let width = weight.len();
-                    let mut dx = vec![0f32; x.len()];
-                    let block = (block_rows(width) * width).max(1);
-                    let one = |(i, dx): (usize, &mut [f32])| {
-                        let mut dw = vec![0f32; width];
-                        let range = i * block..i * block + dx.len();
-                        backward_rows(&x[range.clone()], weight, &g[range], self.eps, dx, &mut dw);
-                        dw
-                    };
-                    // Partial sums per block are added in block order, whichever thread made them.
-                    let partial: Vec<Vec<f32>> =
-                        dx.par_chunks_mut(block).enumerate().map(one).collect();
-                    let mut dw = vec![0f32; width];
-                    for part in &partial {
-                        super::simd::axpy(1.0, part, &mut dw);
-                    }
-                    Ok((Some(tensor(dx, x_tensor)?), Some(tensor(dw, weight_tensor)?)))
-                })
-            })
+        with_slices([x_tensor, weight_tensor, gradient], NAME, |[x, weight, g]| {
+            let width = weight.len();
+            let mut dx = vec![0f32; x.len()];
+            let block = (block_rows(width) * width).max(1);
+            let one = |(i, dx): (usize, &mut [f32])| {
+                let mut dw = vec![0f32; width];
+                let range = i * block..i * block + dx.len();
+                backward_rows(&x[range.clone()], weight, &g[range], self.eps, dx, &mut dw);
+                dw
+            };
+            // Partial sums per block are added in block order, whichever thread made them.
+            let partial: Vec<Vec<f32>> = dx.par_chunks_mut(block).enumerate().map(one).collect();
+            let mut dw = vec![0f32; width];
+            for part in &partial {
+                super::simd::axpy(1.0, part, &mut dw);
+            }
+            Ok((Some(tensor(dx, x_tensor)?), Some(tensor(dw, weight_tensor)?)))
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
-use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slice};
+use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slices};
 
 const NAME: &str = "rope";
 
@@ -118,7 +118,7 @@ impl CustomOp1 for Rope {
 
     /// A rotation is orthogonal: its gradient is rotated back.
     fn bwd(&self, x: &Tensor, _out: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        with_slice(gradient, NAME, |g| Ok(Some(tensor(self.apply(g, -1.0), x)?)))
+        with_slices([gradient], NAME, |[g]| Ok(Some(tensor(self.apply(g, -1.0), x)?)))
     }
 }
 

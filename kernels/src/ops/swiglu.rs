@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slice};
+use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slices};
 use super::simd::sigmoid;
 
 const NAME: &str = "swiglu";
@@ -66,24 +66,20 @@ impl CustomOp2 for SwiGlu {
         _out: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with_slice(gate_tensor, NAME, |gate| {
-            with_slice(up_tensor, NAME, |up| {
-                with_slice(gradient, NAME, |g| {
-                    let mut d_gate = vec![0f32; g.len()];
-                    let mut d_up = vec![0f32; g.len()];
-                    for_row_blocks(&mut d_gate, 1, block_rows(1), |first, out| {
-                        let n = out.len();
-                        let range = first..first + n;
-                        backward_gate(&gate[range.clone()], &up[range.clone()], &g[range], out);
-                    });
-                    // d out / d up = silu(gate): the forward pass with the gradient in place of up.
-                    for_row_blocks(&mut d_up, 1, block_rows(1), |first, out| {
-                        let n = out.len();
-                        swiglu_rows(&gate[first..][..n], &g[first..][..n], out);
-                    });
-                    Ok((Some(tensor(d_gate, gate_tensor)?), Some(tensor(d_up, up_tensor)?)))
-                })
-            })
+        with_slices([gate_tensor, up_tensor, gradient], NAME, |[gate, up, g]| {
+            let mut d_gate = vec![0f32; g.len()];
+            let mut d_up = vec![0f32; g.len()];
+            for_row_blocks(&mut d_gate, 1, block_rows(1), |first, out| {
+                let n = out.len();
+                let range = first..first + n;
+                backward_gate(&gate[range.clone()], &up[range.clone()], &g[range], out);
+            });
+            // d out / d up = silu(gate): the forward pass with the gradient in place of up.
+            for_row_blocks(&mut d_up, 1, block_rows(1), |first, out| {
+                let n = out.len();
+                swiglu_rows(&gate[first..][..n], &g[first..][..n], out);
+            });
+            Ok((Some(tensor(d_gate, gate_tensor)?), Some(tensor(d_up, up_tensor)?)))
         })
     }
 }

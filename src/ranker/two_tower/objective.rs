@@ -15,10 +15,11 @@ use crate::model::tokenizer::Tokenizer;
 use crate::ranker::settings::TwoTowerSettings;
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
+use crate::train::pseudo::pseudo_request;
 use crate::train::sampler::Draw;
 
 /// Words of a pseudo-request: fewest and most.
-const PSEUDO_WORDS: (usize, usize) = (1, 5);
+const PSEUDO_WORDS: [u32; 2] = [1, 5];
 
 /// Which requests ask for which items.
 pub(super) struct Examples {
@@ -127,12 +128,9 @@ impl<'a> Contrastive<'a> {
         let mut rng = self.seed.index(draw.global).rng();
         if rng.random_bool(self.settings.pseudo_requests) {
             let item = rng.random_range(0..self.catalogue.len() as u32);
-            let words: Vec<&str> = self.catalogue.title(item).split_whitespace().collect();
-            if !words.is_empty() {
-                let most = PSEUDO_WORDS.1.min(words.len());
-                let n_words = rng.random_range(PSEUDO_WORDS.0.min(most)..=most);
-                let start = rng.random_range(0..=words.len() - n_words);
-                return Ok((bag(self.tokenizer, &words[start..start + n_words].join(" "))?, item));
+            let query = pseudo_request(self.catalogue.title(item), PSEUDO_WORDS, &mut rng);
+            if let Some(query) = query {
+                return Ok((bag(self.tokenizer, &query)?, item));
             }
         }
         let examples = &self.examples;
@@ -168,6 +166,7 @@ impl Objective for Contrastive<'_> {
             queries.push(query);
             items.push(item);
         }
+        // One set for the whole batch: a contrastive loss is a matter of its batch in any case.
         let first = draws.first().map_or(0, |draw| draw.global);
         let mut rng = self.seed.purpose("negatives").index(first).rng();
         let n_items = self.catalogue.len() as u32;

@@ -124,7 +124,8 @@ fn is_training(path: &[Step], name: &str, parts: &Parts, checker: &mut Checker<'
 
 fn identifiers(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     for part in &parts.identifier {
-        let Some(IdentifierSettings::ResidualKMeans(settings)) = &part.value else { continue };
+        let Some(identifier) = &part.value else { continue };
+        let IdentifierSettings::ResidualKMeans(settings) = identifier;
         let header = format!("[vectors.{}]", settings.vectors);
         let names = known(&parts.vectors);
         let path = part.at(&["vectors"]);
@@ -134,7 +135,8 @@ fn identifiers(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>
 
 fn models(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     for part in &parts.model {
-        let Some(ModelSettings::Scratch(settings)) = &part.value else { continue };
+        let Some(model) = &part.value else { continue };
+        let ModelSettings::Scratch(settings) = model;
         let header = format!("[identifier.{}]", settings.identifier);
         let names = known(&parts.identifier);
         let path = part.at(&["identifier"]);
@@ -254,7 +256,12 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
             Some(SystemSettings::Generative { train, .. }) => {
                 dangling.train |= !is_training(&part.at(&["train"]), train, parts, checker);
             }
-            _ => {}
+            Some(
+                SystemSettings::Popularity { .. }
+                | SystemSettings::Bm25(_)
+                | SystemSettings::Oracle { .. },
+            )
+            | None => {}
         }
     }
     if parts.system.is_empty() && parts.intact {
@@ -280,14 +287,14 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
     let mut models: Vec<&str> = Vec::new();
     let mut trainings: Vec<&str> = Vec::new();
     for part in &parts.identifier {
-        if let Some(IdentifierSettings::ResidualKMeans(settings)) = &part.value {
-            vectors.push(&settings.vectors);
-        }
+        let Some(identifier) = &part.value else { continue };
+        let IdentifierSettings::ResidualKMeans(settings) = identifier;
+        vectors.push(&settings.vectors);
     }
     for part in &parts.model {
-        if let Some(ModelSettings::Scratch(settings)) = &part.value {
-            identifiers.push(&settings.identifier);
-        }
+        let Some(model) = &part.value else { continue };
+        let ModelSettings::Scratch(settings) = model;
+        identifiers.push(&settings.identifier);
     }
     for train in parts.train.iter().filter_map(|part| part.value.as_ref()) {
         models.extend(train.model.as_deref());
@@ -297,7 +304,12 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
         match &part.value {
             Some(SystemSettings::TwoTower { vectors: name, .. }) => vectors.push(name),
             Some(SystemSettings::Generative { train, .. }) => trainings.push(train),
-            _ => {}
+            Some(
+                SystemSettings::Popularity { .. }
+                | SystemSettings::Bm25(_)
+                | SystemSettings::Oracle { .. },
+            )
+            | None => {}
         }
     }
     if !dangling.vectors {

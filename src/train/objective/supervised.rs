@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::decoder::Decoder;
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
+use crate::train::pseudo::pseudo_request;
 use crate::train::sampler::Draw;
 use crate::train::settings::SupervisedSettings;
 
@@ -84,14 +85,9 @@ impl<'a> Supervised<'a> {
     /// A random substring of a random item's title; `None` when the item has no title.
     fn pseudo_request(&self, rng: &mut impl Rng) -> Result<Option<Row>> {
         let item = rng.random_range(0..self.titles.len());
-        let words: Vec<&str> = self.titles[item].split_whitespace().collect();
-        if words.is_empty() {
-            return Ok(None);
-        }
-        let [fewest, most] = self.settings.pseudo_words.map(|n| (n as usize).min(words.len()));
-        let n_words = rng.random_range(fewest..=most);
-        let start = rng.random_range(0..=words.len() - n_words);
-        let prompt = self.prompts.build(Some(&words[start..start + n_words].join(" ")), &[])?;
+        let words = self.settings.pseudo_words;
+        let Some(query) = pseudo_request(self.titles[item], words, rng) else { return Ok(None) };
+        let prompt = self.prompts.build(Some(&query), &[])?;
         Ok(Some(Row::answer(&prompt.tokens, self.prompts.items().tokens(item as u32))))
     }
 
