@@ -1,5 +1,8 @@
 //! Lets a ranker answer requests, and measures how long and in how much memory it does so.
+//!
+//! Answers are kept in a journal as they come: an interrupted step goes on behind the last of them.
 
+use std::path::Path;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -9,9 +12,13 @@ use crate::corpus::Request;
 use crate::error::Result;
 use crate::progress::Context;
 use crate::ranker::Ranker;
+use crate::store::Journal;
 
-/// Requests answered between two looks at the interrupt flag.
+/// Requests answered between two looks at the interrupt flag, and the most that a kill loses.
 const CHUNK: usize = 64;
+
+/// Name of the journal inside a step's working folder.
+const JOURNAL_FILE: &str = "answers.journal";
 
 /// Answers to a list of requests, in their order.
 pub struct Answers {
@@ -28,48 +35,141 @@ pub struct Cost {
     pub milliseconds: Vec<f64>,
     /// Requests in flight at the same time.
     pub in_flight: usize,
+    /// Wall seconds spent answering all of them.
+    pub seconds: f64,
     /// Largest resident memory of the process while answering, in bytes, where the system tells.
     pub peak_bytes: Option<u64>,
 }
 
-/// Asks `ranker` every request; `exclude_history` keeps items of the request's history out.
+/// How a ranker is asked.
+pub struct Asking<'a> {
+    /// Name shown beside the progress bar.
+    pub label: &'a str,
+    /// Items per request.
+    pub depth: usize,
+    /// Keep items of the request's history out.
+    pub exclude_history: bool,
+    /// Where answers are kept until the step is finished.
+    pub work: &'a Path,
+}
+
+/// Asks `ranker` every request that the journal in `asking.work` holds no answer to yet.
 ///
 /// # Errors
 /// Whatever the ranker meets, or [`crate::Error::Interrupted`].
 pub fn answer(
     ranker: &dyn Ranker,
-    label: &str,
     requests: &[Request],
-    depth: usize,
-    exclude_history: bool,
+    asking: &Asking<'_>,
     ctx: &Context,
 ) -> Result<Answers> {
     reset_peak_memory();
-    let mut bar = ctx.bar(label, requests.len() as u64, "request");
-    let mut lists = Vec::with_capacity(requests.len());
-    let mut milliseconds = Vec::with_capacity(requests.len());
-    for chunk in requests.chunks(CHUNK) {
+    let (mut journal, frames) = Journal::open(&asking.work.join(JOURNAL_FILE))?;
+    let mut answers = Answers {
+        lists: Vec::with_capacity(requests.len()),
+        cost: Cost {
+            milliseconds: Vec::with_capacity(requests.len()),
+            in_flight: rayon::current_num_threads(),
+            seconds: 0.0,
+            peak_bytes: None,
+        },
+    };
+    for (chunk, frame) in requests.chunks(CHUNK).zip(&frames) {
+        // A frame that is not what is expected here ends what can be used.
+        let Some(done) = Answered::decode(frame, chunk.len()) else { break };
+        answers.add(done);
+    }
+    let done = answers.lists.len();
+    let mut bar = ctx.bar(asking.label, requests.len() as u64, "request");
+    bar.resume_at(done as u64);
+    for chunk in requests[done..].chunks(CHUNK) {
         ctx.check_interrupt()?;
-        let answered: Vec<(Vec<(u32, f32)>, f64)> = chunk
+        let started = Instant::now();
+        let replies = chunk
             .par_iter()
-            .map(|request| {
-                let mut exclude =
-                    if exclude_history { request.history.clone() } else { Vec::new() };
-                exclude.sort_unstable();
-                exclude.dedup();
-                let started = Instant::now();
-                let list = ranker.rank(request, depth, &exclude)?;
-                Ok((list, started.elapsed().as_secs_f64() * 1e3))
-            })
-            .collect::<Result<_>>()?;
-        for (list, time) in answered {
-            lists.push(list);
-            milliseconds.push(time);
-        }
+            .map(|request| ask(ranker, request, asking))
+            .collect::<Result<Vec<_>>>()?;
+        let answered = Answered { seconds: started.elapsed().as_secs_f64(), replies };
+        journal.append(&answered.encode())?;
+        answers.add(answered);
         bar.advance(chunk.len() as u64);
     }
-    let in_flight = rayon::current_num_threads();
-    Ok(Answers { lists, cost: Cost { milliseconds, in_flight, peak_bytes: peak_memory() } })
+    answers.cost.peak_bytes = peak_memory();
+    Ok(answers)
+}
+
+fn ask(ranker: &dyn Ranker, request: &Request, asking: &Asking<'_>) -> Result<Reply> {
+    let mut exclude = if asking.exclude_history { request.history.clone() } else { Vec::new() };
+    exclude.sort_unstable();
+    exclude.dedup();
+    let started = Instant::now();
+    let list = ranker.rank(request, asking.depth, &exclude)?;
+    Ok(Reply { milliseconds: started.elapsed().as_secs_f64() * 1e3, list })
+}
+
+impl Answers {
+    fn add(&mut self, answered: Answered) {
+        self.cost.seconds += answered.seconds;
+        for reply in answered.replies {
+            self.cost.milliseconds.push(reply.milliseconds);
+            self.lists.push(reply.list);
+        }
+    }
+}
+
+/// One answered request.
+#[derive(Debug, Clone, PartialEq)]
+struct Reply {
+    milliseconds: f64,
+    list: Vec<(u32, f32)>,
+}
+
+/// One chunk of answered requests: a frame of the journal.
+#[derive(Debug, Clone, PartialEq)]
+struct Answered {
+    seconds: f64,
+    replies: Vec<Reply>,
+}
+
+impl Answered {
+    /// `f64` seconds; per request `f64` milliseconds, `u32` length, and (`u32` item, `f32` score)
+    /// as often; little-endian.
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.seconds.to_le_bytes().to_vec();
+        for reply in &self.replies {
+            bytes.extend(reply.milliseconds.to_le_bytes());
+            bytes.extend((reply.list.len() as u32).to_le_bytes());
+            for (item, score) in &reply.list {
+                bytes.extend(item.to_le_bytes());
+                bytes.extend(score.to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// The replies to `n_requests` requests; none where the frame does not hold as many.
+    fn decode(frame: &[u8], n_requests: usize) -> Option<Self> {
+        let mut rest = frame;
+        let seconds = f64::from_le_bytes(take(&mut rest)?);
+        let mut replies = Vec::with_capacity(n_requests);
+        for _ in 0..n_requests {
+            let milliseconds = f64::from_le_bytes(take(&mut rest)?);
+            let n_items = u32::from_le_bytes(take(&mut rest)?);
+            let entry = |rest: &mut &[u8]| {
+                Some((u32::from_le_bytes(take(rest)?), f32::from_le_bytes(take(rest)?)))
+            };
+            let list = (0..n_items).map(|_| entry(&mut rest)).collect::<Option<Vec<_>>>()?;
+            replies.push(Reply { milliseconds, list });
+        }
+        rest.is_empty().then_some(Self { seconds, replies })
+    }
+}
+
+/// The first `N` bytes, which are removed from `rest`.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
 }
 
 /// Starts the kernel's high-water mark anew, where it can be (Linux).
@@ -84,4 +184,83 @@ fn peak_memory() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::corpus::Split;
+    use crate::error::Error;
+
+    /// Answers with the request's own number, and asks for an end after `limit` requests.
+    struct Echo {
+        asked: AtomicUsize,
+        limit: usize,
+        stop: Arc<AtomicBool>,
+    }
+
+    impl Ranker for Echo {
+        fn rank(&self, request: &Request, _: usize, _: &[u32]) -> Result<Vec<(u32, f32)>> {
+            if self.asked.fetch_add(1, Ordering::Relaxed) + 1 >= self.limit {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            Ok(vec![(request.idx, 0.1 * request.idx as f32); (request.idx % 3) as usize])
+        }
+    }
+
+    fn requests(n: u32) -> Vec<Request> {
+        let request = |idx| Request {
+            idx,
+            id: idx.to_string(),
+            user: None,
+            day: 0,
+            query: None,
+            history: Vec::new(),
+            split: Split::Test,
+        };
+        (0..n).map(request).collect()
+    }
+
+    #[test]
+    fn an_interrupted_step_goes_on_behind_its_last_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let asking =
+            Asking { label: "echo", depth: 3, exclude_history: false, work: folder.path() };
+        let requests = requests(300);
+        let ask = |limit: usize| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let echo = Echo { asked: AtomicUsize::new(0), limit, stop: Arc::clone(&stop) };
+            let outcome = answer(&echo, &requests, &asking, &Context::new(true, stop));
+            (outcome, echo.asked.into_inner())
+        };
+        let (outcome, asked) = ask(100);
+        assert!(matches!(outcome, Err(Error::Interrupted)));
+        assert_eq!(asked, 128);
+        let (outcome, asked) = ask(usize::MAX);
+        assert_eq!(asked, 300 - 128);
+        let answers = outcome.unwrap();
+        assert_eq!(answers.cost.milliseconds.len(), 300);
+        for (idx, list) in (0u32..).zip(&answers.lists) {
+            assert_eq!(*list, vec![(idx, 0.1 * idx as f32); (idx % 3) as usize]);
+        }
+    }
+
+    #[test]
+    fn frames_read_back_and_every_cut_is_noticed() {
+        let answered = Answered {
+            seconds: 0.5,
+            replies: vec![
+                Reply { milliseconds: 0.25, list: vec![(7, -1.5), (8, f32::MIN_POSITIVE)] },
+                Reply { milliseconds: 1.0, list: Vec::new() },
+            ],
+        };
+        let frame = answered.encode();
+        assert_eq!(Answered::decode(&frame, 2), Some(answered));
+        assert_eq!(Answered::decode(&frame, 1), None);
+        assert!((0..frame.len()).all(|cut| Answered::decode(&frame[..cut], 2).is_none()));
+    }
 }

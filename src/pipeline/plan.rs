@@ -54,11 +54,12 @@ impl StepKind {
             // 2: pairs prefer the topmost skipped item and draw from the whole beam; the sampler
             // ends its last window with the training.
             Self::Vectors(_) | Self::Pairs(_) | Self::Train(_) => 2,
+            // 2: wall seconds of answering.
+            Self::System(_) => 2,
             Self::Corpus
             | Self::Identifier(_)
             | Self::Model(_)
             | Self::Reference(_)
-            | Self::System(_)
             | Self::Evaluation => 1,
         }
     }

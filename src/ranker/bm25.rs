@@ -117,7 +117,8 @@ impl Ranker for Bm25 {
     }
 }
 
-fn words(text: &str, stem: bool) -> Vec<String> {
+/// Runs of letters and digits, lower-cased, optionally stemmed.
+pub fn words(text: &str, stem: bool) -> Vec<String> {
     let stemmer = stem.then(|| Stemmer::create(Algorithm::English));
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())

@@ -1,7 +1,7 @@
 //! Items by how often they were clicked in training: the same list for every request.
 
 use super::{Ranker, top::top};
-use crate::corpus::{Corpus, Request, Split};
+use crate::corpus::{Corpus, Request, training_exposure};
 use crate::error::Result;
 
 /// The ranker.
@@ -10,29 +10,13 @@ pub struct Popularity {
 }
 
 impl Popularity {
-    /// Counts training clicks, or occurrences in training sequences, of `n_items` items.
+    /// Counts training clicks, or occurrences in training sequences, of all items.
     ///
     /// # Errors
     /// When the corpus cannot be read.
-    pub fn fit(corpus: &Corpus, n_items: usize) -> Result<Self> {
-        let mut counts = vec![0.0; n_items];
-        let train = corpus.request_range(Split::Train);
-        if corpus.has_sequences() {
-            for request in corpus.request_iter(Split::Train)? {
-                for item in request?.history {
-                    counts[item as usize] += 1.0;
-                }
-            }
-        }
-        for group in corpus.impressions()? {
-            let (request, impressions) = group?;
-            if train.contains(&request) {
-                for impression in impressions.iter().filter(|impression| impression.click) {
-                    counts[impression.item as usize] += 1.0;
-                }
-            }
-        }
-        Ok(Self { counts })
+    pub fn fit(corpus: &Corpus) -> Result<Self> {
+        let counts = training_exposure(corpus)?;
+        Ok(Self { counts: counts.into_iter().map(|count| count as f32).collect() })
     }
 }
 

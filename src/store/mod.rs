@@ -1,11 +1,13 @@
 //! Files on disk: written whole or not at all, checked when read. Knows nothing of what is in them.
 
 mod atomic;
+mod journal;
 mod map;
 mod sealed;
 mod vectors;
 
 pub use atomic::{create_dir, sweep_partial, write_atomic, write_json};
+pub use journal::Journal;
 pub use map::map;
 pub use sealed::{SealKind, read_sealed, write_sealed};
 pub use vectors::Vectors;

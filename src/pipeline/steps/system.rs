@@ -12,7 +12,7 @@ use super::unwritten;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::model::settings::ModelSettings;
-use crate::pipeline::answer::{Cost, answer};
+use crate::pipeline::answer::{Asking, Cost, answer};
 use crate::pipeline::folder::RunFolder;
 use crate::pipeline::oracle::Oracle;
 use crate::pipeline::plan::Plan;
@@ -52,9 +52,13 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let catalogue = corpus.catalogue()?;
     let requests = evaluated_requests(&corpus, recipe)?;
     let ranker = ranker(recipe, env.plan, env.folder, settings, &corpus, &catalogue)?;
-    let depth = recipe.evaluation.depth as usize;
-    let exclude = corpus.summary().remove_history;
-    let answers = answer(ranker.as_ref(), name, &requests, depth, exclude, env.ctx)?;
+    let asking = Asking {
+        label: name,
+        depth: recipe.evaluation.depth as usize,
+        exclude_history: corpus.summary().remove_history,
+        work: &env.work,
+    };
+    let answers = answer(ranker.as_ref(), &requests, &asking, env.ctx)?;
 
     let mut run = Run::builder(name);
     for (request, list) in requests.iter().zip(&answers.lists) {
@@ -66,7 +70,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let run = run.finish().map_err(|e| Error::Failed(format!("system {name}: {e}")))?;
     let path = env.out.join(RUN_FILE);
     write_atomic(&path, |writer| write_trec_run(&run, writer).map_err(|e| unwritten(&path, e)))?;
-    let file = SystemFile { format: 1, kind: settings.kind().into(), cost: answers.cost };
+    let file = SystemFile { format: 2, kind: settings.kind().into(), cost: answers.cost };
     write_json(&env.out.join(SYSTEM_FILE), &file)
 }
 
@@ -114,7 +118,7 @@ pub(in crate::pipeline) fn ranker(
 ) -> Result<Box<dyn Ranker>> {
     let input = |name: String| finished(plan, folder, &name);
     Ok(match settings {
-        SystemSettings::Popularity { .. } => Box::new(Popularity::fit(corpus, catalogue.len())?),
+        SystemSettings::Popularity { .. } => Box::new(Popularity::fit(corpus)?),
         SystemSettings::Bm25(settings) => Box::new(Bm25::index(catalogue, settings)),
         SystemSettings::TwoTower { vectors, .. } => {
             Box::new(TwoTower::load(&input(format!("vectors.{vectors}"))?, catalogue)?)
