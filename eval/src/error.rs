@@ -54,6 +54,14 @@ pub enum Error {
         /// Id of the item.
         item: String,
     },
+    /// A way to divide requests that does not exist.
+    #[error("unknown slice `{text}`: {what}")]
+    Slice {
+        /// What was asked for.
+        text: String,
+        /// What is legal.
+        what: String,
+    },
     /// Judgments cannot be used.
     #[error("qrels: {what}")]
     Qrels {

@@ -11,6 +11,7 @@ pub mod report;
 mod run;
 pub mod settings;
 pub mod significance;
+pub mod slice;
 
 pub use error::{Error, Result};
 pub use evaluate::{ScoreCounts, SystemScores, evaluate};

@@ -28,8 +28,12 @@ pub enum Verb {
     Check(RecipeArgs),
     /// Ask a finished run.
     Search(SearchArgs),
+    /// Judge run files against judgments, without a recipe.
+    Eval(EvalArgs),
     /// Print the report of a finished run.
     Report(ReportArgs),
+    /// Compare finished runs; runs of one recipe with several seeds are compared as such.
+    Compare(CompareArgs),
     /// List, show, copy and explain recipes.
     Recipes(RecipesArgs),
     /// Look up identifiers of a finished run: item to tokens, tokens to item, diagnostics.
@@ -87,6 +91,132 @@ pub struct SearchArgs {
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    trieval eval --qrels test.qrels --run bm25.run --run ours.run.gz -m ndcg@10,recall@100\n  \
+    trieval eval --qrels q.parquet --run a.json --run b.jsonl -m mrr@10,p(rel=2)@5 --missing skip --json\n  \
+    trieval eval --qrels test.qrels --run a.run --run b.run --fuse rrf -m ndcg@10 --html report.html")]
+pub struct EvalArgs {
+    /// Judgments: TREC, JSON, JSONL or Parquet; text also as .gz or .zst.
+    #[arg(long, value_name = "FILE")]
+    pub qrels: PathBuf,
+    /// A run file, in any of the same formats; `NAME=FILE` names the system, which else has the tag
+    /// of the file.
+    #[arg(long = "run", value_name = "[NAME=]FILE", required = true)]
+    pub runs: Vec<String>,
+    /// Metrics, separated by commas.
+    #[arg(
+        long = "metric",
+        short = 'm',
+        value_name = "METRIC,…",
+        default_value = "ndcg@10,recall@10,recall@100,mrr@10"
+    )]
+    pub metrics: Vec<String>,
+    /// How to judge and test.
+    #[command(flatten)]
+    pub judging: JudgingArgs,
+    /// Also judge all runs fused: `rrf`, `comb-sum` or `comb-mnz`.
+    #[arg(long, value_name = "METHOD")]
+    pub fuse: Vec<FusionMethod>,
+    /// Values per request from outside, such as true utility: `NAME=FILE`, lines of request and value;
+    /// they belong to the run of that name.
+    #[arg(long, value_name = "RUN:METRIC=FILE")]
+    pub values: Vec<String>,
+    /// Slices: lines of request, attribute and value, separated by tabs.
+    #[arg(long, value_name = "FILE")]
+    pub slices: Option<PathBuf>,
+    /// The catalog, for coverage, gini, popularity, novelty and tail_share: lines of item and number
+    /// of training clicks, separated by a tab.
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Option<PathBuf>,
+    /// Item vectors for diversity, `.npy` or `.safetensors`, one row per line of --catalog.
+    #[arg(long, value_name = "FILE", requires = "catalog")]
+    pub vectors: Option<PathBuf>,
+    /// Write the value of every metric for every request to this Parquet file.
+    #[arg(long, value_name = "FILE")]
+    pub per_request: Option<PathBuf>,
+    /// How the figures are shown.
+    #[command(flatten)]
+    pub form: FormArgs,
+}
+
+/// How to judge and test.
+#[derive(Debug, Args)]
+pub struct JudgingArgs {
+    /// An item counts as relevant from this grade on.
+    #[arg(long, default_value_t = 1.0)]
+    pub relevant_grade: f64,
+    /// Equal scores: trec_eval's order (by id, descending), or the expected value under random order.
+    #[arg(long, value_enum, default_value_t)]
+    pub ties: Ties,
+    /// Judged requests that a run lacks: count as zero, are left out of all runs, or are refused.
+    #[arg(long, value_enum, default_value_t)]
+    pub missing: Missing,
+    /// The system that the others are compared with; by default the first.
+    #[arg(long, value_name = "NAME")]
+    pub baseline: Option<String>,
+    /// Where p values come from.
+    #[arg(long, value_enum, default_value_t)]
+    pub test: Test,
+    /// How p values are corrected for the number of comparisons.
+    #[arg(long, value_enum, default_value_t)]
+    pub correction: Correction,
+    /// Also judge non-inferiority: the largest loss that is acceptable.
+    #[arg(long)]
+    pub margin: Option<f64>,
+    /// Resamples of the bootstrap.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub bootstrap: u32,
+    /// Confidence of intervals and tests.
+    #[arg(long, default_value_t = 0.95)]
+    pub confidence: f64,
+    /// Seed of the resampling.
+    #[arg(long, default_value_t = 17)]
+    pub seed: u64,
+}
+
+/// How figures are shown; a table by default.
+#[derive(Debug, Args)]
+pub struct FormArgs {
+    /// The whole report as JSON (schema: docs/report.schema.json).
+    #[arg(long, group = "form")]
+    pub json: bool,
+    /// The table in LaTeX.
+    #[arg(long, group = "form")]
+    pub latex: bool,
+    /// The table as CSV.
+    #[arg(long, group = "form")]
+    pub csv: bool,
+    /// The report as Markdown.
+    #[arg(long, group = "form")]
+    pub markdown: bool,
+    /// Also write the report as one HTML page.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  trieval compare runs/quickstart runs/quickstart-18 runs/quickstart-19\n  \
+    trieval compare runs/a runs/b --metric recall@10 --json"
+)]
+pub struct CompareArgs {
+    /// Folders of finished runs.
+    #[arg(required = true, num_args = 1..)]
+    pub runs: Vec<PathBuf>,
+    /// Metrics, separated by commas; by default those of the first run's recipe.
+    #[arg(long = "metric", short = 'm', value_name = "METRIC,…")]
+    pub metrics: Vec<String>,
+    /// How to judge and test.
+    #[command(flatten)]
+    pub judging: JudgingArgs,
+    /// How the figures are shown.
+    #[command(flatten)]
+    pub form: FormArgs,
 }
 
 /// Arguments of `report`.

@@ -325,21 +325,7 @@ impl Builder<'_> {
     }
 
     fn system(&mut self, system: &SystemSettings) -> Result<String> {
-        let mut inputs = vec![self.corpus()?];
-        match system {
-            SystemSettings::Popularity { .. }
-            | SystemSettings::Bm25(_)
-            | SystemSettings::Oracle { .. } => {}
-            SystemSettings::TwoTower { vectors, .. } => inputs.push(self.vectors(vectors)?),
-            SystemSettings::Generative { train, .. } => {
-                let recipe = self.recipe;
-                if let Some(settings) = recipe.training(train) {
-                    let ModelSettings::Scratch(inner) = &recipe.model[recipe.model_of(settings)];
-                    inputs.push(self.identifier(&inner.identifier)?);
-                }
-                inputs.push(self.train(train)?);
-            }
-        }
+        let inputs = self.system_inputs(system)?;
         // The seed enters only through the choice of test requests.
         let evaluation = &self.recipe.evaluation;
         let settings = json!({
@@ -348,8 +334,35 @@ impl Builder<'_> {
             "split": evaluation.split,
             "depth": evaluation.depth,
             "settings": system,
+            // A fused system asks its parts itself, so that its cost is theirs.
+            "parts": self.recipe.parts(system),
         });
         self.add(StepKind::System(system.name().into()), settings, &inputs, &[])
+    }
+
+    /// What a system, and the parts of a fused one, read.
+    fn system_inputs(&mut self, system: &SystemSettings) -> Result<Vec<String>> {
+        let recipe = self.recipe;
+        let mut inputs = vec![self.corpus()?];
+        match system {
+            SystemSettings::Popularity { .. }
+            | SystemSettings::Bm25(_)
+            | SystemSettings::Oracle { .. } => {}
+            SystemSettings::TwoTower { vectors, .. } => inputs.push(self.vectors(vectors)?),
+            SystemSettings::Generative { train, .. } => {
+                if let Some(settings) = recipe.training(train) {
+                    let ModelSettings::Scratch(inner) = &recipe.model[recipe.model_of(settings)];
+                    inputs.push(self.identifier(&inner.identifier)?);
+                }
+                inputs.push(self.train(train)?);
+            }
+            SystemSettings::Fusion(_) => {
+                for part in recipe.parts(system) {
+                    inputs.extend(self.system_inputs(part)?);
+                }
+            }
+        }
+        Ok(inputs)
     }
 
     fn evaluation(&mut self) -> Result<String> {

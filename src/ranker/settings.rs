@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use trieval_eval::fusion::FusionSettings;
+
 use crate::decode::settings::DecodeSettings;
 
 /// One vector per item.
@@ -106,6 +108,8 @@ pub enum SystemSettings {
         #[serde(default)]
         decode: DecodeSettings,
     },
+    /// Several systems asked for every request, their lists fused into one.
+    Fusion(FusionSettings),
     /// The truth of the simulated shop: the best any system can do.
     Oracle {
         /// Name in runs and reports.
@@ -122,6 +126,7 @@ impl SystemSettings {
             | Self::Generative { name, .. }
             | Self::Oracle { name } => name,
             Self::Bm25(settings) => &settings.name,
+            Self::Fusion(settings) => &settings.name,
         }
     }
 
@@ -132,6 +137,7 @@ impl SystemSettings {
             Self::Bm25(_) => "bm25",
             Self::TwoTower { .. } => "two-tower",
             Self::Generative { .. } => "generative",
+            Self::Fusion(_) => "fusion",
             Self::Oracle { .. } => "oracle",
         }
     }

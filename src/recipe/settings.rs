@@ -76,6 +76,13 @@ impl Recipe {
         ""
     }
 
+    /// The systems that a fused one asks, in its order; empty for any other.
+    pub fn parts(&self, system: &SystemSettings) -> Vec<&SystemSettings> {
+        let SystemSettings::Fusion(fusion) = system else { return Vec::new() };
+        let named = |name: &String| self.system.iter().find(|other| other.name() == name);
+        fusion.runs.iter().filter_map(named).collect()
+    }
+
     /// The recipe as TOML with every default filled in; loads back to an equal recipe.
     ///
     /// # Errors

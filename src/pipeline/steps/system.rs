@@ -2,9 +2,11 @@
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use trieval_eval::Run;
+use trieval_eval::fusion::{Fusion, FusionSettings, tune_weights};
 use trieval_eval::io::write_trec_run;
+use trieval_eval::metric::Metric;
 use trieval_eval::settings::EvaluatedSplit;
+use trieval_eval::{Qrels, Run};
 
 use super::model::LoadedModel;
 use super::train::MODEL_DIR;
@@ -14,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::model::settings::ModelSettings;
 use crate::pipeline::answer::{Asking, Cost, answer};
 use crate::pipeline::folder::RunFolder;
+use crate::pipeline::fused::{Fused, TunedWeights};
 use crate::pipeline::oracle::Oracle;
-use crate::pipeline::plan::Plan;
+use crate::pipeline::plan::{Plan, StepKind};
 use crate::pipeline::runner::{StepEnv, finished};
 use crate::ranker::Ranker;
 use crate::ranker::bm25::Bm25;
@@ -25,7 +28,7 @@ use crate::ranker::settings::SystemSettings;
 use crate::ranker::two_tower::TwoTower;
 use crate::recipe::Recipe;
 use crate::seed::Seed;
-use crate::store::{write_atomic, write_json};
+use crate::store::{create_dir, write_atomic, write_json};
 
 /// The run in TREC format inside the step's folder.
 pub(in crate::pipeline) const RUN_FILE: &str = "run.trec";
@@ -51,6 +54,11 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
     let requests = evaluated_requests(&corpus, recipe)?;
+    if let SystemSettings::Fusion(fusion) = settings
+        && let Some(metric) = &fusion.tune
+    {
+        tune(env, fusion, metric, &corpus, &catalogue)?;
+    }
     let ranker = ranker(recipe, env.plan, env.folder, settings, &corpus, &catalogue)?;
     let asking = Asking {
         label: name,
@@ -60,18 +68,86 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     };
     let answers = answer(ranker.as_ref(), &requests, &asking, env.ctx)?;
 
-    let mut run = Run::builder(name);
-    for (request, list) in requests.iter().zip(&answers.lists) {
-        let items =
-            list.iter().map(|&(item, score)| (catalogue.ids[item as usize].as_str(), score));
-        run.push_list(&request.id, strictly_falling(items))
-            .map_err(|e| Error::Failed(format!("system {name}: {e}")))?;
-    }
-    let run = run.finish().map_err(|e| Error::Failed(format!("system {name}: {e}")))?;
+    let run = to_run(name, &requests, &answers.lists, &catalogue)?;
     let path = env.out.join(RUN_FILE);
     write_atomic(&path, |writer| write_trec_run(&run, writer).map_err(|e| unwritten(&path, e)))?;
     let file = SystemFile { format: 2, kind: settings.kind().into(), cost: answers.cost };
     write_json(&env.out.join(SYSTEM_FILE), &file)
+}
+
+/// What a system returned, as a run.
+fn to_run(
+    name: &str,
+    requests: &[Request],
+    lists: &[Vec<(u32, f32)>],
+    catalogue: &Catalogue,
+) -> Result<Run> {
+    let failed = |e: trieval_eval::Error| Error::Failed(format!("system {name}: {e}"));
+    let mut run = Run::builder(name);
+    for (request, list) in requests.iter().zip(lists) {
+        let items =
+            list.iter().map(|&(item, score)| (catalogue.ids[item as usize].as_str(), score));
+        run.push_list(&request.id, strictly_falling(items)).map_err(failed)?;
+    }
+    run.finish().map_err(failed)
+}
+
+/// Tunes the weights of a fused system on the validation requests, which its parts answer for it.
+fn tune(
+    env: &StepEnv<'_>,
+    fusion: &FusionSettings,
+    metric: &str,
+    corpus: &Corpus,
+    catalogue: &Catalogue,
+) -> Result<()> {
+    let recipe = &env.loaded.recipe;
+    let failed = |e: trieval_eval::Error| Error::Failed(format!("system {}: {e}", fusion.name));
+    let metric: Metric = metric.parse().map_err(failed)?;
+    let requests = corpus.requests(Split::Validation)?;
+    let first = corpus.request_range(Split::Validation).start;
+    let mut qrels = Qrels::builder();
+    for (request, item, grade) in corpus.judgements(Split::Validation)? {
+        let request = &requests[(request - first) as usize];
+        let item = &catalogue.ids[item as usize];
+        qrels.push(&request.id, item, f64::from(grade)).map_err(failed)?;
+    }
+    let qrels = qrels.finish().map_err(failed)?;
+    if qrels.is_empty() {
+        return Err(Error::data(corpus.folder(), "no validation request has a judged item")
+            .with_help(format!(
+                "give system {} fixed weights instead of `tune`, or the corpus a validation split",
+                fusion.name
+            )));
+    }
+    let mut runs = Vec::new();
+    for name in &fusion.runs {
+        let part = recipe.system.iter().find(|system| system.name() == name);
+        let part = part.ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))?;
+        let ranker = ranker(recipe, env.plan, env.folder, part, corpus, catalogue)?;
+        let work = env.work.join(name);
+        create_dir(&work)?;
+        let asking = Asking {
+            label: &format!("{name}, validation"),
+            depth: recipe.evaluation.depth as usize,
+            exclude_history: corpus.summary().remove_history,
+            work: &work,
+        };
+        let answers = answer(ranker.as_ref(), &requests, &asking, env.ctx)?;
+        runs.push(to_run(name, &requests, &answers.lists, catalogue)?);
+    }
+    let runs: Vec<&Run> = runs.iter().collect();
+    let relevant = recipe.evaluation.relevant_grade;
+    let tuned = tune_weights(&runs, &Fusion::from(fusion), &qrels, &metric, relevant);
+    let tuned = tuned.map_err(failed)?;
+    let weights = TunedWeights {
+        format: 1,
+        metric: metric.to_string(),
+        systems: fusion.runs.clone(),
+        weights: tuned.weights,
+        value: tuned.value,
+        equal: tuned.equal,
+    };
+    weights.write(&env.out)
 }
 
 /// Scores that keep a system's own order under the evaluator's tie rule: an equal or higher score
@@ -134,6 +210,19 @@ pub(in crate::pipeline) fn ranker(
             let model = LoadedModel::load(&model_folder, &identifier, shape)?;
             let (prompts, retriever) = model.into_retriever(&identifier, decode)?;
             Box::new(Generative { prompts, retriever })
+        }
+        SystemSettings::Fusion(fusion) => {
+            let mut parts = Vec::new();
+            for part in recipe.parts(settings) {
+                let ranker = ranker(recipe, plan, folder, part, corpus, catalogue)?;
+                parts.push((part.name().to_owned(), ranker));
+            }
+            let mut how = Fusion::from(fusion);
+            if fusion.tune.is_some() {
+                let step_folder = input(StepKind::System(fusion.name.clone()).name())?;
+                how.weights = TunedWeights::read(&step_folder)?.weights;
+            }
+            Box::new(Fused::new(parts, how))
         }
     })
 }

@@ -1,6 +1,8 @@
 //! Checks of the names by which components refer to each other: they resolve, are unique, make no
 //! cycle, and nothing is defined in vain.
 
+use trieval_eval::fusion::FusionSettings;
+
 use super::{Checker, Part, Parts};
 use crate::identifier::settings::IdentifierSettings;
 use crate::model::settings::ModelSettings;
@@ -256,6 +258,7 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
             Some(SystemSettings::Generative { train, .. }) => {
                 dangling.train |= !is_training(&part.at(&["train"]), train, parts, checker);
             }
+            Some(SystemSettings::Fusion(fusion)) => fused(part, fusion, parts, checker),
             Some(
                 SystemSettings::Popularity { .. }
                 | SystemSettings::Bm25(_)
@@ -267,6 +270,34 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     if parts.system.is_empty() && parts.intact {
         let help = "add at least one, for instance [[system]] name = \"bm25\" kind = \"bm25\"";
         checker.fault(&[], "the recipe has no [[system]]", "nothing to evaluate", help);
+    }
+}
+
+/// A fused system asks systems that exist, and none that is fused itself.
+fn fused(
+    part: &Part<SystemSettings>,
+    fusion: &FusionSettings,
+    parts: &Parts,
+    checker: &mut Checker<'_>,
+) {
+    for (index, name) in fusion.runs.iter().enumerate() {
+        let path = [part.at(&["runs"]), vec![Step::Index(index)]].concat();
+        let header = format!("[[system]] with name = \"{name}\"");
+        if !resolves(&path, name, &known(&parts.system), &header, checker) {
+            continue;
+        }
+        let target = parts.system.iter().find(|target| target.name.as_ref() == Some(name));
+        if let Some(Some(SystemSettings::Fusion(_))) = target.map(|target| &target.value) {
+            let message = format!("system {} cannot be fused into another", name);
+            let help = "name the systems that it is made of instead";
+            checker.fault(&path, message, "is itself of kind = \"fusion\"", help);
+        }
+    }
+    for (key, what) in fusion.faults() {
+        checker.fault(&part.at(&[key]), what, "cannot be used", "");
+    }
+    if let Some(Err(what)) = fusion.tune.as_deref().map(super::metrics::check_metric) {
+        checker.fault(&part.at(&["tune"]), "unknown metric", &what, "");
     }
 }
 
@@ -307,6 +338,7 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
             Some(
                 SystemSettings::Popularity { .. }
                 | SystemSettings::Bm25(_)
+                | SystemSettings::Fusion(_)
                 | SystemSettings::Oracle { .. },
             )
             | None => {}

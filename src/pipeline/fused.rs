@@ -1,0 +1,162 @@
+//! Several rankers asked one after the other, their lists fused: a system like another, whose cost
+//! is that of all its parts.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use trieval_eval::Run;
+use trieval_eval::fusion::{Fusion, fuse};
+
+use crate::corpus::Request;
+use crate::error::{Error, Result};
+use crate::ranker::Ranker;
+use crate::store::write_json;
+
+/// What was tuned, inside the step's folder of a fused system.
+const WEIGHTS_FILE: &str = "weights.json";
+/// The one request of the runs that are fused per request.
+const REQUEST: &str = "request";
+
+/// The ranker.
+pub(super) struct Fused {
+    parts: Vec<(String, Box<dyn Ranker>)>,
+    fusion: Fusion,
+}
+
+/// Content of [`WEIGHTS_FILE`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct TunedWeights {
+    /// Version of this layout.
+    pub(super) format: u32,
+    /// What was tuned for.
+    pub(super) metric: String,
+    /// Names of the parts.
+    pub(super) systems: Vec<String>,
+    /// One weight per part.
+    pub(super) weights: Vec<f64>,
+    /// The metric on the validation requests under these weights.
+    pub(super) value: f64,
+    /// The same under equal weights.
+    pub(super) equal: f64,
+}
+
+impl TunedWeights {
+    fn path(step_folder: &Path) -> PathBuf {
+        step_folder.join(WEIGHTS_FILE)
+    }
+
+    /// Writes the weights into a step's folder.
+    pub(super) fn write(&self, step_folder: &Path) -> Result<()> {
+        write_json(&Self::path(step_folder), self)
+    }
+
+    /// Reads them back.
+    pub(super) fn read(step_folder: &Path) -> Result<Self> {
+        let path = Self::path(step_folder);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))
+    }
+}
+
+impl Fused {
+    /// Fuses the lists of `parts`, names with rankers.
+    pub(super) fn new(parts: Vec<(String, Box<dyn Ranker>)>, fusion: Fusion) -> Self {
+        Self { parts, fusion }
+    }
+}
+
+impl Ranker for Fused {
+    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+        let failed = |e: trieval_eval::Error| Error::Failed(e.to_string());
+        let mut runs = Vec::with_capacity(self.parts.len());
+        for (name, ranker) in &self.parts {
+            let list = ranker.rank(request, depth, exclude)?;
+            let mut run = Run::builder(name.as_str());
+            let entries = list.into_iter().map(|(item, score)| (key(item), score));
+            run.push_list(REQUEST, entries).map_err(failed)?;
+            runs.push(run.finish().map_err(failed)?);
+        }
+        let runs: Vec<&Run> = runs.iter().collect();
+        let fusion = Fusion { depth: Some(depth as u32), ..self.fusion.clone() };
+        let fused = fuse(&runs, &fusion).map_err(failed)?;
+        let list = fused.get(REQUEST).into_iter().flat_map(|ranking| ranking.items());
+        Ok(list.filter_map(|(key, score)| Some((item(key)?, score))).collect())
+    }
+}
+
+/// An item as a run's id, such that the order of ids under equal scores (descending) is that of
+/// items (ascending).
+fn key(item: u32) -> String {
+    format!("{:010}", u32::MAX - item)
+}
+
+fn item(key: &str) -> Option<u32> {
+    Some(u32::MAX - key.parse::<u32>().ok()?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::corpus::Split;
+
+    struct Fixed(Vec<(u32, f32)>);
+
+    impl Ranker for Fixed {
+        fn rank(&self, _: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+            let allowed = self.0.iter().filter(|(item, _)| !exclude.contains(item));
+            Ok(allowed.copied().take(depth).collect())
+        }
+    }
+
+    fn request() -> Request {
+        Request {
+            idx: 0,
+            id: "r".into(),
+            user: None,
+            day: 0,
+            query: None,
+            history: Vec::new(),
+            split: Split::Test,
+        }
+    }
+
+    #[test]
+    fn ranks_are_fused_and_ties_go_to_the_smaller_item() {
+        let left = Fixed(vec![(7, 3.0), (2, 2.0)]);
+        let right = Fixed(vec![(2, 9.0), (7, 1.0), (30, 0.5)]);
+        let parts: Vec<(String, Box<dyn Ranker>)> =
+            vec![("left".into(), Box::new(left)), ("right".into(), Box::new(right))];
+        let fused = Fused::new(parts, Fusion::default());
+        let items = |depth, exclude: &[u32]| -> Vec<u32> {
+            let list = fused.rank(&request(), depth, exclude).unwrap();
+            list.into_iter().map(|(item, _)| item).collect()
+        };
+        assert_eq!(items(10, &[]), [2, 7, 30]);
+        assert_eq!(items(1, &[]), [2]);
+        assert_eq!(items(10, &[2]), [7, 30]);
+    }
+
+    #[test]
+    fn keys_read_back_and_sort_backwards() {
+        for item_idx in [0, 9, 10, 4_000_000_000, u32::MAX] {
+            assert_eq!(item(&key(item_idx)), Some(item_idx));
+        }
+        assert!(key(9) > key(10));
+    }
+
+    #[test]
+    fn weights_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let tuned = TunedWeights {
+            format: 1,
+            metric: "ndcg@10".into(),
+            systems: vec!["a".into(), "b".into()],
+            weights: vec![0.3, 0.7],
+            value: 0.5,
+            equal: 0.4,
+        };
+        tuned.write(folder.path()).unwrap();
+        assert_eq!(TunedWeights::read(folder.path()).unwrap(), tuned);
+    }
+}
