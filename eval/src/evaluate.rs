@@ -1,28 +1,47 @@
 //! One run against the judgments: a value per metric and request, and their means. Lists are judged in full against all
 //! relevant items. Knows no other system.
 
+use std::fmt;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::metric::{Judged, JudgedList, Metric};
+use crate::metric::{Judged, JudgedList, Metric, Pooled};
 use crate::qrels::Qrels;
 use crate::run::Run;
 
 /// Figures of one system.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SystemScores {
     /// Name of the run.
     pub system: String,
-    /// What was measured.
-    pub metrics: Vec<Metric>,
     /// Ids of the evaluated requests, in byte order: those with at least one relevant item.
     pub requests: Vec<String>,
-    /// `[metric][request]`: values in [0, 1].
-    pub values: Vec<Vec<f64>>,
-    /// `[metric]`: means over `requests`, summed in their order.
-    pub means: Vec<f64>,
+    /// One per metric, in the order asked for.
+    pub columns: Vec<Column>,
     /// What was left out or missing.
     pub counts: ScoreCounts,
+}
+
+/// One system on one metric.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Name of the metric.
+    pub metric: String,
+    /// The mean over the requests, summed in their order, or the pooled figure.
+    pub value: f64,
+    /// What the figure was made from.
+    pub values: Values,
+}
+
+/// What a figure was made from.
+#[derive(Clone)]
+pub enum Values {
+    /// `[request]`: the figure is their mean.
+    PerRequest(Vec<f64>),
+    /// A figure of the whole run.
+    Pooled(Arc<dyn Pooled>),
 }
 
 /// Requests by how they entered the means.
@@ -39,10 +58,19 @@ pub struct ScoreCounts {
 }
 
 impl SystemScores {
-    /// The mean of a metric, if it was measured.
+    /// The mean, or the pooled figure, of a metric, if it was measured.
     pub fn mean(&self, metric: &Metric) -> Option<f64> {
-        let index = self.metrics.iter().position(|one| one == metric)?;
-        self.means.get(index).copied()
+        let name = metric.to_string();
+        self.columns.iter().find(|column| column.metric == name).map(|column| column.value)
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerRequest(values) => f.debug_tuple("PerRequest").field(values).finish(),
+            Self::Pooled(_) => f.write_str("Pooled"),
+        }
     }
 }
 
@@ -104,10 +132,16 @@ pub fn evaluate(
             ),
         });
     }
-    let means =
-        values.iter().map(|column| column.iter().sum::<f64>() / requests.len() as f64).collect();
-    let system = run.name().to_owned();
-    Ok(SystemScores { system, metrics: metrics.to_vec(), requests, values, means, counts })
+    let columns = metrics
+        .iter()
+        .zip(values)
+        .map(|(metric, values)| Column {
+            metric: metric.to_string(),
+            value: values.iter().sum::<f64>() / requests.len() as f64,
+            values: Values::PerRequest(values),
+        })
+        .collect();
+    Ok(SystemScores { system: run.name().to_owned(), requests, columns, counts })
 }
 
 /// `[metric]` values of one judged request and whether the run answered it; none without a relevant item.
@@ -160,6 +194,14 @@ mod tests {
         builder.finish().unwrap()
     }
 
+    fn values(scores: &SystemScores) -> Vec<Vec<f64>> {
+        let of = |column: &Column| match &column.values {
+            Values::PerRequest(values) => values.clone(),
+            Values::Pooled(_) => panic!("{} is pooled", column.metric),
+        };
+        scores.columns.iter().map(of).collect()
+    }
+
     #[test]
     fn every_kind_of_request_is_counted() {
         let qrels = qrels(&[
@@ -178,7 +220,7 @@ mod tests {
         let counts = ScoreCounts { evaluated: 3, unanswered: 2, without_relevant: 1, unjudged: 1 };
         assert_eq!(scores.counts, counts);
         assert_eq!(scores.requests, ["empty", "found", "missing"]);
-        assert_eq!(scores.values, [[0.0, 0.5, 0.0], [0.0, 0.0, 0.0]]);
+        assert_eq!(values(&scores), [[0.0, 0.5, 0.0], [0.0, 0.0, 0.0]]);
         assert_eq!(scores.mean(&metrics[0]), Some(0.5 / 3.0));
     }
 
@@ -190,8 +232,8 @@ mod tests {
         let run = builder.finish().unwrap();
         let metrics = parse_metrics(&["mrr", "ndcg@2"]).unwrap();
         let scores = evaluate(&run, &qrels, &metrics, 2.0).unwrap();
-        assert_eq!(scores.means[0], 0.5);
-        assert!((scores.means[1] - 1.0 / 3.0_f64.log2()).abs() < 1e-12);
+        assert_eq!(scores.columns[0].value, 0.5);
+        assert!((scores.columns[1].value - 1.0 / 3.0_f64.log2()).abs() < 1e-12);
     }
 
     #[test]
@@ -235,12 +277,13 @@ mod tests {
             let metrics = parse_metrics(&names).unwrap();
             let threshold = f64::from(threshold);
             if let Ok(scores) = evaluate(&run.finish().unwrap(), &qrels, &metrics, threshold) {
-                prop_assert!(scores.values.iter().flatten().all(|value| (0.0..=1.0).contains(value)));
+                prop_assert!(values(&scores).into_iter().flatten().all(|value| (0.0..=1.0).contains(&value)));
             }
             if let Ok(scores) = evaluate(&perfect.finish().unwrap(), &qrels, &metrics, threshold) {
-                prop_assert!(scores.values[3].iter().chain(&scores.values[4]).all(|&value| value == 1.0));
+                let values = values(&scores);
+                prop_assert!(values[3].iter().chain(&values[4]).all(|&value| value == 1.0));
                 if threshold > 0.0 {
-                    prop_assert!(scores.values[5].iter().all(|&value| (value - 1.0).abs() < 1e-12));
+                    prop_assert!(values[5].iter().all(|&value| (value - 1.0).abs() < 1e-12));
                 }
             }
         }

@@ -13,6 +13,6 @@ pub mod settings;
 pub mod significance;
 
 pub use error::{Error, Result};
-pub use evaluate::{ScoreCounts, SystemScores, evaluate};
+pub use evaluate::{Column, ScoreCounts, SystemScores, Values, evaluate};
 pub use qrels::{Judgments, Qrels, QrelsBuilder};
 pub use run::{Ranking, Run, RunBuilder};

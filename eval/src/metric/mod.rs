@@ -7,9 +7,11 @@ mod hit_rate;
 mod judged;
 mod ndcg;
 mod nearest;
+mod pooled;
 mod precision;
 mod recall;
 mod reciprocal_rank;
 
 pub use expression::{Gain, Metric, MetricKind, parse_metrics};
 pub use judged::{Judged, JudgedList};
+pub use pooled::Pooled;
