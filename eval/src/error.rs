@@ -18,6 +18,14 @@ pub enum Error {
         /// What is wrong, what was expected, what to do.
         what: String,
     },
+    /// A file without lines cannot be used.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, what is wrong, what was expected, what to do.
+        what: String,
+    },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Unreadable {
@@ -76,6 +84,12 @@ pub enum Error {
         /// What is wrong and the nearest legal names.
         what: String,
     },
+    /// A catalogue of items cannot be used.
+    #[error("catalogue: {what}")]
+    Catalogue {
+        /// What is wrong, what was expected, what to do.
+        what: String,
+    },
     /// Systems cannot be compared.
     #[error("cannot compare the systems: {what}")]
     Comparison {
@@ -94,5 +108,10 @@ impl Error {
     /// A fault at a line of a file.
     pub(crate) fn line(path: &Path, line: usize, what: impl Into<String>) -> Self {
         Self::Line { path: path.to_owned(), line, what: what.into() }
+    }
+
+    /// A fault in a file that has no lines.
+    pub(crate) fn file(path: &Path, what: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), what: what.into() }
     }
 }

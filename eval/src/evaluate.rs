@@ -1,28 +1,66 @@
-//! One run against the judgments: a value per metric and request, and their means. Lists are judged in full against all
-//! relevant items. Knows no other system.
+//! Runs against the judgments: a value per metric and request, and their means, or a figure of the whole run. Lists are
+//! judged in full against all relevant items; compared runs are judged on the same requests.
 
-use rayon::prelude::*;
+use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::metric::{Judged, JudgedList, Metric};
+use crate::judge::{Plan, RunJudge};
+use crate::metric::{Catalogue, Metric, Pooled};
 use crate::qrels::Qrels;
 use crate::run::Run;
+use crate::settings::{Missing, Ties};
+
+/// How runs are judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// An item is relevant from this grade on; grades below it gain nothing in graded metrics.
+    pub relevant_grade: f64,
+    /// How items of equal score are ordered.
+    pub ties: Ties,
+    /// What happens to judged requests that a run does not answer.
+    pub missing: Missing,
+    /// What metrics beyond accuracy need.
+    pub catalogue: Option<&'a Catalogue>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { relevant_grade: 1.0, ties: Ties::ItemId, missing: Missing::Zero, catalogue: None }
+    }
+}
 
 /// Figures of one system.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SystemScores {
     /// Name of the run.
     pub system: String,
-    /// What was measured.
-    pub metrics: Vec<Metric>,
-    /// Ids of the evaluated requests, in byte order: those with at least one relevant item.
+    /// Ids of the evaluated requests, in byte order: those with at least one relevant item, less those skipped.
     pub requests: Vec<String>,
-    /// `[metric][request]`: values in [0, 1].
-    pub values: Vec<Vec<f64>>,
-    /// `[metric]`: means over `requests`, summed in their order.
-    pub means: Vec<f64>,
+    /// One per metric, in the order asked for.
+    pub columns: Vec<Column>,
     /// What was left out or missing.
     pub counts: ScoreCounts,
+}
+
+/// One system on one metric.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Name of the metric.
+    pub metric: String,
+    /// The mean over the requests, summed in their order, or the pooled figure.
+    pub value: f64,
+    /// What the figure was made from.
+    pub values: Values,
+}
+
+/// What a figure was made from.
+#[derive(Clone)]
+pub enum Values {
+    /// `[request]`: the figure is their mean.
+    PerRequest(Vec<f64>),
+    /// A figure of the whole run.
+    Pooled(Arc<dyn Pooled>),
 }
 
 /// Requests by how they entered the means.
@@ -30,8 +68,10 @@ pub struct SystemScores {
 pub struct ScoreCounts {
     /// Requests in the means.
     pub evaluated: usize,
-    /// Evaluated requests that the run does not hold, or answers by nothing; they score 0.
+    /// Requests with a relevant item that the run does not hold, or answers by nothing; they score 0 or are skipped.
     pub unanswered: usize,
+    /// Requests with a relevant item left out because a compared run does not answer them.
+    pub skipped: usize,
     /// Judged requests left out because no item is relevant.
     pub without_relevant: usize,
     /// Requests of the run left out because they were never judged.
@@ -39,109 +79,153 @@ pub struct ScoreCounts {
 }
 
 impl SystemScores {
-    /// The mean of a metric, if it was measured.
+    /// The mean, or the pooled figure, of a metric, if it was measured.
     pub fn mean(&self, metric: &Metric) -> Option<f64> {
-        let index = self.metrics.iter().position(|one| one == metric)?;
-        self.means.get(index).copied()
+        let name = metric.to_string();
+        self.columns.iter().find(|column| column.metric == name).map(|column| column.value)
     }
 }
 
-/// Scores a run. An item is relevant from `relevant_grade` on; in ndcg it gains its grade, and grades below gain 0.
-/// Refused where no request has a relevant item: there is nothing to take a mean over. The result does not depend on the
-/// number of threads.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerRequest(values) => f.debug_tuple("PerRequest").field(values).finish(),
+            Self::Pooled(_) => f.write_str("Pooled"),
+        }
+    }
+}
+
+/// Scores a run, unanswered requests as 0. Refused where no request has a relevant item: there is nothing to take a mean over.
+/// The result does not depend on the number of threads.
 pub fn evaluate(
     run: &Run,
     qrels: &Qrels,
     metrics: &[Metric],
     relevant_grade: f64,
 ) -> Result<SystemScores> {
-    if !relevant_grade.is_finite() {
-        return Err(Error::Qrels {
-            what: format!("the grade of relevance must be a finite number, not {relevant_grade}"),
-        });
-    }
-    // `[run item]` → its number in the judgments: each distinct id is looked up once.
-    let judged_numbers: Vec<Option<u32>> =
-        run.item_names().iter().map(|item| qrels.item_number(item)).collect();
-    let scored: Vec<Option<(Vec<f64>, bool)>> = (0..qrels.len())
-        .into_par_iter()
-        .map(|number| score_request(run, qrels, number, metrics, relevant_grade, &judged_numbers))
-        .collect();
-
-    let mut counts = ScoreCounts {
-        unjudged: run.rankings().filter(|ranking| qrels.get(ranking.request()).is_none()).count(),
-        ..ScoreCounts::default()
-    };
-    let mut requests = Vec::with_capacity(scored.len());
-    let mut values = vec![Vec::with_capacity(scored.len()); metrics.len()];
-    for (judgments, scored) in qrels.judgments().zip(scored) {
-        match scored {
-            None => counts.without_relevant += 1,
-            Some((row, answered)) => {
-                if let Some(at) = row.iter().position(|value| !value.is_finite()) {
-                    return Err(Error::Qrels {
-                        what: format!(
-                            "the grades of request {} are too large to compute {}",
-                            judgments.request(),
-                            metrics[at]
-                        ),
-                    });
-                }
-                requests.push(judgments.request().to_owned());
-                counts.unanswered += usize::from(!answered);
-                for (column, value) in values.iter_mut().zip(row) {
-                    column.push(value);
-                }
-            }
-        }
-    }
-    counts.evaluated = requests.len();
-    if requests.is_empty() {
-        return Err(Error::Qrels {
-            what: format!(
-                "none of {} requests has an item of grade {relevant_grade} or above; check the grades, or lower `relevant_grade`",
-                qrels.len()
-            ),
-        });
-    }
-    let means =
-        values.iter().map(|column| column.iter().sum::<f64>() / requests.len() as f64).collect();
-    let system = run.name().to_owned();
-    Ok(SystemScores { system, metrics: metrics.to_vec(), requests, values, means, counts })
+    let options = Options { relevant_grade, ..Options::default() };
+    let requests = Requests::select(std::slice::from_ref(run), qrels, &options)?;
+    let plan = Plan::new(metrics, qrels, &options)?;
+    requests.score(0, run, &plan)
 }
 
-/// `[metric]` values of one judged request and whether the run answered it; none without a relevant item.
-fn score_request(
-    run: &Run,
+/// Scores several runs on the same requests. Otherwise as [`evaluate`].
+pub fn evaluate_all(
+    runs: &[Run],
     qrels: &Qrels,
-    number: usize,
     metrics: &[Metric],
-    relevant_grade: f64,
-    judged_numbers: &[Option<u32>],
-) -> Option<(Vec<f64>, bool)> {
-    let judgments = qrels.at(number);
-    let mut ideal: Vec<f64> = judgments
-        .entries()
-        .iter()
-        .map(|entry| entry.1)
-        .filter(|&grade| grade >= relevant_grade)
-        .collect();
-    if ideal.is_empty() {
-        return None;
-    }
-    ideal.sort_unstable_by(|left, right| right.total_cmp(left));
-    let judge = |&(item, _): &(u32, f32)| {
-        let grade = judged_numbers[item as usize].and_then(|item| judgments.grade_of(item));
-        match grade {
-            Some(grade) if grade >= relevant_grade => Judged { relevant: true, grade },
-            _ => Judged { relevant: false, grade: 0.0 },
+    options: &Options<'_>,
+) -> Result<Vec<SystemScores>> {
+    let requests = Requests::select(runs, qrels, options)?;
+    let plan = Plan::new(metrics, qrels, options)?;
+    runs.iter().enumerate().map(|(number, run)| requests.score(number, run, &plan)).collect()
+}
+
+/// Which judged requests enter the figures.
+struct Requests<'a> {
+    qrels: &'a Qrels,
+    /// Numbers in the judgments, ascending.
+    evaluated: Vec<usize>,
+    /// `[run]`: requests with a relevant item that it does not answer.
+    unanswered: Vec<usize>,
+    skipped: usize,
+    without_relevant: usize,
+}
+
+impl<'a> Requests<'a> {
+    fn select(runs: &[Run], qrels: &'a Qrels, options: &Options<'_>) -> Result<Self> {
+        let relevant_grade = options.relevant_grade;
+        if !relevant_grade.is_finite() {
+            return Err(Error::Qrels {
+                what: format!(
+                    "the grade of relevance must be a finite number, not {relevant_grade}"
+                ),
+            });
         }
-    };
-    let ranked: Vec<Judged> = run
-        .get(judgments.request())
-        .map_or_else(Vec::new, |ranking| ranking.entries().iter().map(judge).collect());
-    let list = JudgedList { ranked: &ranked, ideal: &ideal };
-    Some((metrics.iter().map(|metric| metric.value(&list)).collect(), !ranked.is_empty()))
+        let is_relevant = |entry: &(u32, f64)| entry.1 >= relevant_grade;
+        let mut evaluated: Vec<usize> = (0..qrels.len())
+            .filter(|&number| qrels.at(number).entries().iter().any(is_relevant))
+            .collect();
+        let n_relevant = evaluated.len();
+        if n_relevant == 0 {
+            return Err(Error::Qrels {
+                what: format!(
+                    "none of {} requests has an item of grade {relevant_grade} or above; check the grades, or lower `relevant_grade`",
+                    qrels.len()
+                ),
+            });
+        }
+        let mut left_out = vec![false; qrels.len()];
+        let mut unanswered = Vec::with_capacity(runs.len());
+        for run in runs {
+            let silent: Vec<usize> = evaluated
+                .iter()
+                .copied()
+                .filter(|&number| {
+                    run.get(qrels.at(number).request()).is_none_or(|ranking| ranking.is_empty())
+                })
+                .collect();
+            if options.missing == Missing::Error && !silent.is_empty() {
+                return Err(refuse_missing(run, qrels, &silent, n_relevant));
+            }
+            if options.missing == Missing::Skip {
+                silent.iter().for_each(|&number| left_out[number] = true);
+            }
+            unanswered.push(silent.len());
+        }
+        evaluated.retain(|&number| !left_out[number]);
+        if evaluated.is_empty() {
+            return Err(Error::Qrels {
+                what: format!(
+                    "each of {n_relevant} requests with a relevant item lacks an answer of some run; leave that run out, or set `missing` to `zero`"
+                ),
+            });
+        }
+        Ok(Self {
+            qrels,
+            skipped: n_relevant - evaluated.len(),
+            without_relevant: qrels.len() - n_relevant,
+            evaluated,
+            unanswered,
+        })
+    }
+
+    /// Judges one run, by its place among those that were selected for.
+    fn score(&self, number: usize, run: &Run, plan: &Plan<'_>) -> Result<SystemScores> {
+        let judge = RunJudge::new(plan, self.qrels, run)?;
+        let columns = judge.columns(&self.evaluated)?;
+        let requests = self.evaluated.iter().map(|&at| self.qrels.at(at).request().to_owned());
+        let counts = ScoreCounts {
+            evaluated: self.evaluated.len(),
+            unanswered: self.unanswered[number],
+            skipped: self.skipped,
+            without_relevant: self.without_relevant,
+            unjudged: run
+                .rankings()
+                .filter(|ranking| self.qrels.get(ranking.request()).is_none())
+                .count(),
+        };
+        Ok(SystemScores {
+            system: run.name().to_owned(),
+            requests: requests.collect(),
+            columns,
+            counts,
+        })
+    }
+}
+
+fn refuse_missing(run: &Run, qrels: &Qrels, silent: &[usize], n_relevant: usize) -> Error {
+    let shown: Vec<&str> =
+        silent.iter().take(3).map(|&number| qrels.at(number).request()).collect();
+    let which = if shown.len() < silent.len() { "such as " } else { "" };
+    Error::Run {
+        run: run.name().to_owned(),
+        what: format!(
+            "{} of {n_relevant} judged requests have no answer: {which}{}; answer them, or set `missing` to `zero` or `skip`",
+            silent.len(),
+            shown.join(", ")
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +244,14 @@ mod tests {
         builder.finish().unwrap()
     }
 
+    fn values(scores: &SystemScores) -> Vec<Vec<f64>> {
+        let of = |column: &Column| match &column.values {
+            Values::PerRequest(values) => values.clone(),
+            Values::Pooled(_) => panic!("{} is pooled", column.metric),
+        };
+        scores.columns.iter().map(of).collect()
+    }
+
     #[test]
     fn every_kind_of_request_is_counted() {
         let qrels = qrels(&[
@@ -175,10 +267,16 @@ mod tests {
         let run = builder.finish().unwrap();
         let metrics = parse_metrics(&["mrr", "recall@1"]).unwrap();
         let scores = evaluate(&run, &qrels, &metrics, 1.0).unwrap();
-        let counts = ScoreCounts { evaluated: 3, unanswered: 2, without_relevant: 1, unjudged: 1 };
+        let counts = ScoreCounts {
+            evaluated: 3,
+            unanswered: 2,
+            skipped: 0,
+            without_relevant: 1,
+            unjudged: 1,
+        };
         assert_eq!(scores.counts, counts);
         assert_eq!(scores.requests, ["empty", "found", "missing"]);
-        assert_eq!(scores.values, [[0.0, 0.5, 0.0], [0.0, 0.0, 0.0]]);
+        assert_eq!(values(&scores), [[0.0, 0.5, 0.0], [0.0, 0.0, 0.0]]);
         assert_eq!(scores.mean(&metrics[0]), Some(0.5 / 3.0));
     }
 
@@ -190,8 +288,8 @@ mod tests {
         let run = builder.finish().unwrap();
         let metrics = parse_metrics(&["mrr", "ndcg@2"]).unwrap();
         let scores = evaluate(&run, &qrels, &metrics, 2.0).unwrap();
-        assert_eq!(scores.means[0], 0.5);
-        assert!((scores.means[1] - 1.0 / 3.0_f64.log2()).abs() < 1e-12);
+        assert_eq!(scores.columns[0].value, 0.5);
+        assert!((scores.columns[1].value - 1.0 / 3.0_f64.log2()).abs() < 1e-12);
     }
 
     #[test]
@@ -211,6 +309,156 @@ mod tests {
         let metrics = parse_metrics(&["ndcg@5", "ndcg(gain=exp)@5"]).unwrap();
         let error = evaluate(&run, &qrels(&[("q", "a", 5000.0)]), &metrics, 1.0).unwrap_err();
         assert!(error.to_string().contains("request q are too large to compute ndcg(gain=exp)@5"));
+    }
+
+    fn run(name: &str, entries: &[(&str, &str, f32)]) -> Run {
+        let mut builder = Run::builder(name);
+        for (request, item, score) in entries {
+            builder.push(request, item, *score).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn missing_requests_score_0_are_skipped_or_refused() {
+        let qrels = qrels(&[("a", "x", 1.0), ("b", "x", 1.0), ("c", "x", 1.0), ("d", "x", 0.0)]);
+        let runs = [
+            run("full", &[("a", "x", 1.0), ("b", "y", 1.0), ("c", "x", 1.0)]),
+            run("half", &[("a", "x", 1.0), ("b", "x", 1.0), ("d", "x", 1.0)]),
+        ];
+        let metrics = parse_metrics(&["mrr"]).unwrap();
+        let score = |missing| {
+            let options = Options { missing, ..Options::default() };
+            evaluate_all(&runs, &qrels, &metrics, &options)
+        };
+        let zero = score(Missing::Zero).unwrap();
+        assert_eq!(values(&zero[0]), [[1.0, 0.0, 1.0]]);
+        assert_eq!(values(&zero[1]), [[1.0, 1.0, 0.0]]);
+        assert_eq!((zero[1].counts.unanswered, zero[1].counts.skipped), (1, 0));
+        let skip = score(Missing::Skip).unwrap();
+        assert_eq!(skip[0].requests, ["a", "b"]);
+        assert_eq!(values(&skip[0]), [[1.0, 0.0]]);
+        assert_eq!(skip[0].counts.unanswered, 0);
+        assert_eq!(skip[1].counts.unanswered, 1);
+        for one in &skip {
+            let counts = &one.counts;
+            assert_eq!((counts.evaluated, counts.skipped, counts.without_relevant), (2, 1, 1));
+        }
+        assert_eq!(
+            score(Missing::Error).unwrap_err().to_string(),
+            "run half: 1 of 3 judged requests have no answer: c; answer them, or set `missing` to `zero` or `skip`"
+        );
+        let silent = [runs[0].clone(), run("silent", &[])];
+        let options = Options { missing: Missing::Skip, ..Options::default() };
+        assert!(evaluate_all(&silent, &qrels, &metrics, &options).is_err());
+    }
+
+    #[test]
+    fn ties_by_id_or_in_expectation() {
+        let qrels = qrels(&[("q", "a", 1.0)]);
+        let runs =
+            [run("r", &[("q", "a", 1.0), ("q", "b", 1.0), ("q", "c", 1.0), ("q", "d", 0.0)])];
+        let metrics = parse_metrics(&["mrr", "recall@2", "ndcg"]).unwrap();
+        let score = |ties| {
+            let options = Options { ties, ..Options::default() };
+            let scores = evaluate_all(&runs, &qrels, &metrics, &options).unwrap();
+            scores[0].columns.iter().map(|column| column.value).collect::<Vec<_>>()
+        };
+        assert_eq!(score(Ties::ItemId), [1.0 / 3.0, 0.0, 0.5]);
+        let expected =
+            [(1.0 + 0.5 + 1.0 / 3.0) / 3.0, 2.0 / 3.0, (1.0 + 1.0 / 3.0_f64.log2() + 0.5) / 3.0];
+        for (value, expected) in score(Ties::Expected).iter().zip(expected) {
+            assert!((value - expected).abs() < 1e-12, "{value} instead of {expected}");
+        }
+        let options = Options { ties: Ties::Expected, ..Options::default() };
+        let metrics = parse_metrics(&["bpref"]).unwrap();
+        let error = evaluate_all(&runs, &qrels, &metrics, &options).unwrap_err();
+        assert!(error.to_string().contains("`bpref`: it has no closed form"), "{error}");
+    }
+
+    #[test]
+    fn beyond_accuracy_by_hand() {
+        let qrels = qrels(&[("p", "a", 1.0), ("q", "a", 1.0)]);
+        let runs = [run(
+            "r",
+            &[("p", "a", 3.0), ("p", "b", 2.0), ("p", "d", 1.0), ("q", "a", 2.0), ("q", "c", 1.0)],
+        )];
+        let metrics = parse_metrics(&[
+            "coverage@2",
+            "gini@2",
+            "popularity@2",
+            "novelty@2",
+            "tail_share@3",
+            "diversity@2",
+        ])
+        .unwrap();
+        let bare = Catalogue::new(["a", "b", "c", "d"]).unwrap();
+        let vectors = vec![1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 0.0, 0.0];
+        let full = bare.clone().with_exposures(vec![8, 1, 0, 1]).unwrap();
+        let full = full.with_vectors(vectors, 2).unwrap();
+        let score = |catalogue| {
+            let options = Options { catalogue, ..Options::default() };
+            evaluate_all(&runs, &qrels, &metrics, &options)
+        };
+        let scores = score(Some(&full)).unwrap();
+        // Listed counts 2 1 1 0; popularity 1, 0.5, 0, 0.5; p = 9/14, 2/14, 1/14, 2/14; the head is item a.
+        let bits = |p: f64| -(p / 14.0).log2();
+        let expected = [
+            0.75,
+            6.0 / 16.0,
+            (0.75 + 0.5) / 2.0,
+            (bits(9.0) + bits(2.0) + bits(9.0) + bits(1.0)) / 4.0,
+            (2.0 / 3.0 + 0.5) / 2.0,
+            1.5,
+        ];
+        for (column, expected) in scores[0].columns.iter().zip(expected) {
+            let Column { metric, value, .. } = column;
+            assert!((value - expected).abs() < 1e-12, "{metric}: {value} instead of {expected}");
+        }
+        assert!(
+            matches!(&scores[0].columns[1].values, Values::Pooled(gini) if gini.value(&[0, 1]) == Some(0.5))
+        );
+        let message = score(Some(&bare)).unwrap_err().to_string();
+        assert!(message.contains(
+            "`popularity@2`: it needs a catalogue of all item ids with their training counts"
+        ));
+        assert!(
+            score(None).unwrap_err().to_string().contains("`coverage@2`: it needs a catalogue")
+        );
+        let small = Catalogue::new(["a", "b", "c"]).unwrap();
+        let options = Options { catalogue: Some(&small), ..Options::default() };
+        let error = evaluate_all(&runs, &qrels, &metrics[..1], &options).unwrap_err();
+        assert!(error.to_string().contains("item d is not in the catalogue"), "{error}");
+    }
+
+    #[test]
+    fn a_highest_grade_below_the_judgments_is_refused() {
+        let metrics = parse_metrics(&["err(max=2)@5"]).unwrap();
+        let error =
+            evaluate(&run("r", &[]), &qrels(&[("q", "a", 3.0)]), &metrics, 1.0).unwrap_err();
+        assert!(error.to_string().contains("grade 3, above `max=2`"), "{error}");
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let mut judged = Qrels::builder();
+        let mut builder = Run::builder("r");
+        for request in 0..2_000_u32 {
+            for item in 0..7_u32 {
+                let at = request.wrapping_mul(2_654_435_761).wrapping_add(item * 97) % 1_000;
+                judged.push(&request.to_string(), &at.to_string(), f64::from(at % 4)).unwrap();
+                builder.push(&request.to_string(), &(at + item % 3).to_string(), at as f32).ok();
+            }
+        }
+        let (qrels, run) = (judged.finish().unwrap(), builder.finish().unwrap());
+        let metrics = parse_metrics(&["ndcg@5", "ap", "mrr", "bpref"]).unwrap();
+        let score = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let scores = pool.install(|| evaluate(&run, &qrels, &metrics, 1.0)).unwrap();
+            let means: Vec<u64> = scores.columns.iter().map(|one| one.value.to_bits()).collect();
+            (means, values(&scores))
+        };
+        assert_eq!(score(1), score(3));
     }
 
     proptest! {
@@ -235,12 +483,13 @@ mod tests {
             let metrics = parse_metrics(&names).unwrap();
             let threshold = f64::from(threshold);
             if let Ok(scores) = evaluate(&run.finish().unwrap(), &qrels, &metrics, threshold) {
-                prop_assert!(scores.values.iter().flatten().all(|value| (0.0..=1.0).contains(value)));
+                prop_assert!(values(&scores).into_iter().flatten().all(|value| (0.0..=1.0).contains(&value)));
             }
             if let Ok(scores) = evaluate(&perfect.finish().unwrap(), &qrels, &metrics, threshold) {
-                prop_assert!(scores.values[3].iter().chain(&scores.values[4]).all(|&value| value == 1.0));
+                let values = values(&scores);
+                prop_assert!(values[3].iter().chain(&values[4]).all(|&value| value == 1.0));
                 if threshold > 0.0 {
-                    prop_assert!(scores.values[5].iter().all(|&value| (value - 1.0).abs() < 1e-12));
+                    prop_assert!(values[5].iter().all(|&value| (value - 1.0).abs() < 1e-12));
                 }
             }
         }

@@ -5,7 +5,9 @@ pub mod error;
 mod evaluate;
 mod ids;
 pub mod io;
+mod judge;
 pub mod metric;
+mod pairs;
 mod qrels;
 pub mod report;
 mod run;
@@ -14,6 +16,7 @@ pub mod significance;
 pub mod slice;
 
 pub use error::{Error, Result};
-pub use evaluate::{ScoreCounts, SystemScores, evaluate};
+pub use evaluate::{Column, Options, ScoreCounts, SystemScores, Values, evaluate, evaluate_all};
+pub use metric::{Catalogue, Pooled};
 pub use qrels::{Judgments, Qrels, QrelsBuilder};
 pub use run::{Ranking, Run, RunBuilder};

@@ -1,15 +1,15 @@
 //! Judgments: request → item → grade. Knows no system and no threshold of relevance.
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
 use crate::ids::Ids;
-
-/// (item number, grade) pairs of one request.
-type Grades = Vec<(u32, f64)>;
+use crate::pairs::{Pairs, repeated};
 
 /// Grades of judged items, requests in byte order of their ids, so that no figure depends on the order of a file.
 #[derive(Debug, Clone)]
 pub struct Qrels {
-    requests: Vec<Box<str>>,
+    requests: Ids,
     items: Ids,
     /// `[request]` → start in `entries`; one more than there are requests.
     starts: Vec<usize>,
@@ -20,9 +20,7 @@ pub struct Qrels {
 /// Collects judgments line by line, in any order.
 #[derive(Debug, Clone, Default)]
 pub struct QrelsBuilder {
-    requests: Ids,
-    items: Ids,
-    lists: Vec<Grades>,
+    rows: Pairs<f64>,
 }
 
 /// One request's judgments.
@@ -38,6 +36,11 @@ impl Qrels {
         QrelsBuilder::default()
     }
 
+    /// The highest grade of all; none without a judgment.
+    pub fn highest_grade(&self) -> Option<f64> {
+        self.entries.iter().map(|entry| entry.1).max_by(f64::total_cmp)
+    }
+
     /// Number of requests with at least one judgment.
     pub fn len(&self) -> usize {
         self.requests.len()
@@ -45,7 +48,7 @@ impl Qrels {
 
     /// Whether there is no request.
     pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+        self.len() == 0
     }
 
     /// Number of judged (request, item) pairs.
@@ -60,7 +63,7 @@ impl Qrels {
 
     /// The judgments of a request.
     pub fn get(&self, request: &str) -> Option<Judgments<'_>> {
-        let number = self.requests.binary_search_by(|one| (**one).cmp(request)).ok()?;
+        let number = self.requests.get(request)? as usize;
         Some(Judgments { qrels: self, number })
     }
 
@@ -83,7 +86,8 @@ impl Qrels {
 impl PartialEq for Qrels {
     /// The same grades for the same items of the same requests.
     fn eq(&self, other: &Self) -> bool {
-        self.requests == other.requests
+        self.len() == other.len()
+            && self.requests.names().eq(other.requests.names())
             && self.judgments().zip(other.judgments()).all(|(left, right)| {
                 left.len() == right.len()
                     && left.grades().all(|(item, grade)| {
@@ -96,7 +100,7 @@ impl PartialEq for Qrels {
 impl<'a> Judgments<'a> {
     /// Id of the request.
     pub fn request(&self) -> &'a str {
-        &self.qrels.requests[self.number]
+        self.qrels.requests.name(self.number as u32)
     }
 
     /// Number of judged items.
@@ -137,39 +141,48 @@ impl QrelsBuilder {
                 ),
             });
         }
-        let request = self.requests.intern(request) as usize;
-        if request == self.lists.len() {
-            self.lists.push(Vec::new());
-        }
-        let item = self.items.intern(item);
-        self.lists[request].push((item, grade));
+        self.rows.push(request, item, grade);
         Ok(())
     }
 
     /// Orders the judgments. An item judged twice for a request is refused.
     pub fn finish(self) -> Result<Qrels> {
-        let Self { requests: ids, items, lists } = self;
-        let mut requests: Vec<(Box<str>, Grades)> =
-            ids.names().iter().cloned().zip(lists).collect();
-        requests.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        let mut names = Vec::with_capacity(requests.len());
-        let mut starts = Vec::with_capacity(requests.len() + 1);
-        let mut entries = Vec::new();
-        starts.push(0);
-        for (name, mut list) in requests {
-            list.sort_unstable_by_key(|entry| entry.0);
-            if let Some(twice) = list.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                return Err(Error::Duplicate {
-                    place: "qrels".to_owned(),
-                    request: name.into(),
-                    item: items.name(twice[0].0).to_owned(),
-                });
-            }
-            entries.append(&mut list);
-            starts.push(entries.len());
-            names.push(name);
+        let mut rows = self.rows.group();
+        let twice = rows
+            .lists_mut()
+            .into_par_iter()
+            .enumerate()
+            .map_init(Vec::new, |scratch, (request, list)| {
+                list.sort_unstable_by_key(|entry| entry.0);
+                repeated(list, scratch).map(|item| (request, item))
+            })
+            .find_map_first(|found| found);
+        if let Some((request, item)) = twice {
+            return Err(Error::Duplicate {
+                place: "qrels".to_owned(),
+                request: rows.requests.name(request as u32).to_owned(),
+                item: rows.items.name(item).to_owned(),
+            });
         }
-        Ok(Qrels { requests: names, items, starts, entries })
+        let mut order: Vec<u32> = (0..rows.requests.len() as u32).collect();
+        order.par_sort_unstable_by_key(|&request| rows.requests.name(request));
+        let mut requests = Ids::default();
+        let mut starts = Vec::with_capacity(order.len() + 1);
+        let mut entries = Vec::with_capacity(rows.entries.len());
+        starts.push(0);
+        for request in order {
+            requests.intern(rows.requests.name(request));
+            let request = request as usize;
+            entries
+                .extend_from_slice(&rows.entries[rows.starts[request]..rows.starts[request + 1]]);
+            starts.push(entries.len());
+        }
+        Ok(Qrels { requests, items: rows.items, starts, entries })
+    }
+
+    /// Rows that a reader collected; it has refused grades that are not finite.
+    pub(crate) fn from_rows(rows: Pairs<f64>) -> Self {
+        Self { rows }
     }
 }
 

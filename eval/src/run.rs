@@ -3,8 +3,11 @@
 
 use std::cmp::Ordering;
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
 use crate::ids::Ids;
+use crate::pairs::{Grouped, Pairs, repeated};
 
 /// Ranked items of one system for many requests, in evaluated order.
 #[derive(Debug, Clone)]
@@ -21,10 +24,7 @@ pub struct Run {
 #[derive(Debug, Clone, Default)]
 pub struct RunBuilder {
     name: String,
-    requests: Ids,
-    items: Ids,
-    /// `[request]` → its entries so far.
-    lists: Vec<Vec<(u32, f32)>>,
+    rows: Pairs<f32>,
 }
 
 /// One request's ranked items.
@@ -77,8 +77,8 @@ impl Run {
     }
 
     /// Distinct item ids, by the numbers that [`Ranking::entries`] uses.
-    pub(crate) fn item_names(&self) -> &[Box<str>] {
-        self.items.names()
+    pub(crate) fn items(&self) -> &Ids {
+        &self.items
     }
 }
 
@@ -131,9 +131,7 @@ impl RunBuilder {
                 what: format!("the score of item {item} for request {request} is not a number"),
             });
         }
-        let request = self.request(request);
-        let item = self.items.intern(item);
-        self.lists[request].push((item, score));
+        self.rows.push(request, item, score);
         Ok(())
     }
 
@@ -143,49 +141,47 @@ impl RunBuilder {
         request: &str,
         items: impl IntoIterator<Item = (S, f32)>,
     ) -> Result<()> {
-        self.request(request);
+        self.rows.open(request);
         items.into_iter().try_for_each(|(item, score)| self.push(request, item.as_ref(), score))
     }
 
-    /// Puts every list into evaluated order. An item that appears twice for a request is refused.
+    /// Puts every list into evaluated order, lists in parallel. An item that appears twice for a request is refused.
     pub fn finish(self) -> Result<Run> {
-        let Self { name, requests, items, lists } = self;
-        let mut starts = Vec::with_capacity(lists.len() + 1);
-        let mut entries = Vec::with_capacity(lists.iter().map(Vec::len).sum());
-        // `[item]` → the last request (plus one) that listed it: finds duplicates without sorting by item.
-        let mut listed_by = vec![0_u32; items.len()];
-        starts.push(0);
-        for (request, mut list) in lists.into_iter().enumerate() {
-            let mark = request as u32 + 1;
-            for &(item, _) in &list {
-                if std::mem::replace(&mut listed_by[item as usize], mark) == mark {
-                    return Err(Error::Duplicate {
-                        place: format!("run {name}"),
-                        request: requests.name(request as u32).to_owned(),
-                        item: items.name(item).to_owned(),
-                    });
-                }
-            }
-            let by_rule = |&(left, left_score): &(u32, f32), &(right, right_score): &(u32, f32)| {
-                // Not `total_cmp`: -0 and 0 are equal scores, and NaN never enters.
-                right_score
-                    .partial_cmp(&left_score)
-                    .unwrap_or(Ordering::Equal)
-                    .then_with(|| items.name(right).as_bytes().cmp(items.name(left).as_bytes()))
-            };
-            list.sort_unstable_by(by_rule);
-            entries.append(&mut list);
-            starts.push(entries.len());
-        }
-        Ok(Run { name, requests, items, starts, entries })
+        Self::order(self.name, self.rows.group())
     }
 
-    fn request(&mut self, request: &str) -> usize {
-        let number = self.requests.intern(request) as usize;
-        if number == self.lists.len() {
-            self.lists.push(Vec::new());
+    /// Rows that a reader collected; it has refused scores that are not numbers.
+    pub(crate) fn from_rows(name: String, rows: Pairs<f32>) -> Self {
+        Self { name, rows }
+    }
+
+    fn order(name: String, mut rows: Grouped<f32>) -> Result<Run> {
+        let items = std::mem::take(&mut rows.items);
+        let by_rule = |&(left, left_score): &(u32, f32), &(right, right_score): &(u32, f32)| {
+            // Not `total_cmp`: -0 and 0 are equal scores, and NaN never enters.
+            right_score
+                .partial_cmp(&left_score)
+                .unwrap_or(Ordering::Equal)
+                .then_with(|| items.name(right).as_bytes().cmp(items.name(left).as_bytes()))
+        };
+        let twice = rows
+            .lists_mut()
+            .into_par_iter()
+            .enumerate()
+            .map_init(Vec::new, |scratch, (request, list)| {
+                list.sort_unstable_by(by_rule);
+                repeated(list, scratch).map(|item| (request, item))
+            })
+            .find_map_first(|found| found);
+        let Grouped { requests, starts, entries, .. } = rows;
+        match twice {
+            Some((request, item)) => Err(Error::Duplicate {
+                place: format!("run {name}"),
+                request: requests.name(request as u32).to_owned(),
+                item: items.name(item).to_owned(),
+            }),
+            None => Ok(Run { name, requests, items, starts, entries }),
         }
-        number
     }
 }
 

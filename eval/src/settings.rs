@@ -17,6 +17,10 @@ pub struct EvaluationSettings {
     /// An item counts as relevant from this grade on.
     #[schemars(range(min = 0.0))]
     pub relevant_grade: f64,
+    /// How items of equal score are ordered.
+    pub ties: Ties,
+    /// What happens to judged requests that a system does not answer.
+    pub missing: Missing,
     /// Resamples of the paired bootstrap.
     #[schemars(range(min = 100, max = 1_000_000))]
     pub bootstrap: u32,
@@ -36,12 +40,39 @@ impl Default for EvaluationSettings {
             baseline: None,
             depth: 100,
             relevant_grade: 1.0,
+            ties: Ties::default(),
+            missing: Missing::default(),
             bootstrap: 2_000,
             confidence: 0.95,
             split: EvaluatedSplit::Test,
             requests: None,
         }
     }
+}
+
+/// How items of equal score are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ties {
+    /// By item id, descending, as trec_eval does.
+    #[default]
+    ItemId,
+    /// In uniformly random order: every figure is its exact expectation, so that a system that scores all items alike
+    /// scores what chance does. Metrics without a closed form are refused.
+    Expected,
+}
+
+/// What happens to judged requests that a system does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// They score 0.
+    #[default]
+    Zero,
+    /// They are left out of the figures of all systems compared.
+    Skip,
+    /// The evaluation is refused.
+    Error,
 }
 
 /// Which requests are answered and judged.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use trieval_eval::metric::Metric;
-use trieval_eval::{Qrels, Run, evaluate};
+use trieval_eval::{Qrels, Run, Values, evaluate};
 
 #[derive(Deserialize)]
 struct Case {
@@ -41,12 +41,20 @@ fn values_equal_trec_eval() {
             continue;
         }
         let scores = evaluate(&run, &qrels, &metrics, case.relevant_grade).unwrap();
+        let columns: Vec<&Vec<f64>> = scores
+            .columns
+            .iter()
+            .map(|column| match &column.values {
+                Values::PerRequest(values) => values,
+                Values::Pooled(_) => panic!("{} is pooled", column.metric),
+            })
+            .collect();
         for (request, expected) in &case.values {
             let at = scores.requests.iter().position(|one| one == request).unwrap();
             for (name, value) in expected {
                 let metric: Metric = name.parse().unwrap();
                 let row = metrics.iter().position(|one| *one == metric).unwrap();
-                let got = scores.values[row][at];
+                let got = columns[row][at];
                 assert!(
                     (got - value).abs() < 1e-9,
                     "case {index}, {request}, {name}: {got} instead of {value}"
@@ -58,7 +66,7 @@ fn values_equal_trec_eval() {
         for (at, request) in scores.requests.iter().enumerate() {
             if !case.values.contains_key(request) {
                 assert!(!case.run.contains_key(request));
-                assert!(scores.values.iter().all(|column| column[at] == 0.0));
+                assert!(columns.iter().all(|column| column[at] == 0.0));
             }
         }
     }

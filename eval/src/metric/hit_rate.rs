@@ -1,8 +1,20 @@
 //! Hit rate: whether any relevant item is among the first k. trec_eval's `success`.
 
-use super::JudgedList;
+use super::judged::JudgedList;
 
-/// 1 where a relevant item is among the first k, else 0.
-pub(super) fn value(list: &JudgedList<'_>, cutoff: u32) -> f64 {
-    f64::from(u8::from(list.top(Some(cutoff)).iter().any(|one| one.relevant)))
+/// 1 where a relevant item is among the first k, else 0; where the k-th place cuts a group of ties, the probability
+/// `1 − C(m − r, t) / C(m, t)` that one of its r relevant items of m is among the t places taken.
+pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64, cutoff: Option<u32>) -> f64 {
+    for group in list.groups(cutoff) {
+        let (size, relevant) = (group.grades.len(), group.n_relevant(relevant_grade));
+        if relevant > 0 {
+            let others = size - relevant;
+            if group.taken > others {
+                return 1.0;
+            }
+            let missed = |place: usize| (others - place) as f64 / (size - place) as f64;
+            return 1.0 - (0..group.taken).map(missed).product::<f64>();
+        }
+    }
+    0.0
 }

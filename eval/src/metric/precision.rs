@@ -1,11 +1,11 @@
-//! Precision: the share of the first k places that hold a relevant item. trec_eval's `P`.
+//! Precision: the share of the first k places that hold a relevant item. trec_eval's `P`, and its `set_P` without a cutoff.
 
-use super::JudgedList;
+use super::judged::JudgedList;
 
-/// `|relevant in the first k| / k`; a list shorter than k is not excused.
-pub(super) fn value(list: &JudgedList<'_>, cutoff: u32) -> f64 {
-    if cutoff == 0 {
-        return 0.0;
+/// `|relevant in the first k| / k`; a list shorter than k is not excused. Without a cutoff the share of the returned items.
+pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64, cutoff: Option<u32>) -> f64 {
+    match cutoff.map_or(list.ranked.len(), |k| k as usize) {
+        0 => 0.0,
+        places => list.hits(relevant_grade, cutoff) / places as f64,
     }
-    list.n_relevant_in(Some(cutoff)) as f64 / f64::from(cutoff)
 }

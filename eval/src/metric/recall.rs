@@ -1,11 +1,12 @@
-//! Recall: the share of all relevant items that was returned among the first k. trec_eval's `recall`.
+//! Recall: the share of all relevant items that was returned among the first k. trec_eval's `recall`, and its `set_recall`
+//! without a cutoff.
 
-use super::JudgedList;
+use super::judged::JudgedList;
 
-/// `|relevant in the first k| / |relevant|`.
-pub(super) fn value(list: &JudgedList<'_>, cutoff: Option<u32>) -> f64 {
-    if list.ideal.is_empty() {
-        return 0.0;
+/// `|relevant in the first k| / |relevant|`; 0 where nothing is relevant.
+pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64, cutoff: Option<u32>) -> f64 {
+    match list.n_relevant(relevant_grade) {
+        0 => 0.0,
+        n_relevant => list.hits(relevant_grade, cutoff) / n_relevant as f64,
     }
-    list.n_relevant_in(cutoff) as f64 / list.ideal.len() as f64
 }

@@ -3,7 +3,7 @@
 
 use super::{holm, resample_means};
 use crate::error::{Error, Result};
-use crate::evaluate::SystemScores;
+use crate::evaluate::{SystemScores, Values};
 use crate::report::model::{Comparison, Estimate, Verdict};
 
 /// Settings of the tests.
@@ -48,26 +48,37 @@ pub fn assess(
         return refuse("the bootstrap needs at least one resample".to_owned());
     }
     for one in scores {
-        if one.requests != base.requests || one.metrics != base.metrics {
+        let metrics = one.columns.iter().map(|column| &column.metric);
+        if one.requests != base.requests
+            || !metrics.eq(base.columns.iter().map(|column| &column.metric))
+        {
             return refuse(format!(
                 "{} and {} were not scored on the same requests and metrics; evaluate both against the same qrels",
                 one.system, base.system
             ));
         }
     }
-    let columns: Vec<&[f64]> =
-        scores.iter().flat_map(|one| one.values.iter().map(Vec::as_slice)).collect();
+    let mut columns: Vec<&[f64]> = Vec::new();
+    for column in scores.iter().flat_map(|one| &one.columns) {
+        match &column.values {
+            Values::PerRequest(values) => columns.push(values),
+            Values::Pooled(_) => {
+                let what = format!("{} is no mean over requests; leave it out", column.metric);
+                return refuse(what);
+            }
+        }
+    }
     let resamples = resample_means(&columns, options.resamples, options.seed);
-    let n_metrics = base.metrics.len();
+    let n_metrics = base.columns.len();
     let column = |system: usize, metric: usize| system * n_metrics + metric;
 
     let mut estimates = Vec::with_capacity(scores.len());
     let mut comparisons = Vec::new();
     for (system, one) in scores.iter().enumerate() {
         let mut row = Vec::with_capacity(n_metrics);
-        for (metric, name) in one.metrics.iter().enumerate() {
+        for (metric, measured) in one.columns.iter().enumerate() {
             let (low, high) = resamples.interval(column(system, metric), options.confidence);
-            row.push(Estimate { value: one.means[metric], low, high });
+            row.push(Estimate { value: measured.value, low, high });
             if system == baseline {
                 continue;
             }
@@ -78,8 +89,8 @@ pub fn assess(
             );
             comparisons.push(Comparison {
                 system: one.system.clone(),
-                metric: name.to_string(),
-                difference: one.means[metric] - base.means[metric],
+                metric: measured.metric.clone(),
+                difference: measured.value - base.columns[metric].value,
                 low,
                 high,
                 p_value,
@@ -128,16 +139,18 @@ fn limits(n_comparisons: usize, n_requests: usize, options: &SignificanceOptions
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::metric::parse_metrics;
+    use crate::evaluate::Column;
 
     fn scores(system: &str, value: impl Fn(usize) -> f64) -> SystemScores {
         let values: Vec<f64> = (0..200).map(value).collect();
         SystemScores {
             system: system.to_owned(),
-            metrics: parse_metrics(&["mrr"]).unwrap(),
             requests: (0..200).map(|i| format!("{i:03}")).collect(),
-            means: vec![values.iter().sum::<f64>() / 200.0],
-            values: vec![values],
+            columns: vec![Column {
+                metric: "mrr".to_owned(),
+                value: values.iter().sum::<f64>() / 200.0,
+                values: Values::PerRequest(values),
+            }],
             counts: Default::default(),
         }
     }
@@ -170,7 +183,7 @@ mod tests {
         );
         assert!(assessment.warnings.is_empty());
         for (one, row) in systems.iter().zip(&assessment.estimates) {
-            assert!(row[0].low <= one.means[0] && one.means[0] <= row[0].high);
+            assert!(row[0].low <= one.columns[0].value && one.columns[0].value <= row[0].high);
         }
         for one in &assessment.comparisons {
             assert!(one.p_value <= one.p_adjusted && one.low <= one.difference + 1e-12);

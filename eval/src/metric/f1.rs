@@ -1,0 +1,13 @@
+//! F1: the harmonic mean of precision and recall. trec_eval's `set_F` without a cutoff.
+
+use super::judged::JudgedList;
+
+/// `2 P R / (P + R) = 2 |relevant in the first k| / (k + |relevant|)`, without a cutoff with the number of returned items as
+/// k. Linear in the hits, so that its expectation over ties is exact.
+pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64, cutoff: Option<u32>) -> f64 {
+    let places = cutoff.map_or(list.ranked.len(), |k| k as usize);
+    match places + list.n_relevant(relevant_grade) {
+        0 => 0.0,
+        both => 2.0 * list.hits(relevant_grade, cutoff) / both as f64,
+    }
+}
