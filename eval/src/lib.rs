@@ -5,6 +5,7 @@ pub mod error;
 mod evaluate;
 mod ids;
 pub mod io;
+pub mod labelled;
 pub mod metric;
 mod qrels;
 pub mod report;
