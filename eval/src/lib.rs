@@ -7,6 +7,7 @@ mod ids;
 pub mod io;
 pub mod labelled;
 pub mod metric;
+pub mod policy;
 mod qrels;
 pub mod report;
 mod run;
