@@ -1,13 +1,18 @@
 //! Runs, qrels, metrics, significance and reports: every ranker is judged alike, from what it returned and nothing else.
 //! No model, no tensor and no corpus is known here.
 
+pub mod contest;
 pub mod error;
 mod evaluate;
+pub mod fusion;
 mod ids;
 pub mod io;
 mod judge;
+pub mod labelled;
+mod measure;
 pub mod metric;
 mod pairs;
+pub mod policy;
 mod qrels;
 pub mod report;
 mod run;
@@ -17,6 +22,7 @@ pub mod slice;
 
 pub use error::{Error, Result};
 pub use evaluate::{Column, Options, ScoreCounts, SystemScores, Values, evaluate, evaluate_all};
+pub use measure::{Measure, parse_measures};
 pub use metric::{Catalogue, Pooled};
 pub use qrels::{Judgments, Qrels, QrelsBuilder};
 pub use run::{Ranking, Run, RunBuilder};

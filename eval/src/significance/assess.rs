@@ -147,7 +147,7 @@ fn assess_groups(
     let mut comparisons: Vec<Comparison> = (0..pairs.len())
         .flat_map(|pair| by_metric.iter().map(move |of_metric| of_metric[pair].clone()))
         .collect();
-    decide(&mut comparisons, options);
+    correct(&mut comparisons, options);
     warnings.extend(limits(comparisons.len(), first.requests.len(), options));
     Ok(Assessment { estimates, comparisons, warnings })
 }
@@ -277,8 +277,9 @@ fn randomize(
     }
 }
 
-/// Corrects the p values of the family and draws the verdicts.
-fn decide(comparisons: &mut [Comparison], options: &SignificanceOptions) {
+/// Corrects the p values of a family of comparisons, and draws the verdicts. The family may be put together from several
+/// assessments.
+pub fn correct(comparisons: &mut [Comparison], options: &SignificanceOptions) {
     let p_values: Vec<f64> = comparisons.iter().map(|one| one.p_value).collect();
     let level = 1.0 - options.confidence;
     for (one, adjusted) in comparisons.iter_mut().zip(options.correction.adjust(&p_values)) {

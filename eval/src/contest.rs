@@ -1,0 +1,243 @@
+//! Several systems judged together: scored on the same requests, with intervals, compared with the baseline and with each
+//! other, over everything and over slices. Puts together what the other modules compute; knows no file.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::evaluate::{Options, SystemScores, evaluate_all};
+use crate::labelled::{self, Absent, LabelledMetric, OutsideValues};
+use crate::measure::Measure;
+use crate::metric::Metric;
+use crate::qrels::Qrels;
+use crate::report::model::{Comparison, Estimate, SliceReport, SliceSystem};
+use crate::run::Run;
+use crate::significance::{SignificanceOptions, assess_pairs, correct};
+use crate::slice::Slice;
+
+/// How a contest is held.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// What is measured, in the order of the columns.
+    pub measures: &'a [Measure],
+    /// How lists are judged.
+    pub options: Options<'a>,
+    /// How differences are tested.
+    pub significance: SignificanceOptions,
+    /// Index of the system that the others are compared with.
+    pub baseline: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Contest {
+    /// Names of the systems, in the order of the runs.
+    pub systems: Vec<String>,
+    /// Names of the measures, those from outside last.
+    pub measures: Vec<String>,
+    /// `[system]`: values of metrics of lists and from outside; empty where none was asked for.
+    pub lists: Vec<SystemScores>,
+    /// `[system]`: figures of labelled predictions, over all judged requests; empty where none was asked for.
+    pub labels: Vec<SystemScores>,
+    /// `[system][measure]`: figures with intervals.
+    pub estimates: Vec<Vec<Estimate>>,
+    /// Every system but the baseline against the baseline: one family for the correction.
+    pub comparisons: Vec<Comparison>,
+    /// Any two systems other than the baseline: a family of their own.
+    pub pairs: Vec<Comparison>,
+    /// What limits the tests, in words.
+    pub warnings: Vec<String>,
+}
+
+/// Judges runs. `outside` holds values per request that were measured elsewhere, as `(system, values)`; each name must be
+/// given for every system.
+///
+/// # Errors
+/// Where nothing can be evaluated, two runs have one name, or values are missing.
+pub fn hold(
+    runs: &[Run],
+    qrels: &Qrels,
+    outside: &[(usize, OutsideValues)],
+    rules: &Rules<'_>,
+) -> Result<Contest> {
+    let refuse = |what: String| Err(Error::Comparison { what });
+    if rules.baseline >= runs.len() {
+        return refuse(format!("baseline {} is none of {} systems", rules.baseline, runs.len()));
+    }
+    for (at, run) in runs.iter().enumerate() {
+        if runs[..at].iter().any(|other| other.name() == run.name()) {
+            return refuse(format!("two systems are called {}; give one another name", run.name()));
+        }
+    }
+    let lists = score_lists(runs, qrels, outside, rules)?;
+    let labels = score_labels(runs, qrels, rules)?;
+    let mut contest = Contest {
+        systems: runs.iter().map(|run| run.name().to_owned()).collect(),
+        estimates: vec![Vec::new(); runs.len()],
+        ..Contest::default()
+    };
+    let others: Vec<usize> = (0..runs.len()).filter(|&run| run != rules.baseline).collect();
+    let with_baseline: Vec<_> = others.iter().map(|&other| (other, rules.baseline)).collect();
+    let among_others: Vec<_> = others
+        .iter()
+        .enumerate()
+        .flat_map(|(at, &left)| others[at + 1..].iter().map(move |&right| (left, right)))
+        .collect();
+    let pairs = [with_baseline.clone(), among_others].concat();
+    let mut found: Vec<(usize, usize, Comparison)> = Vec::new();
+    let mut figures: Vec<BTreeMap<usize, Estimate>> = vec![BTreeMap::new(); runs.len()];
+    for scores in [&lists, &labels] {
+        let Some(first) = scores.first() else { continue };
+        let places: Vec<usize> = first
+            .columns
+            .iter()
+            .map(|column| place(rules.measures, &mut contest.measures, &column.metric))
+            .collect();
+        let assessment = assess_pairs(scores, &pairs, &rules.significance)?;
+        for (system, estimates) in assessment.estimates.into_iter().enumerate() {
+            figures[system].extend(places.iter().copied().zip(estimates));
+        }
+        for (at, comparison) in assessment.comparisons.into_iter().enumerate() {
+            found.push((at / places.len(), places[at % places.len()], comparison));
+        }
+        for warning in assessment.warnings {
+            if !contest.warnings.contains(&warning) {
+                contest.warnings.push(warning);
+            }
+        }
+    }
+    contest.estimates =
+        figures.into_iter().map(|by_place| by_place.into_values().collect()).collect();
+    let mut names: Vec<String> = rules.measures.iter().map(ToString::to_string).collect();
+    names.append(&mut contest.measures);
+    contest.measures = names;
+    found.sort_by_key(|&(pair, place, _)| (pair, place));
+    for (pair, _, comparison) in found {
+        let family =
+            if pair < with_baseline.len() { &mut contest.comparisons } else { &mut contest.pairs };
+        family.push(comparison);
+    }
+    correct(&mut contest.comparisons, &rules.significance);
+    correct(&mut contest.pairs, &rules.significance);
+    (contest.lists, contest.labels) = (lists, labels);
+    Ok(contest)
+}
+
+/// Where a column stands: among the measures asked for, or behind them, where its name is kept.
+fn place(measures: &[Measure], outside: &mut Vec<String>, name: &str) -> usize {
+    if let Some(at) = measures.iter().position(|measure| measure.to_string() == name) {
+        return at;
+    }
+    let at = outside.iter().position(|one| one == name).unwrap_or_else(|| {
+        outside.push(name.to_owned());
+        outside.len() - 1
+    });
+    measures.len() + at
+}
+
+fn score_lists(
+    runs: &[Run],
+    qrels: &Qrels,
+    outside: &[(usize, OutsideValues)],
+    rules: &Rules<'_>,
+) -> Result<Vec<SystemScores>> {
+    let metrics: Vec<Metric> = rules
+        .measures
+        .iter()
+        .filter_map(|measure| match measure {
+            Measure::List(metric) => Some(*metric),
+            Measure::Label(_) => None,
+        })
+        .collect();
+    if metrics.is_empty() && outside.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut scores = evaluate_all(runs, qrels, &metrics, &rules.options)?;
+    // Sorted by name, so that the columns of all systems stand in one order.
+    let mut outside: Vec<&(usize, OutsideValues)> = outside.iter().collect();
+    outside.sort_by_key(|(_, values)| values.name());
+    for (system, values) in outside {
+        let one = &mut scores[*system];
+        let (column, _) = values.column(&one.requests, Absent::Refuse)?;
+        if one.columns.iter().any(|other| other.metric == column.metric) {
+            return Err(Error::Comparison {
+                what: format!("{} is given twice for {}", column.metric, one.system),
+            });
+        }
+        one.columns.push(column);
+    }
+    Ok(scores)
+}
+
+fn score_labels(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Vec<SystemScores>> {
+    let metrics: Vec<LabelledMetric> = rules
+        .measures
+        .iter()
+        .filter_map(|measure| match measure {
+            Measure::List(_) => None,
+            Measure::Label(metric) => Some(*metric),
+        })
+        .collect();
+    if metrics.is_empty() {
+        return Ok(Vec::new());
+    }
+    let grade = rules.options.relevant_grade;
+    runs.iter().map(|run| labelled::evaluate(run, qrels, &metrics, grade)).collect()
+}
+
+/// Figures of all systems over each slice. A slice without a relevant item for any request is left out; measures that are
+/// undefined over a slice are left out of it.
+///
+/// # Errors
+/// Where a metric cannot be computed.
+pub fn slice_reports(
+    runs: &[Run],
+    qrels: &Qrels,
+    slices: &[Slice],
+    rules: &Rules<'_>,
+) -> Result<Vec<SliceReport>> {
+    let mut reports = Vec::new();
+    for slice in slices {
+        let part = slice.cut(qrels)?;
+        let has_relevant = |grade: f64| grade >= rules.options.relevant_grade;
+        if !part.judgments().any(|one| one.grades().any(|(_, grade)| has_relevant(grade))) {
+            continue;
+        }
+        // Labelled figures may be undefined over a part: each is tried by itself.
+        let defined: Vec<Measure> = rules
+            .measures
+            .iter()
+            .copied()
+            .filter(|measure| match measure {
+                Measure::List(_) => true,
+                Measure::Label(_) => {
+                    score_labels(runs, &part, &Rules { measures: &[*measure], ..*rules }).is_ok()
+                }
+            })
+            .collect();
+        let rules = Rules { measures: &defined, ..*rules };
+        let scores = [score_lists(runs, &part, &[], &rules)?, score_labels(runs, &part, &rules)?];
+        let mut systems: Vec<SliceSystem> = runs
+            .iter()
+            .map(|run| SliceSystem { name: run.name().to_owned(), ..SliceSystem::default() })
+            .collect();
+        let mut n_requests = 0;
+        for scores in scores.iter().filter(|scores| !scores.is_empty()) {
+            n_requests = n_requests.max(scores[0].requests.len());
+            let assessment = assess_pairs(scores, &[], &rules.significance)?;
+            for ((system, one), estimates) in
+                systems.iter_mut().zip(scores).zip(assessment.estimates)
+            {
+                let names = one.columns.iter().map(|column| column.metric.clone());
+                system.metrics.extend(names.zip(estimates));
+            }
+        }
+        reports.push(SliceReport {
+            by: slice.by.clone(),
+            value: slice.value.clone(),
+            meaning: slice.meaning.clone(),
+            requests: n_requests as u64,
+            systems,
+        });
+    }
+    Ok(reports)
+}
