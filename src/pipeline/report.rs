@@ -70,6 +70,7 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
                 EvaluatedSplit::Test => split_in_words(&recipe.corpus),
                 EvaluatedSplit::Validation => "the validation requests".into(),
             }),
+            ..EvaluationSummary::default()
         },
         baseline: Some(evaluation.baseline.clone()),
         systems: systems(&evaluation),
@@ -82,6 +83,7 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
         notes: notes(summary),
         machine: machine(),
         recipe: loaded.resolved_toml()?,
+        ..Report::default()
     };
     write(&report, folder.root())?;
     Ok(report)
@@ -189,6 +191,7 @@ fn systems(evaluation: &Evaluation) -> Vec<SystemReport> {
         latency_ms: Latency::from_milliseconds(&one.milliseconds),
         peak_bytes: one.peak_bytes,
         unanswered: one.unanswered,
+        ..SystemReport::default()
     };
     evaluation.systems.iter().map(system).collect()
 }
@@ -354,6 +357,7 @@ fn examples(
                     .collect(),
                 relevant_total,
                 systems: systems.collect(),
+                ..ExampleReport::default()
             }
         })
         .collect())
@@ -374,5 +378,6 @@ fn machine() -> Machine {
         gpu: None,
         memory_bytes: memory.map(|kib| kib * 1024),
         version: env!("CARGO_PKG_VERSION").into(),
+        ..Machine::default()
     }
 }

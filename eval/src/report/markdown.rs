@@ -1,7 +1,13 @@
-//! The report as Markdown, for pull requests, issues and model cards: outcome, table, warnings and facts, without charts.
+//! The report as Markdown, for pull requests, issues and model cards: the same content as the page, without
+//! charts and with fewer requests.
 
-use super::model::Report;
+use super::model::{ExampleItem, Report, SliceReport};
 use super::{numbers, table, words};
+
+/// Requests that are shown.
+const REQUESTS: usize = 5;
+/// Characters of texts from requests that are shown.
+const CUT: usize = 120;
 
 /// The report as Markdown text with a final line break. Texts of the report cannot form markup.
 pub fn markdown(report: &Report) -> String {
@@ -22,7 +28,38 @@ pub fn markdown(report: &Report) -> String {
         text.push('\n');
     }
     text.push_str("## Systems\n\n");
-    text.push_str(&systems(report));
+    let table = table::table(report);
+    text.push_str(&systems(report, &table));
+    text.push_str(&costs(&table));
+    text.push_str(&slices(report));
+    text.push_str(&pairs(report));
+    text.push_str(&requests(report));
+    text.push_str(&training(report));
+    text.push_str(&identifiers(report));
+    text.push_str(&trust(report));
+    text.push_str("\n## How it was measured\n\n");
+    for (name, value) in table::facts(report).iter().chain(&table::machine(report)) {
+        text.push_str(&format!("- {}: {}\n", escape(name), escape(value)));
+    }
+    let values_note = Some(&report.values_note).filter(|note| !note.is_empty());
+    for note in report.notes.iter().chain(values_note) {
+        text.push_str(&format!("- {}\n", escape(note)));
+    }
+    for (name, checksum, size) in table::fingerprints(report) {
+        let (name, checksum) = (escape(&name), escape(&checksum));
+        text.push_str(&format!("- fingerprint of {name}: {checksum} ({size})\n"));
+    }
+    if !report.recipe.is_empty() {
+        text.push_str(&format!(
+            "\n<details><summary>Resolved recipe</summary>\n\n{}\n</details>\n",
+            fenced(&report.recipe)
+        ));
+    }
+    text
+}
+
+fn identifiers(report: &Report) -> String {
+    let mut text = String::new();
     if !report.identifiers.is_empty() {
         text.push_str("\n## Identifiers\n\n");
         text.push_str(
@@ -57,40 +94,33 @@ pub fn markdown(report: &Report) -> String {
             }
         }
     }
-    text.push_str("\n## How it was measured\n\n");
-    for (name, value) in table::facts(report).iter().chain(&table::machine(report)) {
-        text.push_str(&format!("- {}: {}\n", escape(name), escape(value)));
-    }
-    for note in &report.notes {
-        text.push_str(&format!("- {}\n", escape(note)));
-    }
-    if !report.recipe.is_empty() {
-        text.push_str(&format!(
-            "\n<details><summary>Resolved recipe</summary>\n\n{}\n</details>\n",
-            fenced(&report.recipe)
-        ));
-    }
     text
 }
 
-fn systems(report: &Report) -> String {
-    let table = table::table(report);
-    let mut head = vec!["system".to_owned()];
-    head.extend(table.metrics.iter().map(|metric| escape(metric)));
-    if table.has_latency {
-        head.extend(["p50".to_owned(), "p99".to_owned()]);
+/// The first cell of a system's row; its name leads to its run.
+fn name(row: &table::Row) -> String {
+    let note = match (row.baseline, row.ceiling) {
+        (true, _) => " (baseline)",
+        (_, true) => " (ceiling)",
+        _ => "",
+    };
+    match &row.link {
+        Some(link) => format!("[{}]({link}){note}", escape(&row.name)),
+        None => format!("{}{note}", escape(&row.name)),
     }
-    if table.has_memory {
-        head.push("memory".to_owned());
-    }
-    let mut text = format!("| {} |\n|---{}|\n", head.join(" | "), "|---:".repeat(head.len() - 1));
+}
+
+fn head(first: &[&str], columns: &[String]) -> String {
+    let names = first.iter().map(|one| (*one).to_owned()).chain(columns.iter().cloned());
+    let rules = "---|".repeat(first.len()) + &"---:|".repeat(columns.len());
+    format!("| {} |\n|{rules}\n", names.collect::<Vec<_>>().join(" | "))
+}
+
+fn systems(report: &Report, table: &table::Table) -> String {
+    let columns: Vec<String> = table.metrics.iter().map(|one| escape(&one.name)).collect();
+    let mut text = head(&["system"], &columns);
     for row in &table.rows {
-        let note = match (row.baseline, row.ceiling) {
-            (true, _) => " (baseline)",
-            (_, true) => " (ceiling)",
-            _ => "",
-        };
-        let mut cells = vec![format!("{}{note}", escape(&row.name))];
+        let mut cells = vec![name(row)];
         for cell in &row.cells {
             let figure = if cell.best {
                 format!("**{}**", cell.figure.text)
@@ -105,25 +135,205 @@ fn systems(report: &Report) -> String {
             };
             cells.push(format!("{figure}{mark}{interval}"));
         }
-        if table.has_latency {
-            cells.extend([row.p50.text.clone(), row.p99.text.clone()]);
-        }
-        if table.has_memory {
-            cells.push(row.memory.text.clone());
-        }
         text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
     if !report.comparisons.is_empty() {
         let marks: Vec<String> =
             table::MARKS.iter().map(|(mark, meaning)| format!("{mark} {meaning}")).collect();
         text.push_str(&format!(
-            "\n{}. Intervals hold {} of bootstrap means over the same requests; marks are after Holm’s correction over {} comparisons.\n",
+            "\n{}. Intervals hold {} of bootstrap means over the same requests; marks are after {} over {} comparisons.\n",
             marks.join(", "),
             numbers::percent(report.evaluation.confidence),
+            escape(words::correction(report)),
             report.comparisons.len()
         ));
     }
     text
+}
+
+fn costs(table: &table::Table) -> String {
+    if table.costs.is_empty() {
+        return String::new();
+    }
+    let columns: Vec<String> = table.costs.iter().map(|one| escape(&one.name)).collect();
+    let mut text = format!("\n## Cost\n\n{}", head(&["system"], &columns));
+    for row in &table.rows {
+        let figure = |one: &table::Figure| {
+            if one.fault { format!("**{}** (must be 0)", one.text) } else { one.text.clone() }
+        };
+        let cells: Vec<String> = row.costs.iter().map(figure).collect();
+        text.push_str(&format!("| {} | {} |\n", name(row), cells.join(" | ")));
+    }
+    text
+}
+
+/// The first metric by slice, one table per division.
+fn slices(report: &Report) -> String {
+    let Some(metric) = report.evaluation.metrics.first().filter(|_| !report.slices.is_empty())
+    else {
+        return String::new();
+    };
+    let mut text = format!("\n## {} by slice\n", escape(metric));
+    for (by, slices) in table::divisions(report) {
+        let column = |slice: &&SliceReport| {
+            format!("{} ({})", escape(&slice.value), numbers::count(slice.requests))
+        };
+        let columns: Vec<String> = slices.iter().map(column).collect();
+        text.push_str(&format!("\n{}", head(&[&format!("by {}", escape(by))], &columns)));
+        for system in words::ordered(report) {
+            let figure = |slice: &&SliceReport| {
+                let own = slice.systems.iter().find(|one| one.name == system.name);
+                let Some(one) = own.and_then(|one| one.metrics.get(metric)) else {
+                    return numbers::NONE.to_owned();
+                };
+                let [value, low, high] = [one.value, one.low, one.high].map(numbers::value);
+                format!("{value}<br><sub>{low} to {high}</sub>")
+            };
+            let cells: Vec<String> = slices.iter().map(figure).collect();
+            text.push_str(&format!("| {} | {} |\n", escape(&system.name), cells.join(" | ")));
+        }
+        for slice in slices.iter().filter(|slice| !slice.meaning.is_empty()) {
+            text.push_str(&format!("\n- {}: {}", escape(&slice.value), escape(&slice.meaning)));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn pairs(report: &Report) -> String {
+    let pairs = table::pairs(report);
+    let Some(metric) = report.evaluation.metrics.first().filter(|_| !pairs.is_empty()) else {
+        return String::new();
+    };
+    let columns = ["difference", "interval", "p, corrected", "won / tied / lost"];
+    let mut text = format!(
+        "\n## Pairs of systems on {}\n\n{}",
+        escape(metric),
+        head(&["system", "against"], &columns.map(str::to_owned))
+    );
+    for one in pairs {
+        text.push_str(&format!(
+            "| {} | {} | {} {} | {} | {} | {} |\n",
+            escape(&one.system),
+            escape(&one.baseline),
+            one.difference.text,
+            one.mark,
+            one.interval,
+            one.p_value.text,
+            if one.requests.is_empty() { numbers::NONE } else { &one.requests },
+        ));
+    }
+    text
+}
+
+/// The first requests, with the rank at which each system found something relevant.
+fn requests(report: &Report) -> String {
+    if report.examples.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n## Requests\n".to_owned();
+    for example in report.examples.iter().take(REQUESTS) {
+        let title = if example.text.is_empty() { &example.request } else { &example.text };
+        text.push_str(&format!("\n- **{}**", escape(&cut(title))));
+        if !example.chosen.is_empty() {
+            text.push_str(&format!(" ({})", escape(&example.chosen)));
+        }
+        for item in example.relevant.iter().take(1) {
+            let title = if item.title.is_empty() { &item.item } else { &item.title };
+            text.push_str(&format!(", relevant: {}", escape(&cut(title))));
+        }
+        text.push('\n');
+        for system in &example.systems {
+            let relevant = |item: &ExampleItem| {
+                item.grade.is_some_and(|grade| grade >= report.evaluation.relevant_grade)
+                    || example.relevant.iter().any(|one| one.item == item.item)
+            };
+            let found = system.items.iter().position(relevant);
+            let found = found.map_or_else(
+                || "none relevant in what is kept".to_owned(),
+                |rank| format!("found at {}", rank + 1),
+            );
+            let value = example.values.get(&system.system);
+            let value = value.map_or_else(String::new, |&v| format!(" ({})", numbers::value(v)));
+            text.push_str(&format!("  - {}: {found}{value}\n", escape(&system.system)));
+        }
+    }
+    if report.examples.len() > REQUESTS {
+        text.push_str(&format!(
+            "\nThe JSON form has all {} requests.\n",
+            numbers::count(report.examples.len() as u64)
+        ));
+    }
+    text
+}
+
+fn training(report: &Report) -> String {
+    if report.training.is_empty() {
+        return String::new();
+    }
+    let columns = ["steps", "first loss", "last loss", "time"].map(str::to_owned);
+    let mut text = format!("\n## Training\n\n{}", head(&["training", "objective"], &columns));
+    for one in &report.training {
+        let mut losses = one.points.iter().filter_map(|point| point.loss);
+        let first = losses.next();
+        let last = losses.next_back().or(first);
+        let short = |value: Option<f64>| value.map_or(numbers::NONE.to_owned(), numbers::short);
+        text.push_str(&format!(
+            "| {}{} | {} | {} | {} | {} | {} |\n",
+            escape(&one.name),
+            if one.diverged { " (diverged)" } else { "" },
+            escape(&one.objective),
+            numbers::count(one.steps),
+            short(first),
+            short(last),
+            one.seconds.map_or(numbers::NONE.to_owned(), numbers::seconds),
+        ));
+    }
+    text
+}
+
+/// Leaks and calibration.
+fn trust(report: &Report) -> String {
+    let mut text = String::new();
+    if !report.leaks.is_empty() {
+        text.push_str("\n## Leak check\n\n");
+        for leak in &report.leaks {
+            let (count, share) = (numbers::count(leak.count), numbers::percent(leak.share));
+            text.push_str(&format!("- {}: {count} ({share})", escape(&leak.what)));
+            let examples: Vec<String> =
+                leak.examples.iter().take(5).map(|one| escape(&cut(one))).collect();
+            if !examples.is_empty() {
+                text.push_str(&format!(", such as {}", examples.join("; ")));
+            }
+            text.push('\n');
+        }
+    }
+    if !report.reliability.is_empty() {
+        let columns = ["predicted", "came true", "count"].map(str::to_owned);
+        text.push_str(&format!("\n## Calibration\n\n{}", head(&["system", "bin"], &columns)));
+        for one in &report.reliability {
+            for bin in &one.bins {
+                text.push_str(&format!(
+                    "| {} | {} to {} | {} | {} | {} |\n",
+                    escape(&one.system),
+                    numbers::short(bin.low),
+                    numbers::short(bin.high),
+                    numbers::value(bin.mean_prediction),
+                    numbers::value(bin.share_positive),
+                    numbers::count(bin.count),
+                ));
+            }
+        }
+    }
+    text
+}
+
+/// The text, or its beginning with an ellipsis where it is longer.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(CUT) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 /// A code block that no line of the text can close.
@@ -165,11 +375,52 @@ mod tests {
     #[test]
     fn the_table_has_one_row_per_system_and_even_columns() {
         let text = markdown(&sample::report());
-        let rows: Vec<&str> = text.lines().filter(|line| line.contains("<sub>")).collect();
-        assert_eq!(rows.len(), 7);
-        assert!(rows[0].starts_with("| aligned | **0.447** ▲<br>"), "{}", rows[0]);
-        assert!(rows.iter().all(|row| row.matches('|').count() == 10));
+        let rows: Vec<&str> =
+            text.lines().skip_while(|line| *line != "## Systems").skip(4).take(7).collect();
+        assert!(
+            rows[0].starts_with("| [aligned](./steps/system.aligned/run.tsv) | **0.447** ▲<br>"),
+            "{}",
+            rows[0]
+        );
+        assert!(rows.iter().all(|row| row.matches('|').count() == 7));
         assert!(text.contains("colbert &lt;v2&gt;") && !text.contains("NaN"));
+    }
+
+    #[test]
+    fn it_holds_what_the_page_holds() {
+        let text = markdown(&sample::report());
+        for piece in [
+            "## Cost",
+            "**0.2%** (must be 0)",
+            "## recall@10 by slice",
+            "| by item exposure | head (903) |",
+            "- never seen: relevant item never shown in training",
+            "| aligned | two-tower | +0.059 ▲ |",
+            "- **small oak side table** (largest win of aligned over bm25)",
+            "  - bm25: found at 3 (0.333)",
+            "The JSON form has all 21 requests.",
+            "| supervised | supervised | 900 |",
+            "## Leak check",
+            "such as small oak side table; brass lamp; &lt;svg onload=alert(1)&gt;",
+            "| two-tower | 0 to 0.1 |",
+            "- fingerprint of items.csv: blake3:5d1f8c0a77b2e946 (412 kB)",
+            "- commit: 4626671c0ffee",
+            "values.parquet",
+        ] {
+            assert!(text.contains(piece), "{piece} is missing in\n{text}");
+        }
+        // Every row of a table is as wide as its head.
+        let mut width = 0;
+        for line in text.lines() {
+            let bars = line.matches('|').count();
+            width = if line.starts_with('|') && width == 0 { bars } else { width };
+            if !line.starts_with('|') {
+                width = 0;
+                continue;
+            }
+            assert_eq!(bars, width, "{line}");
+        }
+        assert!(!markdown(&Report::default()).contains("NaN"));
     }
 
     #[test]

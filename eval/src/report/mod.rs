@@ -2,17 +2,23 @@
 //! reader of `trieval report --json`; the other files only show it and compute no figure of their own.
 
 mod chart;
+mod csv;
 mod html;
+mod latex;
+mod link;
 mod markdown;
 pub mod model;
 mod numbers;
-#[cfg(test)]
-pub(crate) mod sample;
+#[cfg(any(test, feature = "browser"))]
+#[doc(hidden)]
+pub mod sample;
 mod table;
 mod text;
 mod words;
 
+pub use csv::csv;
 pub use html::html;
+pub use latex::latex;
 pub use markdown::markdown;
 pub use model::{Report, json_schema};
 pub use text::text_table;

@@ -3,17 +3,36 @@
 /// What stands where there is no figure.
 pub(super) const NONE: &str = "–";
 
-/// A value of a metric: three decimals.
+/// A value of a metric: three decimals, fewer from 100 on, with commas between thousands.
 pub(super) fn value(value: f64) -> String {
-    if value.is_finite() { format!("{value:.3}") } else { NONE.to_owned() }
+    if !value.is_finite() {
+        return NONE.to_owned();
+    }
+    let size = magnitude(value.abs());
+    // What rounds to zero has no sign.
+    let negative = value < 0.0 && size.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+    if negative { format!("−{size}") } else { size }
 }
 
-/// A difference: three decimals, always with a sign.
+/// Size of a value of a metric.
+fn magnitude(size: f64) -> String {
+    if size < 99.9995 {
+        format!("{size:.3}")
+    } else if size < 999.95 {
+        format!("{size:.1}")
+    } else if size < 1e15 {
+        count(size.round() as u64)
+    } else {
+        format!("{size:.2e}")
+    }
+}
+
+/// A difference: as a value, always with a sign.
 pub(super) fn signed(value: f64) -> String {
     if !value.is_finite() {
         return NONE.to_owned();
     }
-    let text = format!("{:.3}", value.abs());
+    let text = magnitude(value.abs());
     let sign = if text.bytes().all(|byte| matches!(byte, b'0' | b'.')) {
         "±"
     } else if value < 0.0 {
@@ -30,7 +49,10 @@ pub(super) fn percent(share: f64) -> String {
         return NONE.to_owned();
     }
     let percent = share * 100.0;
-    if percent.abs() < 10.0 {
+    if percent.abs() < 0.05 && percent != 0.0 {
+        // A rate that must be 0 is not shown as 0 where it is not.
+        "< 0.1%".to_owned()
+    } else if percent.abs() < 10.0 {
         format!("{}%", trimmed(percent, 1))
     } else {
         format!("{percent:.0}%")
@@ -108,6 +130,42 @@ pub(super) fn seconds(value: f64) -> String {
     }
 }
 
+/// An operational figure by the unit that its name tells: `…_ms`, `…_seconds`, `bytes…` or `…_bytes`, `…_rate` or `…_share`.
+pub(super) fn operational(name: &str, value: f64) -> String {
+    if !value.is_finite() {
+        NONE.to_owned()
+    } else if name.ends_with("_ms") {
+        milliseconds(value)
+    } else if name.ends_with("_seconds") {
+        seconds(value)
+    } else if name.starts_with("bytes") || name.ends_with("_bytes") {
+        bytes(value.max(0.0).round() as u64)
+    } else if name.ends_with("_rate") || name.ends_with("_share") {
+        percent(value)
+    } else if value.abs() >= 1_000.0 && value.abs() < 1e15 {
+        self::value(value.round())
+    } else {
+        short(value)
+    }
+}
+
+/// The name of an operational figure as a reader says it.
+pub(super) fn operational_name(name: &str) -> String {
+    let known = match name {
+        "qps" => "requests per second",
+        "build_seconds" => "build time",
+        "bytes_per_item" => "bytes per item",
+        "invalid_rate" => "invalid",
+        "duplicate_rate" => "duplicates",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let bare = ["_ms", "_seconds", "_rate"].iter().find_map(|unit| name.strip_suffix(unit));
+    bare.unwrap_or(name).replace('_', " ")
+}
+
 /// Three significant digits, without idle zeros.
 pub(super) fn short(value: f64) -> String {
     if !value.is_finite() {
@@ -154,6 +212,26 @@ mod tests {
         assert_eq!(percent(0.068), "6.8%");
         assert_eq!(short(0.0003), "3.0e-4");
         assert_eq!(short(100.0), "100");
+        assert_eq!(value(-0.0001), "0.000");
+        assert_eq!(value(-0.25), "−0.250");
+        assert_eq!(value(123.456), "123.5");
+        assert_eq!(value(99.9996), "100.0");
+        assert_eq!(value(12_345.6), "12,346");
+        assert_eq!(signed(-1_500.0), "−1,500");
+        assert_eq!(percent(0.0), "0%");
+        assert_eq!(percent(0.0001), "< 0.1%");
+    }
+
+    #[test]
+    fn operational_figures_carry_their_unit() {
+        assert_eq!(operational("p95_ms", 12.44), "12.4 ms");
+        assert_eq!(operational("build_seconds", 93.4), "1 min 33 s");
+        assert_eq!(operational("bytes_per_item", 1_532.0), "1.53 kB");
+        assert_eq!(operational("duplicate_rate", 0.0021), "0.2%");
+        assert_eq!(operational("qps", 12_345.6), "12,346");
+        assert_eq!(operational("beam_width", 20.0), "20");
+        assert_eq!(operational_name("train_seconds"), "train");
+        assert_eq!(operational_name("peak_gpu_bytes"), "peak gpu bytes");
     }
 
     #[test]
@@ -167,6 +245,7 @@ mod tests {
                 milliseconds(bad),
                 seconds(bad),
                 short(bad),
+                operational("qps", bad),
             ] {
                 assert_eq!(text, NONE);
             }

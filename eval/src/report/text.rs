@@ -9,13 +9,14 @@ pub fn text_table(report: &Report) -> String {
     let table = table(report);
     let mut lines: Vec<Vec<String>> = Vec::with_capacity(table.rows.len() + 1);
     let mut head = vec!["system".to_owned()];
-    head.extend(table.metrics.iter().cloned());
-    if table.has_latency {
-        head.extend(["p50".to_owned(), "p99".to_owned()]);
-    }
-    if table.has_memory {
-        head.push("memory".to_owned());
-    }
+    head.extend(
+        table
+            .metrics
+            .iter()
+            .chain(&table.costs)
+            .filter(|one| one.short)
+            .map(|one| one.name.clone()),
+    );
     lines.push(head);
     for row in &table.rows {
         let note = match (row.baseline, row.ceiling) {
@@ -28,12 +29,8 @@ pub fn text_table(report: &Report) -> String {
             let mark = if cell.mark.is_empty() { " " } else { cell.mark };
             format!("{} {mark}", cell.figure.text)
         }));
-        if table.has_latency {
-            line.extend([row.p50.text.clone(), row.p99.text.clone()]);
-        }
-        if table.has_memory {
-            line.push(row.memory.text.clone());
-        }
+        let costs = row.costs.iter().zip(&table.costs).filter(|(_, column)| column.short);
+        line.extend(costs.map(|(figure, _)| figure.text.clone()));
         lines.push(line);
     }
     let n_columns = lines[0].len();

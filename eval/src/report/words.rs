@@ -3,6 +3,44 @@
 use super::model::{Comparison, Report, SystemReport, Verdict};
 use super::numbers;
 
+/// Which way a metric is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+    /// It describes and does not judge, such as the popularity of what is shown.
+    Neither,
+}
+
+/// Which way the metric is better: as the report says, or as its name is known for.
+pub(super) fn direction(report: &Report, metric: &str) -> Direction {
+    if report.evaluation.lower_is_better.iter().any(|one| one == metric) {
+        return Direction::Lower;
+    }
+    match metric.split(['@', '(']).next().unwrap_or(metric) {
+        "rmse" | "log_loss" | "ece" | "regret" => Direction::Lower,
+        "gini" | "popularity" => Direction::Neither,
+        _ => Direction::Higher,
+    }
+}
+
+/// How a comparison came out for the system, told by the sign of a significant difference and the metric's direction.
+pub(super) fn outcome(report: &Report, one: &Comparison) -> Verdict {
+    if !one.significant {
+        return Verdict::Inconclusive;
+    }
+    let above = one.difference > 0.0;
+    let lower = direction(report, &one.metric) == Direction::Lower;
+    if above != lower { Verdict::Better } else { Verdict::Worse }
+}
+
+/// The correction of p values, in words.
+pub(super) fn correction(report: &Report) -> &str {
+    report.evaluation.correction.as_deref().unwrap_or("Holm’s correction")
+}
+
 /// The outcome in words.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Summary {
@@ -22,6 +60,7 @@ pub(super) fn summary(report: &Report) -> Summary {
     let mut sentences = vec![level_sentence(report, metric, leader)];
     if let Some(one) = comparison {
         sentences.push(certainty_sentence(report, one));
+        sentences.extend(requests_sentence(report, one));
     }
     sentences.extend(others_sentence(report, metric, leader));
     sentences.extend(metrics_sentence(report, metric, leader));
@@ -33,11 +72,15 @@ pub(super) fn summary(report: &Report) -> Summary {
 /// Systems from best to worst on the first metric, ceilings last; ties keep the order of the recipe.
 pub(super) fn ordered(report: &Report) -> Vec<&SystemReport> {
     let metric = report.evaluation.metrics.first();
+    let sign = match metric.map(|metric| direction(report, metric)) {
+        Some(Direction::Lower) => -1.0,
+        _ => 1.0,
+    };
     let value = |system: &SystemReport| metric.and_then(|metric| mean(system, metric));
     let mut systems: Vec<&SystemReport> = report.systems.iter().collect();
     systems.sort_by(|left, right| {
-        let (left_value, right_value) =
-            (value(left).unwrap_or(f64::MIN), value(right).unwrap_or(f64::MIN));
+        let value = |system| value(system).map_or(f64::MIN, |value| sign * value);
+        let (left_value, right_value) = (value(left), value(right));
         left.is_ceiling().cmp(&right.is_ceiling()).then(right_value.total_cmp(&left_value))
     });
     systems
@@ -74,18 +117,22 @@ fn headline(
         return format!("{name} is highest on {metric}.");
     };
     let base = &baseline.name;
-    match one.verdict {
+    let (best, beyond, behind) = match direction(report, metric) {
+        Direction::Lower => ("lowest", "below it", "above"),
+        _ => ("highest", "above it", "below"),
+    };
+    match outcome(report, one) {
         Verdict::Better => {
             let relative = mean(baseline, metric).filter(|&value| value > 0.0);
             let relative = relative.map_or_else(String::new, |value| {
-                format!(", {} above it", numbers::percent(one.difference / value))
+                format!(", {} {beyond}", numbers::percent((one.difference / value).abs()))
             });
             format!("{name} beats {base} on {metric}{relative}.")
         }
         Verdict::Inconclusive => {
-            format!("{name} is highest on {metric}, but no difference from {base} is shown.")
+            format!("{name} is {best} on {metric}, but no difference from {base} is shown.")
         }
-        Verdict::Worse => format!("{name} is highest on {metric}, below the baseline {base}."),
+        Verdict::Worse => format!("{name} is {best} on {metric}, {behind} the baseline {base}."),
     }
 }
 
@@ -105,7 +152,7 @@ fn level_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Strin
 fn certainty_sentence(report: &Report, one: &Comparison) -> String {
     let n_comparisons = report.comparisons.len();
     let corrected = if n_comparisons > 1 {
-        format!(" after Holm’s correction over {n_comparisons} comparisons")
+        format!(" after {} over {n_comparisons} comparisons", correction(report))
     } else {
         String::new()
     };
@@ -120,13 +167,29 @@ fn certainty_sentence(report: &Report, one: &Comparison) -> String {
     )
 }
 
+/// On how many requests it is ahead, which a mean does not tell.
+fn requests_sentence(report: &Report, one: &Comparison) -> Option<String> {
+    let (wins, losses) = match direction(report, &one.metric) {
+        Direction::Lower => (one.losses, one.wins),
+        _ => (one.wins, one.losses),
+    };
+    (wins + one.ties + losses > 0).then(|| {
+        format!(
+            "It is ahead on {} requests, equal on {} and behind on {}.",
+            numbers::count(wins),
+            numbers::count(one.ties),
+            numbers::count(losses)
+        )
+    })
+}
+
 fn others_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<String> {
     let named = |verdict: Verdict| -> Vec<&str> {
         ordered(report)
             .into_iter()
             .filter(|one| one.name != leader.name && !one.is_ceiling())
             .filter(|one| {
-                report.comparison(&one.name, metric).is_some_and(|c| c.verdict == verdict)
+                report.comparison(&one.name, metric).is_some_and(|c| outcome(report, c) == verdict)
             })
             .map(|one| one.name.as_str())
             .collect()
@@ -137,11 +200,11 @@ fn others_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Opti
     let mut parts = Vec::new();
     let above = named(Verdict::Better);
     if !above.is_empty() {
-        parts.push(format!("{} {} significantly above {base}", list(&above), be(&above)));
+        parts.push(format!("{} {} significantly better than {base}", list(&above), be(&above)));
     }
     let below = named(Verdict::Worse);
     if !below.is_empty() {
-        parts.push(format!("{} {} significantly below {base}", list(&below), be(&below)));
+        parts.push(format!("{} {} significantly worse than {base}", list(&below), be(&below)));
     }
     let open = named(Verdict::Inconclusive);
     if !open.is_empty() {
@@ -161,7 +224,7 @@ fn metrics_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Opt
         let names: Vec<&str> = rest
             .clone()
             .filter(|one| {
-                report.comparison(&leader.name, one).is_some_and(|c| c.verdict == verdict)
+                report.comparison(&leader.name, one).is_some_and(|c| outcome(report, c) == verdict)
             })
             .map(String::as_str)
             .collect();
@@ -222,7 +285,8 @@ mod tests {
             "Over 1,784 test requests aligned has a mean recall@10 of 0.447",
             "+0.035 against bm25",
             "after Holm’s correction over 30 comparisons",
-            "Of the other systems, colbert <v2> is significantly above bm25; two-tower and popularity are significantly below bm25; for supervised no difference from bm25 is shown.",
+            "It is ahead on 452 requests, equal on 944 and behind on 388.",
+            "Of the other systems, colbert <v2> is significantly better than bm25; two-tower and popularity are significantly worse than bm25; for supervised no difference from bm25 is shown.",
             "12.6 ms at the median, where bm25 takes 310 µs",
             "oracle, which knows the truth, reaches 0.702: the ceiling; aligned is at 64% of it",
         ] {
@@ -231,10 +295,28 @@ mod tests {
     }
 
     #[test]
+    fn less_can_be_better() {
+        let mut report = sample::report();
+        report.evaluation.lower_is_better = vec!["recall@10".to_owned()];
+        let summary = summary(&report);
+        assert_eq!(summary.headline, "popularity beats bm25 on recall@10, 83% below it.");
+        assert!(
+            summary
+                .sentences
+                .join("\n")
+                .contains("colbert <v2> and aligned are significantly worse"),
+            "{summary:?}"
+        );
+        assert_eq!(direction(&report, "log_loss"), Direction::Lower);
+        assert_eq!(direction(&report, "ndcg@10"), Direction::Higher);
+        assert_eq!(direction(&report, "gini@10"), Direction::Neither);
+    }
+
+    #[test]
     fn no_winner_is_claimed_without_one() {
         let mut report = sample::report();
         for one in &mut report.comparisons {
-            one.verdict = Verdict::Inconclusive;
+            one.significant = false;
         }
         assert!(summary(&report).headline.contains("no difference from bm25 is shown"));
         report.systems.retain(|one| matches!(one.name.as_str(), "bm25" | "popularity"));

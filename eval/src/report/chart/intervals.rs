@@ -1,0 +1,105 @@
+//! Means with their intervals, one row per system: the first thing that a reader looks at.
+
+use super::{Name, Room, both, cut, escape, open, ticks};
+use crate::report::numbers;
+
+/// One system of an interval chart.
+pub(in crate::report) struct Interval<'a> {
+    pub(in crate::report) label: &'a str,
+    pub(in crate::report) value: f64,
+    pub(in crate::report) low: f64,
+    pub(in crate::report) high: f64,
+    pub(in crate::report) baseline: bool,
+    pub(in crate::report) ceiling: bool,
+}
+
+/// Means with their intervals and a dashed line at the baseline's mean. The axis begins at 0.
+pub(in crate::report) fn intervals(name: &Name, rows: &[Interval<'_>]) -> String {
+    both(name, |name, room| draw(name, rows, room))
+}
+
+fn draw(name: &Name, rows: &[Interval<'_>], room: Room) -> String {
+    let rows: Vec<&Interval<'_>> = rows
+        .iter()
+        .filter(|row| [row.value, row.low, row.high].iter().all(|v| v.is_finite()))
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let wide = room == Room::Wide;
+    let (width, row_height) = if wide { (1020.0, 30.0) } else { (300.0, 44.0) };
+    let longest = rows.iter().map(|row| row.label.chars().count().min(28)).max().unwrap_or(0);
+    let left = if wide { 24.0 + 7.6 * longest as f64 } else { 8.0 };
+    let right = width - if wide { 70.0 } else { 12.0 };
+    let top = rows.iter().map(|row| row.high.max(row.value)).fold(0.0, f64::max);
+    let bottom = rows.iter().map(|row| row.low.min(row.value)).fold(0.0, f64::min);
+    let wanted = if wide { 6 } else { 3 };
+    let ticks = ticks(bottom, if top > bottom { top } else { bottom + 1.0 }, wanted);
+    let (first, last) = (bottom.min(ticks[0]), top.max(ticks[ticks.len() - 1]));
+    let x = |value: f64| left + (value - first) / (last - first) * (right - left);
+    let height = row_height * rows.len() as f64 + 34.0;
+    let foot = height - 24.0;
+    let mut svg = open(width, height, name);
+    for &tick in &ticks {
+        svg.push_str(&format!(
+            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="4" y2="{foot:.1}"/><text class="tick" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+            height - 8.0,
+            numbers::short(tick),
+            at = x(tick),
+        ));
+    }
+    if let Some(base) = rows.iter().find(|row| row.baseline) {
+        let at = x(base.value);
+        svg.push_str(&format!(
+            r#"<line class="reference" x1="{at:.1}" x2="{at:.1}" y1="4" y2="{foot:.1}"/>"#
+        ));
+    }
+    for (index, row) in rows.iter().enumerate() {
+        let middle = 4.0 + row_height * (index as f64 + 0.5);
+        let class = match (row.ceiling, row.baseline) {
+            (true, _) => "ceiling",
+            (_, true) => "base",
+            _ => "plain",
+        };
+        let y = if wide { middle } else { middle + 10.0 };
+        let text_y = if wide { middle + 4.5 } else { middle - 6.0 };
+        let (label_x, label_end) = if wide { (left - 14.0, "end") } else { (left, "start") };
+        let (figure_x, figure_end) = if wide { (right + 16.0, "start") } else { (right, "end") };
+        svg.push_str(&format!(
+            r#"<g class="row {class}"><title>{label}: {value} ({low_text} to {high_text})</title><text class="label" x="{label_x:.1}" y="{text_y:.1}" text-anchor="{label_end}">{short_label}</text><line class="whisker" x1="{low:.1}" x2="{high:.1}" y1="{y:.1}" y2="{y:.1}"/><circle class="dot" cx="{at:.1}" cy="{y:.1}" r="5"/><text class="figure" x="{figure_x:.1}" y="{text_y:.1}" text-anchor="{figure_end}">{value}</text></g>"#,
+            label = escape(row.label),
+            value = numbers::value(row.value),
+            low_text = numbers::value(row.low),
+            high_text = numbers::value(row.high),
+            low = x(row.low),
+            high = x(row.high),
+            at = x(row.value),
+            short_label = escape(&cut(row.label, 28)),
+        ));
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{assert_sound, name};
+    use super::*;
+
+    #[test]
+    fn any_figures_give_a_sound_chart_or_none() {
+        let one = |value: f64| Interval {
+            label: "a<b",
+            value,
+            low: value,
+            high: value,
+            baseline: true,
+            ceiling: false,
+        };
+        assert_eq!(intervals(&name(), &[one(f64::NAN)]), "");
+        for rows in [vec![one(0.0)], vec![one(0.3), one(-0.5)], vec![one(1e12), one(f64::INFINITY)]]
+        {
+            assert_sound(&intervals(&name(), &rows));
+        }
+    }
+}

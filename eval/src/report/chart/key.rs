@@ -1,0 +1,23 @@
+//! The key of a chart: which shape and color stands for what.
+
+use super::{color, escape, marker};
+
+/// One entry of a key.
+pub(in crate::report) struct Key<'a> {
+    /// Position in the row of colors and shapes.
+    pub(in crate::report) index: usize,
+    pub(in crate::report) label: &'a str,
+}
+
+/// A list of entries as HTML.
+pub(in crate::report) fn key(entries: &[Key<'_>]) -> String {
+    let entry = |one: &Key<'_>| {
+        format!(
+            r#"<li><svg class="chart" viewBox="-8 -8 16 16" width="16" height="16" aria-hidden="true">{}</svg><bdi>{}</bdi></li>"#,
+            marker(one.index, 0.0, 0.0, &color(one.index)),
+            escape(one.label)
+        )
+    };
+    let entries: String = entries.iter().map(entry).collect();
+    format!(r#"<ul class="key">{entries}</ul>"#)
+}

@@ -1,0 +1,55 @@
+//! Diagnostics of identifiers: how many items share one, and how evenly each level uses its codes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Diagnostics of one identifier.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentifierReport {
+    /// Name in the recipe.
+    pub name: String,
+    /// Kind, such as `residual-k-means` or `spans`.
+    pub kind: String,
+    /// Items that have an identifier.
+    pub items: u64,
+    /// Different identifiers before any remedy for collisions.
+    pub distinct: u64,
+    /// Share of items whose identifier is also another item's, before any remedy; in [0, 1].
+    pub collision_rate: f64,
+    /// Most items under one identifier.
+    #[serde(default)]
+    pub largest_group: Option<u64>,
+    /// Bytes of its constraint index.
+    #[serde(default)]
+    pub index_bytes: Option<u64>,
+    /// Mean squared distance between a vector and its reconstruction.
+    #[serde(default)]
+    pub distortion: Option<f64>,
+    /// One entry per level, first level first; empty for identifiers without levels.
+    #[serde(default)]
+    pub levels: Vec<LevelReport>,
+    /// What the diagnostics show, such as "hourglass: level 2 uses 14 of 64 codes".
+    #[serde(default)]
+    pub findings: Vec<String>,
+}
+
+/// Use of the codes of one level.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LevelReport {
+    /// Codes that the level has.
+    pub codes: u64,
+    /// Codes that at least one item uses.
+    pub used: u64,
+    /// Entropy of the code distribution, in bits.
+    pub entropy_bits: f64,
+    /// The same divided by log2 of `codes`; 1 is even use.
+    pub normalized_entropy: f64,
+    /// Gini coefficient of the counts; 0 is even use.
+    pub gini: f64,
+    /// Share of items whose prefix up to and including this level is also another item's; in [0, 1].
+    #[serde(default)]
+    pub collision_rate: Option<f64>,
+    /// Items per code, any order, unused codes included or not.
+    #[serde(default)]
+    pub usage: Vec<u64>,
+}

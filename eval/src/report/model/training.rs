@@ -1,0 +1,44 @@
+//! The course of a training, as logged. It knows nothing of objectives beyond their names.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Course of one training.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TrainingReport {
+    /// Name in the recipe.
+    pub name: String,
+    /// Objective, such as `supervised` or `preference`.
+    #[serde(default)]
+    pub objective: String,
+    /// Optimizer steps taken.
+    pub steps: u64,
+    /// Wall time, in seconds.
+    #[serde(default)]
+    pub seconds: Option<f64>,
+    /// Parameters that were trained.
+    #[serde(default)]
+    pub parameters: Option<u64>,
+    /// Whether it stopped because the loss was no longer finite.
+    #[serde(default)]
+    pub diverged: bool,
+    /// Logged points, by step.
+    pub points: Vec<TrainingPoint>,
+}
+
+/// One logged point of a training.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TrainingPoint {
+    /// Optimizer step, from 1.
+    pub step: u64,
+    /// Training loss; null where it was not finite or not logged.
+    pub loss: Option<f64>,
+    /// Learning rate of the step.
+    #[serde(default)]
+    pub learning_rate: Option<f64>,
+    /// Further figures by name, such as `validation_loss`, `accuracy` or `margin`. Those named `…loss` are drawn with the loss.
+    #[serde(default)]
+    pub extra: BTreeMap<String, f64>,
+}

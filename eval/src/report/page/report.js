@@ -1,0 +1,230 @@
+// Sorting, comparing any two systems, and open details when printing. The page is complete without it, but for choosing.
+"use strict";
+document.documentElement.classList.add("scripted-page");
+const byId = (id) => document.getElementById(id);
+const say = (text) => { byId("said").textContent = text; };
+
+for (const table of document.querySelectorAll("table[data-sortable]")) {
+  const body = table.tBodies[0];
+  table.querySelectorAll("thead th").forEach((head, column) => {
+    const button = head.querySelector("button");
+    if (!button) return;
+    button.addEventListener("click", () => {
+      const before = head.getAttribute("aria-sort");
+      const first = head.dataset.first || "descending";
+      const other = first === "descending" ? "ascending" : "descending";
+      const direction = before === first ? other : first;
+      table.querySelectorAll("th[aria-sort]").forEach((one) => one.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", direction);
+      const key = (row) => row.cells[column].dataset.sort ?? "";
+      const sign = direction === "ascending" ? 1 : -1;
+      const rows = [...body.rows].sort((left, right) => {
+        const a = key(left), b = key(right);
+        if (a === "" || b === "") return (a === "") - (b === "");
+        const order = head.dataset.kind === "text" ? a.localeCompare(b) : Number(a) - Number(b);
+        return sign * order;
+      });
+      body.append(...rows);
+      say(`sorted by ${button.textContent.trim()}, ${direction}`);
+    });
+  });
+}
+
+// Numbers as the page writes them elsewhere.
+const none = "–";
+const commas = (n) => String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ",");
+const size = (v) => (v < 99.9995 ? v.toFixed(3) : v < 999.95 ? v.toFixed(1) : v < 1e15 ? commas(v) : v.toExponential(2));
+const isZero = (text) => !/[1-9]/.test(text);
+const showValue = (v) => { const text = size(Math.abs(v)); return v < 0 && !isZero(text) ? `−${text}` : text; };
+const signed = (v) => { const text = size(Math.abs(v)); return (isZero(text) ? "±" : v < 0 ? "−" : "+") + text; };
+const pValue = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
+const short = (v) => String(Number(v.toPrecision(3)));
+
+/** An element with a class and children; texts stay texts. */
+const make = (tag, className, ...children) => {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children.filter((child) => child !== null && child !== ""));
+  return element;
+};
+const isolated = (text) => make("bdi", "", text);
+
+const comparer = () => {
+  const data = JSON.parse(byId("data").textContent);
+  const left = byId("left"), right = byId("right");
+
+  const pair = (a, b) => {
+    const flip = (t) => t && [-t[0], -t[2], -t[1], t[3], t[4], t[7], t[6], t[5], t[8] === null ? null : -t[8], null, t[10]];
+    const one = data.pairs.find((p) => p.system === a && p.against === b);
+    if (one) return one.metrics;
+    const other = data.pairs.find((p) => p.system === b && p.against === a);
+    return other ? other.metrics.map(flip) : null;
+  };
+  const mark = (t) => (!t || !t[4] ? "○" : t[0] > 0 ? "▲" : "▼");
+  const tone = (t, metric) => (!t || !t[4] ? "" : (t[0] > 0) !== metric.lower ? "up" : "down");
+  const figure = (system, estimate) => {
+    if (!estimate) return none;
+    const text = showValue(estimate[0]);
+    if (!system.link) return text;
+    const link = make("a", "", text);
+    link.href = system.link;
+    link.tabIndex = -1;
+    return link;
+  };
+
+  const verdict = (a, b, tests) => {
+    const metric = data.metrics[0];
+    const [x, y] = [data.systems[a], data.systems[b]];
+    if (a === b) return ["Choose two different systems."];
+    if (!metric || !x.estimates[0] || !y.estimates[0]) return ["These systems have no figures to compare."];
+    const t = tests && tests[0];
+    const bold = (text) => make("strong", "", isolated(text));
+    if (!t) {
+      const difference = x.estimates[0][0] - y.estimates[0][0];
+      return [bold(x.name), ` has ${signed(difference)} ${metric.name} against `, bold(y.name), ". This pair was not tested: the difference may be chance."];
+    }
+    const how = !t[4] ? " is not shown to differ from " : (t[0] > 0) !== metric.lower ? " is significantly better than " : " is significantly worse than ";
+    const test = data.tests[t[10]];
+    const sure = t[9] === null ? "" : t[9] ? " It is shown not to be inferior by the stated margin." : " Non-inferiority is not shown.";
+    return [bold(x.name), how, bold(y.name), ` on ${metric.name}: ${signed(t[0])} (${signed(t[1])} to ${signed(t[2])}), ${pValue(t[3])}${test ? `, ${test}` : ""}.${sure}`];
+  };
+
+  const tally = (a, b, t) => {
+    const lower = data.metrics[0]?.lower;
+    const total = t ? t[5] + t[6] + t[7] : 0;
+    if (!total) return "";
+    const parts = [["ahead", lower ? t[7] : t[5]], ["tied", t[6]], ["behind", lower ? t[5] : t[7]]];
+    const bar = make("div", "tally-bar");
+    bar.setAttribute("aria-hidden", "true");
+    for (const [name, count] of parts) {
+      const part = make("span", name);
+      part.style.flexGrow = count;
+      if (count) bar.append(part);
+    }
+    const text = (name, count) => make("li", "", make("span", `swatch ${name}`), ` ${name === "tied" ? "equal" : name} on ${commas(count)} requests (${Math.round((100 * count) / total)}%)`);
+    return make("div", "", bar, make("ul", "tally-text", ...parts.map(([name, count]) => text(name, count))));
+  };
+
+  const line = (metric, at, a, b, t) => {
+    const [x, y] = [data.systems[a], data.systems[b]];
+    const known = x.estimates[at] && y.estimates[at];
+    const difference = t ? t[0] : known ? x.estimates[at][0] - y.estimates[at][0] : null;
+    const head = make("th", "", metric.name);
+    head.scope = "row";
+    const delta = make("td", "", difference === null ? none : signed(difference), " ");
+    if (t) {
+      const sign = make("span", `mark ${tone(t, metric)}`, mark(t));
+      sign.setAttribute("aria-hidden", "true");
+      delta.append(sign);
+    }
+    const counted = t && t[5] + t[6] + t[7] > 0;
+    return make("tr", "", head, make("td", "", figure(x, x.estimates[at])), make("td", "", figure(y, y.estimates[at])), delta,
+      make("td", "", t ? `${signed(t[1])} to ${signed(t[2])}` : none),
+      make("td", "", t ? pValue(t[3]) : known && a !== b ? "not tested" : none),
+      make("td", "", counted ? `${commas(t[5])} / ${commas(t[6])} / ${commas(t[7])}` : none),
+      make("td", "", t && t[8] !== null ? signed(t[8]) : none));
+  };
+
+  const grade = ([, value, relevant]) => {
+    if (relevant) return make("span", "grade yes", value === null ? "✓" : `✓ grade ${short(value)}`);
+    if (value !== null) return make("span", "grade no", `✗ grade ${short(value)}`);
+    const dot = make("span", "grade", "·");
+    dot.setAttribute("aria-label", "not judged");
+    return dot;
+  };
+  const list = (system, value, items) => {
+    const found = items ? items.findIndex((item) => item[2]) + 1 : 0;
+    const where = !items || !items.length ? "no answer" : found ? `found at ${found}` : "none relevant";
+    const entry = (item) => {
+      const row = make("li", item[2] ? "hit" : "", make("span", "", isolated(data.items[item[0]][1]), " ", grade(item)),
+        item[3] === null ? null : make("span", "score", short(item[3])));
+      row.title = data.items[item[0]][0];
+      return row;
+    };
+    const side = `${value === null ? "" : `${data.metrics[0].name} ${showValue(value)} · `}${where}`;
+    return make("div", "", make("h4", "", isolated(system.name), " ", make("span", "", side)), make("ol", "", ...(items || []).map(entry)));
+  };
+  const request = (one, a, b, open) => {
+    const title = one.text || (one.history.length ? `after ${one.history.at(-1)}` : one.id);
+    const change = one.values[a] - one.values[b];
+    const inside = make("div", "inside");
+    const fill = () => {
+      if (inside.childElementCount) return;
+      const label = (text) => make("span", "label", text);
+      inside.append(make("p", "", label("Request: "), make("code", "", one.id), one.chosen ? ` · ${one.chosen}` : ""));
+      if (one.history.length) inside.append(make("p", "", label("History: "), ...one.history.flatMap((item, at) => [at ? " → " : "", isolated(item)])));
+      const relevant = one.relevant.flatMap(([item, value], at) => [at ? "; " : "", isolated(data.items[item][1]), value === null ? "" : ` (grade ${short(value)})`]);
+      inside.append(make("p", "", label("Relevant: "), ...relevant, one.more ? `; and ${commas(one.more)} more` : ""));
+      inside.append(make("div", "lists two", list(data.systems[a], one.values[a], one.lists[a]), list(data.systems[b], one.values[b], one.lists[b])));
+    };
+    const details = make("details", "", make("summary", "", make("strong", "", isolated(title)), make("span", "side", `${signed(change)} (${showValue(one.values[a])} against ${showValue(one.values[b])})`)), inside);
+    details.addEventListener("toggle", fill);
+    if (open) { details.open = true; fill(); }
+    return details;
+  };
+
+  const swings = (a, b) => {
+    const lower = data.metrics[0]?.lower ? -1 : 1;
+    const known = data.requests.filter((one) => one.values[a] !== null && one.values[b] !== null);
+    const gain = (one) => lower * (one.values[a] - one.values[b]);
+    const order = known.map((one) => [gain(one), one]).sort((x, y) => y[0] - x[0]);
+    const group = (title, entries, sentence) => {
+      const box = make("div", "swing", make("h3", "", title));
+      if (!entries.length) { box.append(make("p", "lead", sentence)); return box; }
+      let from = 0;
+      const more = make("button", "more", "");
+      more.type = "button";
+      const add = (n) => {
+        const fresh = entries.slice(from, from + n).map(([, one], at) => request(one, a, b, from === 0 && at === 0));
+        from += fresh.length;
+        box.insertBefore(make("div", "", ...fresh), more);
+        more.hidden = from >= entries.length;
+        more.textContent = `Show ${Math.min(10, entries.length - from)} more of ${commas(entries.length - from)}`;
+      };
+      more.addEventListener("click", () => add(10));
+      box.append(more);
+      add(5);
+      return box;
+    };
+    if (!known.length) return [make("p", "lead", "No values of single requests were kept for these systems.")];
+    const ahead = order.filter(([g]) => g > 0), behind = order.filter(([g]) => g < 0).reverse();
+    const kept = data.requests.length < data.total ? `the first ${commas(data.requests.length)} of ${commas(data.total)} kept requests` : `the ${commas(known.length)} requests that this report keeps`;
+    return [make("p", "lead", `Among ${kept}, it is ahead on ${commas(ahead.length)} and behind on ${commas(behind.length)}.`),
+      make("div", "swings", group("Largest wins", ahead, "None."), group("Largest losses", behind, "None."))];
+  };
+
+  const show = () => {
+    const [a, b] = [Number(left.value), Number(right.value)];
+    const tests = a === b ? null : pair(a, b);
+    byId("verdict").replaceChildren(...verdict(a, b, tests));
+    byId("tally").replaceChildren(tally(a, b, tests && tests[0]));
+    byId("left-name").replaceChildren(isolated(data.systems[a].name));
+    byId("right-name").replaceChildren(isolated(data.systems[b].name));
+    byId("versus").tBodies[0].replaceChildren(...data.metrics.map((metric, at) => line(metric, at, a, b, tests && tests[at])));
+    byId("swings").replaceChildren(...(a === b ? [] : swings(a, b)));
+  };
+
+  data.systems.forEach((system, at) => {
+    left.append(new Option(system.name, at));
+    right.append(new Option(system.name, at));
+  });
+  left.value = data.first[0];
+  right.value = data.first[1];
+  left.addEventListener("change", show);
+  right.addEventListener("change", show);
+  byId("swap").addEventListener("click", () => { [left.value, right.value] = [right.value, left.value]; show(); });
+  byId("chooser").hidden = false;
+  show();
+};
+if (byId("chooser")) comparer();
+
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details:not([open])")];
+  opened.forEach((one) => {
+    one.open = true;
+    // Lists that are filled when opened must be there before the page is laid out.
+    one.dispatchEvent(new Event("toggle"));
+  });
+});
+addEventListener("afterprint", () => opened.forEach((one) => { one.open = false; }));

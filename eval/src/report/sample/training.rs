@@ -1,0 +1,73 @@
+//! The sample's trainings and identifier.
+
+use std::collections::BTreeMap;
+
+use crate::report::model::*;
+
+pub(super) fn curve(name: &str, steps: u64, first: f64, last: f64) -> TrainingReport {
+    let points = (1..=60)
+        .map(|index| {
+            let share = f64::from(index) / 60.0;
+            let wave = (f64::from(index) * 2.3).sin() * 0.02 * first;
+            let loss = last + (first - last) * (-4.0 * share).exp() + wave;
+            let mut extra = BTreeMap::new();
+            if index % 10 == 0 {
+                extra.insert("validation_loss".to_owned(), loss * 1.08 + 0.05);
+                extra.insert("accuracy".to_owned(), 0.5 + 0.4 * share);
+            }
+            TrainingPoint {
+                step: steps * index as u64 / 60,
+                loss: (index != 7).then_some(loss),
+                learning_rate: Some(3e-4 * (1.0 - share)),
+                extra,
+            }
+        })
+        .collect();
+    TrainingReport {
+        name: name.to_owned(),
+        objective: if name == "aligned" { "preference" } else { "supervised" }.to_owned(),
+        steps,
+        seconds: Some(93.4),
+        parameters: Some(1_310_720),
+        diverged: false,
+        points,
+    }
+}
+
+pub(super) fn identifier() -> IdentifierReport {
+    let level = |used: u64, steepness: f64, collision_rate: f64| {
+        let usage: Vec<u64> = (0..64)
+            .map(|code| {
+                if code < used { (160.0 * (-steepness * code as f64).exp()) as u64 + 1 } else { 0 }
+            })
+            .collect();
+        let total: u64 = usage.iter().sum();
+        let entropy_bits: f64 = usage
+            .iter()
+            .filter(|&&count| count > 0)
+            .map(|&count| count as f64 / total as f64)
+            .map(|share| -share * share.log2())
+            .sum();
+        LevelReport {
+            codes: 64,
+            used,
+            entropy_bits,
+            normalized_entropy: entropy_bits / 6.0,
+            gini: 0.3 + steepness * 4.0,
+            collision_rate: Some(collision_rate),
+            usage,
+        }
+    };
+    IdentifierReport {
+        name: "sid".to_owned(),
+        kind: "residual-k-means".to_owned(),
+        items: 2_400,
+        distinct: 2_312,
+        collision_rate: 0.068,
+        largest_group: Some(5),
+        index_bytes: Some(38_912),
+        distortion: Some(0.182),
+        levels: vec![level(64, 0.02, 1.0), level(22, 0.11, 0.71), level(61, 0.03, 0.068)],
+        findings: vec!["hourglass: level 2 uses 22 of 64 codes".to_owned()],
+    }
+}
