@@ -141,40 +141,65 @@ pub struct Latency {
     pub p99: f64,
 }
 
-/// What a comparison came to.
+/// What a comparison came to. Higher is better, except on metrics where lower is, such as `log_loss`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Significantly above the baseline.
+    /// Significantly better than the baseline.
     Better,
-    /// Significantly below the baseline.
+    /// Significantly worse than the baseline.
     Worse,
     /// No difference was shown; that does not show equality.
     #[default]
     Inconclusive,
 }
 
-/// One system against the baseline on one metric.
+/// One system against another, most often the baseline, on one metric.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// Name of the system.
     pub system: String,
     /// Name of the metric.
     pub metric: String,
-    /// The system's mean minus the baseline's.
+    /// Name of the other system; empty in reports that compare with their baseline only.
+    #[serde(default)]
+    pub baseline: String,
+    /// The system's figure minus the other's.
     pub difference: f64,
     /// Lower end of the difference's bootstrap interval.
     pub low: f64,
     /// Upper end of the difference's bootstrap interval.
     pub high: f64,
-    /// Two-sided p value of the paired bootstrap.
+    /// Two-sided p value of `test`.
     pub p_value: f64,
-    /// The same after Holm's correction over all comparisons of the report.
+    /// The same after the correction over all comparisons made together.
     pub p_adjusted: f64,
     /// Whether `p_adjusted` is at most 1 − confidence.
     pub significant: bool,
     /// Direction, where significant.
     pub verdict: Verdict,
+    /// Name of the test, such as `paired bootstrap`; empty where it was not noted.
+    #[serde(default)]
+    pub test: String,
+    /// Cohen's d of the paired differences: their mean over their standard deviation; null where that is 0 or for figures
+    /// that are no means over requests.
+    #[serde(default)]
+    pub effect_size: Option<f64>,
+    /// Requests on which the system was better; 0 for figures that are no means over requests, as are ties and losses.
+    #[serde(default)]
+    pub wins: u64,
+    /// Requests on which both were equal.
+    #[serde(default)]
+    pub ties: u64,
+    /// Requests on which the system was worse.
+    #[serde(default)]
+    pub losses: u64,
+    /// Largest loss that was declared acceptable, on the metric's scale; null where non-inferiority was not asked about.
+    #[serde(default)]
+    pub margin: Option<f64>,
+    /// Whether the system was shown to lose less than `margin` (true) or more (false); null where neither was shown.
+    #[serde(default)]
+    pub non_inferior: Option<bool>,
 }
 
 /// Course of one training.

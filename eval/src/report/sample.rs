@@ -71,6 +71,7 @@ pub(crate) fn report() -> Report {
                 p_adjusted: (p_value * 12.0).min(1.0),
                 significant,
                 verdict,
+                ..Comparison::default()
             }
         })
         .collect();

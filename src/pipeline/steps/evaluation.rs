@@ -126,6 +126,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         resamples: settings.bootstrap,
         confidence: settings.confidence,
         seed: env.seed().to_u64(),
+        ..SignificanceOptions::default()
     };
     let baseline_idx = names.iter().position(|name| *name == baseline).unwrap_or(0);
     let assessment = assess(&scores, baseline_idx, &options).map_err(failed)?;
