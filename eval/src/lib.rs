@@ -6,6 +6,7 @@ mod evaluate;
 mod ids;
 pub mod io;
 mod judge;
+pub mod labelled;
 pub mod metric;
 mod pairs;
 mod qrels;

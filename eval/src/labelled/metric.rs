@@ -1,0 +1,309 @@
+//! Names of figures of labelled predictions: `auc`, `user_auc(weight=users)`, `ece(bins=15,mass=equal)`. Parses their options,
+//! prints and computes them. Knows no syntax of expressions: name and options arrive apart.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::evaluate::{Column, ScoreCounts, SystemScores, Values};
+use crate::metric::Pooled;
+use crate::qrels::Qrels;
+use crate::run::Run;
+
+use super::calibration::{Binning, CalibrationError};
+use super::pairwise::PairwiseAccuracy;
+use super::pointwise::MeanError;
+use super::predictions::Predictions;
+use super::roc::{Auc, PrAuc, UserAuc, UserWeight};
+
+/// Legal names.
+pub const NAMES: &[&str] = &["auc", "user_auc", "log_loss", "pr_auc", "ece", "rmse", "pairwise"];
+
+/// Bins of the calibration error where none are asked for.
+const DEFAULT_BINS: u32 = 15;
+
+/// Most bins that can be asked for.
+const MOST_BINS: u32 = 10_000;
+
+/// A figure of labelled predictions. Equal ones print alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LabelledMetric {
+    /// Area under the ROC curve over all rows, ties counting half.
+    Auc,
+    /// AUC within every user, averaged over users with both classes.
+    UserAuc(UserWeight),
+    /// Mean negative log-likelihood of the labels, in nats; needs probabilities.
+    LogLoss,
+    /// Average precision over all rows.
+    PrAuc,
+    /// Expected calibration error; needs probabilities.
+    CalibrationError {
+        /// Number of bins.
+        bins: u32,
+        /// How they are cut.
+        binning: Binning,
+    },
+    /// Root mean squared distance of score and grade.
+    Rmse,
+    /// Share of the pairs of items of two grades that are scored in the right order.
+    Pairwise {
+        /// The grade that should score higher.
+        higher: f64,
+        /// The grade that should score lower.
+        lower: f64,
+    },
+}
+
+/// The figure of that name with its options, given as `(key, value)`; none where the name is no figure of labelled
+/// predictions; a message where an option is not understood.
+pub fn parse(
+    name: &str,
+    options: &[(&str, &str)],
+) -> Option<std::result::Result<LabelledMetric, String>> {
+    let found = match name {
+        "auc" => plain(LabelledMetric::Auc, name, options),
+        "user_auc" => user_auc(options),
+        "log_loss" => plain(LabelledMetric::LogLoss, name, options),
+        "pr_auc" => plain(LabelledMetric::PrAuc, name, options),
+        "ece" => calibration_error(options),
+        "rmse" => plain(LabelledMetric::Rmse, name, options),
+        "pairwise" => pairwise(options),
+        _ => return None,
+    };
+    Some(found)
+}
+
+fn plain(
+    metric: LabelledMetric,
+    name: &str,
+    options: &[(&str, &str)],
+) -> std::result::Result<LabelledMetric, String> {
+    match options.first() {
+        None => Ok(metric),
+        Some((key, _)) => Err(format!("`{name}` takes no option, but got `{key}`")),
+    }
+}
+
+fn user_auc(options: &[(&str, &str)]) -> std::result::Result<LabelledMetric, String> {
+    let mut weight = UserWeight::default();
+    for option in options {
+        weight = match option {
+            ("weight", "impressions") => UserWeight::Impressions,
+            ("weight", "users") => UserWeight::Users,
+            ("weight", other) => {
+                return Err(format!("`weight` must be `impressions` or `users`, not `{other}`"));
+            }
+            (key, _) => return Err(format!("`user_auc` has the option `weight`, not `{key}`")),
+        };
+    }
+    Ok(LabelledMetric::UserAuc(weight))
+}
+
+fn calibration_error(options: &[(&str, &str)]) -> std::result::Result<LabelledMetric, String> {
+    let (mut bins, mut binning) = (DEFAULT_BINS, Binning::default());
+    for option in options {
+        match option {
+            ("bins", text) => {
+                bins =
+                    text.parse().ok().filter(|n| (1..=MOST_BINS).contains(n)).ok_or_else(|| {
+                        format!("`bins` must be a whole number from 1 to {MOST_BINS}, not `{text}`")
+                    })?;
+            }
+            ("mass", "equal") => binning = Binning::Mass,
+            ("mass", "width") => binning = Binning::Width,
+            ("mass", other) => {
+                return Err(format!(
+                    "`mass` must be `equal` (bins of equal mass) or `width` (bins of equal width), not `{other}`"
+                ));
+            }
+            (key, _) => {
+                return Err(format!("`ece` has the options `bins` and `mass`, not `{key}`"));
+            }
+        }
+    }
+    Ok(LabelledMetric::CalibrationError { bins, binning })
+}
+
+fn pairwise(options: &[(&str, &str)]) -> std::result::Result<LabelledMetric, String> {
+    let expected = "two grades, the higher first, such as `pairwise(pair=2:1)`";
+    match options {
+        [("pair", text)] => {
+            let grades = text.split_once(':').and_then(|(higher, lower)| {
+                let grade = |text: &str| text.trim().parse::<f64>().ok().filter(|g| g.is_finite());
+                Some((grade(higher)?, grade(lower)?))
+            });
+            match grades {
+                Some((higher, lower)) if higher > lower => {
+                    Ok(LabelledMetric::Pairwise { higher, lower })
+                }
+                _ => Err(format!("`pair` must be {expected}, not `{text}`")),
+            }
+        }
+        [] => Err(format!("`pairwise` needs the option `pair`: {expected}")),
+        [("pair", _), ..] => Err("`pair` is given twice; remove one".to_owned()),
+        [(key, _), ..] => Err(format!("`pairwise` has the option `pair`, not `{key}`")),
+    }
+}
+
+impl fmt::Display for LabelledMetric {
+    /// The name with those options that are not the default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Auc => f.write_str("auc"),
+            Self::UserAuc(UserWeight::Impressions) => f.write_str("user_auc"),
+            Self::UserAuc(UserWeight::Users) => f.write_str("user_auc(weight=users)"),
+            Self::LogLoss => f.write_str("log_loss"),
+            Self::PrAuc => f.write_str("pr_auc"),
+            Self::Rmse => f.write_str("rmse"),
+            Self::Pairwise { higher, lower } => write!(f, "pairwise(pair={higher}:{lower})"),
+            Self::CalibrationError { bins, binning } => match (bins, binning) {
+                (DEFAULT_BINS, Binning::Width) => f.write_str("ece"),
+                (DEFAULT_BINS, Binning::Mass) => f.write_str("ece(mass=equal)"),
+                (bins, Binning::Width) => write!(f, "ece(bins={bins})"),
+                (bins, Binning::Mass) => write!(f, "ece(bins={bins},mass=equal)"),
+            },
+        }
+    }
+}
+
+impl LabelledMetric {
+    /// The figure of these predictions, ready to be resampled by requests. Refused where it is undefined, or needs
+    /// probabilities and gets other scores.
+    pub fn column(&self, predictions: &Predictions) -> Result<Column> {
+        let pooled: Arc<dyn Pooled> = match *self {
+            Self::Auc => Arc::new(Auc::new(predictions)),
+            Self::UserAuc(weight) => Arc::new(UserAuc::new(predictions, weight)),
+            Self::LogLoss => Arc::new(MeanError::log_loss(predictions)?),
+            Self::PrAuc => Arc::new(PrAuc::new(predictions)),
+            Self::CalibrationError { bins, binning } => {
+                Arc::new(CalibrationError::new(predictions, bins, binning)?)
+            }
+            Self::Rmse => Arc::new(MeanError::rmse(predictions)),
+            Self::Pairwise { higher, lower } => {
+                Arc::new(PairwiseAccuracy::new(predictions, higher, lower))
+            }
+        };
+        let value =
+            pooled.value(&vec![1; predictions.requests().len()]).ok_or_else(|| Error::Run {
+                run: predictions.name().to_owned(),
+                what: format!("{self} is undefined: {}", self.needs()),
+            })?;
+        Ok(Column { metric: self.to_string(), value, values: Values::Pooled(pooled) })
+    }
+
+    /// What must be there for the figure to be defined.
+    fn needs(&self) -> String {
+        match self {
+            Self::Auc => "it needs rows that are relevant and rows that are not; judge both, or change the grade of relevance".to_owned(),
+            Self::UserAuc(_) => "no user has rows that are relevant and rows that are not".to_owned(),
+            Self::PrAuc => "it needs a relevant row; change the grade of relevance".to_owned(),
+            Self::Pairwise { higher, lower } => {
+                format!("no request has scored items of grade {higher} and of grade {lower}")
+            }
+            Self::LogLoss | Self::CalibrationError { .. } | Self::Rmse => "it needs a row".to_owned(),
+        }
+    }
+}
+
+/// Figures of a run's judged and scored pairs, over all judged requests: also those without a relevant item, whose rows are
+/// negatives. To set them beside metrics of lists, take [`Predictions::for_requests`] and [`LabelledMetric::column`].
+pub fn evaluate(
+    run: &Run,
+    qrels: &Qrels,
+    metrics: &[LabelledMetric],
+    relevant_grade: f64,
+) -> Result<SystemScores> {
+    let predictions = Predictions::from_run(run, qrels, relevant_grade)?;
+    let columns =
+        metrics.iter().map(|metric| metric.column(&predictions)).collect::<Result<_>>()?;
+    let requests = predictions.requests();
+    let mut answered = vec![false; requests.len()];
+    for row in predictions.rows() {
+        answered[row.request as usize] = true;
+    }
+    let counts = ScoreCounts {
+        evaluated: requests.len(),
+        unanswered: answered.iter().filter(|&&one| !one).count(),
+        unjudged: run.rankings().filter(|ranking| qrels.get(ranking.request()).is_none()).count(),
+        ..ScoreCounts::default()
+    };
+    Ok(SystemScores { system: run.name().to_owned(), requests: requests.to_vec(), columns, counts })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_printed() {
+        for (name, options, printed) in [
+            ("auc", &[][..], "auc"),
+            ("user_auc", &[("weight", "impressions")], "user_auc"),
+            ("user_auc", &[("weight", "users")], "user_auc(weight=users)"),
+            ("log_loss", &[], "log_loss"),
+            ("pr_auc", &[], "pr_auc"),
+            ("ece", &[("mass", "width"), ("bins", "15")], "ece"),
+            ("ece", &[("mass", "equal")], "ece(mass=equal)"),
+            ("ece", &[("bins", "10"), ("mass", "equal")], "ece(bins=10,mass=equal)"),
+            ("rmse", &[], "rmse"),
+            ("pairwise", &[("pair", "2:1")], "pairwise(pair=2:1)"),
+            ("pairwise", &[("pair", "0.5:-1")], "pairwise(pair=0.5:-1)"),
+        ] {
+            let metric = parse(name, options).unwrap().unwrap();
+            assert_eq!(metric.to_string(), printed);
+            assert!(NAMES.contains(&name));
+            // The printed options, cut apart again, give the same metric.
+            let inside = printed.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
+            let options: Vec<(&str, &str)> =
+                inside.split(',').filter_map(|option| option.split_once('=')).collect();
+            assert_eq!(parse(name, &options).unwrap().unwrap(), metric);
+        }
+        assert!(parse("ndcg", &[]).is_none());
+    }
+
+    #[test]
+    fn options_that_mean_nothing_are_refused_with_the_legal_ones() {
+        for (name, options, part) in [
+            ("auc", &[("weight", "users")][..], "takes no option"),
+            ("user_auc", &[("weight", "clicks")], "`impressions` or `users`"),
+            ("user_auc", &[("by", "x")], "option `weight`"),
+            ("ece", &[("bins", "0")], "from 1 to 10000"),
+            ("ece", &[("mass", "some")], "`equal`"),
+            ("ece", &[("width", "3")], "`bins` and `mass`"),
+            ("pairwise", &[], "pair=2:1"),
+            ("pairwise", &[("pair", "1:2")], "higher first"),
+            ("pairwise", &[("pair", "nan:1")], "higher first"),
+            ("pairwise", &[("pair", "2:1"), ("pair", "3:1")], "twice"),
+        ] {
+            let message = parse(name, options).unwrap().unwrap_err();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_judged_over_all_judged_requests() {
+        let mut qrels = Qrels::builder();
+        let mut run = Run::builder("sys");
+        for (request, item, grade, score) in
+            [("a", "1", 1.0, 0.75), ("a", "2", 0.0, 0.5), ("b", "1", 0.0, 0.25)]
+        {
+            qrels.push(request, item, grade).unwrap();
+            run.push(request, item, score).unwrap();
+        }
+        qrels.push("c", "1", 1.0).unwrap();
+        run.push("stranger", "1", 0.5).unwrap();
+        let (qrels, run) = (qrels.finish().unwrap(), run.finish().unwrap());
+        let metrics = [LabelledMetric::Auc, LabelledMetric::Rmse];
+        let scores = evaluate(&run, &qrels, &metrics, 1.0).unwrap();
+        assert_eq!(scores.requests, ["a", "b", "c"]);
+        assert_eq!(
+            (scores.counts.evaluated, scores.counts.unanswered, scores.counts.unjudged),
+            (3, 1, 1)
+        );
+        assert_eq!(scores.columns[0].value, 1.0);
+        assert!((scores.columns[1].value - (0.375_f64 / 3.0).sqrt()).abs() < 1e-12);
+        let message = evaluate(&run, &qrels, &[LabelledMetric::Auc], 5.0).unwrap_err().to_string();
+        assert!(message.contains("auc is undefined"), "{message}");
+    }
+}
