@@ -9,6 +9,7 @@ mod judge;
 pub mod labelled;
 pub mod metric;
 mod pairs;
+pub mod policy;
 mod qrels;
 pub mod report;
 mod run;

@@ -1,0 +1,326 @@
+//! Estimates of a target policy's value. Letters: row i earned r_i, was shown with propensity p_i and would be shown by the
+//! target with π_i; w_i = π_i / p_i, clipped where asked; q_i is a model's estimate of r_i and v_i its expectation under the
+//! target. Knows no file.
+
+use std::fmt;
+
+use super::log::PolicyLog;
+use crate::error::{Error, Result};
+use crate::evaluate::Values;
+use crate::report::model::Estimate;
+use crate::significance::{interval, resample};
+
+/// How the value is estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Estimator {
+    /// Inverse propensity scoring, `mean(w r)` (Horvitz and Thompson 1952): unbiased without clipping.
+    Ips,
+    /// Self-normalized, `Σ w r / Σ w` (Swaminathan and Joachims 2015): a little biased, steadier, within the range of rewards.
+    Snips,
+    /// Doubly robust, `mean(v + w (r − q))` (arXiv 1103.4601): unbiased where propensities or model are right.
+    DoublyRobust,
+}
+
+/// Settings of the estimates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolicyOptions {
+    /// Largest weight; larger ones are cut to it, which trades bias (towards 0 for rewards that are not negative) for
+    /// variance. None leaves weights as they are.
+    pub clip: Option<f64>,
+    /// Resamples of the bootstrap over rows.
+    pub resamples: u32,
+    /// Confidence of the interval, in (0, 1).
+    pub confidence: f64,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+/// An estimate with what is needed to trust it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolicyValue {
+    /// How it was estimated.
+    pub estimator: Estimator,
+    /// The value of one action, with a percentile interval over rows. Rows are taken as independent.
+    pub value: Estimate,
+    /// Rows of the log.
+    pub rows: usize,
+    /// `(Σ w)² / Σ w²` (Kish 1965): about how many rows drawn from the target itself would say as much. 0 where the target
+    /// would have shown nothing that was logged.
+    pub effective_rows: f64,
+    /// Mean weight before clipping; far from 1, the propensities are wrong or the log lacks what the target shows.
+    pub mean_weight: f64,
+    /// Largest weight before clipping.
+    pub largest_weight: f64,
+    /// Rows whose weight was cut.
+    pub clipped: usize,
+}
+
+impl fmt::Display for Estimator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ips => "ips",
+            Self::Snips => "snips",
+            Self::DoublyRobust => "doubly_robust",
+        })
+    }
+}
+
+impl Default for PolicyOptions {
+    fn default() -> Self {
+        Self { clip: None, resamples: 2_000, confidence: 0.95, seed: 0 }
+    }
+}
+
+/// Estimates the target's value. Several estimators with equal options see the same draws. Refused: options that make no
+/// sense, a doubly robust estimate where a row lacks the model's figures, and a self-normalized one where every weight is 0.
+/// The same for any number of threads.
+pub fn estimate(
+    log: &PolicyLog,
+    estimator: Estimator,
+    options: &PolicyOptions,
+) -> Result<PolicyValue> {
+    check(options)?;
+    let refuse = |what: String| Err(Error::Comparison { what: format!("{}: {what}", log.place()) });
+    let rows = log.rows();
+    let raw: Vec<f64> = rows.iter().map(|row| row.target / row.propensity).collect();
+    let most = options.clip.unwrap_or(f64::INFINITY);
+    let weights: Vec<f64> = raw.iter().map(|weight| weight.min(most)).collect();
+    let total: f64 = weights.iter().sum();
+    let n_rows = rows.len() as f64;
+
+    let mut terms = Vec::with_capacity(rows.len());
+    for (index, (row, weight)) in rows.iter().zip(&weights).enumerate() {
+        terms.push(match (estimator, row.estimate, row.expectation) {
+            (Estimator::Ips | Estimator::Snips, ..) => weight * row.reward,
+            (Estimator::DoublyRobust, Some(estimate), Some(expectation)) => {
+                expectation + weight * (row.reward - estimate)
+            }
+            (Estimator::DoublyRobust, ..) => {
+                return refuse(format!(
+                    "row {} has no `estimate` or no `expectation`, which the doubly robust estimate needs; give both in every row, or use snips",
+                    index + 1
+                ));
+            }
+        });
+    }
+    let sum: f64 = terms.iter().sum();
+    let value = match estimator {
+        Estimator::Ips | Estimator::DoublyRobust => sum / n_rows,
+        Estimator::Snips if total > 0.0 => sum / total,
+        Estimator::Snips => {
+            return refuse(
+                "the target would have shown nothing of what was logged, so that nothing can be said of it".to_owned(),
+            );
+        }
+    };
+    let squares: f64 = weights.iter().map(|weight| weight * weight).sum();
+    let mean_weight = raw.iter().sum::<f64>() / n_rows;
+    let largest_weight = raw.iter().copied().fold(0.0, f64::max);
+    let clipped = raw.iter().filter(|&&weight| weight > most).count();
+
+    let columns = [Values::PerRequest(terms), Values::PerRequest(weights)];
+    let drawn = resample(&[&columns[0], &columns[1]], rows.len(), options.resamples, options.seed);
+    let figures: Vec<f64> = match estimator {
+        Estimator::Ips | Estimator::DoublyRobust => drawn.figures(0).to_vec(),
+        // A draw without weight gives 0 / 0, no number, and is left out.
+        Estimator::Snips => {
+            let pairs = drawn.figures(0).iter().zip(drawn.figures(1));
+            pairs.map(|(sum, total)| sum / total).collect()
+        }
+    };
+    let (low, high) = interval(&figures, options.confidence).unwrap_or((value, value));
+    Ok(PolicyValue {
+        estimator,
+        value: Estimate { value, low, high },
+        rows: rows.len(),
+        effective_rows: if squares > 0.0 { total * total / squares } else { 0.0 },
+        mean_weight,
+        largest_weight,
+        clipped,
+    })
+}
+
+/// Refuses options that make no sense.
+fn check(options: &PolicyOptions) -> Result<()> {
+    let refuse = |what: String| Err(Error::Comparison { what });
+    if let Some(clip) = options.clip
+        && !(clip > 0.0 && clip.is_finite())
+    {
+        return refuse(format!("weights must be clipped at a positive number, not {clip}"));
+    }
+    if !(options.confidence > 0.0 && options.confidence < 1.0) {
+        return refuse(format!(
+            "the confidence must be between 0 and 1, not {}",
+            options.confidence
+        ));
+    }
+    if options.resamples == 0 {
+        return refuse("the bootstrap needs at least one resample".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::log::LoggedRow;
+    use super::*;
+
+    /// Two kinds of requests, three actions: probability of a reward, of the logging policy, of the target.
+    const REWARD: [[f64; 3]; 2] = [[0.9, 0.2, 0.4], [0.1, 0.6, 0.3]];
+    const LOGGING: [[f64; 3]; 2] = [[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]];
+    const TARGET: [[f64; 3]; 2] = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]];
+
+    fn expectation(model: &[f64; 3], kind: usize) -> f64 {
+        model.iter().zip(TARGET[kind]).map(|(reward, share)| reward * share).sum()
+    }
+
+    /// The target's true value: both kinds are as likely.
+    fn truth() -> f64 {
+        (expectation(&REWARD[0], 0) + expectation(&REWARD[1], 1)) / 2.0
+    }
+
+    /// A log of the logging policy, with a model of rewards and propensities that may be wrong by a factor.
+    fn log(seed: u64, n_rows: usize, model: &[[f64; 3]; 2], wrong: f64) -> PolicyLog {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut builder = PolicyLog::builder("simulation");
+        for _ in 0..n_rows {
+            let kind = usize::from(rng.random::<bool>());
+            let draw: f64 = rng.random();
+            let action = match draw {
+                _ if draw < LOGGING[kind][0] => 0,
+                _ if draw < LOGGING[kind][0] + LOGGING[kind][1] => 1,
+                _ => 2,
+            };
+            let reward = f64::from(u8::from(rng.random::<f64>() < REWARD[kind][action]));
+            builder
+                .push(LoggedRow {
+                    request: String::new(),
+                    item: action.to_string(),
+                    reward,
+                    propensity: LOGGING[kind][action] * wrong,
+                    target: TARGET[kind][action],
+                    estimate: Some(model[kind][action]),
+                    expectation: Some(expectation(&model[kind], kind)),
+                })
+                .unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    /// Mean of the estimates over many logs, its standard error, and the spread of single estimates.
+    fn over_logs(
+        estimator: Estimator,
+        model: &[[f64; 3]; 2],
+        wrong: f64,
+        clip: Option<f64>,
+    ) -> (f64, f64, f64) {
+        let options = PolicyOptions { clip, resamples: 1, ..PolicyOptions::default() };
+        let values: Vec<f64> = (0..400)
+            .map(|seed| {
+                estimate(&log(seed, 300, model, wrong), estimator, &options).unwrap().value.value
+            })
+            .collect();
+        let mean = values.iter().sum::<f64>() / 400.0;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 399.0;
+        (mean, (variance / 400.0).sqrt(), variance.sqrt())
+    }
+
+    #[test]
+    fn estimates_are_unbiased_where_theory_says_so() {
+        let nothing = [[0.5; 3]; 2];
+        let right = |(mean, error, _): (f64, f64, f64)| (mean - truth()).abs() < 4.0 * error;
+        assert!(right(over_logs(Estimator::Ips, &nothing, 1.0, None)));
+        assert!(right(over_logs(Estimator::DoublyRobust, &nothing, 1.0, None)));
+        // A right model mends wrong propensities; nothing else does.
+        assert!(right(over_logs(Estimator::DoublyRobust, &REWARD, 0.7, None)));
+        assert!(!right(over_logs(Estimator::DoublyRobust, &nothing, 0.7, None)));
+        assert!(!right(over_logs(Estimator::Ips, &REWARD, 0.7, None)));
+        // SNIPS is consistent, and here cancels the factor in the propensities.
+        let (mean, ..) = over_logs(Estimator::Snips, &nothing, 0.7, None);
+        assert!((mean - truth()).abs() < 0.01, "{mean} instead of {}", truth());
+        // Clipping lowers IPS.
+        let (mean, error, _) = over_logs(Estimator::Ips, &nothing, 1.0, Some(2.0));
+        assert!(mean < truth() - 10.0 * error);
+    }
+
+    #[test]
+    fn a_model_and_normalization_lower_the_spread() {
+        let spread = |estimator, model| over_logs(estimator, model, 1.0, None).2;
+        let ips = spread(Estimator::Ips, &REWARD);
+        assert!(spread(Estimator::Snips, &REWARD) < 0.8 * ips);
+        assert!(spread(Estimator::DoublyRobust, &REWARD) < 0.8 * ips);
+    }
+
+    #[test]
+    fn intervals_cover_the_truth_as_often_as_promised() {
+        let options = PolicyOptions { resamples: 300, confidence: 0.9, ..PolicyOptions::default() };
+        for estimator in [Estimator::Ips, Estimator::Snips, Estimator::DoublyRobust] {
+            let covered = (0..200)
+                .filter(|&seed| {
+                    let found = estimate(&log(seed, 400, &[[0.5; 3]; 2], 1.0), estimator, &options);
+                    let value = found.unwrap().value;
+                    value.low <= truth() && truth() <= value.high
+                })
+                .count();
+            // 180 expected, standard deviation 4.2.
+            assert!((162..=195).contains(&covered), "{estimator}: {covered} of 200");
+        }
+    }
+
+    #[test]
+    fn a_target_equal_to_the_log_is_the_mean_reward() {
+        let mut builder = PolicyLog::builder("x");
+        for (reward, propensity) in [(1.0, 0.5), (0.0, 0.25), (3.0, 0.25)] {
+            let row = LoggedRow {
+                request: String::new(),
+                item: String::new(),
+                reward,
+                propensity,
+                target: propensity,
+                estimate: None,
+                expectation: None,
+            };
+            builder.push(row).unwrap();
+        }
+        let log = builder.finish().unwrap();
+        let options = PolicyOptions::default();
+        for estimator in [Estimator::Ips, Estimator::Snips] {
+            let found = estimate(&log, estimator, &options).unwrap();
+            assert!((found.value.value - 4.0 / 3.0).abs() < 1e-12);
+            assert_eq!((found.rows, found.clipped, found.mean_weight), (3, 0, 1.0));
+            assert!((found.effective_rows - 3.0).abs() < 1e-12);
+        }
+        let message = estimate(&log, Estimator::DoublyRobust, &options).unwrap_err().to_string();
+        assert!(message.contains("x: row 1 has no `estimate`"), "{message}");
+        let clipped = PolicyOptions { clip: Some(0.5), ..options };
+        let found = estimate(&log, Estimator::Ips, &clipped).unwrap();
+        assert!((found.value.value - 2.0 / 3.0).abs() < 1e-12 && found.clipped == 3);
+        for bad in [Some(0.0), Some(f64::NAN)] {
+            let options = PolicyOptions { clip: bad, ..options };
+            assert!(estimate(&log, Estimator::Ips, &options).is_err());
+        }
+    }
+
+    #[test]
+    fn a_target_that_shows_nothing_logged_is_refused_where_undefined() {
+        let mut builder = PolicyLog::builder("x");
+        let row = LoggedRow {
+            request: String::new(),
+            item: String::new(),
+            reward: 1.0,
+            propensity: 0.5,
+            target: 0.0,
+            estimate: None,
+            expectation: None,
+        };
+        builder.push(row).unwrap();
+        let log = builder.finish().unwrap();
+        assert!(estimate(&log, Estimator::Snips, &PolicyOptions::default()).is_err());
+        let found = estimate(&log, Estimator::Ips, &PolicyOptions::default()).unwrap();
+        assert_eq!((found.value.value, found.effective_rows), (0.0, 0.0));
+    }
+}
