@@ -3,6 +3,7 @@
 
 pub mod error;
 mod evaluate;
+pub mod fusion;
 mod ids;
 pub mod io;
 mod judge;
