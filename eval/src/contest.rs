@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Options, SystemScores, evaluate_all};
+use crate::evaluate::{Options, SystemScores, Values, evaluate_all};
 use crate::labelled::{self, Absent, LabelledMetric, OutsideValues};
 use crate::measure::Measure;
 use crate::metric::Metric;
@@ -240,4 +240,185 @@ pub fn slice_reports(
         });
     }
     Ok(reports)
+}
+
+/// A request worth looking at.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Telling {
+    /// Id of the request.
+    pub request: String,
+    /// Why it was chosen, in words.
+    pub why: String,
+    /// The first measure's value by name of system.
+    pub values: BTreeMap<String, f64>,
+}
+
+impl Contest {
+    /// Requests on which systems differ most by the first measure: for any two systems, the `most` largest wins of either
+    /// over the other. Ties go to the request that comes first; no request is listed twice. Empty where the first measure is
+    /// no value per request.
+    pub fn telling(&self, most: usize) -> Vec<Telling> {
+        let columns: Vec<(&str, &[f64])> = self
+            .lists
+            .iter()
+            .filter_map(|one| match &one.columns.first()?.values {
+                Values::PerRequest(values) => Some((one.system.as_str(), values.as_slice())),
+                Values::Pooled(_) => None,
+            })
+            .collect();
+        let mut chosen: Vec<Telling> = Vec::new();
+        for (at, &(winner, left)) in columns.iter().enumerate() {
+            for (other_at, &(loser, right)) in columns.iter().enumerate() {
+                if at == other_at {
+                    continue;
+                }
+                let mut wins: Vec<(usize, f64)> = left
+                    .iter()
+                    .zip(right)
+                    .map(|(left, right)| left - right)
+                    .enumerate()
+                    .filter(|&(_, gain)| gain > 0.0)
+                    .collect();
+                wins.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                for (request, _) in wins.into_iter().take(most) {
+                    let why = format!("among the largest wins of {winner} over {loser}");
+                    chosen.push(self.tell(request, why));
+                }
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        chosen.retain(|one| seen.insert(one.request.clone()));
+        chosen
+    }
+
+    /// What the systems' values are on one evaluated request, by its number.
+    pub fn tell(&self, request: usize, why: String) -> Telling {
+        let value = |one: &SystemScores| match &one.columns.first()?.values {
+            Values::PerRequest(values) => Some((one.system.clone(), *values.get(request)?)),
+            Values::Pooled(_) => None,
+        };
+        let names = self.lists.first().map_or(&[][..], |one| one.requests.as_slice());
+        Telling {
+            request: names.get(request).cloned().unwrap_or_default(),
+            why,
+            values: self.lists.iter().filter_map(value).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::measure::parse_measures;
+    use crate::slice::Keep;
+
+    /// Ten requests with one relevant item `r`, which `good` ranks first always, `half` every second time, `bad` never; all
+    /// score an irrelevant item as well.
+    fn contest(metrics: &str) -> (Vec<Run>, Qrels, Vec<Measure>) {
+        let mut qrels = Qrels::builder();
+        let mut runs = ["half", "good", "bad"].map(Run::builder);
+        for request in 0..10 {
+            let id = request.to_string();
+            qrels.push(&id, "r", 1.0).unwrap();
+            qrels.push(&id, "x", 0.0).unwrap();
+            for (run, first) in runs.iter_mut().zip([request % 2 == 0, true, false]) {
+                let (r, x) = if first { (0.9, 0.1) } else { (0.1, 0.9) };
+                run.push_list(&id, [("r", r), ("x", x)]).unwrap();
+            }
+        }
+        let runs = runs.into_iter().map(|run| run.finish().unwrap()).collect();
+        (runs, qrels.finish().unwrap(), parse_measures(&[metrics]).unwrap())
+    }
+
+    fn rules(measures: &[Measure]) -> Rules<'_> {
+        Rules {
+            measures,
+            options: Options::default(),
+            significance: SignificanceOptions { resamples: 500, ..SignificanceOptions::default() },
+            baseline: 0,
+        }
+    }
+
+    #[test]
+    fn lists_labels_and_outside_values_stand_in_one_table() {
+        let (runs, qrels, measures) = contest("auc,recall@1,rmse");
+        let utility = |text: &str| {
+            OutsideValues::parse(text.as_bytes(), std::path::Path::new("u"), "utility").unwrap()
+        };
+        let lines: String = (0..10).map(|i| format!("{i} {i}\n")).collect();
+        let outside = [(0, utility(&lines)), (1, utility(&lines)), (2, utility(&lines))];
+        let held = hold(&runs, &qrels, &outside, &rules(&measures)).unwrap();
+        assert_eq!(held.measures, ["auc", "recall@1", "rmse", "utility"]);
+        let figures = |system: usize| -> Vec<f64> {
+            held.estimates[system].iter().map(|one| (one.value * 1e4).round() / 1e4).collect()
+        };
+        assert_eq!(figures(0), [0.5, 0.5, 0.6403, 4.5]);
+        assert_eq!(figures(1), [1.0, 1.0, 0.1, 4.5]);
+        assert_eq!(figures(2), [0.0, 0.0, 0.9, 4.5]);
+        let names = |family: &[Comparison]| -> Vec<String> {
+            family
+                .iter()
+                .map(|one| format!("{}-{}:{}", one.system, one.baseline, one.metric))
+                .collect()
+        };
+        let comparisons = names(&held.comparisons);
+        assert_eq!(comparisons.len(), 8);
+        assert_eq!(comparisons[..2], ["good-half:auc", "good-half:recall@1"]);
+        assert_eq!(names(&held.pairs)[1], "good-bad:recall@1");
+        // The family of eight is corrected together.
+        let smallest = held.comparisons.iter().map(|one| one.p_value).fold(1.0, f64::min);
+        let adjusted = held.comparisons.iter().map(|one| one.p_adjusted).fold(1.0, f64::min);
+        assert!((adjusted - (smallest * 8.0).min(1.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn slices_are_judged_by_themselves_and_undefined_figures_left_out() {
+        let (runs, qrels, measures) = contest("recall@1,auc");
+        let slice = |value: &str, keep| Slice {
+            by: "part".into(),
+            value: value.into(),
+            meaning: String::new(),
+            keep,
+        };
+        let even = (0..10).step_by(2).map(|i: i32| i.to_string()).collect();
+        let slices = [
+            slice("even", Keep::Requests(even)),
+            slice("relevant items", Keep::Items(["r".to_owned()].into())),
+            slice("nothing relevant", Keep::Items(["x".to_owned()].into())),
+        ];
+        let reports = slice_reports(&runs, &qrels, &slices, &rules(&measures)).unwrap();
+        assert_eq!(reports.len(), 2);
+        assert_eq!(
+            (reports[0].requests, reports[0].systems[0].metrics["recall@1"].value),
+            (5, 1.0)
+        );
+        assert_eq!(reports[0].systems[0].metrics["auc"].value, 1.0);
+        // Without an item that is not relevant there is no AUC.
+        assert_eq!(reports[1].systems[0].metrics.keys().collect::<Vec<_>>(), ["recall@1"]);
+        assert_eq!(reports[1].requests, 10);
+    }
+
+    #[test]
+    fn telling_requests_are_the_largest_differences() {
+        let (runs, qrels, measures) = contest("recall@1");
+        let held = hold(&runs, &qrels, &[], &rules(&measures)).unwrap();
+        let telling = held.telling(2);
+        let shown: Vec<(&str, &str)> =
+            telling.iter().map(|one| (one.request.as_str(), one.why.as_str())).collect();
+        assert_eq!(shown[0], ("0", "among the largest wins of half over bad"));
+        assert_eq!(shown[2], ("1", "among the largest wins of good over half"));
+        assert_eq!(telling[2].values["good"], 1.0);
+        assert_eq!(telling[2].values["half"], 0.0);
+        let requests: std::collections::HashSet<&str> = shown.iter().map(|one| one.0).collect();
+        assert_eq!(requests.len(), shown.len());
+    }
+
+    #[test]
+    fn one_name_for_two_systems_is_refused() {
+        let (mut runs, qrels, measures) = contest("recall@1");
+        runs[2] = runs[2].clone().renamed("good");
+        let message = hold(&runs, &qrels, &[], &rules(&measures)).unwrap_err().to_string();
+        assert!(message.contains("two systems are called good"), "{message}");
+    }
 }
