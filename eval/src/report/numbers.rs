@@ -152,7 +152,7 @@ pub(super) fn operational(name: &str, value: f64) -> String {
 /// The name of an operational figure as a reader says it.
 pub(super) fn operational_name(name: &str) -> String {
     let known = match name {
-        "qps" => "requests per second",
+        "qps" => "requests/s",
         "build_seconds" => "build time",
         "bytes_per_item" => "bytes per item",
         "invalid_rate" => "invalid",

@@ -410,7 +410,7 @@ mod tests {
                 "bytes per item",
                 "duplicates",
                 "invalid",
-                "requests per second"
+                "requests/s"
             ]
         );
         let supervised = table.rows.iter().find(|row| row.name == "supervised").unwrap();
