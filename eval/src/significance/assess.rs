@@ -147,13 +147,8 @@ fn assess_groups(
     let mut comparisons: Vec<Comparison> = (0..pairs.len())
         .flat_map(|pair| by_metric.iter().map(move |of_metric| of_metric[pair].clone()))
         .collect();
-<<<<<<< HEAD
     correct(&mut comparisons, options);
-    warnings.extend(limits(comparisons.len(), first.requests.len(), options));
-=======
-    decide(&mut comparisons, options);
     warnings.extend(limits(&comparisons, first.requests.len(), options));
->>>>>>> evalB
     Ok(Assessment { estimates, comparisons, warnings })
 }
 
@@ -282,14 +277,9 @@ fn randomize(
     }
 }
 
-<<<<<<< HEAD
 /// Corrects the p values of a family of comparisons, and draws the verdicts. The family may be put together from several
 /// assessments.
 pub fn correct(comparisons: &mut [Comparison], options: &SignificanceOptions) {
-=======
-/// Corrects the p values of the family and draws the verdicts.
-fn decide(comparisons: &mut [Comparison], options: &SignificanceOptions) {
->>>>>>> evalB
     let p_values: Vec<f64> = comparisons.iter().map(|one| one.p_value).collect();
     let level = 1.0 - options.confidence;
     for (one, adjusted) in comparisons.iter_mut().zip(options.correction.adjust(&p_values)) {
@@ -311,15 +301,6 @@ fn limits(
     options: &SignificanceOptions,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
-<<<<<<< HEAD
-    let level = 1.0 - options.confidence;
-    // Fewest counts in a tail that a test by draws can find, times what the correction makes of them.
-    let counts = match options.test {
-        Test::Bootstrap => 2.0,
-        Test::Randomization => 1.0,
-        Test::T | Test::Wilcoxon => 0.0,
-    };
-=======
     let n_comparisons = comparisons.len();
     let level = 1.0 - options.confidence;
     // Fewest counts that a test by draws can find, times what the correction makes of them.
@@ -329,16 +310,11 @@ fn limits(
         _ => 2.0,
     });
     let counts = counts.fold(0.0, f64::max);
->>>>>>> evalB
     let factor = match options.correction {
         Correction::Holm => n_comparisons as f64,
         Correction::BenjaminiHochberg | Correction::None => 1.0,
     };
-<<<<<<< HEAD
-    if n_comparisons > 0 && counts * factor / (f64::from(options.resamples) + 1.0) > level {
-=======
     if counts * factor / (f64::from(options.resamples) + 1.0) > level {
->>>>>>> evalB
         let needed = (counts * factor / level).ceil();
         warnings.push(format!(
             "with {} resamples and {n_comparisons} comparisons no difference can be significant after correction; set `bootstrap` to at least {needed}",

@@ -14,11 +14,7 @@ mod paired;
 mod randomization;
 mod sums;
 
-<<<<<<< HEAD
 pub use assess::{Assessment, assess, assess_pairs, assess_seeds, correct};
-=======
-pub use assess::{Assessment, assess, assess_pairs, assess_seeds};
->>>>>>> evalB
 pub use bootstrap::{Resamples, bootstrap_p_value, interval, resample};
 pub use contenders::SeedGroup;
 pub use correction::{benjamini_hochberg, holm};
