@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::significance::{Correction, Test};
+use crate::slice::SliceBy;
+
 /// What is measured, and how differences are tested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -21,6 +24,18 @@ pub struct EvaluationSettings {
     pub ties: Ties,
     /// What happens to judged requests that a system does not answer.
     pub missing: Missing,
+    /// How requests are divided for a closer look, as far as the corpus allows: `item-exposure`, `request-frequency`,
+    /// `rarest-term`, `query-length`, `history-length`, `day`, or `attribute:NAME` (of the relevant items; `category` is the
+    /// broadest level of their category path).
+    pub slices: Vec<String>,
+    /// Where p values come from; intervals are always the bootstrap's.
+    pub test: Test,
+    /// How p values are corrected for the number of comparisons.
+    pub correction: Correction,
+    /// Largest loss against the baseline that is acceptable, on the scale of every metric; asks for a verdict of
+    /// non-inferiority.
+    #[schemars(range(min = 0.0))]
+    pub margin: Option<f64>,
     /// Resamples of the paired bootstrap.
     #[schemars(range(min = 100, max = 1_000_000))]
     pub bootstrap: u32,
@@ -42,6 +57,10 @@ impl Default for EvaluationSettings {
             relevant_grade: 1.0,
             ties: Ties::default(),
             missing: Missing::default(),
+            slices: SliceBy::PLAIN.iter().map(ToString::to_string).collect(),
+            test: Test::default(),
+            correction: Correction::default(),
+            margin: None,
             bootstrap: 2_000,
             confidence: 0.95,
             split: EvaluatedSplit::Test,
@@ -89,7 +108,7 @@ pub enum EvaluatedSplit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReportSettings {
-    /// Example requests shown with what each system returned.
+    /// Requests drawn at random and shown with what each system returned, beside the largest wins and losses.
     #[schemars(range(min = 0, max = 1_000))]
     pub examples: u32,
 }

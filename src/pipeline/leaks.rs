@@ -56,7 +56,8 @@ pub(super) fn leaks(
     let mut same_user = Overlap::new("requests of a user with a training request");
     let mut same_pair =
         Overlap::new("relevant items that were clicked in training for the same query text");
-    let mut own_past = Overlap::new("relevant items that stand in the same user's training sequence");
+    let mut own_past =
+        Overlap::new("relevant items that stand in the same user's training sequence");
     let by_idx: HashMap<RequestIdx, &Request> =
         requests.iter().map(|request| (request.idx, request)).collect();
     for request in requests {

@@ -54,13 +54,9 @@ impl StepKind {
             // 2: pairs prefer the topmost skipped item and draw from the whole beam; the sampler
             // ends its last window with the training.
             Self::Vectors(_) | Self::Pairs(_) | Self::Train(_) => 2,
-            // 2: wall seconds of answering.
-            Self::System(_) => 2,
-            Self::Corpus
-            | Self::Identifier(_)
-            | Self::Model(_)
-            | Self::Reference(_)
-            | Self::Evaluation => 1,
+            // 2: wall seconds, size and faults of answering. 2: pairs, slices, leaks, values per request.
+            Self::System(_) | Self::Evaluation => 2,
+            Self::Corpus | Self::Identifier(_) | Self::Model(_) | Self::Reference(_) => 1,
         }
     }
 
@@ -367,6 +363,9 @@ impl Builder<'_> {
 
     fn evaluation(&mut self) -> Result<String> {
         let mut inputs = vec![self.corpus()?];
+        if let Some(vectors) = self.recipe.vectors_measured() {
+            inputs.push(self.vectors(vectors)?);
+        }
         for system in &self.recipe.system {
             inputs.push(StepKind::System(system.name().into()).name());
         }

@@ -1,13 +1,13 @@
 //! Puts together the report of a run from its finished steps, and writes it in three forms.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use trieval_eval::io::read_trec_run;
 use trieval_eval::report::model::{
-    Counts, EvaluationSummary, ExampleItem, ExampleReport, ExampleSystem, IdentifierReport,
-    Latency, LevelReport, Machine, REPORT_FORMAT, SystemReport, TrainingPoint, TrainingReport,
-    finite,
+    Counts, EvaluationSummary, ExampleItem, ExampleReport, ExampleSystem, Fingerprint,
+    IdentifierReport, Latency, LevelReport, Machine, REPORT_FORMAT, SystemReport, TrainingPoint,
+    TrainingReport, finite,
 };
 use trieval_eval::report::{self, Report};
 use trieval_eval::settings::EvaluatedSplit;
@@ -16,7 +16,8 @@ use super::folder::RunFolder;
 use super::plan::{Plan, StepKind};
 use super::runner::finished;
 use super::steps::{
-    EVALUATION_FILE, Evaluation, INDEX_FILE, MODEL_DIR, RUN_FILE, evaluated_split, log_path,
+    EVALUATION_FILE, Evaluation, INDEX_FILE, MODEL_DIR, RUN_FILE, VALUES_FILE, evaluated_split,
+    log_path,
 };
 use crate::corpus::settings::CorpusSettings;
 use crate::corpus::{Catalogue, Corpus, CorpusSummary, Request};
@@ -26,7 +27,6 @@ use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::ranker::settings::SystemSettings;
 use crate::recipe::{LoadedRecipe, Recipe};
-use crate::seed::Seed;
 use crate::store::write_atomic;
 use crate::train::log;
 use crate::train::settings::ObjectiveSettings;
@@ -66,6 +66,9 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
             depth: recipe.evaluation.depth,
             bootstrap: recipe.evaluation.bootstrap,
             confidence: recipe.evaluation.confidence,
+            correction: Some(recipe.evaluation.correction.label().to_owned()),
+            margin: recipe.evaluation.margin,
+            lower_is_better: Vec::new(),
             split: Some(match recipe.evaluation.split {
                 EvaluatedSplit::Test => split_in_words(&recipe.corpus),
                 EvaluatedSplit::Validation => "the validation requests".into(),
@@ -73,15 +76,21 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
             ..EvaluationSummary::default()
         },
         baseline: Some(evaluation.baseline.clone()),
-        systems: systems(&evaluation),
+        systems: systems(&evaluation, plan, folder, summary.items)?,
         comparisons: evaluation.comparisons.clone(),
+        pairs: evaluation.pairs.clone(),
+        slices: evaluation.slices.clone(),
+        leaks: evaluation.leaks.clone(),
+        reliability: Vec::new(),
+        values_note: values_note(plan, folder)?,
         training: training(recipe, plan, folder)?,
         index_bytes: Some(identifiers.iter().filter_map(|one| one.index_bytes).sum()),
         identifiers,
-        examples: examples(recipe, plan, folder, &corpus, &catalogue)?,
+        examples: examples(&evaluation, recipe, plan, folder, &corpus, &catalogue)?,
         warnings: summary.warnings.iter().chain(&evaluation.warnings).cloned().collect(),
         notes: notes(summary),
         machine: machine(),
+        fingerprints: fingerprints(summary),
         recipe: loaded.resolved_toml()?,
         ..Report::default()
     };
@@ -143,6 +152,7 @@ fn counts(summary: &CorpusSummary, evaluation: &Evaluation) -> Counts {
             ("impressions", summary.impressions),
             ("clicks", summary.clicks),
             ("dropped_requests", summary.dropped_requests),
+            ("skipped_requests", evaluation.skipped),
         ]
         .into_iter()
         .filter(|(_, count)| *count > 0)
@@ -183,17 +193,73 @@ fn notes(summary: &CorpusSummary) -> Vec<String> {
     notes
 }
 
-fn systems(evaluation: &Evaluation) -> Vec<SystemReport> {
-    let system = |one: &super::steps::SystemResult| SystemReport {
-        name: one.name.clone(),
-        kind: one.kind.clone(),
-        metrics: evaluation.metrics.iter().cloned().zip(one.estimates.iter().copied()).collect(),
-        latency_ms: Latency::from_milliseconds(&one.milliseconds),
-        peak_bytes: one.peak_bytes,
-        unanswered: one.unanswered,
-        ..SystemReport::default()
+fn systems(
+    evaluation: &Evaluation,
+    plan: &Plan,
+    folder: &RunFolder,
+    n_items: u64,
+) -> Result<Vec<SystemReport>> {
+    let system = |one: &super::steps::SystemResult| {
+        let cost = &one.file.cost;
+        let run =
+            finished(plan, folder, &StepKind::System(one.name.clone()).name())?.join(RUN_FILE);
+        let share = |count: u64| count as f64 / one.file.returned.max(1) as f64;
+        let mut operational: BTreeMap<String, f64> = [
+            ("invalid_rate".to_owned(), share(one.file.invalid)),
+            ("duplicate_rate".to_owned(), share(one.file.duplicates)),
+        ]
+        .into();
+        if cost.seconds > 0.0 {
+            let qps = cost.milliseconds.len() as f64 / cost.seconds;
+            operational.insert("qps".into(), qps);
+        }
+        if let Some(bytes) = one.file.bytes {
+            operational.insert("bytes_per_item".into(), bytes as f64 / n_items.max(1) as f64);
+        }
+        Ok(SystemReport {
+            name: one.name.clone(),
+            kind: one.kind.clone(),
+            metrics: evaluation
+                .metrics
+                .iter()
+                .cloned()
+                .zip(one.estimates.iter().copied())
+                .collect(),
+            latency_ms: Latency::from_milliseconds(&cost.milliseconds),
+            peak_bytes: cost.peak_bytes,
+            unanswered: one.unanswered,
+            run: Some(relative(&run, folder)),
+            operational,
+            bytes: one.file.bytes,
+        })
     };
     evaluation.systems.iter().map(system).collect()
+}
+
+/// A path inside the run folder as a link of the report, which lies at its root.
+fn relative(path: &Path, folder: &RunFolder) -> String {
+    path.strip_prefix(folder.root()).unwrap_or(path).display().to_string()
+}
+
+fn values_note(plan: &Plan, folder: &RunFolder) -> Result<String> {
+    let path = finished(plan, folder, "evaluation")?.join(VALUES_FILE);
+    Ok(format!("The value of every metric for every request is in {}", relative(&path, folder)))
+}
+
+fn fingerprints(summary: &CorpusSummary) -> Vec<Fingerprint> {
+    let file = |name: String, blake3: &str, bytes: u64| Fingerprint {
+        name,
+        checksum: format!("BLAKE3 {blake3}"),
+        bytes: Some(bytes),
+    };
+    let name = |path: &Path| {
+        path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into())
+    };
+    let sources =
+        summary.sources.iter().map(|source| file(name(&source.path), &source.blake3, source.bytes));
+    let tables =
+        summary.tables.iter().map(|table| file(table.file.clone(), &table.blake3, table.bytes));
+    sources.chain(tables).collect()
 }
 
 fn training(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<TrainingReport>> {
@@ -291,76 +357,65 @@ fn shared_prefixes(identifiers: &Identifiers, depth: usize) -> f64 {
 }
 
 fn examples(
+    evaluation: &Evaluation,
     recipe: &Recipe,
     plan: &Plan,
     folder: &RunFolder,
     corpus: &Corpus,
     catalogue: &Catalogue,
 ) -> Result<Vec<ExampleReport>> {
-    use rand::seq::SliceRandom;
     let split = evaluated_split(recipe);
+    let requests = corpus.requests(split)?;
+    let by_id: HashMap<&str, &Request> =
+        requests.iter().map(|request| (request.id.as_str(), request)).collect();
     let mut grades: HashMap<u32, Vec<(u32, f32)>> = HashMap::new();
     for (request, item, grade) in corpus.judgements(split)? {
         grades.entry(request).or_default().push((item, grade));
     }
-    let relevant_grade = recipe.evaluation.relevant_grade as f32;
-    let has_relevant =
-        |list: &Vec<(u32, f32)>| list.iter().any(|(_, grade)| *grade >= relevant_grade);
-    let requests = corpus.requests(split)?;
     let mut runs = Vec::new();
     for name in recipe.system.iter().map(SystemSettings::name) {
         let path = finished(plan, folder, &format!("system.{name}"))?.join(RUN_FILE);
         runs.push((name, read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))?));
     }
-    let answered = |id: &str| runs.iter().any(|(_, run)| run.get(id).is_some());
-    let mut chosen: Vec<&Request> = requests
-        .iter()
-        .filter(|request| {
-            grades.get(&request.idx).is_some_and(has_relevant) && answered(&request.id)
-        })
-        .collect();
-    chosen.shuffle(&mut Seed::new(recipe.seed).purpose("report-examples").rng());
-    chosen.truncate(recipe.report.examples as usize);
-    let title = |item: u32| catalogue.title(item).to_owned();
+    let relevant_grade = recipe.evaluation.relevant_grade as f32;
+    let item = |item: u32, grade: Option<f32>, score: Option<f32>| ExampleItem {
+        item: catalogue.ids[item as usize].clone(),
+        title: catalogue.title(item).to_owned(),
+        grade: grade.map(f64::from),
+        score: score.map(f64::from),
+    };
     let empty = Vec::new();
-    Ok(chosen
-        .into_iter()
-        .map(|request| {
-            let judged = grades.get(&request.idx).unwrap_or(&empty);
-            let mut relevant: Vec<&(u32, f32)> =
-                judged.iter().filter(|(_, grade)| *grade >= relevant_grade).collect();
-            relevant.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            let relevant_total = relevant.len() as u64;
-            let item = |item: u32, grade: Option<f32>, score: Option<f32>| ExampleItem {
-                item: catalogue.ids[item as usize].clone(),
-                title: title(item),
-                grade: grade.map(f64::from),
-                score: score.map(f64::from),
-            };
-            let systems = runs.iter().map(|(name, run)| {
-                let top = run.get(&request.id).into_iter().flat_map(|ranking| ranking.items());
-                let items = top.take(EXAMPLE_ITEMS).filter_map(|(id, score)| {
-                    let index = catalogue.index_of(id)?;
-                    let grade = judged.iter().find(|(other, _)| *other == index);
-                    Some(item(index, grade.map(|(_, grade)| *grade), Some(score)))
-                });
-                ExampleSystem { system: (*name).to_owned(), items: items.collect() }
+    let example = |chosen: &super::steps::Example| {
+        let request = by_id.get(chosen.request.as_str())?;
+        let judged = grades.get(&request.idx).unwrap_or(&empty);
+        let mut relevant: Vec<&(u32, f32)> =
+            judged.iter().filter(|(_, grade)| *grade >= relevant_grade).collect();
+        relevant.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let systems = runs.iter().map(|(name, run)| {
+            let top = run.get(&request.id).into_iter().flat_map(|ranking| ranking.items());
+            let items = top.take(EXAMPLE_ITEMS).filter_map(|(id, score)| {
+                let index = catalogue.index_of(id)?;
+                let grade = judged.iter().find(|(other, _)| *other == index);
+                Some(item(index, grade.map(|(_, grade)| *grade), Some(score)))
             });
-            ExampleReport {
-                request: request.id.clone(),
-                text: request.query.clone().unwrap_or_default(),
-                history: request.history.iter().map(|&item| title(item)).collect(),
-                relevant: relevant
-                    .iter()
-                    .take(EXAMPLE_ITEMS)
-                    .map(|(index, grade)| item(*index, Some(*grade), None))
-                    .collect(),
-                relevant_total,
-                systems: systems.collect(),
-                ..ExampleReport::default()
-            }
+            ExampleSystem { system: (*name).to_owned(), items: items.collect() }
+        });
+        Some(ExampleReport {
+            request: request.id.clone(),
+            text: request.query.clone().unwrap_or_default(),
+            history: request.history.iter().map(|&item| catalogue.title(item).to_owned()).collect(),
+            relevant: relevant
+                .iter()
+                .take(EXAMPLE_ITEMS)
+                .map(|(index, grade)| item(*index, Some(*grade), None))
+                .collect(),
+            relevant_total: relevant.len() as u64,
+            systems: systems.collect(),
+            values: chosen.values.clone(),
+            chosen: chosen.why.clone(),
         })
-        .collect())
+    };
+    Ok(evaluation.examples.iter().filter_map(example).collect())
 }
 
 fn machine() -> Machine {
@@ -378,6 +433,7 @@ fn machine() -> Machine {
         gpu: None,
         memory_bytes: memory.map(|kib| kib * 1024),
         version: env!("CARGO_PKG_VERSION").into(),
+        commit: option_env!("TRIEVAL_COMMIT").map(str::to_owned),
         ..Machine::default()
     }
 }

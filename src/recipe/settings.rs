@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use trieval_eval::Measure;
+use trieval_eval::metric::Needs;
 use trieval_eval::settings::{EvaluationSettings, ReportSettings};
 
 use crate::corpus::settings::CorpusSettings;
@@ -81,6 +83,16 @@ impl Recipe {
         let SystemSettings::Fusion(fusion) = system else { return Vec::new() };
         let named = |name: &String| self.system.iter().find(|other| other.name() == name);
         fusion.runs.iter().filter_map(named).collect()
+    }
+
+    /// Name of the vectors that metrics such as diversity are measured by: the first, where one asks.
+    pub fn vectors_measured(&self) -> Option<&str> {
+        let needs = |text: &String| {
+            let measure = text.parse::<Measure>();
+            matches!(measure, Ok(Measure::List(metric)) if metric.needs() == Needs::Vectors)
+        };
+        let asked = self.evaluation.metrics.iter().any(needs);
+        self.vectors.keys().next().filter(|_| asked).map(String::as_str)
     }
 
     /// The recipe as TOML with every default filled in; loads back to an equal recipe.

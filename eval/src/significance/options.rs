@@ -100,6 +100,17 @@ impl Test {
     }
 }
 
+impl Correction {
+    /// What was done to the p values, as reports say it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Holm => "Holm’s correction",
+            Self::BenjaminiHochberg => "Benjamini and Hochberg’s correction",
+            Self::None => "no correction",
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

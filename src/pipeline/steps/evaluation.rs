@@ -1,25 +1,34 @@
-//! Judges all systems: means, intervals, comparisons.
+//! Judges all systems: figures with intervals, comparisons, slices, leaks, requests worth showing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use trieval_eval::io::{read_trec_run, write_trec_qrels};
-use trieval_eval::metric::parse_metrics;
-use trieval_eval::report::model::{Comparison, Estimate};
-use trieval_eval::significance::{SignificanceOptions, assess};
-use trieval_eval::{Qrels, SystemScores, evaluate};
+use trieval_eval::contest::{Contest, Rules, Telling, hold, slice_reports};
+use trieval_eval::io::{read_trec_run, write_trec_qrels, write_values};
+use trieval_eval::metric::Needs;
+use trieval_eval::report::model::{Comparison, Estimate, LeakReport, SliceReport};
+use trieval_eval::significance::SignificanceOptions;
+use trieval_eval::slice::SliceBy;
+use trieval_eval::{Catalogue as EvalCatalogue, Measure, Options, Qrels, Run, parse_measures};
 
 use super::system::evaluated_requests;
 use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, unwritten};
-use crate::corpus::{Corpus, RequestIdx};
+use crate::corpus::{Catalogue, Corpus, Request, RequestIdx, training_exposure};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
+use crate::pipeline::{leaks::leaks, slices::slices};
 use crate::ranker::settings::SystemSettings;
-use crate::store::{write_atomic, write_json};
+use crate::ranker::two_tower::VECTORS_FILE;
+use crate::store::{Vectors, write_atomic, write_json};
 
 /// The result inside the step's folder.
 pub(in crate::pipeline) const EVALUATION_FILE: &str = "evaluation.json";
+/// The value of every metric for every request, inside the step's folder.
+pub(in crate::pipeline) const VALUES_FILE: &str = "values.parquet";
 const QRELS_FILE: &str = "qrels.trec";
+/// Largest wins shown per two systems, in each direction.
+const WINS: usize = 3;
 
 /// Content of [`EVALUATION_FILE`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,10 +43,20 @@ pub(in crate::pipeline) struct Evaluation {
     pub evaluated: u64,
     /// Test requests without a relevant item.
     pub without_relevant: u64,
+    /// Requests left out because some system did not answer them.
+    pub skipped: u64,
     /// Systems in the order of the recipe.
     pub systems: Vec<SystemResult>,
     /// Each system against the baseline.
     pub comparisons: Vec<Comparison>,
+    /// Any two other systems.
+    pub pairs: Vec<Comparison>,
+    /// Figures over parts of the requests.
+    pub slices: Vec<SliceReport>,
+    /// What training has seen of the evaluated requests.
+    pub leaks: Vec<LeakReport>,
+    /// Requests worth showing.
+    pub examples: Vec<Example>,
     /// What limits the tests.
     pub warnings: Vec<String>,
 }
@@ -51,12 +70,21 @@ pub(in crate::pipeline) struct SystemResult {
     pub kind: String,
     /// One estimate per metric.
     pub estimates: Vec<Estimate>,
-    /// Median and 99th percentile in milliseconds.
-    pub milliseconds: Vec<f64>,
-    /// Peak resident memory.
-    pub peak_bytes: Option<u64>,
+    /// What answering cost, and what it left behind.
+    pub file: SystemFile,
     /// Evaluated requests without an answer.
     pub unanswered: u64,
+}
+
+/// A request worth showing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::pipeline) struct Example {
+    /// Id of the request.
+    pub request: String,
+    /// Why it is shown.
+    pub why: String,
+    /// The first metric's value by system.
+    pub values: BTreeMap<String, f64>,
 }
 
 pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
@@ -65,96 +93,185 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
-    let split = evaluated_split(recipe);
-    let metrics = parse_metrics(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
-
-    let names: Vec<&str> = recipe.system.iter().map(SystemSettings::name).collect();
-    let mut runs = Vec::new();
-    let mut files = Vec::new();
-    for name in &names {
-        let folder = env.input(&format!("system.{name}"))?;
-        let path = folder.join(RUN_FILE);
-        let run = read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))?;
-        runs.push(run.renamed(*name));
-        let path = folder.join(SYSTEM_FILE);
-        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-        let file: SystemFile =
-            serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))?;
-        files.push(file);
-    }
+    let measures = parse_measures(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
+    let (runs, files) = answers(env)?;
 
     // Requests that no system was asked (a sample was drawn) are not judged either; one that was
     // asked and got no answer is.
-    let asked: HashSet<RequestIdx> =
-        evaluated_requests(&corpus, recipe)?.iter().map(|request| request.idx).collect();
-    let requests = corpus.requests(split)?;
-    let first = corpus.request_range(split).start;
+    let requests = evaluated_requests(&corpus, recipe)?;
+    let (qrels, relevant) = judgments(env, &corpus, &catalogue, &requests)?;
+    let path = env.out.join(QRELS_FILE);
+    write_atomic(&path, |writer| {
+        write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
+    })?;
+
+    let context = eval_catalogue(env, &corpus, &catalogue, &measures)?;
+    let names: Vec<&str> = recipe.system.iter().map(SystemSettings::name).collect();
+    let baseline =
+        settings.baseline.as_deref().unwrap_or_else(|| names.first().copied().unwrap_or(""));
+    let rules = Rules {
+        measures: &measures,
+        options: Options {
+            relevant_grade: settings.relevant_grade,
+            ties: settings.ties,
+            missing: settings.missing,
+            catalogue: context.as_ref(),
+        },
+        significance: SignificanceOptions {
+            resamples: settings.bootstrap,
+            confidence: settings.confidence,
+            seed: env.seed().to_u64(),
+            test: settings.test,
+            correction: settings.correction,
+            margin: settings.margin,
+        },
+        baseline: names.iter().position(|name| *name == baseline).unwrap_or(0),
+    };
+    let contest = hold(&runs, &qrels, &[], &rules).map_err(|e| match e {
+        trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
+        other => failed(other),
+    })?;
+    let path = env.out.join(VALUES_FILE);
+    write_atomic(&path, |writer| {
+        write_values(&contest.lists, writer).map_err(|e| unwritten(&path, e))
+    })?;
+
+    let wanted: Vec<SliceBy> =
+        settings.slices.iter().map(|by| by.parse()).collect::<Result<_, _>>().map_err(failed)?;
+    let slices = slices(&corpus, &catalogue, &requests, &wanted)?;
+    let slices = slice_reports(&runs, &qrels, &slices, &rules).map_err(failed)?;
+    let examples = examples(env, &contest, recipe.report.examples as usize);
+    let leaks = leaks(&corpus, &catalogue, &requests, &relevant)?;
+
+    let counts = contest.lists.iter().chain(&contest.labels).map(|one| one.counts);
+    let counts: Vec<_> = counts.collect();
+    let systems = names
+        .iter()
+        .zip(files)
+        .zip(contest.estimates.into_iter().zip(&counts))
+        .map(|((name, file), (estimates, counts))| SystemResult {
+            name: (*name).to_owned(),
+            kind: file.kind.clone(),
+            estimates,
+            file,
+            unanswered: counts.unanswered as u64,
+        })
+        .collect();
+    let first = counts.first().copied().unwrap_or_default();
+    let unjudged = (requests.len() - qrels.len()) as u64;
+    let evaluation = Evaluation {
+        format: 2,
+        metrics: contest.measures,
+        baseline: baseline.to_owned(),
+        evaluated: first.evaluated as u64,
+        without_relevant: first.without_relevant as u64 + unjudged,
+        skipped: first.skipped as u64,
+        systems,
+        comparisons: contest.comparisons,
+        pairs: contest.pairs,
+        slices,
+        leaks,
+        examples,
+        warnings: contest.warnings,
+    };
+    write_json(&env.out.join(EVALUATION_FILE), &evaluation)
+}
+
+/// What every system returned, and what that cost.
+fn answers(env: &StepEnv<'_>) -> Result<(Vec<Run>, Vec<SystemFile>)> {
+    let mut runs = Vec::new();
+    let mut files = Vec::new();
+    for name in env.loaded.recipe.system.iter().map(SystemSettings::name) {
+        let folder = env.input(&format!("system.{name}"))?;
+        let path = folder.join(RUN_FILE);
+        let run = read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))?;
+        runs.push(run.renamed(name));
+        let path = folder.join(SYSTEM_FILE);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        files.push(serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))?);
+    }
+    Ok((runs, files))
+}
+
+/// Judgements of the evaluated requests, and the relevant ones among them as rows.
+fn judgments(
+    env: &StepEnv<'_>,
+    corpus: &Corpus,
+    catalogue: &Catalogue,
+    requests: &[Request],
+) -> Result<(Qrels, Vec<(RequestIdx, u32)>)> {
+    let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
+    let recipe = &env.loaded.recipe;
+    let ids: BTreeMap<RequestIdx, &str> =
+        requests.iter().map(|request| (request.idx, request.id.as_str())).collect();
     let mut qrels = Qrels::builder();
-    let mut judged = 0u64;
-    for (request, item, grade) in corpus.judgements(split)? {
-        if asked.contains(&request) {
-            let request = &requests[(request - first) as usize];
-            judged += 1;
-            let item = &catalogue.ids[item as usize];
-            qrels.push(&request.id, item, f64::from(grade)).map_err(failed)?;
+    let mut relevant = Vec::new();
+    let mut judged = false;
+    for (request, item, grade) in corpus.judgements(evaluated_split(recipe))? {
+        if let Some(id) = ids.get(&request) {
+            judged = true;
+            let grade = f64::from(grade);
+            qrels.push(id, &catalogue.ids[item as usize], grade).map_err(failed)?;
+            if grade >= recipe.evaluation.relevant_grade {
+                relevant.push((request, item));
+            }
         }
     }
-    if judged == 0 {
+    if !judged {
         return Err(Error::data(
             corpus.folder(),
             "no request of the evaluated split has a judged item, so nothing can be evaluated",
         )
         .with_help("check the split and the grades of the corpus"));
     }
-    let qrels = qrels.finish().map_err(failed)?;
-    let path = env.out.join(QRELS_FILE);
-    write_atomic(&path, |writer| {
-        write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
-    })?;
+    Ok((qrels.finish().map_err(failed)?, relevant))
+}
 
-    let scores: Vec<SystemScores> = runs
+/// What metrics beyond accuracy need to know of the catalogue, where one is asked for.
+fn eval_catalogue(
+    env: &StepEnv<'_>,
+    corpus: &Corpus,
+    catalogue: &Catalogue,
+    measures: &[Measure],
+) -> Result<Option<EvalCatalogue>> {
+    let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
+    let needs: Vec<Needs> = measures
         .iter()
-        .map(|run| evaluate(run, &qrels, &metrics, settings.relevant_grade))
-        .collect::<Result<_, _>>()
-        .map_err(|e| match e {
-            trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
-            other => failed(other),
-        })?;
-    let baseline =
-        settings.baseline.as_deref().unwrap_or_else(|| names.first().copied().unwrap_or(""));
-    let options = SignificanceOptions {
-        resamples: settings.bootstrap,
-        confidence: settings.confidence,
-        seed: env.seed().to_u64(),
-        ..SignificanceOptions::default()
-    };
-    let baseline_idx = names.iter().position(|name| *name == baseline).unwrap_or(0);
-    let assessment = assess(&scores, baseline_idx, &options).map_err(failed)?;
-
-    let systems = names
-        .iter()
-        .zip(files)
-        .zip(scores.iter().zip(assessment.estimates))
-        .map(|((name, file), (score, estimates))| SystemResult {
-            name: (*name).to_owned(),
-            kind: file.kind,
-            estimates,
-            milliseconds: file.cost.milliseconds,
-            peak_bytes: file.cost.peak_bytes,
-            unanswered: score.counts.unanswered as u64,
+        .filter_map(|measure| match measure {
+            Measure::List(metric) => Some(metric.needs()),
+            Measure::Label(_) => None,
         })
+        .filter(|needs| *needs != Needs::Nothing)
         .collect();
-    let counts = scores.first().map(|score| &score.counts);
-    let unjudged = (asked.len() - qrels.len()) as u64;
-    let evaluation = Evaluation {
-        format: 1,
-        metrics: metrics.iter().map(ToString::to_string).collect(),
-        baseline: baseline.to_owned(),
-        evaluated: counts.map_or(0, |counts| counts.evaluated as u64),
-        without_relevant: counts.map_or(0, |counts| counts.without_relevant as u64) + unjudged,
-        systems,
-        comparisons: assessment.comparisons,
-        warnings: assessment.warnings,
-    };
-    write_json(&env.out.join(EVALUATION_FILE), &evaluation)
+    if needs.is_empty() {
+        return Ok(None);
+    }
+    let exposure = training_exposure(corpus)?;
+    let mut context = EvalCatalogue::new(&catalogue.ids)
+        .and_then(|context| context.with_exposures(exposure))
+        .map_err(failed)?;
+    if needs.contains(&Needs::Vectors) {
+        // The recipe was checked to have vectors where they are asked for.
+        let name = env.loaded.recipe.vectors_measured().unwrap_or_default();
+        let path = env.input(&format!("vectors.{name}"))?.join(VECTORS_FILE);
+        let vectors = Vectors::read(&path, Some(catalogue.len()))?;
+        context = context.with_vectors(vectors.data, vectors.dim).map_err(failed)?;
+    }
+    Ok(Some(context))
+}
+
+/// The largest wins of any two systems over each other, and `n_random` requests drawn by the seed.
+fn examples(env: &StepEnv<'_>, contest: &Contest, n_random: usize) -> Vec<Example> {
+    let telling = contest.telling(WINS);
+    let shown: HashSet<String> = telling.iter().map(|one| one.request.clone()).collect();
+    let n_requests = contest.lists.first().map_or(0, |one| one.requests.len());
+    let mut order: Vec<usize> = (0..n_requests).collect();
+    order.shuffle(&mut env.seed().purpose("examples").rng());
+    let random = order
+        .into_iter()
+        .map(|request| contest.tell(request, "drawn at random".into()))
+        .filter(|one| !shown.contains(&one.request))
+        .take(n_random);
+    let example = |one: Telling| Example { request: one.request, why: one.why, values: one.values };
+    random.chain(telling).map(example).collect()
 }

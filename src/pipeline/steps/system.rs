@@ -1,5 +1,8 @@
 //! A system answers the test requests: a TREC run file, and what answering cost.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
+
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use trieval_eval::fusion::{Fusion, FusionSettings, tune_weights};
@@ -8,11 +11,13 @@ use trieval_eval::metric::Metric;
 use trieval_eval::settings::EvaluatedSplit;
 use trieval_eval::{Qrels, Run};
 
+use super::identifier::INDEX_FILE;
 use super::model::LoadedModel;
 use super::train::MODEL_DIR;
 use super::unwritten;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
+use crate::model::checkpoint::WEIGHTS;
 use crate::model::settings::ModelSettings;
 use crate::pipeline::answer::{Asking, Cost, answer};
 use crate::pipeline::folder::RunFolder;
@@ -44,6 +49,14 @@ pub(in crate::pipeline) struct SystemFile {
     pub kind: String,
     /// Time and memory.
     pub cost: Cost,
+    /// Bytes of the files that the system is made of (model, vectors, index); null where it keeps none.
+    pub bytes: Option<u64>,
+    /// Returned items in all.
+    pub returned: u64,
+    /// Returned items that the catalogue does not hold.
+    pub invalid: u64,
+    /// Returned items that the same list held before.
+    pub duplicates: u64,
 }
 
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
@@ -68,11 +81,80 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     };
     let answers = answer(ranker.as_ref(), &requests, &asking, env.ctx)?;
 
+    let (invalid, duplicates) = faults(&answers.lists, catalogue.len());
+    if invalid + duplicates > 0 {
+        return Err(Error::Failed(format!(
+            "system {name} returned {invalid} items that do not exist and {duplicates} twice: \
+             this is a fault of trieval, please report it"
+        )));
+    }
     let run = to_run(name, &requests, &answers.lists, &catalogue)?;
     let path = env.out.join(RUN_FILE);
     write_atomic(&path, |writer| write_trec_run(&run, writer).map_err(|e| unwritten(&path, e)))?;
-    let file = SystemFile { format: 2, kind: settings.kind().into(), cost: answers.cost };
+    let file = SystemFile {
+        format: 2,
+        kind: settings.kind().into(),
+        cost: answers.cost,
+        bytes: bytes(env, settings)?,
+        returned: answers.lists.iter().map(|list| list.len() as u64).sum(),
+        invalid,
+        duplicates,
+    };
     write_json(&env.out.join(SYSTEM_FILE), &file)
+}
+
+/// Items that are none of the catalogue, and items listed twice.
+fn faults(lists: &[Vec<(u32, f32)>], n_items: usize) -> (u64, u64) {
+    let (mut invalid, mut duplicates) = (0, 0);
+    let mut seen = HashSet::new();
+    for list in lists {
+        seen.clear();
+        for &(item, _) in list {
+            invalid += u64::from(item as usize >= n_items);
+            duplicates += u64::from(!seen.insert(item));
+        }
+    }
+    (invalid, duplicates)
+}
+
+/// Size of the files that a system serves from; none for systems built from the catalogue's text.
+fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
+    let size = |path: PathBuf| {
+        path.metadata().map(|file| file.len()).map_err(|e| Error::unreadable(&path, &e))
+    };
+    let recipe = &env.loaded.recipe;
+    Ok(match settings {
+        SystemSettings::Popularity { .. }
+        | SystemSettings::Bm25(_)
+        | SystemSettings::Oracle { .. } => None,
+        SystemSettings::TwoTower { vectors, .. } => {
+            let folder = env.input(&format!("vectors.{vectors}"))?;
+            let mut total = 0;
+            for file in std::fs::read_dir(&folder).map_err(|e| Error::unreadable(&folder, &e))? {
+                let path = file.map_err(|e| Error::unreadable(&folder, &e))?.path();
+                if path.extension().is_some_and(|extension| extension == "safetensors") {
+                    total += size(path)?;
+                }
+            }
+            Some(total)
+        }
+        SystemSettings::Generative { train, .. } => {
+            let Some(training) = recipe.training(train) else { return Ok(None) };
+            let ModelSettings::Scratch(shape) = &recipe.model[recipe.model_of(training)];
+            let index = env.input(&format!("identifier.{}", shape.identifier))?.join(INDEX_FILE);
+            let model = env.input(&format!("train.{train}"))?.join(MODEL_DIR).join(WEIGHTS);
+            Some(size(index)? + size(model)?)
+        }
+        SystemSettings::Fusion(_) => {
+            let mut total = None;
+            for part in recipe.parts(settings) {
+                if let Some(more) = bytes(env, part)? {
+                    total = Some(total.unwrap_or(0) + more);
+                }
+            }
+            total
+        }
+    })
 }
 
 /// What a system returned, as a run.

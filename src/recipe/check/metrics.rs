@@ -1,13 +1,14 @@
-//! Whether a metric's name is one that evaluation knows, and how deep it looks.
+//! Whether a metric's name is one that evaluation knows, how deep it looks, and what it needs.
 //!
 //! Spelling only: the names themselves are `trieval-eval`'s.
 
-use trieval_eval::Error;
-use trieval_eval::metric::Metric;
+use trieval_eval::metric::Needs;
+use trieval_eval::slice::SliceBy;
+use trieval_eval::{Error, Measure};
 
 /// Checks a metric expression; the fault says what to do.
 pub(super) fn check_metric(text: &str) -> Result<(), String> {
-    match text.parse::<Metric>() {
+    match text.parse::<Measure>() {
         Ok(_) => Ok(()),
         Err(Error::Metric { what, .. }) => Err(what),
         Err(other) => Err(other.to_string()),
@@ -16,22 +17,55 @@ pub(super) fn check_metric(text: &str) -> Result<(), String> {
 
 /// The cut-off of a metric, if it states one.
 pub(super) fn cut_off(text: &str) -> Option<u32> {
-    text.parse::<Metric>().ok()?.cutoff()
+    text.parse::<Measure>().ok()?.cutoff()
+}
+
+/// Whether a metric looks at item vectors.
+pub(super) fn needs_vectors(text: &str) -> bool {
+    let measure = text.parse::<Measure>();
+    matches!(measure, Ok(Measure::List(metric)) if metric.needs() == Needs::Vectors)
+}
+
+/// Checks a way to divide requests; the fault says what is legal.
+pub(super) fn check_slice(text: &str) -> Result<(), String> {
+    match text.parse::<SliceBy>() {
+        Ok(_) => Ok(()),
+        Err(Error::Slice { what, .. }) => Err(what),
+        Err(other) => Err(other.to_string()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{check_metric, cut_off};
+    use super::*;
 
     #[test]
     fn known_metrics_pass_and_others_get_advice() {
-        for good in ["recall@10", "mrr", "mrr@5", "ndcg(gain=exp)@20", "p@1", "hit_rate@10", "ap"] {
+        let good = [
+            "recall@10",
+            "mrr",
+            "mrr@5",
+            "ndcg(gain=exp)@20",
+            "p(rel=2)@1",
+            "hit_rate@10",
+            "ap",
+            "auc",
+            "coverage@10",
+        ];
+        for good in good {
             assert_eq!(check_metric(good), Ok(()), "{good}");
         }
         let advice = check_metric("recal@10").expect_err("misspelt");
         assert!(advice.contains("recall"), "{advice}");
-        assert!(check_metric("recall").is_err(), "recall needs a cut-off");
+        assert!(check_metric("success").is_err(), "success needs a cut-off");
         assert_eq!(cut_off("ndcg@20"), Some(20));
         assert_eq!(cut_off("mrr"), None);
+        assert!(needs_vectors("diversity@10") && !needs_vectors("coverage@10"));
+    }
+
+    #[test]
+    fn ways_to_divide_are_known() {
+        assert_eq!(check_slice("attribute:brand"), Ok(()));
+        assert!(check_slice("query").expect_err("unknown").contains("query-length"));
     }
 }

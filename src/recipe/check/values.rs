@@ -2,7 +2,7 @@
 
 use trieval_eval::settings::EvaluationSettings;
 
-use super::metrics::{check_metric, cut_off};
+use super::metrics::{check_metric, check_slice, cut_off, needs_vectors};
 use super::{Checker, Part, Parts};
 use crate::corpus::settings::{
     CorpusSettings, JudgedPairsSettings, PairSplit, SequencesSettings, SimulatorSettings,
@@ -328,6 +328,8 @@ fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
     };
     if let Some(part) = part {
         metrics(part, settings, checker);
+        slices(part, settings, checker);
+        vectors_for_diversity(parts, part, settings, checker);
     }
     let highest = match parts.corpus.as_ref().and_then(|part| part.value.as_ref()) {
         Some(CorpusSettings::Simulator(_)) => Some((3.0, "the simulator's grades run from 0 to 3")),
@@ -400,8 +402,49 @@ fn metrics(
             checker.fault(&path, message, &label, &help);
         }
     }
+    if settings.margin == Some(0.0) {
+        let message = "a margin of 0 leaves nothing to be non-inferior by";
+        checker.fault(&part.at(&["margin"]), message, "0", "give a positive loss, or leave it out");
+    }
     if settings.requests == Some(0) {
         let message = "no test request is to be evaluated";
         checker.fault(&part.at(&["requests"]), message, "0", "leave it out to evaluate all");
+    }
+}
+
+fn slices(
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    for (index, by) in settings.slices.iter().enumerate() {
+        let path = [part.at(&["slices"]), vec![Step::Index(index)]].concat();
+        if let Err(help) = check_slice(by) {
+            let message = format!("unknown way to divide requests {}", quoted(by));
+            checker.fault(&path, message, "not a slice", &help);
+        } else if settings.slices[..index].contains(by) {
+            let message = format!("requests are divided by `{by}` twice");
+            checker.fault(&path, message, "second time", "remove one");
+        }
+    }
+}
+
+/// Diversity is measured by item vectors, so the recipe must have some.
+fn vectors_for_diversity(
+    parts: &Parts,
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    if !parts.vectors.is_empty() {
+        return;
+    }
+    for (index, metric) in settings.metrics.iter().enumerate() {
+        if needs_vectors(metric) {
+            let path = [part.at(&["metrics"]), vec![Step::Index(index)]].concat();
+            let message = format!("{metric} needs item vectors, and the recipe has none");
+            let help = "add [vectors.NAME] and a system or identifier that uses it";
+            checker.fault(&path, message, "measured by item vectors", help);
+        }
     }
 }
