@@ -148,7 +148,7 @@ fn assess_groups(
         .flat_map(|pair| by_metric.iter().map(move |of_metric| of_metric[pair].clone()))
         .collect();
     decide(&mut comparisons, options);
-    warnings.extend(limits(comparisons.len(), first.requests.len(), options));
+    warnings.extend(limits(&comparisons, first.requests.len(), options));
     Ok(Assessment { estimates, comparisons, warnings })
 }
 
@@ -294,20 +294,26 @@ fn decide(comparisons: &mut [Comparison], options: &SignificanceOptions) {
 }
 
 /// What the number of resamples, comparisons and requests does not allow to be shown.
-fn limits(n_comparisons: usize, n_requests: usize, options: &SignificanceOptions) -> Vec<String> {
+fn limits(
+    comparisons: &[Comparison],
+    n_requests: usize,
+    options: &SignificanceOptions,
+) -> Vec<String> {
     let mut warnings = Vec::new();
+    let n_comparisons = comparisons.len();
     let level = 1.0 - options.confidence;
-    // Fewest counts in a tail that a test by draws can find, times what the correction makes of them.
-    let counts = match options.test {
-        Test::Bootstrap => 2.0,
-        Test::Randomization => 1.0,
-        Test::T | Test::Wilcoxon => 0.0,
-    };
+    // Fewest counts that a test by draws can find, times what the correction makes of them.
+    let counts = comparisons.iter().map(|one| match one.test.as_str() {
+        test if test == Test::T.label() || test == Test::Wilcoxon.label() => 0.0,
+        test if test == Test::Randomization.label() => 1.0,
+        _ => 2.0,
+    });
+    let counts = counts.fold(0.0, f64::max);
     let factor = match options.correction {
         Correction::Holm => n_comparisons as f64,
         Correction::BenjaminiHochberg | Correction::None => 1.0,
     };
-    if n_comparisons > 0 && counts * factor / (f64::from(options.resamples) + 1.0) > level {
+    if counts * factor / (f64::from(options.resamples) + 1.0) > level {
         let needed = (counts * factor / level).ceil();
         warnings.push(format!(
             "with {} resamples and {n_comparisons} comparisons no difference can be significant after correction; set `bootstrap` to at least {needed}",
