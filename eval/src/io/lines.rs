@@ -1,70 +1,284 @@
-//! Lines of whitespace-separated fields, with the number of each line. Knows no format.
+//! Lines to rows: a text is read in blocks, the lines of a block are parsed by all threads, and their rows are joined in the
+//! order of the file, so that the result does not depend on the number of threads. Knows no format.
 
+use std::io::Read;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use rayon::prelude::*;
 
+use super::source::unreadable;
+use crate::error::{Error, Result};
+use crate::pairs::{Pairs, Segment};
+
+/// Bytes that are held at a time; a longer line makes the block grow.
+const BLOCK_BYTES: usize = 16 << 20;
+/// Bytes below which another thread is not worth it.
+const LEAST_BYTES: usize = 64 << 10;
+/// Threads at most: each keeps a table of the ids it has seen.
+const MOST_WORKERS: usize = 16;
 /// Longest piece of a faulty line that a message shows, in characters.
 const SHOWN_CHARS: usize = 80;
 
-/// Calls `each` with the number (from 1) and the `N` fields of every line that is not blank. Fields are separated by ASCII
-/// whitespace; `expected` names them for messages.
-pub(super) fn for_each_line<const N: usize>(
-    bytes: &[u8],
-    path: &Path,
-    expected: &str,
-    mut each: impl FnMut(usize, [&str; N]) -> Result<()>,
-) -> Result<()> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let number = index + 1;
-        let line = std::str::from_utf8(line)
-            .map_err(|_| Error::line(path, number, "the line is not UTF-8; convert the file"))?;
-        let mut fields = [""; N];
-        let mut n_fields = 0;
-        for field in line.split_ascii_whitespace() {
-            if let Some(slot) = fields.get_mut(n_fields) {
-                *slot = field;
-            }
-            n_fields += 1;
+/// What a format makes of one line: rows, or what is wrong with it.
+pub(super) type ParsedLine = std::result::Result<(), String>;
+
+/// One thread's rows of the present block, and the ids it has seen in all.
+struct Worker<V> {
+    rows: Pairs<V>,
+    /// `[own number]` → number in the joined rows.
+    requests: Vec<u32>,
+    items: Vec<u32>,
+}
+
+/// Rows of parts joined in order.
+pub(super) struct Joiner<V> {
+    workers: Vec<Worker<V>>,
+    joined: Pairs<V>,
+}
+
+impl<V: Copy + Send> Joiner<V> {
+    /// For parts that so many threads make at a time.
+    pub(super) fn new(threads: usize) -> Self {
+        let worker = |_| Worker { rows: Pairs::default(), requests: Vec::new(), items: Vec::new() };
+        Self {
+            workers: (0..threads.clamp(1, MOST_WORKERS)).map(worker).collect(),
+            joined: Pairs::default(),
         }
-        if n_fields == 0 {
-            continue;
-        }
-        if n_fields != N {
-            let shown = shorten(line.trim());
-            return Err(Error::line(
-                path,
-                number,
-                format!("expected {N} fields, `{expected}`, but got {n_fields}: `{shown}`"),
-            ));
-        }
-        each(number, fields)?;
     }
-    Ok(())
-}
 
-/// The line on which a pair of fields appears for the second time, for the message about a duplicate.
-pub(super) fn second_line<const N: usize>(
-    bytes: &[u8],
-    path: &Path,
-    matches: impl Fn([&str; N]) -> bool,
-) -> Option<usize> {
-    let mut found = (0, None);
-    for_each_line(bytes, path, "", |number, fields| {
-        if found.1.is_none() && matches(fields) {
-            found.0 += 1;
-            found.1 = (found.0 == 2).then_some(number);
+    /// Parts that can be made at a time.
+    pub(super) fn width(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Fills one part per element, in parallel, and joins their rows in order. There may be no more elements than `width`.
+    pub(super) fn fill<T: Send, R: Send>(
+        &mut self,
+        parts: Vec<T>,
+        each: impl Fn(T, &mut Pairs<V>) -> R + Sync,
+    ) -> Vec<R> {
+        let results = self
+            .workers
+            .par_iter_mut()
+            .zip(parts)
+            .map(|(worker, part)| each(part, &mut worker.rows))
+            .collect();
+        for worker in &mut self.workers {
+            worker.join(&mut self.joined);
         }
-        Ok(())
-    })
-    .ok()?;
-    found.1
+        results
+    }
+
+    /// All rows.
+    pub(super) fn finish(self) -> Pairs<V> {
+        self.joined
+    }
 }
 
-/// Reads a whole file.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })
+impl<V: Copy> Worker<V> {
+    /// Moves the rows behind those joined so far; ids that are new are numbered in order of arrival.
+    fn join(&mut self, joined: &mut Pairs<V>) {
+        let Self { rows, requests, items } = self;
+        requests.extend(
+            (requests.len()..rows.requests.len())
+                .map(|number| joined.requests.intern(rows.requests.name(number as u32))),
+        );
+        items.extend(
+            (items.len()..rows.items.len())
+                .map(|number| joined.items.intern(rows.items.name(number as u32))),
+        );
+        let before = joined.entries.len();
+        for segment in rows.segments.drain(..) {
+            let request = requests[segment.request as usize];
+            // A request that goes on over the seam stays one segment.
+            if joined.segments.last().map(|last| last.request) != Some(request) {
+                joined.segments.push(Segment { request, start: before + segment.start });
+            }
+        }
+        joined
+            .entries
+            .extend(rows.entries.drain(..).map(|(item, value)| (items[item as usize], value)));
+    }
+}
+
+/// Reads rows from lines. `first` sees the first line that is not blank, `parse` every such line.
+pub(super) fn read_rows<V: Copy + Send>(
+    reader: &mut dyn Read,
+    path: &Path,
+    mut first: impl FnMut(&str),
+    parse: impl Fn(&str, &mut Pairs<V>) -> ParsedLine + Sync,
+) -> Result<Pairs<V>> {
+    let mut joiner = Joiner::new(rayon::current_num_threads());
+    let mut seen_first = false;
+    for_each_block(reader, path, |block, lines_before| {
+        if !seen_first {
+            let line =
+                block.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+            if let Some(text) = line.and_then(|line| std::str::from_utf8(line).ok()) {
+                first(text.trim());
+            }
+            seen_first = line.is_some();
+        }
+        let threads = joiner.width().min(block.len() / LEAST_BYTES + 1);
+        let results =
+            joiner.fill(cut(block, threads), |part, rows| parse_lines(part, rows, &parse));
+        let mut before = lines_before;
+        for result in results {
+            match result {
+                Ok(n_lines) => before += n_lines,
+                Err((line, what)) => return Err(Error::line(path, before + line, what)),
+            }
+        }
+        Ok(before)
+    })?;
+    Ok(joiner.finish())
+}
+
+/// A fault about a pair that comes twice, with the line on which it comes again. `reader` starts over, `how` says what comes
+/// twice; other faults stay as they are.
+pub(super) fn with_line<V: Copy>(
+    error: Error,
+    reader: Result<Box<dyn Read + Send + '_>>,
+    path: &Path,
+    how: &str,
+    parse: impl Fn(&str, &mut Pairs<V>) -> ParsedLine,
+) -> Error {
+    let (Error::Duplicate { request, item, .. }, Ok(mut reader)) = (&error, reader) else {
+        return error;
+    };
+    let mut n_seen = 0;
+    let mut found = None;
+    // The file was read before: a fault of reading it again leaves the line unnamed.
+    let _ = for_each_block(&mut *reader, path, |block, lines_before| {
+        let mut number = lines_before;
+        for line in block.split_inclusive(|&byte| byte == b'\n') {
+            number += 1;
+            let Ok(line) = std::str::from_utf8(line) else { continue };
+            let mut rows = Pairs::default();
+            if n_seen < 2 && parse(line, &mut rows).is_ok() {
+                let same = |segment: &Segment| rows.requests.name(segment.request) == request;
+                if rows.segments.iter().any(same) {
+                    let same = |entry: &&(u32, V)| rows.items.name(entry.0) == item;
+                    n_seen += rows.entries.iter().filter(same).count();
+                }
+                if n_seen >= 2 {
+                    found = Some(number);
+                }
+            }
+        }
+        Ok(number)
+    });
+    match found {
+        Some(line) => {
+            let what = format!(
+                "item {item} {how} twice for request {request}; keep one line per request and item"
+            );
+            Error::line(path, line, what)
+        }
+        None => error,
+    }
+}
+
+/// Calls `each` with whole lines, block by block, and the number of lines before; it answers with their number behind.
+fn for_each_block(
+    reader: &mut dyn Read,
+    path: &Path,
+    mut each: impl FnMut(&[u8], usize) -> Result<usize>,
+) -> Result<()> {
+    let mut buffer: Vec<u8> = Vec::new();
+    let mut n_lines = 0;
+    let mut is_start = true;
+    loop {
+        let mut limited = (&mut *reader).take(BLOCK_BYTES as u64);
+        let n_read = limited.read_to_end(&mut buffer).map_err(|source| unreadable(path, source))?;
+        let is_end = n_read < BLOCK_BYTES;
+        let whole = match memchr::memrchr(b'\n', &buffer) {
+            _ if is_end => buffer.len(),
+            Some(at) => at + 1,
+            None => continue,
+        };
+        let block = &buffer[..whole];
+        let block = match block.strip_prefix(b"\xef\xbb\xbf") {
+            Some(rest) if is_start => rest,
+            _ => block,
+        };
+        is_start = false;
+        n_lines = each(block, n_lines)?;
+        if is_end {
+            return Ok(());
+        }
+        buffer.drain(..whole);
+    }
+}
+
+/// Pieces of about equal length that end at line ends.
+fn cut(block: &[u8], pieces: usize) -> Vec<&[u8]> {
+    let mut rest = block;
+    let mut parts = Vec::with_capacity(pieces);
+    for left in (1..=pieces).rev() {
+        let goal = rest.len() / left;
+        let end = match memchr::memchr(b'\n', &rest[goal..]) {
+            Some(at) if left > 1 => goal + at + 1,
+            _ => rest.len(),
+        };
+        let (part, tail) = rest.split_at(end);
+        parts.push(part);
+        rest = tail;
+    }
+    parts
+}
+
+/// Parses all lines; answers with their number, or with the number of the first faulty one and what is wrong with it.
+fn parse_lines<V>(
+    bytes: &[u8],
+    rows: &mut Pairs<V>,
+    parse: &(impl Fn(&str, &mut Pairs<V>) -> ParsedLine + Sync),
+) -> std::result::Result<usize, (usize, String)> {
+    let (text, is_whole) = match std::str::from_utf8(bytes) {
+        Ok(text) => (text, true),
+        // What stands before the bad bytes is parsed, so that the first fault is the one that is told.
+        Err(error) => {
+            let valid = &bytes[..error.valid_up_to()];
+            let valid = &valid[..memchr::memrchr(b'\n', valid).map_or(0, |at| at + 1)];
+            (std::str::from_utf8(valid).unwrap_or_default(), false)
+        }
+    };
+    let mut start = 0;
+    let mut number = 0;
+    while start < text.len() {
+        let end =
+            memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at);
+        number += 1;
+        let line = &text[start..end];
+        if !line.as_bytes().trim_ascii().is_empty() {
+            parse(line, rows).map_err(|what| (number, what))?;
+        }
+        start = end + 1;
+    }
+    if is_whole {
+        return Ok(number);
+    }
+    Err((number + 1, "the line is not UTF-8; convert the file".to_owned()))
+}
+
+/// The `N` fields of a line, separated by ASCII whitespace; `expected` names them for the message.
+pub(super) fn fields<'a, const N: usize>(
+    line: &'a str,
+    expected: &str,
+) -> std::result::Result<[&'a str; N], String> {
+    let mut fields = [""; N];
+    let mut n_fields = 0;
+    for field in line.split_ascii_whitespace() {
+        if let Some(slot) = fields.get_mut(n_fields) {
+            *slot = field;
+        }
+        n_fields += 1;
+    }
+    if n_fields == N {
+        return Ok(fields);
+    }
+    let shown = shorten(line.trim());
+    Err(format!("expected {N} fields, `{expected}`, but got {n_fields}: `{shown}`"))
 }
 
 /// Text cut to what a message can show, control characters replaced.
@@ -80,4 +294,84 @@ pub(super) fn shorten(text: &str) -> String {
 /// Whether an id can stand in a whitespace-separated line.
 pub(super) fn is_one_field(id: &str) -> bool {
     !id.is_empty() && !id.bytes().any(|byte| byte.is_ascii_whitespace())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse_pair(line: &str, rows: &mut Pairs<u32>) -> ParsedLine {
+        let [request, item, value] = fields(line, "request item value")?;
+        rows.push(request, item, value.parse().map_err(|_| "no number".to_owned())?);
+        Ok(())
+    }
+
+    fn sequential(text: &str) -> Pairs<u32> {
+        let mut rows = Pairs::default();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            parse_pair(line, &mut rows).unwrap();
+        }
+        rows
+    }
+
+    #[test]
+    fn many_blocks_and_threads_equal_one_pass() {
+        // 40 MiB in three blocks, cut between threads; ids repeat and requests go on over seams.
+        let mut text = String::from("\u{feff}");
+        for at in 0..2_000_000_u32 {
+            let item = at.wrapping_mul(2_654_435_761) % 5_000;
+            text.push_str(&format!("request{} item{item} {at}\n", at / 700 % 300));
+        }
+        let expected = sequential(text.strip_prefix('\u{feff}').unwrap());
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut first = String::new();
+            let rows = pool.install(|| {
+                read_rows(
+                    &mut text.as_bytes(),
+                    Path::new("f"),
+                    |line| first = line.to_owned(),
+                    parse_pair,
+                )
+            });
+            let rows = rows.unwrap();
+            assert_eq!(first, "request0 item0 0");
+            assert!(rows.entries == expected.entries && rows.segments == expected.segments);
+            assert!(rows.items.names().eq(expected.items.names()));
+            assert!(rows.requests.names().eq(expected.requests.names()));
+        }
+        let bad = format!("{text}q a x\nq b 1");
+        let error =
+            read_rows(&mut bad.as_bytes(), Path::new("f"), |_| {}, parse_pair).err().unwrap();
+        assert_eq!(error.to_string(), "f:2000001: no number");
+    }
+
+    #[test]
+    fn the_first_fault_is_told() {
+        for (bytes, expected) in [
+            (&b"a b x\n\xff"[..], "f:1: no number"),
+            (b"a b 1\n\n\xff \xff\na b x", "f:3: the line is not UTF-8; convert the file"),
+            (b"a b 1\n  \na b", "f:3: expected 3 fields, `request item value`, but got 2: `a b`"),
+        ] {
+            let mut bytes = bytes;
+            let error = read_rows(&mut bytes, Path::new("f"), |_| {}, parse_pair).err().unwrap();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_the_block(block in "[ab\\n]{0,40}", pieces in 1_usize..6) {
+            let parts = cut(block.as_bytes(), pieces);
+            prop_assert_eq!(parts.len(), pieces);
+            prop_assert_eq!(parts.concat(), block.as_bytes());
+            for (at, part) in parts.iter().enumerate() {
+                let rest: usize = parts[at + 1..].iter().map(|part| part.len()).sum();
+                prop_assert!(part.is_empty() || part.ends_with(b"\n") || rest == 0);
+            }
+        }
+    }
 }

@@ -1,41 +1,40 @@
 //! TREC judgments: `request 0 item grade`, one line per judged item; the second field is ignored. Grades may be fractions.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
-use super::lines::{self, for_each_line, is_one_field, second_line, shorten};
+use super::lines::{ParsedLine, fields, is_one_field, read_rows, shorten, with_line};
+use super::source;
 use crate::error::{Error, Result};
-use crate::qrels::Qrels;
+use crate::pairs::Pairs;
+use crate::qrels::{Qrels, QrelsBuilder};
 
 const FIELDS: &str = "request 0 item grade";
 
-/// Reads a file of judgments.
+/// Reads a file of judgments, which may be compressed.
 pub fn read_trec_qrels(path: &Path) -> Result<Qrels> {
-    parse_trec_qrels(&lines::read(path)?, path)
+    parse(&|| source::open(path), path)
 }
 
 /// Reads judgments from bytes; `path` is for messages.
 pub fn parse_trec_qrels(bytes: &[u8], path: &Path) -> Result<Qrels> {
-    let mut builder = Qrels::builder();
-    for_each_line(bytes, path, FIELDS, |number, [request, _, item, grade]| {
-        let value =
-            grade.parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| {
-                let what = format!("the grade must be a finite number, not `{}`", shorten(grade));
-                Error::line(path, number, what)
-            })?;
-        builder.push(request, item, value)
-    })?;
-    builder.finish().map_err(|error| match &error {
-        Error::Duplicate { request, item, .. } => {
-            let line = second_line(bytes, path, |[a, _, b, _]| a == request && b == item);
-            Error::line(
-                path,
-                line.unwrap_or(0),
-                format!("item {item} is judged twice for request {request}; keep one line per request and item"),
-            )
-        }
-        _ => error,
-    })
+    parse(&|| source::decompressed(bytes, path), path)
+}
+
+fn parse<'a>(open: &dyn Fn() -> Result<Box<dyn Read + Send + 'a>>, path: &Path) -> Result<Qrels> {
+    let rows = read_rows(&mut *open()?, path, |_| {}, parse_line)?;
+    QrelsBuilder::from_rows(rows)
+        .finish()
+        .map_err(|error| with_line(error, open(), path, "is judged", parse_line))
+}
+
+fn parse_line(line: &str, rows: &mut Pairs<f64>) -> ParsedLine {
+    let [request, _, item, grade] = fields(line, FIELDS)?;
+    let value = grade.parse::<f64>().ok().filter(|value| value.is_finite());
+    let value = value
+        .ok_or_else(|| format!("the grade must be a finite number, not `{}`", shorten(grade)))?;
+    rows.push(request, item, value);
+    Ok(())
 }
 
 /// Writes judgments, requests and items in byte order of their ids. An id that is empty or holds whitespace is refused.

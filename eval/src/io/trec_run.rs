@@ -1,50 +1,47 @@
 //! TREC run files: `request Q0 item rank score tag`, one line per returned item. Read: the rank is ignored, the score is
 //! parsed as `f64` and kept as `f32`, as trec_eval does. Written: in evaluated order, with scores that read back exactly.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
-use super::lines::{self, for_each_line, is_one_field, second_line, shorten};
+use super::lines::{ParsedLine, fields, is_one_field, read_rows, shorten, with_line};
+use super::source;
 use crate::error::{Error, Result};
-use crate::run::Run;
+use crate::pairs::Pairs;
+use crate::run::{Run, RunBuilder};
 
 const FIELDS: &str = "request Q0 item rank score tag";
 
-/// Reads a run file. The run's name is the tag of the first line.
+/// Reads a run file, which may be compressed. The run's name is the tag of the first line.
 pub fn read_trec_run(path: &Path) -> Result<Run> {
-    parse_trec_run(&lines::read(path)?, path)
+    parse(&|| source::open(path), path)
 }
 
 /// Reads a run from bytes; `path` is for messages, and names the run where no line has a tag.
 pub fn parse_trec_run(bytes: &[u8], path: &Path) -> Result<Run> {
-    let stem = path.file_stem().map_or_else(|| "run".to_owned(), |s| s.to_string_lossy().into());
-    let mut builder = Run::builder(stem);
-    let mut tag: Option<String> = None;
-    for_each_line(bytes, path, FIELDS, |number, [request, _, item, _, score, line_tag]| {
-        let value = score.parse::<f64>().ok().filter(|value| !value.is_nan()).ok_or_else(|| {
-            let what = format!("the score must be a number, not `{}`", shorten(score));
-            Error::line(path, number, what)
-        })?;
-        if tag.is_none() {
-            tag = Some(line_tag.to_owned());
+    parse(&|| source::decompressed(bytes, path), path)
+}
+
+fn parse<'a>(open: &dyn Fn() -> Result<Box<dyn Read + Send + 'a>>, path: &Path) -> Result<Run> {
+    let mut name = source::run_name(path);
+    let tag_of = |line: &str| {
+        if let Ok([.., tag]) = fields::<6>(line, FIELDS) {
+            name = tag.to_owned();
         }
-        builder.push(request, item, value as f32)
-    })?;
-    let run = builder.finish().map_err(|error| match &error {
-        Error::Duplicate { request, item, .. } => {
-            let line = second_line(bytes, path, |[a, _, b, _, _, _]| a == request && b == item);
-            Error::line(
-                path,
-                line.unwrap_or(0),
-                format!("item {item} appears twice for request {request}; keep one line per request and item"),
-            )
-        }
-        _ => error,
-    })?;
-    Ok(match tag {
-        Some(tag) => run.renamed(tag),
-        None => run,
-    })
+    };
+    let rows = read_rows(&mut *open()?, path, tag_of, parse_line)?;
+    RunBuilder::from_rows(name, rows)
+        .finish()
+        .map_err(|error| with_line(error, open(), path, "appears", parse_line))
+}
+
+fn parse_line(line: &str, rows: &mut Pairs<f32>) -> ParsedLine {
+    let [request, _, item, _, score, _] = fields(line, FIELDS)?;
+    let value = score.parse::<f64>().ok().filter(|value| !value.is_nan());
+    let value =
+        value.ok_or_else(|| format!("the score must be a number, not `{}`", shorten(score)))?;
+    rows.push(request, item, value as f32);
+    Ok(())
 }
 
 /// Writes a run in evaluated order, ranks from 1. Whitespace in the run's name becomes `_` in the tag; an id that is empty
@@ -80,7 +77,7 @@ pub fn write_trec_run(run: &Run, writer: &mut impl Write) -> Result<()> {
 }
 
 /// Shortest text that gives the same `f32` back when it is read as `f64` and rounded.
-fn score_text(score: f32) -> String {
+pub(super) fn score_text(score: f32) -> String {
     let short = score.to_string();
     match short.parse::<f64>() {
         Ok(value) if value as f32 == score => short,

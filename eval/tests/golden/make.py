@@ -1,56 +1,78 @@
-"""Writes trec_eval.json: random runs and judgments with the values that trec_eval gives them.
+"""Writes trec_eval.bin.gz: what trec_eval (through pytrec_eval) gives for 1,000 random runs and judgments.
 
-Needs `pip install pytrec_eval-terrier numpy`. The values are committed; run this only to change the cases:
+The cases are drawn by a generator that golden.rs repeats, so that only values are stored: little-endian f64, by case, request
+and measure. Needs `pip install pytrec_eval-terrier`. The values are committed; run this only to change the cases:
 
-    python eval/tests/golden/make.py > eval/tests/golden/trec_eval.json
+    python eval/tests/golden/make.py eval/tests/golden/trec_eval.bin.gz
 """
 
-import json
+import gzip
+import struct
 import sys
 
-import numpy as np
 import pytrec_eval
 
-CUTS = "1,3,5,10"
-MEASURES = {"recall." + CUTS, "P." + CUTS, "ndcg_cut." + CUTS, "ndcg", "map", "map_cut." + CUTS, "recip_rank", "success." + CUTS}
-OURS = {"P": "precision", "ndcg_cut": "ndcg", "map_cut": "ap", "map": "ap", "recip_rank": "mrr", "ndcg": "ndcg",
-        "recall": "recall", "success": "success"}
+CASES = 1_000
+MEASURES = [
+    "ndcg", "ndcg_cut_1", "ndcg_cut_5", "ndcg_cut_10", "map", "map_cut_3", "map_cut_10", "recall_2", "recall_10", "P_3", "P_10",
+    "recip_rank", "success_1", "success_5", "Rprec", "bpref", "iprec_at_recall_0.00", "iprec_at_recall_0.10",
+    "iprec_at_recall_0.30", "iprec_at_recall_0.50", "iprec_at_recall_0.70", "iprec_at_recall_1.00", "set_F", "set_P", "set_recall",
+]
+ASKED = {
+    "ndcg", "ndcg_cut.1,5,10", "map", "map_cut.3,10", "recall.2,10", "P.3,10", "recip_rank", "success.1,5", "Rprec", "bpref",
+    "iprec_at_recall.0.0,0.1,0.3,0.5,0.7,1.0", "set_F", "set_P", "set_recall",
+}
+GRADES = [-2, -1, 0, 0, 1, 1, 2, 3, 4]
+# 0.1 and 16777216 come in two and three spellings that are one number as f32.
+SCORES = [0.1, 0.10000000000000002, 0.1000000001, 0.5, 1.0, 2.25, -3.0, 16777216.0, 16777217.0]
 
 
-def our_name(theirs):
-    head, _, tail = theirs.rpartition("_")
-    return f"{OURS[head]}@{tail}" if tail.isdigit() else OURS[theirs]
+class Draw:
+    """Knuth's 64-bit linear congruential generator, its upper 31 bits."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def below(self, n):
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self.state >> 33) % n
 
 
-def case(rng, number):
-    level = 1 if number % 3 else 2
-    n_requests, n_items = int(rng.integers(1, 5)), int(rng.integers(3, 25))
-    run, qrels = {}, {}
-    for q in range(n_requests):
-        request = f"q{q}"
-        items = [f"d{i}" for i in range(n_items)]
-        judged = rng.choice(items, size=int(rng.integers(1, n_items + 1)), replace=False)
-        qrels[request] = {str(i): int(rng.integers(-1, 4)) for i in judged}
-        if rng.random() < 0.85:
-            found = rng.choice(items, size=int(rng.integers(1, n_items + 1)), replace=False)
-            # Few distinct scores make ties; the last two differ as f64 but not as f32.
-            scores = [0.5, 1.0, 2.25, -3.0, 0.1, 0.10000000000000002]
-            run[request] = {str(i): float(rng.choice(scores)) for i in found}
-    ndcg_qrels = {q: {i: (g if g >= level else 0) for i, g in one.items()} for q, one in qrels.items()}
-    values = {}
-    for judged, names in ((qrels, {m for m in MEASURES if not m.startswith("ndcg")}),
-                          (ndcg_qrels, {m for m in MEASURES if m.startswith("ndcg")})):
-        evaluator = pytrec_eval.RelevanceEvaluator(judged, names, relevance_level=level)
-        for request, one in evaluator.evaluate(run).items():
-            if max(qrels[request].values()) >= level:
-                values.setdefault(request, {}).update({our_name(k): v for k, v in one.items()})
-    return {"relevant_grade": level, "qrels": qrels, "run": run, "values": values}
+def case(draw, number):
+    """Threshold of relevance, judgments and run; requests are drawn in turn, items in the order of their numbers."""
+    level = 2 if number % 3 == 2 else 1
+    qrels, run = {}, {}
+    n_requests = 1 + draw.below(3)
+    n_items = 3 + draw.below(20)
+    for request in range(n_requests):
+        judged = {f"d{i}": GRADES[draw.below(9)] for i in range(n_items) if draw.below(100) < 60}
+        found = {}
+        if draw.below(100) < 85:
+            found = {f"d{i}": SCORES[draw.below(9)] for i in range(n_items + 4) if draw.below(100) < 70}
+        if judged:
+            qrels[f"q{request}"] = judged
+        if found:
+            run[f"q{request}"] = found
+    return level, qrels, run
 
 
 def main():
-    rng = np.random.default_rng(20240607)
-    json.dump([case(rng, number) for number in range(32)], sys.stdout, separators=(",", ":"), sort_keys=True)
-    print()
+    draw = Draw(20240607)
+    values = []
+    for number in range(CASES):
+        level, qrels, run = case(draw, number)
+        # trec_eval reads behind its tables where no grade reaches the level; such requests are left out by both.
+        qrels = {q: one for q, one in qrels.items() if max(one.values()) >= level}
+        run = {q: one for q, one in run.items() if q in qrels}
+        if not run:
+            continue
+        results = pytrec_eval.RelevanceEvaluator(qrels, ASKED, relevance_level=level).evaluate(run)
+        for request in sorted(run):
+            values.extend(results[request][measure] for measure in MEASURES)
+    data = struct.pack(f"<{len(values)}d", *values)
+    with open(sys.argv[1], "wb") as file:
+        file.write(gzip.compress(data, 9, mtime=0))
+    print(f"{len(values)} values")
 
 
 main()
