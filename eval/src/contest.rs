@@ -11,7 +11,7 @@ use crate::metric::Metric;
 use crate::qrels::Qrels;
 use crate::report::model::{Comparison, Estimate, SliceReport, SliceSystem};
 use crate::run::Run;
-use crate::significance::{SignificanceOptions, assess_pairs, correct};
+use crate::significance::{SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct};
 use crate::slice::Slice;
 
 /// How a contest is held.
@@ -34,9 +34,9 @@ pub struct Contest {
     pub systems: Vec<String>,
     /// Names of the measures, those from outside last.
     pub measures: Vec<String>,
-    /// `[system]`: values of metrics of lists and from outside; empty where none was asked for.
+    /// `[system, seed]`: values of metrics of lists and from outside; empty where none was asked for.
     pub lists: Vec<SystemScores>,
-    /// `[system]`: figures of labelled predictions, over all judged requests; empty where none was asked for.
+    /// `[system, seed]`: figures of labelled predictions, over all judged requests; empty where none was asked for.
     pub labels: Vec<SystemScores>,
     /// `[system][measure]`: figures with intervals.
     pub estimates: Vec<Vec<Estimate>>,
@@ -59,23 +59,53 @@ pub fn hold(
     outside: &[(usize, OutsideValues)],
     rules: &Rules<'_>,
 ) -> Result<Contest> {
-    let refuse = |what: String| Err(Error::Comparison { what });
-    if rules.baseline >= runs.len() {
-        return refuse(format!("baseline {} is none of {} systems", rules.baseline, runs.len()));
-    }
-    for (at, run) in runs.iter().enumerate() {
-        if runs[..at].iter().any(|other| other.name() == run.name()) {
-            return refuse(format!("two systems are called {}; give one another name", run.name()));
-        }
-    }
+    let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
     let lists = score_lists(runs, qrels, outside, rules)?;
     let labels = score_labels(runs, qrels, rules)?;
+    decide(&names, &vec![1; runs.len()], lists, labels, rules)
+}
+
+/// Judges systems that were trained with several seeds, given as a name and one run per seed: figures are means over seeds,
+/// and intervals hold the spread over seeds as well as over requests.
+///
+/// # Errors
+/// As [`hold`].
+pub fn hold_seeds(
+    entrants: &[(String, Vec<Run>)],
+    qrels: &Qrels,
+    rules: &Rules<'_>,
+) -> Result<Contest> {
+    let names: Vec<String> = entrants.iter().map(|(name, _)| name.clone()).collect();
+    let sizes: Vec<usize> = entrants.iter().map(|(_, runs)| runs.len()).collect();
+    let runs: Vec<Run> = entrants.iter().flat_map(|(_, runs)| runs.iter().cloned()).collect();
+    let lists = score_lists(&runs, qrels, &[], rules)?;
+    let labels = score_labels(&runs, qrels, rules)?;
+    decide(&names, &sizes, lists, labels, rules)
+}
+
+/// From scores (`[system and seed]`, `sizes[system]` seeds each) to figures and verdicts.
+fn decide(
+    names: &[String],
+    sizes: &[usize],
+    lists: Vec<SystemScores>,
+    labels: Vec<SystemScores>,
+    rules: &Rules<'_>,
+) -> Result<Contest> {
+    let refuse = |what: String| Err(Error::Comparison { what });
+    if rules.baseline >= names.len() {
+        return refuse(format!("baseline {} is none of {} systems", rules.baseline, names.len()));
+    }
+    for (at, name) in names.iter().enumerate() {
+        if names[..at].contains(name) {
+            return refuse(format!("two systems are called {name}; give one another name"));
+        }
+    }
     let mut contest = Contest {
-        systems: runs.iter().map(|run| run.name().to_owned()).collect(),
-        estimates: vec![Vec::new(); runs.len()],
+        systems: names.to_vec(),
+        estimates: vec![Vec::new(); names.len()],
         ..Contest::default()
     };
-    let others: Vec<usize> = (0..runs.len()).filter(|&run| run != rules.baseline).collect();
+    let others: Vec<usize> = (0..names.len()).filter(|&one| one != rules.baseline).collect();
     let with_baseline: Vec<_> = others.iter().map(|&other| (other, rules.baseline)).collect();
     let among_others: Vec<_> = others
         .iter()
@@ -84,7 +114,7 @@ pub fn hold(
         .collect();
     let pairs = [with_baseline.clone(), among_others].concat();
     let mut found: Vec<(usize, usize, Comparison)> = Vec::new();
-    let mut figures: Vec<BTreeMap<usize, Estimate>> = vec![BTreeMap::new(); runs.len()];
+    let mut figures: Vec<BTreeMap<usize, Estimate>> = vec![BTreeMap::new(); names.len()];
     for scores in [&lists, &labels] {
         let Some(first) = scores.first() else { continue };
         let places: Vec<usize> = first
@@ -92,7 +122,11 @@ pub fn hold(
             .iter()
             .map(|column| place(rules.measures, &mut contest.measures, &column.metric))
             .collect();
-        let assessment = assess_pairs(scores, &pairs, &rules.significance)?;
+        let assessment = if sizes.iter().all(|&n_seeds| n_seeds == 1) {
+            assess_pairs(scores, &pairs, &rules.significance)?
+        } else {
+            assess_seeds(&groups(names, sizes, scores), &pairs, &rules.significance)?
+        };
         for (system, estimates) in assessment.estimates.into_iter().enumerate() {
             figures[system].extend(places.iter().copied().zip(estimates));
         }
@@ -120,6 +154,16 @@ pub fn hold(
     correct(&mut contest.pairs, &rules.significance);
     (contest.lists, contest.labels) = (lists, labels);
     Ok(contest)
+}
+
+/// Scores by system, each with its seeds.
+fn groups<'a>(names: &[String], sizes: &[usize], scores: &'a [SystemScores]) -> Vec<SeedGroup<'a>> {
+    let mut rest = scores.iter();
+    let group = |(name, &n_seeds): (&String, &usize)| SeedGroup {
+        name: name.clone(),
+        seeds: rest.by_ref().take(n_seeds).collect(),
+    };
+    names.iter().zip(sizes).map(group).collect()
 }
 
 /// Where a column stands: among the measures asked for, or behind them, where its name is kept.
@@ -412,6 +456,27 @@ mod tests {
         assert_eq!(telling[2].values["half"], 0.0);
         let requests: std::collections::HashSet<&str> = shown.iter().map(|one| one.0).collect();
         assert_eq!(requests.len(), shown.len());
+    }
+
+    #[test]
+    fn seeds_of_one_system_are_one_entrant() {
+        let (runs, qrels, measures) = contest("recall@1");
+        let entrants = [
+            ("base".to_owned(), vec![runs[0].clone()]),
+            ("mixed".to_owned(), vec![runs[1].clone(), runs[2].clone()]),
+        ];
+        let held = hold_seeds(&entrants, &qrels, &rules(&measures)).unwrap();
+        assert_eq!(held.systems, ["base", "mixed"]);
+        assert_eq!(held.estimates[1][0].value, 0.5);
+        // The seeds differ as much as can be, which the interval must hold.
+        assert!(held.estimates[1][0].low <= 0.1 && held.estimates[1][0].high >= 0.9);
+        assert_eq!(held.comparisons.len(), 1);
+        assert!(!held.comparisons[0].significant);
+        assert!(
+            held.warnings.iter().any(|warning| warning.contains("seed")),
+            "{:?}",
+            held.warnings
+        );
     }
 
     #[test]

@@ -3,6 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use trieval_eval::fusion::FusionMethod;
+use trieval_eval::settings::{Missing, Ties};
+use trieval_eval::significance::{Correction, Test};
+
+use super::judging::word;
 
 /// Generative retrieval from recipe to report.
 #[derive(Debug, Parser)]
@@ -107,7 +112,7 @@ pub struct EvalArgs {
     /// of the file.
     #[arg(long = "run", value_name = "[NAME=]FILE", required = true)]
     pub runs: Vec<String>,
-    /// Metrics, separated by commas.
+    /// Metrics, separated by commas, such as `ndcg@10,p(rel=2)@5,auc`.
     #[arg(
         long = "metric",
         short = 'm',
@@ -119,10 +124,10 @@ pub struct EvalArgs {
     #[command(flatten)]
     pub judging: JudgingArgs,
     /// Also judge all runs fused: `rrf`, `comb-sum` or `comb-mnz`.
-    #[arg(long, value_name = "METHOD")]
+    #[arg(long, value_name = "rrf|comb-sum|comb-mnz", value_parser = word::<FusionMethod>)]
     pub fuse: Vec<FusionMethod>,
-    /// Values per request from outside, such as true utility: `NAME=FILE`, lines of request and value;
-    /// they belong to the run of that name.
+    /// Values per request from outside, such as true utility, of one run under the name of a metric:
+    /// lines of request and value, or JSON lines. Must be given for every run.
     #[arg(long, value_name = "RUN:METRIC=FILE")]
     pub values: Vec<String>,
     /// Slices: lines of request, attribute and value, separated by tabs.
@@ -135,8 +140,8 @@ pub struct EvalArgs {
     /// Item vectors for diversity, `.npy` or `.safetensors`, one row per line of --catalog.
     #[arg(long, value_name = "FILE", requires = "catalog")]
     pub vectors: Option<PathBuf>,
-    /// Write the value of every metric for every request to this Parquet file.
-    #[arg(long, value_name = "FILE")]
+    /// Write the value of every metric for every request to this folder, one Parquet file per system.
+    #[arg(long, value_name = "DIR")]
     pub per_request: Option<PathBuf>,
     /// How the figures are shown.
     #[command(flatten)]
@@ -144,25 +149,25 @@ pub struct EvalArgs {
 }
 
 /// How to judge and test.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct JudgingArgs {
-    /// An item counts as relevant from this grade on.
-    #[arg(long, default_value_t = 1.0)]
-    pub relevant_grade: f64,
+    /// An item counts as relevant from this grade on; by default 1, or what the first run was judged by.
+    #[arg(long, value_name = "GRADE")]
+    pub relevant_grade: Option<f64>,
     /// Equal scores: trec_eval's order (by id, descending), or the expected value under random order.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "item-id|expected", default_value = "item-id", value_parser = word::<Ties>)]
     pub ties: Ties,
     /// Judged requests that a run lacks: count as zero, are left out of all runs, or are refused.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "zero|skip|error", default_value = "zero", value_parser = word::<Missing>)]
     pub missing: Missing,
     /// The system that the others are compared with; by default the first.
     #[arg(long, value_name = "NAME")]
     pub baseline: Option<String>,
     /// Where p values come from.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "bootstrap|randomization|t|wilcoxon", default_value = "bootstrap", value_parser = word::<Test>)]
     pub test: Test,
     /// How p values are corrected for the number of comparisons.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "holm|benjamini-hochberg|none", default_value = "holm", value_parser = word::<Correction>)]
     pub correction: Correction,
     /// Also judge non-inferiority: the largest loss that is acceptable.
     #[arg(long)]

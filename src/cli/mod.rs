@@ -2,8 +2,12 @@
 
 mod args;
 mod check;
+mod compare;
 mod docs;
+mod eval;
+mod form;
 mod ids;
+mod judging;
 mod recipes;
 mod report;
 mod run;
@@ -45,7 +49,9 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::execute(args, &ctx),
         Verb::Check(args) => check::execute(args),
         Verb::Search(args) => search::execute(args),
+        Verb::Eval(args) => eval::execute(args, &ctx),
         Verb::Report(args) => report::execute(args),
+        Verb::Compare(args) => compare::execute(args, &ctx),
         Verb::Recipes(args) => recipes::execute(args),
         Verb::Ids(args) => ids::execute(args),
     };

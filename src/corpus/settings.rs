@@ -21,6 +21,8 @@ pub enum CorpusSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulatorSettings {
+    /// Seed of the shop alone, so that systems can be trained with several seeds on one shop; by default the recipe's.
+    pub seed: Option<u64>,
     /// Number of items in the catalogue.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub items: u64,
@@ -49,6 +51,7 @@ pub struct SimulatorSettings {
 impl Default for SimulatorSettings {
     fn default() -> Self {
         Self {
+            seed: None,
             items: 2_400,
             users: 2_000,
             requests: 24_000,

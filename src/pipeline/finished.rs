@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use trieval_eval::io::{read_trec_qrels, read_trec_run};
+use trieval_eval::{Qrels, Run};
+
 use super::folder::RunFolder;
 use super::plan::{Plan, StepKind};
 use super::runner::{RECIPE_FILE, finished};
@@ -50,6 +53,35 @@ impl FinishedRun {
         let corpus = Corpus::open(&finished(&plan, &folder, "corpus")?)?;
         let catalogue = corpus.catalogue()?;
         Ok(Self { recipe, plan, folder, corpus, catalogue })
+    }
+
+    /// The recipe that was run.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The judgments that the systems were judged by.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn qrels(&self) -> Result<Qrels> {
+        let path = finished(&self.plan, &self.folder, "evaluation")?.join(steps::QRELS_FILE);
+        read_trec_qrels(&path).map_err(|e| Error::data(&path, e.to_string()))
+    }
+
+    /// Every system's name, kind and answers.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn answers(&self) -> Result<Vec<(String, String, Run)>> {
+        let mut answers = Vec::new();
+        for system in &self.recipe.system {
+            let step = StepKind::System(system.name().to_owned()).name();
+            let path = finished(&self.plan, &self.folder, &step)?.join(steps::RUN_FILE);
+            let run = read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))?;
+            answers.push((system.name().to_owned(), system.kind().to_owned(), run));
+        }
+        Ok(answers)
     }
 
     /// The catalogue.

@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod finished;
 pub mod folder;
 mod fused;
+pub mod judge;
 mod leaks;
 pub mod oracle;
 pub mod plan;

@@ -267,7 +267,11 @@ impl Builder<'_> {
     }
 
     fn corpus(&mut self) -> Result<String> {
-        let settings = without_path(self.seeded(&self.recipe.corpus));
+        let settings = json!({
+            "seed": self.recipe.corpus_seed(),
+            "settings": self.recipe.corpus,
+        });
+        let settings = without_path(settings);
         let files = corpus::input_files(&self.recipe.corpus);
         self.add(StepKind::Corpus, settings, &[], &files)
     }

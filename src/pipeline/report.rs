@@ -16,7 +16,7 @@ use super::folder::RunFolder;
 use super::plan::{Plan, StepKind};
 use super::runner::finished;
 use super::steps::{
-    EVALUATION_FILE, Evaluation, INDEX_FILE, MODEL_DIR, RUN_FILE, VALUES_FILE, evaluated_split,
+    EVALUATION_FILE, Evaluation, INDEX_FILE, MODEL_DIR, RUN_FILE, VALUES_DIR, evaluated_split,
     log_path,
 };
 use crate::corpus::settings::CorpusSettings;
@@ -242,8 +242,11 @@ fn relative(path: &Path, folder: &RunFolder) -> String {
 }
 
 fn values_note(plan: &Plan, folder: &RunFolder) -> Result<String> {
-    let path = finished(plan, folder, "evaluation")?.join(VALUES_FILE);
-    Ok(format!("The value of every metric for every request is in {}", relative(&path, folder)))
+    let path = finished(plan, folder, "evaluation")?.join(VALUES_DIR);
+    Ok(format!(
+        "The value of every metric for every request is in {}/, one Parquet file per system.",
+        relative(&path, folder)
+    ))
 }
 
 fn fingerprints(summary: &CorpusSummary) -> Vec<Fingerprint> {
@@ -418,7 +421,8 @@ fn examples(
     Ok(evaluation.examples.iter().filter_map(example).collect())
 }
 
-fn machine() -> Machine {
+/// Where this process runs.
+pub(super) fn machine() -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;

@@ -85,6 +85,25 @@ impl Recipe {
         fusion.runs.iter().filter_map(named).collect()
     }
 
+    /// Seed of the corpus: the recipe's, unless a simulated shop has its own.
+    pub fn corpus_seed(&self) -> u64 {
+        match &self.corpus {
+            CorpusSettings::Simulator(shop) => shop.seed.unwrap_or(self.seed),
+            CorpusSettings::JudgedPairs(_) | CorpusSettings::Sequences(_) => self.seed,
+        }
+    }
+
+    /// Whether the recipes are the same but for their seed and name.
+    pub fn differs_in_seed_only(&self, other: &Self) -> bool {
+        let neutral = |recipe: &Self| Self {
+            name: String::new(),
+            description: String::new(),
+            seed: 0,
+            ..recipe.clone()
+        };
+        neutral(self) == neutral(other)
+    }
+
     /// Name of the vectors that metrics such as diversity are measured by: the first, where one asks.
     pub fn vectors_measured(&self) -> Option<&str> {
         let needs = |text: &String| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use trieval_eval::contest::{Contest, Rules, Telling, hold, slice_reports};
-use trieval_eval::io::{read_trec_run, write_trec_qrels, write_values};
+use trieval_eval::io::{RequestValues, read_trec_run, write_trec_qrels, write_values};
 use trieval_eval::metric::Needs;
 use trieval_eval::report::model::{Comparison, Estimate, LeakReport, SliceReport};
 use trieval_eval::significance::SignificanceOptions;
@@ -24,9 +24,10 @@ use crate::store::{Vectors, write_atomic, write_json};
 
 /// The result inside the step's folder.
 pub(in crate::pipeline) const EVALUATION_FILE: &str = "evaluation.json";
-/// The value of every metric for every request, inside the step's folder.
-pub(in crate::pipeline) const VALUES_FILE: &str = "values.parquet";
-const QRELS_FILE: &str = "qrels.trec";
+/// The value of every metric for every request, one file per system, inside the step's folder.
+pub(in crate::pipeline) const VALUES_DIR: &str = "values";
+/// The judgments inside the step's folder.
+pub(in crate::pipeline) const QRELS_FILE: &str = "qrels.trec";
 /// Largest wins shown per two systems, in each direction.
 const WINS: usize = 3;
 
@@ -131,10 +132,12 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
         other => failed(other),
     })?;
-    let path = env.out.join(VALUES_FILE);
-    write_atomic(&path, |writer| {
-        write_values(&contest.lists, writer).map_err(|e| unwritten(&path, e))
-    })?;
+    for scores in &contest.lists {
+        let path = env.out.join(VALUES_DIR).join(format!("{}.parquet", scores.system));
+        write_atomic(&path, |writer| {
+            write_values(&RequestValues::of(scores), writer).map_err(|e| unwritten(&path, e))
+        })?;
+    }
 
     let wanted: Vec<SliceBy> =
         settings.slices.iter().map(|by| by.parse()).collect::<Result<_, _>>().map_err(failed)?;

@@ -9,7 +9,9 @@ mod system;
 mod train;
 mod vectors;
 
-pub(super) use evaluation::{EVALUATION_FILE, Evaluation, Example, SystemResult, VALUES_FILE};
+pub(super) use evaluation::{
+    EVALUATION_FILE, Evaluation, Example, QRELS_FILE, SystemResult, VALUES_DIR,
+};
 pub(super) use identifier::INDEX_FILE;
 pub(super) use system::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, ranker};
 pub(super) use train::{MODEL_DIR, log_path};

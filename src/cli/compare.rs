@@ -1,0 +1,75 @@
+//! `trieval compare`: finished runs side by side.
+
+use trieval_eval::contest::Rules;
+use trieval_eval::parse_measures;
+
+use super::args::CompareArgs;
+use super::form::show;
+use crate::error::{Error, Result};
+use crate::pipeline::finished::FinishedRun;
+use crate::pipeline::judge::{Entries, Entry, judge};
+use crate::progress::Context;
+
+pub(super) fn execute(args: &CompareArgs, ctx: &Context) -> Result<()> {
+    let runs: Vec<FinishedRun> =
+        args.runs.iter().map(|path| FinishedRun::open(path)).collect::<Result<_>>()?;
+    let Some((first, others)) = runs.split_first() else {
+        return Err(Error::Usage("name at least one finished run".into()));
+    };
+    let qrels = first.qrels()?;
+    for (other, path) in others.iter().zip(&args.runs[1..]) {
+        if other.qrels()? != qrels {
+            return Err(Error::Usage(format!(
+                "{} and {} were judged on different requests or judgments and cannot be compared; \
+                 a simulated shop is another one for every seed, unless corpus.seed fixes it",
+                args.runs[0].display(),
+                path.display(),
+            )));
+        }
+    }
+    let evaluation = &first.recipe().evaluation;
+    let metrics = if args.metrics.is_empty() { &evaluation.metrics } else { &args.metrics };
+    let measures = parse_measures(metrics).map_err(|e| Error::Usage(e.to_string()))?;
+    let seeds_only = runs.iter().all(|run| run.recipe().differs_in_seed_only(first.recipe()));
+    let mut systems: Vec<Entry> = Vec::new();
+    for (run, path) in runs.iter().zip(&args.runs) {
+        let label = path
+            .file_name()
+            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
+        for (name, kind, answers) in run.answers()? {
+            // Runs that differ in their seed only are trainings of the same systems.
+            let name = if seeds_only || runs.len() == 1 { name } else { format!("{label}/{name}") };
+            match systems.iter_mut().find(|system| system.name == name) {
+                Some(system) => system.runs.push(answers),
+                None => systems.push(Entry { name, kind, path: None, runs: vec![answers] }),
+            }
+        }
+    }
+    let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
+    let mut judging = args.judging.clone();
+    if judging.baseline.is_none() && seeds_only {
+        judging.baseline.clone_from(&evaluation.baseline);
+    }
+    if judging.relevant_grade.is_none() {
+        judging.relevant_grade = Some(evaluation.relevant_grade);
+    }
+    let rules = Rules {
+        measures: &measures,
+        options: judging.options(None),
+        significance: judging.significance(),
+        baseline: judging.baseline(&names)?,
+    };
+    let entries = Entries {
+        name: format!("{} runs of {}", runs.len(), first.recipe().name),
+        systems,
+        qrels: &qrels,
+        outside: Vec::new(),
+        slices: Vec::new(),
+        fingerprints: Vec::new(),
+    };
+    let (report, _) = judge(&entries, &rules)?;
+    for warning in &report.warnings {
+        ctx.warn(warning);
+    }
+    show(&report, &args.form)
+}

@@ -1,0 +1,212 @@
+//! `trieval eval`: run files against judgments, without a recipe.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use trieval_eval::contest::Rules;
+use trieval_eval::fusion::{Fusion, fuse};
+use trieval_eval::io::{RequestValues, read_qrels, read_run, write_values};
+use trieval_eval::labelled::read_values;
+use trieval_eval::report::model::Fingerprint;
+use trieval_eval::slice::{Keep, Slice};
+use trieval_eval::{Catalogue, Run, parse_measures};
+
+use super::args::EvalArgs;
+use super::form::show;
+use crate::error::{Error, Result};
+use crate::pipeline::judge::{Entries, Entry, RUN_FILE_KIND, judge};
+use crate::progress::Context;
+use crate::store::{Vectors, write_atomic};
+
+pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
+    let measures = parse_measures(&args.metrics).map_err(usage)?;
+    let qrels = read_qrels(&args.qrels).map_err(|e| unusable(&args.qrels, e))?;
+    let mut systems = Vec::new();
+    let mut fingerprints = vec![fingerprint("qrels", &args.qrels)?];
+    for text in &args.runs {
+        let (name, path) = named(text);
+        let run = read_run(&path).map_err(|e| unusable(&path, e))?;
+        let run = name.map_or(run.clone(), |name| run.renamed(name));
+        fingerprints.push(fingerprint(&format!("run {}", run.name()), &path)?);
+        systems.push(Entry {
+            name: run.name().to_owned(),
+            kind: RUN_FILE_KIND.into(),
+            path: Some(path.display().to_string()),
+            runs: vec![run],
+        });
+    }
+    let inputs: Vec<Run> = systems.iter().flat_map(|system| system.runs.clone()).collect();
+    if !args.fuse.is_empty() && inputs.len() < 2 {
+        return Err(Error::Usage("--fuse needs two runs or more: give --run again".into()));
+    }
+    for &method in &args.fuse {
+        let runs: Vec<&Run> = inputs.iter().collect();
+        let run = fuse(&runs, &Fusion { method, ..Fusion::default() }).map_err(usage)?;
+        systems.push(Entry {
+            name: run.name().to_owned(),
+            kind: "fusion".into(),
+            path: None,
+            runs: vec![run],
+        });
+    }
+    let mut outside = Vec::new();
+    for text in &args.values {
+        let (run, rest) = text.split_once(':').ok_or_else(|| values_form(text))?;
+        let (metric, path) = rest.split_once('=').ok_or_else(|| values_form(text))?;
+        let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
+        let system = names.iter().position(|name| *name == run).ok_or_else(|| {
+            Error::Usage(format!("--values: {run} is none of the runs {}", names.join(", ")))
+        })?;
+        let path = PathBuf::from(path);
+        outside.push((system, read_values(&path, metric).map_err(|e| unusable(&path, e))?));
+    }
+    let catalogue = args.catalog.as_deref().map(|path| catalogue(path, args.vectors.as_deref()));
+    let catalogue = catalogue.transpose()?;
+    let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
+    let rules = Rules {
+        measures: &measures,
+        options: args.judging.options(catalogue.as_ref()),
+        significance: args.judging.significance(),
+        baseline: args.judging.baseline(&names)?,
+    };
+    let entries = Entries {
+        name: args.qrels.file_stem().map_or("eval".into(), |stem| stem.to_string_lossy().into()),
+        systems,
+        qrels: &qrels,
+        outside,
+        slices: args.slices.as_deref().map(slices).transpose()?.unwrap_or_default(),
+        fingerprints,
+    };
+    let (report, contest) = judge(&entries, &rules)?;
+    if let Some(folder) = &args.per_request {
+        for scores in &contest.lists {
+            let path = folder.join(format!("{}.parquet", file_name(&scores.system)));
+            let values = RequestValues::of(scores);
+            write_atomic(&path, |writer| {
+                write_values(&values, writer).map_err(|e| match e {
+                    trieval_eval::Error::Unwritable { source, .. } => {
+                        Error::unwritable(&path, &source)
+                    }
+                    other => usage(other),
+                })
+            })?;
+        }
+    }
+    for warning in &report.warnings {
+        ctx.warn(warning);
+    }
+    show(&report, &args.form)
+}
+
+fn usage(error: trieval_eval::Error) -> Error {
+    Error::Usage(error.to_string())
+}
+
+/// A file that could not be read; its place is in the message already.
+fn unusable(path: &Path, error: trieval_eval::Error) -> Error {
+    match &error {
+        trieval_eval::Error::Unreadable { source, .. } => Error::unreadable(path, source),
+        _ => Error::Usage(error.to_string()),
+    }
+}
+
+fn values_form(text: &str) -> Error {
+    Error::Usage(format!("--values is written RUN:METRIC=FILE, not `{text}`"))
+}
+
+/// `NAME=FILE`, or a file alone; a file whose name holds `=` is a file.
+fn named(text: &str) -> (Option<&str>, PathBuf) {
+    match text.split_once('=') {
+        Some((name, path)) if !Path::new(text).exists() && !name.contains('/') => {
+            (Some(name), path.into())
+        }
+        _ => (None, text.into()),
+    }
+}
+
+/// A system's name as the name of a file.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+}
+
+fn fingerprint(name: &str, path: &Path) -> Result<Fingerprint> {
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update_reader(std::fs::File::open(path).map_err(|e| Error::unreadable(path, &e))?)
+        .map_err(|e| Error::unreadable(path, &e))?;
+    Ok(Fingerprint {
+        name: name.to_owned(),
+        checksum: format!("BLAKE3 {}", hasher.finalize().to_hex()),
+        bytes: path.metadata().ok().map(|file| file.len()),
+    })
+}
+
+/// Lines of a text file with their fields between tabs; blank lines are left out.
+fn rows<const N: usize>(path: &Path, expected: &str) -> Result<Vec<(usize, [String; N])>> {
+    let text = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
+    let text = String::from_utf8(text)
+        .map_err(|_| Error::data(path, "is not UTF-8").with_help("convert the file"))?;
+    let mut rows = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let fields: Vec<String> = line.split('\t').map(|field| field.trim().to_owned()).collect();
+        let fields = <[String; N]>::try_from(fields).map_err(|fields: Vec<String>| {
+            let message =
+                format!("expected {N} fields between tabs, {expected}, got {}", fields.len());
+            Error::data_at(path, number, message)
+        })?;
+        rows.push((number, fields));
+    }
+    Ok(rows)
+}
+
+fn slices(path: &Path) -> Result<Vec<Slice>> {
+    let mut parts: BTreeMap<(String, String), HashSet<String>> = BTreeMap::new();
+    for (_, [request, by, value]) in rows(path, "request, attribute and value")? {
+        parts.entry((by, value)).or_default().insert(request);
+    }
+    let slice = |((by, value), requests): ((String, String), HashSet<String>)| Slice {
+        meaning: format!("requests with {by} {value}"),
+        by,
+        value,
+        keep: Keep::Requests(requests),
+    };
+    Ok(parts.into_iter().map(slice).collect())
+}
+
+fn catalogue(path: &Path, vectors: Option<&Path>) -> Result<Catalogue> {
+    let mut ids = Vec::new();
+    let mut counts = Vec::new();
+    for (number, [item, count]) in rows(path, "item and number of training clicks")? {
+        let count: u64 = count.parse().map_err(|_| {
+            let message = format!("the count must be a whole number from 0, not `{count}`");
+            Error::data_at(path, number, message)
+        })?;
+        ids.push(item);
+        counts.push(count);
+    }
+    let n_items = ids.len();
+    let failed = |e: trieval_eval::Error| Error::data(path, e.to_string());
+    let mut catalogue =
+        Catalogue::new(&ids).and_then(|one| one.with_exposures(counts)).map_err(failed)?;
+    if let Some(path) = vectors {
+        let vectors = Vectors::read(path, Some(n_items))?;
+        catalogue = catalogue.with_vectors(vectors.data, vectors.dim).map_err(failed)?;
+    }
+    Ok(catalogue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_may_be_named() {
+        assert_eq!(named("ours=a/b.run"), (Some("ours"), "a/b.run".into()));
+        assert_eq!(named("a/b.run"), (None, "a/b.run".into()));
+        assert_eq!(named("a/x=1.run"), (None, "a/x=1.run".into()));
+        assert_eq!(file_name("rrf(a,b)"), "rrf_a_b_");
+    }
+}
