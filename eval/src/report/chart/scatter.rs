@@ -212,7 +212,8 @@ fn place(
     (best.0, best.1, best.2, area(best))
 }
 
-/// 1, 2 and 5 times powers of ten between the exponents, thinned to powers or to every n-th power beyond `most`.
+/// Round numbers between the exponents: 1, 2 and 5 times powers of ten, thinned to powers or to every n-th power beyond `most`;
+/// where a narrow span holds fewer than three of them, numbers at even steps.
 fn decades(first: f64, last: f64, most: usize) -> Vec<f64> {
     let (low, high) = (first.floor() as i32, last.ceil() as i32);
     let within = |value: &f64| (first..=last).contains(&value.log10());
@@ -224,6 +225,10 @@ fn decades(first: f64, last: f64, most: usize) -> Vec<f64> {
             .collect()
     };
     let fine = all(&[1.0, 2.0, 5.0], 1);
+    if fine.len() < 3 && last - first < 1.5 {
+        let even = ticks(10.0_f64.powf(first), 10.0_f64.powf(last), most.min(4));
+        return even.into_iter().filter(|tick| *tick > 0.0 && within(tick)).collect();
+    }
     if fine.len() <= most {
         return fine;
     }
@@ -298,6 +303,7 @@ mod tests {
         };
         near(decades(-0.1, 1.1, 7), &[1.0, 2.0, 5.0, 10.0]);
         near(decades(-2.1, 2.1, 5), &[0.01, 0.1, 1.0, 10.0, 100.0]);
+        near(decades(2.0, 2.18, 7), &[100.0, 120.0, 140.0]);
         assert!(decades(-30.0, 30.0, 5).len() <= 5);
     }
 }

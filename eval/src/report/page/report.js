@@ -151,7 +151,8 @@ const comparer = () => {
   };
   const request = (one, a, b, open) => {
     const title = one.text || (one.history.length ? `after ${one.history.at(-1)}` : one.id);
-    const change = one.values[a] - one.values[b];
+    const [x, y] = [one.values[a], one.values[b]];
+    const side = x === null || y === null ? "" : `${signed(x - y)} (${showValue(x)} against ${showValue(y)})`;
     const inside = make("div", "inside");
     const fill = () => {
       if (inside.childElementCount) return;
@@ -162,7 +163,7 @@ const comparer = () => {
       inside.append(make("p", "", label("Relevant: "), ...relevant, one.more ? `; and ${commas(one.more)} more` : ""));
       inside.append(make("div", "lists two", list(data.systems[a], one.values[a], one.lists[a]), list(data.systems[b], one.values[b], one.lists[b])));
     };
-    const details = make("details", "", make("summary", "", make("strong", "", isolated(title)), make("span", "side", `${signed(change)} (${showValue(one.values[a])} against ${showValue(one.values[b])})`)), inside);
+    const details = make("details", "", make("summary", "", make("strong", "", isolated(title)), make("span", "side", side)), inside);
     details.addEventListener("toggle", fill);
     if (open) { details.open = true; fill(); }
     return details;
@@ -191,7 +192,8 @@ const comparer = () => {
       add(5);
       return box;
     };
-    if (!known.length) return [make("p", "lead", "No values of single requests were kept for these systems.")];
+    if (!known.length && !data.requests.length) return [];
+    if (!known.length) return [group("Requests", data.requests.map((one) => [0, one]), "")];
     const ahead = order.filter(([g]) => g > 0), behind = order.filter(([g]) => g < 0).reverse();
     const kept = data.requests.length < data.total ? `the first ${commas(data.requests.length)} of ${commas(data.total)} kept requests` : `the ${commas(known.length)} requests that this report keeps`;
     return [make("p", "lead", `Among ${kept}, it is ahead on ${commas(ahead.length)} and behind on ${commas(behind.length)}.`),
