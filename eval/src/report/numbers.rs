@@ -166,6 +166,25 @@ pub(super) fn operational_name(name: &str) -> String {
     bare.unwrap_or(name).replace('_', " ")
 }
 
+/// A score of any scale: about three digits, idle zeros kept so that a column of scores lines up.
+pub(super) fn score(value: f64) -> String {
+    if !value.is_finite() {
+        return NONE.to_owned();
+    }
+    let size = value.abs();
+    if size != 0.0 && !(0.001..1e6).contains(&size) {
+        return format!("{value:.2e}").replace('-', "−");
+    }
+    let decimals = match size {
+        _ if size >= 100.0 => 0,
+        _ if size >= 10.0 => 1,
+        _ if size >= 1.0 || size == 0.0 => 2,
+        _ => 3,
+    };
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{size:.decimals$}")
+}
+
 /// Three significant digits, without idle zeros.
 pub(super) fn short(value: f64) -> String {
     if !value.is_finite() {
@@ -220,6 +239,16 @@ mod tests {
         assert_eq!(signed(-1_500.0), "−1,500");
         assert_eq!(percent(0.0), "0%");
         assert_eq!(percent(0.0001), "< 0.1%");
+    }
+
+    #[test]
+    fn scores_keep_their_zeros() {
+        assert_eq!(score(8.0), "8.00");
+        assert_eq!(score(-0.5), "−0.500");
+        assert_eq!(score(123.4), "123");
+        assert_eq!(score(0.000_012), "1.20e−5");
+        assert_eq!(score(-1.5e9), "−1.50e9");
+        assert_eq!(score(f64::NAN), NONE);
     }
 
     #[test]

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use super::model::{Comparison, Report, SliceReport, SystemReport, Verdict};
-use super::words::{self, Direction, outcome};
-use super::{link, numbers};
+use super::{link, numbers, words};
 
 /// What the marks mean, in words: mark and meaning.
 pub(super) const MARKS: [(&str, &str); 3] = [
@@ -106,7 +105,7 @@ pub(super) fn table(report: &Report) -> Table {
     };
     let column = |metric: &String| Column {
         name: metric.clone(),
-        lower: words::direction(report, metric) == Direction::Lower,
+        lower: words::lower_is_better(report, metric),
         short: true,
     };
     Table {
@@ -184,11 +183,8 @@ fn best_of(report: &Report, metric: &str) -> Option<f64> {
     if values.len() < 2 {
         return None;
     }
-    match words::direction(report, metric) {
-        Direction::Higher => values.into_iter().reduce(f64::max),
-        Direction::Lower => values.into_iter().reduce(f64::min),
-        Direction::Neither => None,
-    }
+    let lower = words::lower_is_better(report, metric);
+    values.into_iter().reduce(if lower { f64::min } else { f64::max })
 }
 
 fn cell(report: &Report, system: &SystemReport, metric: &str, best: Option<f64>) -> Cell {
@@ -200,8 +196,7 @@ fn cell(report: &Report, system: &SystemReport, metric: &str, best: Option<f64>)
     let (mark, meaning) = comparison.map_or(("", ""), mark);
     let explained =
         comparison.map_or_else(String::new, |one| format!("{meaning}: {}", explained(one)));
-    let tone = match comparison.map(|one| outcome(report, one)) {
-        Some(_) if words::direction(report, metric) == Direction::Neither => "",
+    let tone = match comparison.map(|one| one.verdict) {
         Some(Verdict::Better) => "up",
         Some(Verdict::Worse) => "down",
         _ => "",
@@ -274,10 +269,11 @@ pub(super) fn pairs(report: &Report) -> Vec<Pair> {
                 mark: mark(one).0,
                 requests,
                 effect: Figure::new(one.effect_size, numbers::signed),
-                non_inferior: match one.non_inferior {
-                    Some(true) => "shown",
-                    Some(false) => "not shown",
-                    None => "",
+                non_inferior: match (one.non_inferior, one.margin) {
+                    (Some(true), _) => "shown",
+                    (Some(false), _) => "refuted",
+                    (None, Some(_)) => "not shown",
+                    (None, None) => "",
                 },
                 test: one.test.clone(),
             }
@@ -314,7 +310,8 @@ pub(super) fn facts(report: &Report) -> Vec<(String, String)> {
     add("relevant from grade", numbers::short(evaluation.relevant_grade));
     add("items ranked per request", numbers::count(u64::from(evaluation.depth)));
     add("bootstrap resamples", numbers::count(u64::from(evaluation.bootstrap)));
-    if let Some(margin) = evaluation.margin {
+    let margin = report.comparisons.iter().chain(&report.pairs).find_map(|one| one.margin);
+    if let Some(margin) = margin {
         add("margin of non-inferiority", numbers::short(margin));
     }
     if let Some(bytes) = report.index_bytes {
@@ -387,7 +384,7 @@ mod tests {
             rows.map(|row| row.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(best(&report), ["aligned"]);
-        report.evaluation.lower_is_better = vec!["recall@10".to_owned()];
+        sample::turn(&mut report);
         assert_eq!(best(&report), ["popularity"]);
         let table = table(&report);
         let aligned = table.rows.iter().find(|row| row.name == "aligned").unwrap();

@@ -3,37 +3,14 @@
 use super::model::{Comparison, Report, SystemReport, Verdict};
 use super::numbers;
 
-/// Which way a metric is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    /// More is better.
-    Higher,
-    /// Less is better.
-    Lower,
-    /// It describes and does not judge, such as the popularity of what is shown.
-    Neither,
-}
+/// Metrics on which a lower figure is the better one, by name without options and cutoff.
+const LOWER_IS_BETTER: [&str; 6] = ["log_loss", "ece", "rmse", "gini", "popularity", "regret"];
 
-/// Which way the metric is better: as the report says, or as its name is known for.
-pub(super) fn direction(report: &Report, metric: &str) -> Direction {
-    if report.evaluation.lower_is_better.iter().any(|one| one == metric) {
-        return Direction::Lower;
-    }
-    match metric.split(['@', '(']).next().unwrap_or(metric) {
-        "rmse" | "log_loss" | "ece" | "regret" => Direction::Lower,
-        "gini" | "popularity" => Direction::Neither,
-        _ => Direction::Higher,
-    }
-}
-
-/// How a comparison came out for the system, told by the sign of a significant difference and the metric's direction.
-pub(super) fn outcome(report: &Report, one: &Comparison) -> Verdict {
-    if !one.significant {
-        return Verdict::Inconclusive;
-    }
-    let above = one.difference > 0.0;
-    let lower = direction(report, &one.metric) == Direction::Lower;
-    if above != lower { Verdict::Better } else { Verdict::Worse }
+/// Whether less of the metric is better: as the report says, or as its name is known for.
+pub(super) fn lower_is_better(report: &Report, metric: &str) -> bool {
+    let name = metric.split(['@', '(']).next().unwrap_or(metric);
+    LOWER_IS_BETTER.contains(&name)
+        || report.evaluation.lower_is_better.iter().any(|one| one == metric)
 }
 
 /// The correction of p values, in words.
@@ -60,7 +37,7 @@ pub(super) fn summary(report: &Report) -> Summary {
     let mut sentences = vec![level_sentence(report, metric, leader)];
     if let Some(one) = comparison {
         sentences.push(certainty_sentence(report, one));
-        sentences.extend(requests_sentence(report, one));
+        sentences.extend(requests_sentence(one));
     }
     sentences.extend(others_sentence(report, metric, leader));
     sentences.extend(metrics_sentence(report, metric, leader));
@@ -72,10 +49,8 @@ pub(super) fn summary(report: &Report) -> Summary {
 /// Systems from best to worst on the first metric, ceilings last; ties keep the order of the recipe.
 pub(super) fn ordered(report: &Report) -> Vec<&SystemReport> {
     let metric = report.evaluation.metrics.first();
-    let sign = match metric.map(|metric| direction(report, metric)) {
-        Some(Direction::Lower) => -1.0,
-        _ => 1.0,
-    };
+    let lower = metric.is_some_and(|metric| lower_is_better(report, metric));
+    let sign = if lower { -1.0 } else { 1.0 };
     let value = |system: &SystemReport| metric.and_then(|metric| mean(system, metric));
     let mut systems: Vec<&SystemReport> = report.systems.iter().collect();
     systems.sort_by(|left, right| {
@@ -117,11 +92,12 @@ fn headline(
         return format!("{name} is highest on {metric}.");
     };
     let base = &baseline.name;
-    let (best, beyond, behind) = match direction(report, metric) {
-        Direction::Lower => ("lowest", "below it", "above"),
-        _ => ("highest", "above it", "below"),
+    let (best, beyond, behind) = if lower_is_better(report, metric) {
+        ("lowest", "below it", "above")
+    } else {
+        ("highest", "above it", "below")
     };
-    match outcome(report, one) {
+    match one.verdict {
         Verdict::Better => {
             let relative = mean(baseline, metric).filter(|&value| value > 0.0);
             let relative = relative.map_or_else(String::new, |value| {
@@ -168,17 +144,13 @@ fn certainty_sentence(report: &Report, one: &Comparison) -> String {
 }
 
 /// On how many requests it is ahead, which a mean does not tell.
-fn requests_sentence(report: &Report, one: &Comparison) -> Option<String> {
-    let (wins, losses) = match direction(report, &one.metric) {
-        Direction::Lower => (one.losses, one.wins),
-        _ => (one.wins, one.losses),
-    };
-    (wins + one.ties + losses > 0).then(|| {
+fn requests_sentence(one: &Comparison) -> Option<String> {
+    (one.wins + one.ties + one.losses > 0).then(|| {
         format!(
             "It is ahead on {} requests, equal on {} and behind on {}.",
-            numbers::count(wins),
+            numbers::count(one.wins),
             numbers::count(one.ties),
-            numbers::count(losses)
+            numbers::count(one.losses)
         )
     })
 }
@@ -189,7 +161,7 @@ fn others_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Opti
             .into_iter()
             .filter(|one| one.name != leader.name && !one.is_ceiling())
             .filter(|one| {
-                report.comparison(&one.name, metric).is_some_and(|c| outcome(report, c) == verdict)
+                report.comparison(&one.name, metric).is_some_and(|c| c.verdict == verdict)
             })
             .map(|one| one.name.as_str())
             .collect()
@@ -224,7 +196,7 @@ fn metrics_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Opt
         let names: Vec<&str> = rest
             .clone()
             .filter(|one| {
-                report.comparison(&leader.name, one).is_some_and(|c| outcome(report, c) == verdict)
+                report.comparison(&leader.name, one).is_some_and(|c| c.verdict == verdict)
             })
             .map(String::as_str)
             .collect();
@@ -297,7 +269,7 @@ mod tests {
     #[test]
     fn less_can_be_better() {
         let mut report = sample::report();
-        report.evaluation.lower_is_better = vec!["recall@10".to_owned()];
+        sample::turn(&mut report);
         let summary = summary(&report);
         assert_eq!(summary.headline, "popularity beats bm25 on recall@10, 83% below it.");
         assert!(
@@ -307,16 +279,15 @@ mod tests {
                 .contains("colbert <v2> and aligned are significantly worse"),
             "{summary:?}"
         );
-        assert_eq!(direction(&report, "log_loss"), Direction::Lower);
-        assert_eq!(direction(&report, "ndcg@10"), Direction::Higher);
-        assert_eq!(direction(&report, "gini@10"), Direction::Neither);
+        assert!(lower_is_better(&report, "log_loss") && lower_is_better(&report, "gini@10"));
+        assert!(!lower_is_better(&report, "ndcg@10") && !lower_is_better(&report, "auc"));
     }
 
     #[test]
     fn no_winner_is_claimed_without_one() {
         let mut report = sample::report();
         for one in &mut report.comparisons {
-            one.significant = false;
+            (one.significant, one.verdict) = (false, Verdict::Inconclusive);
         }
         assert!(summary(&report).headline.contains("no difference from bm25 is shown"));
         report.systems.retain(|one| matches!(one.name.as_str(), "bm25" | "popularity"));

@@ -84,10 +84,10 @@ impl Browser {
 
     /// Opens a page of that size and waits until it is loaded.
     pub fn open(&mut self, address: &str, width: u32, height: u32) -> Page<'_> {
-        let target = self.call("Target.createTarget", json!({"url": "about:blank"}), None);
+        let target = self.call("Target.createTarget", &json!({"url": "about:blank"}), None);
         let target = target["targetId"].as_str().unwrap().to_owned();
         let attach = json!({"targetId": target, "flatten": true});
-        let session = self.call("Target.attachToTarget", attach, None);
+        let session = self.call("Target.attachToTarget", &attach, None);
         let session = session["sessionId"].as_str().unwrap().to_owned();
         let mut page = Page { browser: self, session, target };
         for domain in ["Page", "Runtime", "Log", "Network", "Accessibility"] {
@@ -99,7 +99,7 @@ impl Browser {
         page
     }
 
-    fn call(&mut self, method: &str, params: Value, session: Option<&str>) -> Value {
+    fn call(&mut self, method: &str, params: &Value, session: Option<&str>) -> Value {
         self.next_id += 1;
         let id = self.next_id;
         let mut message = json!({"id": id, "method": method, "params": params});
@@ -153,8 +153,9 @@ pub struct Page<'a> {
 
 impl Page<'_> {
     /// Calls a method of the debugging protocol.
+    #[allow(clippy::needless_pass_by_value)] // reads best with json! at the call
     pub fn call(&mut self, method: &str, params: Value) -> Value {
-        self.browser.call(method, params, Some(&self.session))
+        self.browser.call(method, &params, Some(&self.session))
     }
 
     /// The value of an expression of the page; a fault of the page is a fault of the test.
@@ -251,7 +252,7 @@ impl Page<'_> {
     /// Closes the page.
     pub fn close(self) {
         let params = json!({"targetId": self.target});
-        self.browser.call("Target.closeTarget", params, None);
+        self.browser.call("Target.closeTarget", &params, None);
     }
 }
 

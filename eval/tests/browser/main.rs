@@ -155,7 +155,7 @@ fn any_two_systems_are_compared() {
             tested.losses,
             tested.effect_size.unwrap().abs()
         );
-        assert_eq!(cells, expected.replace("1,", "1,"));
+        assert_eq!(cells, expected);
         let links =
             page.eval("document.querySelectorAll('#versus tbody a[href^=\"./steps/\"]').length");
         assert_eq!(links, 5);
@@ -176,6 +176,8 @@ fn any_two_systems_are_compared() {
         let grades = page.text("document.querySelector('.swing details[open] .lists').textContent");
         assert!(grades.contains("✓ grade 4") && grades.contains("✗ grade 1"), "{grades}");
 
+        assert!(grades.contains("8.00") && grades.contains("6.63"), "{grades}");
+
         page.click("#swap");
         let text = page.text(verdict);
         assert!(text.starts_with("colbert <v2> is significantly better than two-tower"), "{text}");
@@ -183,6 +185,39 @@ fn any_two_systems_are_compared() {
         assert_eq!(page.text(verdict), "Choose two different systems.");
         choose(&mut page, "left", "oracle");
         assert!(page.text(verdict).contains("was not tested"));
+        // Figures read as those that were written by `numbers`.
+        let shown = page.eval(
+            "[showValue(-0.0001), showValue(-0.25), showValue(123.456), showValue(99.9996), showValue(12345.6), signed(-1500), signed(0.0001), pValue(0.0004), score(8), score(-0.5), score(123.4), score(0.000012), score(-1.5e9)]",
+        );
+        let wanted = json!([
+            "0.000",
+            "−0.250",
+            "123.5",
+            "100.0",
+            "12,346",
+            "−1,500",
+            "±0.000",
+            "p < 0.001",
+            "8.00",
+            "−0.500",
+            "123",
+            "1.20e−5",
+            "−1.50e9"
+        ]);
+        assert_eq!(shown, wanted);
+        assert_quiet(&mut page, &address);
+        page.close();
+
+        // Old reports kept no values of single requests: their lists are shown all the same.
+        let mut old = report;
+        old.examples.iter_mut().for_each(|one| one.values.clear());
+        let address = write(&old, "comparing-old", folder);
+        let mut page = browser.open(&address, 1280, 900);
+        assert_eq!(page.eval("document.querySelectorAll('.swing details').length"), 5);
+        assert_eq!(
+            page.text("document.querySelector('.swing h4').textContent"),
+            "aligned found at 1"
+        );
         assert_quiet(&mut page, &address);
         page.close();
     });

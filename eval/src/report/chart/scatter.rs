@@ -4,7 +4,7 @@
 use super::{Name, Room, both, bounds, color, cut, escape, marker, open, ticks};
 use crate::report::numbers;
 
-/// Beyond this number of systems only those on the line, the baseline and the ceiling carry labels.
+/// Beyond this number of systems only those on the line and the baseline carry labels.
 const MAX_LABELS: usize = 12;
 
 /// One system.
@@ -18,7 +18,6 @@ pub(in crate::report) struct Spot<'a> {
     pub(in crate::report) low: f64,
     pub(in crate::report) high: f64,
     pub(in crate::report) baseline: bool,
-    pub(in crate::report) ceiling: bool,
 }
 
 /// The axis of the cost and the direction of the quality.
@@ -103,29 +102,32 @@ fn draw(name: &Name, spots: &[&Spot<'_>], axis: &Axis, room: Room) -> String {
     let whisker =
         |one: &Spot<'_>, at: (f64, f64)| (at.0 - 1.0, y(one.high), at.0 + 1.0, y(one.low));
     taken.extend(spots.iter().zip(&places).map(|(one, &at)| whisker(one, at)));
+    // The line is avoided as well: by small boxes along it.
+    for ends in front.windows(2) {
+        let (from, to) = (places[ends[0]], places[ends[1]]);
+        taken.extend((1..40).map(|step| {
+            let share = f64::from(step) / 40.0;
+            let (x, y) = (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1));
+            (x - 3.0, y - 3.0, x + 3.0, y + 3.0)
+        }));
+    }
     for (index, (one, &(at_x, at_y))) in spots.iter().zip(&places).enumerate() {
-        let class = match (one.ceiling, one.baseline) {
-            (true, _) => "spot ceiling",
-            (_, true) => "spot base",
-            _ => "spot",
-        };
-        let marks = if one.ceiling {
-            format!(r#"<circle class="dot" cx="{at_x:.1}" cy="{at_y:.1}" r="5"/>"#)
-        } else {
-            marker(one.kind, at_x, at_y, &color(one.kind))
-        };
+        let class = if one.baseline { "spot base" } else { "spot" };
+        let marks = marker(one.kind, at_x, at_y, &color(one.kind));
+        // Ends wider than the marker, so that a short interval shows beside it.
+        let (left_cap, right_cap) = (at_x - 7.0, at_x + 7.0);
         svg.push_str(&format!(
-            r#"<g class="{class}"><title>{}: {} ({} to {}) at {}</title><line class="whisker {}" x1="{at_x:.1}" x2="{at_x:.1}" y1="{:.1}" y2="{:.1}"/>{marks}"#,
+            r#"<g class="{class}"><title>{}: {} ({} to {}) at {}</title><path class="whisker {}" d="M{left_cap:.1} {low_y:.1}H{right_cap:.1}M{left_cap:.1} {high_y:.1}H{right_cap:.1}M{at_x:.1} {low_y:.1}V{high_y:.1}"/>{marks}"#,
             escape(one.label),
             numbers::value(one.value),
             numbers::value(one.low),
             numbers::value(one.high),
             escape(&(axis.show)(one.cost)),
             color(one.kind),
-            y(one.low),
-            y(one.high),
+            low_y = y(one.low),
+            high_y = y(one.high),
         ));
-        let spoken = front.contains(&index) || one.baseline || one.ceiling;
+        let spoken = front.contains(&index) || one.baseline;
         if spots.len() <= MAX_LABELS || spoken {
             let text = cut(one.label, if room == Room::Wide { 24 } else { 16 });
             let (label_x, label_y, anchor, area) =
@@ -142,10 +144,10 @@ fn draw(name: &Name, spots: &[&Spot<'_>], axis: &Axis, room: Room) -> String {
     svg
 }
 
-/// Indices of the systems that none beats on both cost and quality, cheapest first. Ceilings take no part.
+/// Indices of the systems that none beats on both cost and quality, cheapest first.
 fn frontier(spots: &[&Spot<'_>], lower_is_better: bool) -> Vec<usize> {
     let quality = |at: usize| if lower_is_better { -spots[at].value } else { spots[at].value };
-    let mut order: Vec<usize> = (0..spots.len()).filter(|&at| !spots[at].ceiling).collect();
+    let mut order: Vec<usize> = (0..spots.len()).collect();
     order.sort_by(|&left, &right| {
         let cost = spots[left].cost.total_cmp(&spots[right].cost);
         cost.then(quality(right).total_cmp(&quality(left)))
@@ -210,7 +212,8 @@ fn place(
     (best.0, best.1, best.2, area(best))
 }
 
-/// 1, 2 and 5 times powers of ten between the exponents, thinned to powers or to every n-th power beyond `most`.
+/// Round numbers between the exponents: 1, 2 and 5 times powers of ten, thinned to powers or to every n-th power beyond `most`;
+/// where a narrow span holds fewer than three of them, numbers at even steps.
 fn decades(first: f64, last: f64, most: usize) -> Vec<f64> {
     let (low, high) = (first.floor() as i32, last.ceil() as i32);
     let within = |value: &f64| (first..=last).contains(&value.log10());
@@ -222,6 +225,10 @@ fn decades(first: f64, last: f64, most: usize) -> Vec<f64> {
             .collect()
     };
     let fine = all(&[1.0, 2.0, 5.0], 1);
+    if fine.len() < 3 && last - first < 1.5 {
+        let even = ticks(10.0_f64.powf(first), 10.0_f64.powf(last), most.min(4));
+        return even.into_iter().filter(|tick| *tick > 0.0 && within(tick)).collect();
+    }
     if fine.len() <= most {
         return fine;
     }
@@ -242,7 +249,6 @@ mod tests {
             low: value - 0.1,
             high: value + 0.1,
             baseline: false,
-            ceiling: false,
         }
     }
 
@@ -297,6 +303,7 @@ mod tests {
         };
         near(decades(-0.1, 1.1, 7), &[1.0, 2.0, 5.0, 10.0]);
         near(decades(-2.1, 2.1, 5), &[0.01, 0.1, 1.0, 10.0, 100.0]);
+        near(decades(2.0, 2.18, 7), &[100.0, 120.0, 140.0]);
         assert!(decades(-30.0, 30.0, 5).len() <= 5);
     }
 }

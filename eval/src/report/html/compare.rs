@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::cut;
 use super::requests::{TEXT_CHARS, TITLE_CHARS, history, is_relevant, title};
-use crate::report::model::{Comparison, ExampleItem, ExampleReport, Report};
-use crate::report::words::{self, Direction};
-use crate::report::{link, table};
+use crate::report::model::{Comparison, ExampleItem, ExampleReport, Report, Verdict};
+use crate::report::{link, words};
 
 /// Most requests that the page carries.
 const MAX_REQUESTS: usize = 2_000;
@@ -55,9 +54,9 @@ struct Pair {
     metrics: Vec<Option<Tested>>,
 }
 
-/// Difference, low, high, adjusted p, whether it is significant, wins, ties, losses, effect size, whether it is shown not to be
-/// inferior, and test.
-type Tested = (f64, f64, f64, f64, u8, u64, u64, u64, Option<f64>, Option<bool>, usize);
+/// Difference, low, high, adjusted p, verdict (1 better, −1 worse, 0 open), wins, ties, losses, effect size, non-inferiority (0
+/// not asked about, 1 shown, 2 refuted, 3 open), and test.
+type Tested = (f64, f64, f64, f64, i8, u64, u64, u64, Option<f64>, u8, usize);
 
 #[derive(Serialize)]
 struct Request {
@@ -108,7 +107,7 @@ pub(super) fn data(report: &Report) -> String {
             .iter()
             .map(|metric| Metric {
                 name: metric.clone(),
-                lower: words::direction(report, metric) == Direction::Lower,
+                lower: words::lower_is_better(report, metric),
             })
             .collect(),
         first: first(report, &index),
@@ -161,7 +160,17 @@ fn tested(one: &Comparison, tests: &mut Vec<String>) -> Option<Tested> {
         tests.push(one.test.clone());
         tests.len() - 1
     });
-    let significant = u8::from(table::mark(one).0 != table::MARKS[2].0);
+    let verdict = match one.verdict {
+        Verdict::Better => 1,
+        Verdict::Worse => -1,
+        Verdict::Inconclusive => 0,
+    };
+    let non_inferior = match (one.non_inferior, one.margin) {
+        (Some(true), _) => 1,
+        (Some(false), _) => 2,
+        (None, Some(_)) => 3,
+        (None, None) => 0,
+    };
     let effect = one.effect_size.filter(|size| size.is_finite()).map(round);
     let [difference, low, high, p] = figures.map(round);
     let counts = (one.wins, one.ties, one.losses);
@@ -170,12 +179,12 @@ fn tested(one: &Comparison, tests: &mut Vec<String>) -> Option<Tested> {
         low,
         high,
         p,
-        significant,
+        verdict,
         counts.0,
         counts.1,
         counts.2,
         effect,
-        one.non_inferior,
+        non_inferior,
         test,
     ))
 }

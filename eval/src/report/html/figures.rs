@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::report::chart::{self, Axis, Interval, Key, Name, SliceDot, SliceRow, Spot};
 use crate::report::model::{Estimate, Report, SliceReport, SystemReport};
 use crate::report::table::{Figure, divisions as divide};
-use crate::report::words::{self, Direction};
+use crate::report::words;
 use crate::report::{link, numbers};
 
 /// Most systems in the charts of slices; the tables have all.
@@ -56,7 +56,7 @@ pub(super) struct Chart {
 /// The first metric against median latency and against memory, where at least two systems have them.
 pub(super) fn costs(report: &Report) -> Option<Costs> {
     let metric = report.evaluation.metrics.first()?;
-    let lower_is_better = words::direction(report, metric) == Direction::Lower;
+    let lower_is_better = words::lower_is_better(report, metric);
     let mut kinds: Vec<&str> = Vec::new();
     for system in report.systems.iter().filter(|one| !one.is_ceiling()) {
         if !kinds.contains(&system.kind.as_str()) {
@@ -65,7 +65,9 @@ pub(super) fn costs(report: &Report) -> Option<Costs> {
     }
     let spots = |cost: &dyn Fn(&SystemReport) -> Option<f64>| -> Vec<Spot<'_>> {
         let spot = |system| spot(report, system, metric, &kinds, cost(system)?);
-        words::ordered(report).into_iter().filter_map(spot).collect()
+        // What a ceiling costs says nothing: it looks its answers up.
+        let rivals = words::ordered(report).into_iter().filter(|one| !one.is_ceiling());
+        rivals.filter_map(spot).collect()
     };
     let mut charts = Vec::new();
     let mut add = |id: &str, against: &str, show: fn(f64) -> String, spots: Vec<Spot<'_>>| {
@@ -73,8 +75,7 @@ pub(super) fn costs(report: &Report) -> Option<Costs> {
             id: id.to_owned(),
             title: format!("{metric} against {against}"),
             description: format!(
-                "One marker per system with its interval. Cheaper systems stand further left, {} ones further {}.",
-                "better",
+                "One marker per system with its interval. Cheaper systems stand further left, better ones further {}.",
                 if lower_is_better { "down" } else { "up" }
             ),
         };
@@ -116,7 +117,6 @@ fn spot<'a>(
         low: one.low,
         high: one.high,
         baseline: report.baseline.as_deref() == Some(&system.name),
-        ceiling: system.is_ceiling(),
     })
 }
 
@@ -254,7 +254,7 @@ fn division(
     metric: &str,
     svg: String,
 ) -> Division {
-    let lower = words::direction(report, metric) == Direction::Lower;
+    let lower = words::lower_is_better(report, metric);
     let best = |slice: &SliceReport| {
         let rivals = report.systems.iter().filter(|one| !one.is_ceiling());
         let values = rivals.filter_map(|one| Some(estimate(slice, &one.name, metric)?.value));

@@ -84,8 +84,7 @@ fn page(report: &Report) -> Page<'_> {
         sections: Vec::new(),
         summary: words::summary(report),
         primary,
-        primary_lower: primary
-            .is_some_and(|metric| words::direction(report, metric) == words::Direction::Lower),
+        primary_lower: primary.is_some_and(|metric| words::lower_is_better(report, metric)),
         has_ceiling: report.systems.iter().any(SystemReport::is_ceiling),
         intervals: figures::intervals(report),
         costs: figures::costs(report),

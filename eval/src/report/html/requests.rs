@@ -69,7 +69,7 @@ fn request(report: &Report, example: &ExampleReport) -> Request {
         id: cut(&one.item, TITLE_CHARS),
         title: title(one),
         grade: one.grade.map(numbers::short),
-        score: one.score.map(numbers::short),
+        score: one.score.map(numbers::score),
         relevant: is_relevant(report, example, one),
     };
     let systems: Vec<System> = example

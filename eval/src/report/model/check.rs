@@ -10,7 +10,6 @@ impl Report {
     pub fn check_finite(&self) -> Result<()> {
         let evaluation = &self.evaluation;
         check("a setting of the evaluation", [evaluation.relevant_grade, evaluation.confidence])?;
-        check("the margin of the evaluation", evaluation.margin)?;
         for system in &self.systems {
             let name = &system.name;
             check_estimates(&system.metrics, || name.clone())?;
@@ -74,7 +73,7 @@ fn check_estimates(metrics: &BTreeMap<String, Estimate>, place: impl Fn() -> Str
 fn check_comparison(one: &Comparison) -> Result<()> {
     let figures = [one.difference, one.low, one.high, one.p_value, one.p_adjusted];
     let place = format!("the comparison of {} on {}", one.system, one.metric);
-    check(&place, figures.into_iter().chain(one.effect_size))
+    check(&place, figures.into_iter().chain(one.effect_size).chain(one.margin))
 }
 
 fn check(place: &str, values: impl IntoIterator<Item = f64>) -> Result<()> {
@@ -95,7 +94,7 @@ mod tests {
         let spoilers: [fn(&mut Report); 32] = [
             |r| r.evaluation.relevant_grade = f64::NAN,
             |r| r.evaluation.confidence = f64::NAN,
-            |r| r.evaluation.margin = Some(f64::NAN),
+            |r| r.pairs[1].margin = Some(f64::NAN),
             |r| r.systems[1].metrics.values_mut().for_each(|one| one.high = f64::NAN),
             |r| r.systems[1].operational.values_mut().for_each(|one| *one = f64::INFINITY),
             |r| r.systems[1].latency_ms.as_mut().unwrap().p50 = f64::NAN,

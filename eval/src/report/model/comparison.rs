@@ -16,16 +16,16 @@ pub enum Verdict {
     Inconclusive,
 }
 
-/// One system against another on one metric.
+/// One system against another, most often the baseline, on one metric.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// Name of the system.
     pub system: String,
-    /// Name of the system that it is compared with; empty where that is the report's baseline.
-    #[serde(default)]
-    pub baseline: String,
     /// Name of the metric.
     pub metric: String,
+    /// Name of the other system; empty in reports that compare with their baseline only.
+    #[serde(default)]
+    pub baseline: String,
     /// The system's figure minus the other's.
     pub difference: f64,
     /// Lower end of the difference's bootstrap interval.
@@ -34,13 +34,13 @@ pub struct Comparison {
     pub high: f64,
     /// Two-sided p value of `test`.
     pub p_value: f64,
-    /// The same after the correction over all comparisons made together; see `correction` of the evaluation.
+    /// The same after the correction over all comparisons made together.
     pub p_adjusted: f64,
     /// Whether `p_adjusted` is at most 1 − confidence.
     pub significant: bool,
     /// Direction, where significant.
     pub verdict: Verdict,
-    /// Name of the test; empty where it was the paired bootstrap, in reports that did not keep it.
+    /// Name of the test, such as `paired bootstrap`; empty where it was not noted.
     #[serde(default)]
     pub test: String,
     /// Cohen's d of the paired differences: their mean over their standard deviation; null where that is 0 or for figures
@@ -50,7 +50,7 @@ pub struct Comparison {
     /// Requests on which the system was better; 0 for figures that are no means over requests, as are ties and losses.
     #[serde(default)]
     pub wins: u64,
-    /// Requests on which both are equal.
+    /// Requests on which both were equal.
     #[serde(default)]
     pub ties: u64,
     /// Requests on which the system was worse.
@@ -65,7 +65,8 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// The same comparison seen from the baseline, which must be named. Non-inferiority has no reverse and is dropped.
+    /// The same comparison seen from the baseline, which must be named. Non-inferiority
+    /// has no reverse and is dropped.
     pub fn reversed(&self) -> Self {
         Self {
             system: self.baseline.clone(),
@@ -81,6 +82,7 @@ impl Comparison {
             effect_size: self.effect_size.map(|size| -size),
             wins: self.losses,
             losses: self.wins,
+            margin: None,
             non_inferior: None,
             ..self.clone()
         }

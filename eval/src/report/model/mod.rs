@@ -139,9 +139,6 @@ pub struct EvaluationSummary {
     /// How p values were corrected for their number, such as "Holm’s correction"; null means that one.
     #[serde(default)]
     pub correction: Option<String>,
-    /// Margin of the non-inferiority tests, in units of the metric; null where none was made.
-    #[serde(default)]
-    pub margin: Option<f64>,
     /// Metrics of which less is better, beside those known for it, such as `log_loss`.
     #[serde(default)]
     pub lower_is_better: Vec<String>,

@@ -39,6 +39,12 @@ const showValue = (v) => { const text = size(Math.abs(v)); return v < 0 && !isZe
 const signed = (v) => { const text = size(Math.abs(v)); return (isZero(text) ? "±" : v < 0 ? "−" : "+") + text; };
 const pValue = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
 const short = (v) => String(Number(v.toPrecision(3)));
+const score = (v) => {
+  const a = Math.abs(v);
+  if (a !== 0 && (a < 0.001 || a >= 1e6)) return v.toExponential(2).replace("e+", "e").replaceAll("-", "−");
+  const text = a.toFixed(a >= 100 ? 0 : a >= 10 ? 1 : a >= 1 || a === 0 ? 2 : 3);
+  return (v < 0 ? "−" : "") + text;
+};
 
 /** An element with a class and children; texts stay texts. */
 const make = (tag, className, ...children) => {
@@ -54,14 +60,14 @@ const comparer = () => {
   const left = byId("left"), right = byId("right");
 
   const pair = (a, b) => {
-    const flip = (t) => t && [-t[0], -t[2], -t[1], t[3], t[4], t[7], t[6], t[5], t[8] === null ? null : -t[8], null, t[10]];
+    const flip = (t) => t && [-t[0], -t[2], -t[1], t[3], -t[4], t[7], t[6], t[5], t[8] === null ? null : -t[8], 0, t[10]];
     const one = data.pairs.find((p) => p.system === a && p.against === b);
     if (one) return one.metrics;
     const other = data.pairs.find((p) => p.system === b && p.against === a);
     return other ? other.metrics.map(flip) : null;
   };
   const mark = (t) => (!t || !t[4] ? "○" : t[0] > 0 ? "▲" : "▼");
-  const tone = (t, metric) => (!t || !t[4] ? "" : (t[0] > 0) !== metric.lower ? "up" : "down");
+  const tone = (t) => (!t || !t[4] ? "" : t[4] > 0 ? "up" : "down");
   const figure = (system, estimate) => {
     if (!estimate) return none;
     const text = showValue(estimate[0]);
@@ -83,17 +89,16 @@ const comparer = () => {
       const difference = x.estimates[0][0] - y.estimates[0][0];
       return [bold(x.name), ` has ${signed(difference)} ${metric.name} against `, bold(y.name), ". This pair was not tested: the difference may be chance."];
     }
-    const how = !t[4] ? " is not shown to differ from " : (t[0] > 0) !== metric.lower ? " is significantly better than " : " is significantly worse than ";
+    const how = !t[4] ? " is not shown to differ from " : t[4] > 0 ? " is significantly better than " : " is significantly worse than ";
     const test = data.tests[t[10]];
-    const sure = t[9] === null ? "" : t[9] ? " It is shown not to be inferior by the stated margin." : " Non-inferiority is not shown.";
+    const sure = ["", " It is shown not to be inferior by the stated margin.", " It is shown to be inferior by more than the stated margin.", " Non-inferiority is not shown."][t[9]];
     return [bold(x.name), how, bold(y.name), ` on ${metric.name}: ${signed(t[0])} (${signed(t[1])} to ${signed(t[2])}), ${pValue(t[3])}${test ? `, ${test}` : ""}.${sure}`];
   };
 
-  const tally = (a, b, t) => {
-    const lower = data.metrics[0]?.lower;
+  const tally = (t) => {
     const total = t ? t[5] + t[6] + t[7] : 0;
     if (!total) return "";
-    const parts = [["ahead", lower ? t[7] : t[5]], ["tied", t[6]], ["behind", lower ? t[5] : t[7]]];
+    const parts = [["ahead", t[5]], ["tied", t[6]], ["behind", t[7]]];
     const bar = make("div", "tally-bar");
     bar.setAttribute("aria-hidden", "true");
     for (const [name, count] of parts) {
@@ -113,7 +118,7 @@ const comparer = () => {
     head.scope = "row";
     const delta = make("td", "", difference === null ? none : signed(difference), " ");
     if (t) {
-      const sign = make("span", `mark ${tone(t, metric)}`, mark(t));
+      const sign = make("span", `mark ${tone(t)}`, mark(t));
       sign.setAttribute("aria-hidden", "true");
       delta.append(sign);
     }
@@ -136,8 +141,8 @@ const comparer = () => {
     const found = items ? items.findIndex((item) => item[2]) + 1 : 0;
     const where = !items || !items.length ? "no answer" : found ? `found at ${found}` : "none relevant";
     const entry = (item) => {
-      const row = make("li", item[2] ? "hit" : "", make("span", "", isolated(data.items[item[0]][1]), " ", grade(item)),
-        item[3] === null ? null : make("span", "score", short(item[3])));
+      const row = make("li", item[2] ? "hit" : "", make("span", "", isolated(data.items[item[0]][1]), "\u00a0", grade(item)),
+        item[3] === null ? null : make("span", "score", score(item[3])));
       row.title = data.items[item[0]][0];
       return row;
     };
@@ -146,7 +151,8 @@ const comparer = () => {
   };
   const request = (one, a, b, open) => {
     const title = one.text || (one.history.length ? `after ${one.history.at(-1)}` : one.id);
-    const change = one.values[a] - one.values[b];
+    const [x, y] = [one.values[a], one.values[b]];
+    const side = x === null || y === null ? "" : `${signed(x - y)} (${showValue(x)} against ${showValue(y)})`;
     const inside = make("div", "inside");
     const fill = () => {
       if (inside.childElementCount) return;
@@ -157,7 +163,7 @@ const comparer = () => {
       inside.append(make("p", "", label("Relevant: "), ...relevant, one.more ? `; and ${commas(one.more)} more` : ""));
       inside.append(make("div", "lists two", list(data.systems[a], one.values[a], one.lists[a]), list(data.systems[b], one.values[b], one.lists[b])));
     };
-    const details = make("details", "", make("summary", "", make("strong", "", isolated(title)), make("span", "side", `${signed(change)} (${showValue(one.values[a])} against ${showValue(one.values[b])})`)), inside);
+    const details = make("details", "", make("summary", "", make("strong", "", isolated(title)), make("span", "side", side)), inside);
     details.addEventListener("toggle", fill);
     if (open) { details.open = true; fill(); }
     return details;
@@ -186,7 +192,8 @@ const comparer = () => {
       add(5);
       return box;
     };
-    if (!known.length) return [make("p", "lead", "No values of single requests were kept for these systems.")];
+    if (!known.length && !data.requests.length) return [];
+    if (!known.length) return [group("Requests", data.requests.map((one) => [0, one]), "")];
     const ahead = order.filter(([g]) => g > 0), behind = order.filter(([g]) => g < 0).reverse();
     const kept = data.requests.length < data.total ? `the first ${commas(data.requests.length)} of ${commas(data.total)} kept requests` : `the ${commas(known.length)} requests that this report keeps`;
     return [make("p", "lead", `Among ${kept}, it is ahead on ${commas(ahead.length)} and behind on ${commas(behind.length)}.`),
@@ -197,7 +204,7 @@ const comparer = () => {
     const [a, b] = [Number(left.value), Number(right.value)];
     const tests = a === b ? null : pair(a, b);
     byId("verdict").replaceChildren(...verdict(a, b, tests));
-    byId("tally").replaceChildren(tally(a, b, tests && tests[0]));
+    byId("tally").replaceChildren(tally(tests && tests[0]));
     byId("left-name").replaceChildren(isolated(data.systems[a].name));
     byId("right-name").replaceChildren(isolated(data.systems[b].name));
     byId("versus").tBodies[0].replaceChildren(...data.metrics.map((metric, at) => line(metric, at, a, b, tests && tests[at])));

@@ -108,7 +108,8 @@ fn comparison(system: &SystemReport, base: &SystemReport, metric: &str) -> Compa
         wins: (420 + lean).max(0) as u64,
         ties: (1_784 - (420 + lean).max(0) - (420 - lean).max(0)).max(0) as u64,
         losses: (420 - lean).max(0) as u64,
-        non_inferior: Some(difference - 0.009 > -0.01),
+        margin: Some(0.01),
+        non_inferior: (difference - 0.009 > -0.01).then_some(true),
     }
 }
 

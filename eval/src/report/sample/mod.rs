@@ -57,7 +57,6 @@ pub fn report() -> Report {
             confidence: 0.95,
             split: Some("the last 2 of 30 days".to_owned()),
             correction: Some("Holm’s correction".to_owned()),
-            margin: Some(0.01),
             lower_is_better: Vec::new(),
         },
         baseline: Some("bm25".to_owned()),
@@ -97,6 +96,17 @@ pub fn report() -> Report {
             fingerprint("test qrels", "09ab37f6521c8e44", None),
         ],
         recipe: "name = \"quickstart\"\nseed = 17\n\n[corpus]\nkind = \"simulator\"\nitems = 2400\n# </pre><script>alert(1)</script>\n".to_owned(),
+    }
+}
+
+/// Turns the first metric around: less of it is better now.
+#[cfg(test)]
+pub(crate) fn turn(report: &mut Report) {
+    report.evaluation.lower_is_better = vec![METRICS[0].to_owned()];
+    let all = report.comparisons.iter_mut().chain(&mut report.pairs);
+    for one in all.filter(|one| one.metric == METRICS[0]) {
+        one.verdict = one.reversed().verdict;
+        (one.wins, one.losses) = (one.losses, one.wins);
     }
 }
 
