@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Column, Options, Values};
+use crate::labelled::{LabelledMetric, Predictions};
 use crate::metric::exposure::{Exposure, Spread};
 use crate::metric::{
     Catalogue, JudgedList, Metric, MetricKind, Needs, Pooled, diversity, item_figure,
@@ -42,6 +43,8 @@ enum Source<'a> {
     Vectors(&'a Catalogue),
     /// All lists together.
     Lists(Spread, &'a Catalogue),
+    /// The scores of judged pairs.
+    Labelled(LabelledMetric),
 }
 
 /// One run beside the judgments.
@@ -106,6 +109,9 @@ fn check<'a>(
         }
     }
     let needs = metric.needs();
+    if let MetricKind::Labelled(labelled) = metric.kind() {
+        return Ok(Source::Labelled(labelled));
+    }
     let catalogue = match options.catalogue {
         _ if needs == Needs::Nothing => return Ok(Source::Grades),
         Some(catalogue) if catalogue.holds(needs) => catalogue,
@@ -176,6 +182,7 @@ impl<'a> RunJudge<'a> {
                 ),
             });
         }
+        let predictions = self.predictions(evaluated)?;
         let column = |index: usize| {
             let metric = &self.plan.metrics[index];
             let (value, values) = match &self.plan.sources[index] {
@@ -184,6 +191,10 @@ impl<'a> RunJudge<'a> {
                     let value = pooled.value(&vec![1; rankings.len()]).unwrap_or(0.0);
                     (value, Values::Pooled(pooled))
                 }
+                Source::Labelled(labelled) => match &predictions {
+                    Some(predictions) => return labelled.column(predictions),
+                    None => (0.0, Values::PerRequest(vec![0.0; rankings.len()])),
+                },
                 _ => {
                     let values: Vec<f64> =
                         rows.iter().skip(index).step_by(width).copied().collect();
@@ -191,9 +202,22 @@ impl<'a> RunJudge<'a> {
                     (mean, Values::PerRequest(values))
                 }
             };
-            Column { metric: metric.to_string(), value, values }
+            Ok(Column { metric: metric.to_string(), value, values })
         };
-        Ok((0..width).into_par_iter().map(column).collect())
+        (0..width).into_par_iter().map(column).collect()
+    }
+
+    /// The judged pairs with a score, where a metric asks for them.
+    fn predictions(&self, evaluated: &[usize]) -> Result<Option<Predictions>> {
+        let is_labelled = |source: &Source<'_>| matches!(source, Source::Labelled(_));
+        if !self.plan.sources.iter().any(is_labelled) {
+            return Ok(None);
+        }
+        let requests: Vec<String> =
+            evaluated.iter().map(|&number| self.qrels.at(number).request().to_owned()).collect();
+        Predictions::from_run(self.run, self.qrels, self.plan.relevant_grade)?
+            .for_requests(&requests)
+            .map(Some)
     }
 
     /// Fills `row`, `[metric]`, for one request.
@@ -233,7 +257,7 @@ impl<'a> RunJudge<'a> {
                 Source::Grades => metric.value(&list, plan.relevant_grade, plan.highest),
                 Source::Figures(figures) => item_figure::mean(figures, items, cutoff, tie_ends),
                 Source::Vectors(catalogue) => diversity::value(catalogue, items, cutoff, sums),
-                Source::Lists(..) => 0.0,
+                Source::Lists(..) | Source::Labelled(_) => 0.0,
             };
         }
     }

@@ -4,6 +4,7 @@
 use std::mem::discriminant;
 
 use super::expression::{DEFAULT_HEAD, DEFAULT_PERSISTENCE, Gain, MetricKind};
+use crate::labelled::{Binning, LabelledMetric, UserWeight};
 
 /// One metric that can be asked for.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +49,14 @@ pub enum OptionKey {
     Highest,
     /// `head`: the share of what training showed that makes the head.
     Head,
+    /// `weight`: what users are weighted by.
+    Weight,
+    /// `bins`: number of bins.
+    Bins,
+    /// `mass`: how bins are cut.
+    Mass,
+    /// `pair`: two grades.
+    Pair,
 }
 
 impl OptionKey {
@@ -59,6 +68,10 @@ impl OptionKey {
             Self::Persistence => "p",
             Self::Highest => "max",
             Self::Head => "head",
+            Self::Weight => "weight",
+            Self::Bins => "bins",
+            Self::Mass => "mass",
+            Self::Pair => "pair",
         }
     }
 
@@ -70,6 +83,10 @@ impl OptionKey {
             Self::Persistence => "a number between 0 and 1, such as `p=0.8`",
             Self::Highest => "a number above 0, such as `max=4`",
             Self::Head => "a number above 0 and at most 1, such as `head=0.8`",
+            Self::Weight => "`weight=impressions` or `weight=users`",
+            Self::Bins => "a whole number from 1, such as `bins=15`",
+            Self::Mass => "`mass=width` or `mass=equal`",
+            Self::Pair => "two grades, the higher first, such as `pair=2:1`",
         }
     }
 }
@@ -131,13 +148,35 @@ definitions! {
         "share of the listed items outside the head, the fewest items that hold this share of what training showed";
     MetricKind::Diversity, "diversity", [], Required, &[],
         "mean over pairs of listed items of 1 minus the cosine of their vectors";
+    MetricKind::Labelled(LabelledMetric::Auc), "auc", [], Never, &[],
+        "area under the ROC curve over all judged pairs with a score, ties counting half";
+    MetricKind::Labelled(LabelledMetric::UserAuc(UserWeight::Impressions)), "user_auc", [], Never,
+        &[OptionKey::Weight],
+        "AUC within every user, averaged over users with both classes, by impressions or alike";
+    MetricKind::Labelled(LabelledMetric::LogLoss), "log_loss", [], Never, &[],
+        "mean negative log-likelihood of the labels, in nats; scores must be probabilities";
+    MetricKind::Labelled(LabelledMetric::PrAuc), "pr_auc", [], Never, &[],
+        "area under the precision-recall curve over all judged pairs with a score, in steps";
+    MetricKind::Labelled(LabelledMetric::CalibrationError { bins: 15, binning: Binning::Width }),
+        "ece", [], Never, &[OptionKey::Bins, OptionKey::Mass],
+        "expected calibration error over bins of equal width or mass; scores must be probabilities";
+    MetricKind::Labelled(LabelledMetric::Rmse), "rmse", [], Never, &[],
+        "root of the mean squared distance of score and grade";
+    MetricKind::Labelled(LabelledMetric::Pairwise { higher: 2.0, lower: 1.0 }), "pairwise", [],
+        Never, &[OptionKey::Pair],
+        "share of the pairs of items of two grades that are scored in the right order";
 }
 
 /// The row of a kind.
 pub(super) fn definition_of(kind: &MetricKind) -> &'static Definition {
-    let found = DEFINITIONS.iter().find(|one| discriminant(&one.kind) == discriminant(kind));
+    let is_row = |one: &&Definition| match (&one.kind, kind) {
+        (MetricKind::Labelled(row), MetricKind::Labelled(asked)) => {
+            discriminant(row) == discriminant(asked)
+        }
+        (row, asked) => discriminant(row) == discriminant(asked),
+    };
     // A test shows that every kind has a row.
-    found.unwrap_or(&DEFINITIONS[0])
+    DEFINITIONS.iter().find(is_row).unwrap_or(&DEFINITIONS[0])
 }
 
 /// Every name that is understood.

@@ -11,6 +11,7 @@ use super::{
     average_precision, bpref, expected_reciprocal_rank, f1, hit_rate, interpolated_precision, ndcg,
     precision, r_precision, rank_biased, recall, reciprocal_rank,
 };
+use crate::labelled::LabelledMetric;
 
 /// A metric with its options and cutoff. Equal metrics print alike, and what is printed reads back equal.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,6 +75,8 @@ pub enum MetricKind {
     },
     /// Mean distance of the listed items' vectors.
     Diversity,
+    /// A figure of labelled predictions: of scores of judged pairs, not of places in a list.
+    Labelled(LabelledMetric),
 }
 
 /// What a grade gains in ndcg.
@@ -137,7 +140,7 @@ impl Metric {
     }
 
     /// The value for one request; `relevant_grade` is the evaluation's threshold, `highest` the highest grade there is.
-    /// Metrics that need a catalogue are not computed here: 0.
+    /// Metrics that need a catalogue, and those of labelled predictions, are not computed here: 0.
     pub(crate) fn value(&self, list: &JudgedList<'_>, relevant_grade: f64, highest: f64) -> f64 {
         let cutoff = self.cutoff();
         let relevant = self.relevant_grade.unwrap_or(relevant_grade);
@@ -165,7 +168,8 @@ impl Metric {
             | MetricKind::Popularity
             | MetricKind::Novelty
             | MetricKind::TailShare { .. }
-            | MetricKind::Diversity => 0.0,
+            | MetricKind::Diversity
+            | MetricKind::Labelled(_) => 0.0,
         }
     }
 }
@@ -174,6 +178,7 @@ impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut options: Vec<String> = Vec::new();
         match self.kind {
+            MetricKind::Labelled(labelled) => return write!(f, "{labelled}"),
             MetricKind::Ndcg(Gain::Exponential) => options.push("gain=exp".to_owned()),
             // Always said: rank-biased precision means little without it.
             MetricKind::RankBiased { persistence } => options.push(format!("p={persistence}")),

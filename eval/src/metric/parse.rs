@@ -8,6 +8,7 @@ use super::definition::{Cutoff, Definition, OptionKey, names};
 use super::expression::{Gain, Metric, MetricKind};
 use super::nearest::nearest;
 use crate::error::{Error, Result};
+use crate::labelled;
 
 /// What is wrong with a text.
 type Faulty<T> = std::result::Result<T, String>;
@@ -74,8 +75,21 @@ fn parse(lower: &str) -> Faulty<Metric> {
     };
     let definition = definition(name, cutoff)?;
     let mut metric = Metric { kind: definition.kind, relevant_grade: None, cutoff: None };
-    if let Some(options) = options {
-        set_options(&mut metric, definition, name, options)?;
+    match (&mut metric.kind, options) {
+        (MetricKind::Labelled(found), options) => {
+            let cut =
+                options.unwrap_or_default().split(',').filter(|option| !option.trim().is_empty());
+            let cut: Vec<(&str, &str)> = cut
+                .map(|option| option.split_once('=').unwrap_or((option, "")))
+                .map(|(key, value)| (key.trim(), value.trim()))
+                .collect();
+            // The table has no name of labelled predictions that they do not know.
+            if let Some(parsed) = labelled::parse(name, &cut) {
+                *found = parsed?;
+            }
+        }
+        (_, Some(options)) => set_options(&mut metric, definition, name, options)?,
+        (_, None) => {}
     }
     set_cutoff(&mut metric, definition, name, cutoff)?;
     Ok(metric)
@@ -265,6 +279,10 @@ mod tests {
             ("tail_share(head=0.8)@10", "tail_share@10"),
             ("tail_share(head=0.5)@10", "tail_share(head=0.5)@10"),
             ("bpref(rel=-0)", "bpref(rel=0)"),
+            ("AUC", "auc"),
+            ("ece(bins=10, mass=equal)", "ece(bins=10,mass=equal)"),
+            ("user_auc( weight = users )", "user_auc(weight=users)"),
+            ("pairwise(pair=2:1)", "pairwise(pair=2:1)"),
         ] {
             let metric: Metric = text.parse().unwrap();
             assert_eq!(metric.to_string(), printed);
@@ -297,6 +315,9 @@ mod tests {
             ("p(2)@10", "`2` is no `key=value`; p takes a number, such as `rel=2`"),
             ("p(rel=1,rel=2)@10", "`rel` is given twice; keep one"),
             ("rbp(p=1)", "`p` must be a number between 0 and 1, such as `p=0.8`, not `1`"),
+            ("auc@10", "auc takes no cutoff; write `auc`"),
+            ("auc(rel)", "`auc` takes no option, but got `rel`"),
+            ("log_los", "did you mean `log_loss`?"),
             ("coverage(rel=2)@10", "coverage has no options; write `coverage@10`"),
         ] {
             let message = text.parse::<Metric>().unwrap_err().to_string();
@@ -326,7 +347,8 @@ mod tests {
                 Cutoff::Recall => "@0.5",
                 Cutoff::Optional | Cutoff::Never => "",
             };
-            let metric: Metric = format!("{}{cutoff}", one.name).parse().unwrap();
+            let option = if one.name == "pairwise" { "(pair=2:1)" } else { "" };
+            let metric: Metric = format!("{}{option}{cutoff}", one.name).parse().unwrap();
             assert_eq!(metric.definition().name, one.name);
         }
     }
