@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::evaluate::{Options, SystemScores, Values, evaluate_all};
 use crate::labelled::{self, Absent, LabelledMetric, OutsideValues};
-use crate::measure::Measure;
-use crate::metric::Metric;
+use crate::metric::{Metric, MetricKind};
 use crate::qrels::Qrels;
 use crate::report::model::{Comparison, Estimate, SliceReport, SliceSystem};
 use crate::run::Run;
@@ -18,7 +17,7 @@ use crate::slice::Slice;
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     /// What is measured, in the order of the columns.
-    pub measures: &'a [Measure],
+    pub metrics: &'a [Metric],
     /// How lists are judged.
     pub options: Options<'a>,
     /// How differences are tested.
@@ -32,13 +31,13 @@ pub struct Rules<'a> {
 pub struct Contest {
     /// Names of the systems, in the order of the runs.
     pub systems: Vec<String>,
-    /// Names of the measures, those from outside last.
-    pub measures: Vec<String>,
+    /// Names of the metrics, those from outside last.
+    pub metrics: Vec<String>,
     /// `[system, seed]`: values of metrics of lists and from outside; empty where none was asked for.
     pub lists: Vec<SystemScores>,
     /// `[system, seed]`: figures of labelled predictions, over all judged requests; empty where none was asked for.
     pub labels: Vec<SystemScores>,
-    /// `[system][measure]`: figures with intervals.
+    /// `[system][metric]`: figures with intervals.
     pub estimates: Vec<Vec<Estimate>>,
     /// Every system but the baseline against the baseline: one family for the correction.
     pub comparisons: Vec<Comparison>,
@@ -120,7 +119,7 @@ fn decide(
         let places: Vec<usize> = first
             .columns
             .iter()
-            .map(|column| place(rules.measures, &mut contest.measures, &column.metric))
+            .map(|column| place(rules.metrics, &mut contest.metrics, &column.metric))
             .collect();
         let assessment = if sizes.iter().all(|&n_seeds| n_seeds == 1) {
             assess_pairs(scores, &pairs, &rules.significance)?
@@ -141,9 +140,9 @@ fn decide(
     }
     contest.estimates =
         figures.into_iter().map(|by_place| by_place.into_values().collect()).collect();
-    let mut names: Vec<String> = rules.measures.iter().map(ToString::to_string).collect();
-    names.append(&mut contest.measures);
-    contest.measures = names;
+    let mut names: Vec<String> = rules.metrics.iter().map(ToString::to_string).collect();
+    names.append(&mut contest.metrics);
+    contest.metrics = names;
     found.sort_by_key(|&(pair, place, _)| (pair, place));
     for (pair, _, comparison) in found {
         let family =
@@ -166,16 +165,16 @@ fn groups<'a>(names: &[String], sizes: &[usize], scores: &'a [SystemScores]) -> 
     names.iter().zip(sizes).map(group).collect()
 }
 
-/// Where a column stands: among the measures asked for, or behind them, where its name is kept.
-fn place(measures: &[Measure], outside: &mut Vec<String>, name: &str) -> usize {
-    if let Some(at) = measures.iter().position(|measure| measure.to_string() == name) {
+/// Where a column stands: among the metrics asked for, or behind them, where its name is kept.
+fn place(metrics: &[Metric], outside: &mut Vec<String>, name: &str) -> usize {
+    if let Some(at) = metrics.iter().position(|metric| metric.to_string() == name) {
         return at;
     }
     let at = outside.iter().position(|one| one == name).unwrap_or_else(|| {
         outside.push(name.to_owned());
         outside.len() - 1
     });
-    measures.len() + at
+    metrics.len() + at
 }
 
 fn score_lists(
@@ -185,12 +184,10 @@ fn score_lists(
     rules: &Rules<'_>,
 ) -> Result<Vec<SystemScores>> {
     let metrics: Vec<Metric> = rules
-        .measures
+        .metrics
         .iter()
-        .filter_map(|measure| match measure {
-            Measure::List(metric) => Some(*metric),
-            Measure::Label(_) => None,
-        })
+        .copied()
+        .filter(|metric| !matches!(metric.kind(), MetricKind::Labelled(_)))
         .collect();
     if metrics.is_empty() && outside.is_empty() {
         return Ok(Vec::new());
@@ -214,11 +211,11 @@ fn score_lists(
 
 fn score_labels(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Vec<SystemScores>> {
     let metrics: Vec<LabelledMetric> = rules
-        .measures
+        .metrics
         .iter()
-        .filter_map(|measure| match measure {
-            Measure::List(_) => None,
-            Measure::Label(metric) => Some(*metric),
+        .filter_map(|metric| match metric.kind() {
+            MetricKind::Labelled(labelled) => Some(labelled),
+            _ => None,
         })
         .collect();
     if metrics.is_empty() {
@@ -228,7 +225,7 @@ fn score_labels(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Vec<Sy
     runs.iter().map(|run| labelled::evaluate(run, qrels, &metrics, grade)).collect()
 }
 
-/// Figures of all systems over each slice. A slice without a relevant item for any request is left out; measures that are
+/// Figures of all systems over each slice. A slice without a relevant item for any request is left out; figures that are
 /// undefined over a slice are left out of it.
 ///
 /// # Errors
@@ -247,18 +244,12 @@ pub fn slice_reports(
             continue;
         }
         // Labelled figures may be undefined over a part: each is tried by itself.
-        let defined: Vec<Measure> = rules
-            .measures
-            .iter()
-            .copied()
-            .filter(|measure| match measure {
-                Measure::List(_) => true,
-                Measure::Label(_) => {
-                    score_labels(runs, &part, &Rules { measures: &[*measure], ..*rules }).is_ok()
-                }
-            })
-            .collect();
-        let rules = Rules { measures: &defined, ..*rules };
+        let is_defined = |metric: &Metric| {
+            !matches!(metric.kind(), MetricKind::Labelled(_))
+                || score_labels(runs, &part, &Rules { metrics: &[*metric], ..*rules }).is_ok()
+        };
+        let defined: Vec<Metric> = rules.metrics.iter().copied().filter(is_defined).collect();
+        let rules = Rules { metrics: &defined, ..*rules };
         let scores = [score_lists(runs, &part, &[], &rules)?, score_labels(runs, &part, &rules)?];
         let mut systems: Vec<SliceSystem> = runs
             .iter()
@@ -293,13 +284,13 @@ pub struct Telling {
     pub request: String,
     /// Why it was chosen, in words.
     pub why: String,
-    /// The first measure's value by name of system.
+    /// The first metric's value by name of system.
     pub values: BTreeMap<String, f64>,
 }
 
 impl Contest {
-    /// Requests on which systems differ most by the first measure: for any two systems, the `most` largest wins of either
-    /// over the other. Ties go to the request that comes first; no request is listed twice. Empty where the first measure is
+    /// Requests on which systems differ most by the first metric: for any two systems, the `most` largest wins of either
+    /// over the other. Ties go to the request that comes first; no request is listed twice. Empty where the first metric is
     /// no value per request.
     pub fn telling(&self, most: usize) -> Vec<Telling> {
         let columns: Vec<(&str, &[f64])> = self
@@ -354,12 +345,12 @@ impl Contest {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::measure::parse_measures;
+    use crate::metric::parse_metrics;
     use crate::slice::Keep;
 
     /// Ten requests with one relevant item `r`, which `good` ranks first always, `half` every second time, `bad` never; all
     /// score an irrelevant item as well.
-    fn contest(metrics: &str) -> (Vec<Run>, Qrels, Vec<Measure>) {
+    fn contest(metrics: &str) -> (Vec<Run>, Qrels, Vec<Metric>) {
         let mut qrels = Qrels::builder();
         let mut runs = ["half", "good", "bad"].map(Run::builder);
         for request in 0..10 {
@@ -372,12 +363,12 @@ mod tests {
             }
         }
         let runs = runs.into_iter().map(|run| run.finish().unwrap()).collect();
-        (runs, qrels.finish().unwrap(), parse_measures(&[metrics]).unwrap())
+        (runs, qrels.finish().unwrap(), parse_metrics(&[metrics]).unwrap())
     }
 
-    fn rules(measures: &[Measure]) -> Rules<'_> {
+    fn rules(metrics: &[Metric]) -> Rules<'_> {
         Rules {
-            measures,
+            metrics,
             options: Options::default(),
             significance: SignificanceOptions { resamples: 500, ..SignificanceOptions::default() },
             baseline: 0,
@@ -386,14 +377,14 @@ mod tests {
 
     #[test]
     fn lists_labels_and_outside_values_stand_in_one_table() {
-        let (runs, qrels, measures) = contest("auc,recall@1,rmse");
+        let (runs, qrels, metrics) = contest("auc,recall@1,rmse");
         let utility = |text: &str| {
             OutsideValues::parse(text.as_bytes(), std::path::Path::new("u"), "utility").unwrap()
         };
         let lines: String = (0..10).map(|i| format!("{i} {i}\n")).collect();
         let outside = [(0, utility(&lines)), (1, utility(&lines)), (2, utility(&lines))];
-        let held = hold(&runs, &qrels, &outside, &rules(&measures)).unwrap();
-        assert_eq!(held.measures, ["auc", "recall@1", "rmse", "utility"]);
+        let held = hold(&runs, &qrels, &outside, &rules(&metrics)).unwrap();
+        assert_eq!(held.metrics, ["auc", "recall@1", "rmse", "utility"]);
         let figures = |system: usize| -> Vec<f64> {
             held.estimates[system].iter().map(|one| (one.value * 1e4).round() / 1e4).collect()
         };
@@ -418,7 +409,7 @@ mod tests {
 
     #[test]
     fn slices_are_judged_by_themselves_and_undefined_figures_left_out() {
-        let (runs, qrels, measures) = contest("recall@1,auc");
+        let (runs, qrels, metrics) = contest("recall@1,auc");
         let slice = |value: &str, keep| Slice {
             by: "part".into(),
             value: value.into(),
@@ -431,7 +422,7 @@ mod tests {
             slice("relevant items", Keep::Items(["r".to_owned()].into())),
             slice("nothing relevant", Keep::Items(["x".to_owned()].into())),
         ];
-        let reports = slice_reports(&runs, &qrels, &slices, &rules(&measures)).unwrap();
+        let reports = slice_reports(&runs, &qrels, &slices, &rules(&metrics)).unwrap();
         assert_eq!(reports.len(), 2);
         assert_eq!(
             (reports[0].requests, reports[0].systems[0].metrics["recall@1"].value),
@@ -445,8 +436,8 @@ mod tests {
 
     #[test]
     fn telling_requests_are_the_largest_differences() {
-        let (runs, qrels, measures) = contest("recall@1");
-        let held = hold(&runs, &qrels, &[], &rules(&measures)).unwrap();
+        let (runs, qrels, metrics) = contest("recall@1");
+        let held = hold(&runs, &qrels, &[], &rules(&metrics)).unwrap();
         let telling = held.telling(2);
         let shown: Vec<(&str, &str)> =
             telling.iter().map(|one| (one.request.as_str(), one.why.as_str())).collect();
@@ -460,12 +451,12 @@ mod tests {
 
     #[test]
     fn seeds_of_one_system_are_one_entrant() {
-        let (runs, qrels, measures) = contest("recall@1");
+        let (runs, qrels, metrics) = contest("recall@1");
         let entrants = [
             ("base".to_owned(), vec![runs[0].clone()]),
             ("mixed".to_owned(), vec![runs[1].clone(), runs[2].clone()]),
         ];
-        let held = hold_seeds(&entrants, &qrels, &rules(&measures)).unwrap();
+        let held = hold_seeds(&entrants, &qrels, &rules(&metrics)).unwrap();
         assert_eq!(held.systems, ["base", "mixed"]);
         assert_eq!(held.estimates[1][0].value, 0.5);
         // The seeds differ as much as can be, which the interval must hold.
@@ -481,9 +472,9 @@ mod tests {
 
     #[test]
     fn one_name_for_two_systems_is_refused() {
-        let (mut runs, qrels, measures) = contest("recall@1");
+        let (mut runs, qrels, metrics) = contest("recall@1");
         runs[2] = runs[2].clone().renamed("good");
-        let message = hold(&runs, &qrels, &[], &rules(&measures)).unwrap_err().to_string();
+        let message = hold(&runs, &qrels, &[], &rules(&metrics)).unwrap_err().to_string();
         assert!(message.contains("two systems are called good"), "{message}");
     }
 }

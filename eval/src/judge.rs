@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Column, Options, Values};
-use crate::labelled::{LabelledMetric, Predictions};
 use crate::metric::exposure::{Exposure, Spread};
 use crate::metric::{
     Catalogue, JudgedList, Metric, MetricKind, Needs, Pooled, diversity, item_figure,
@@ -43,8 +42,6 @@ enum Source<'a> {
     Vectors(&'a Catalogue),
     /// All lists together.
     Lists(Spread, &'a Catalogue),
-    /// The scores of judged pairs.
-    Labelled(LabelledMetric),
 }
 
 /// One run beside the judgments.
@@ -109,8 +106,11 @@ fn check<'a>(
         }
     }
     let needs = metric.needs();
-    if let MetricKind::Labelled(labelled) = metric.kind() {
-        return Ok(Source::Labelled(labelled));
+    if let MetricKind::Labelled(_) = metric.kind() {
+        return Err(Error::Metric {
+            text: metric.to_string(),
+            what: "it is a figure of all judged pairs, those of requests without a relevant item too, and is computed by `labelled::evaluate` or in a contest".to_owned(),
+        });
     }
     let catalogue = match options.catalogue {
         _ if needs == Needs::Nothing => return Ok(Source::Grades),
@@ -182,7 +182,6 @@ impl<'a> RunJudge<'a> {
                 ),
             });
         }
-        let predictions = self.predictions(evaluated)?;
         let column = |index: usize| {
             let metric = &self.plan.metrics[index];
             let (value, values) = match &self.plan.sources[index] {
@@ -191,10 +190,6 @@ impl<'a> RunJudge<'a> {
                     let value = pooled.value(&vec![1; rankings.len()]).unwrap_or(0.0);
                     (value, Values::Pooled(pooled))
                 }
-                Source::Labelled(labelled) => match &predictions {
-                    Some(predictions) => return labelled.column(predictions),
-                    None => (0.0, Values::PerRequest(vec![0.0; rankings.len()])),
-                },
                 _ => {
                     let values: Vec<f64> =
                         rows.iter().skip(index).step_by(width).copied().collect();
@@ -202,22 +197,9 @@ impl<'a> RunJudge<'a> {
                     (mean, Values::PerRequest(values))
                 }
             };
-            Ok(Column { metric: metric.to_string(), value, values })
+            Column { metric: metric.to_string(), value, values }
         };
-        (0..width).into_par_iter().map(column).collect()
-    }
-
-    /// The judged pairs with a score, where a metric asks for them.
-    fn predictions(&self, evaluated: &[usize]) -> Result<Option<Predictions>> {
-        let is_labelled = |source: &Source<'_>| matches!(source, Source::Labelled(_));
-        if !self.plan.sources.iter().any(is_labelled) {
-            return Ok(None);
-        }
-        let requests: Vec<String> =
-            evaluated.iter().map(|&number| self.qrels.at(number).request().to_owned()).collect();
-        Predictions::from_run(self.run, self.qrels, self.plan.relevant_grade)?
-            .for_requests(&requests)
-            .map(Some)
+        Ok((0..width).into_par_iter().map(column).collect())
     }
 
     /// Fills `row`, `[metric]`, for one request.
@@ -257,7 +239,7 @@ impl<'a> RunJudge<'a> {
                 Source::Grades => metric.value(&list, plan.relevant_grade, plan.highest),
                 Source::Figures(figures) => item_figure::mean(figures, items, cutoff, tie_ends),
                 Source::Vectors(catalogue) => diversity::value(catalogue, items, cutoff, sums),
-                Source::Lists(..) | Source::Labelled(_) => 0.0,
+                Source::Lists(..) => 0.0,
             };
         }
     }

@@ -9,7 +9,6 @@ mod ids;
 pub mod io;
 mod judge;
 pub mod labelled;
-mod measure;
 pub mod metric;
 mod pairs;
 pub mod policy;
@@ -22,7 +21,6 @@ pub mod slice;
 
 pub use error::{Error, Result};
 pub use evaluate::{Column, Options, ScoreCounts, SystemScores, Values, evaluate, evaluate_all};
-pub use measure::{Measure, parse_measures};
 pub use metric::{Catalogue, Pooled};
 pub use qrels::{Judgments, Qrels, QrelsBuilder};
 pub use run::{Ranking, Run, RunBuilder};

@@ -1,7 +1,7 @@
 //! `trieval compare`: finished runs side by side.
 
 use trieval_eval::contest::Rules;
-use trieval_eval::parse_measures;
+use trieval_eval::metric::parse_metrics;
 
 use super::args::CompareArgs;
 use super::form::show;
@@ -29,7 +29,7 @@ pub(super) fn execute(args: &CompareArgs, ctx: &Context) -> Result<()> {
     }
     let evaluation = &first.recipe().evaluation;
     let metrics = if args.metrics.is_empty() { &evaluation.metrics } else { &args.metrics };
-    let measures = parse_measures(metrics).map_err(|e| Error::Usage(e.to_string()))?;
+    let metrics = parse_metrics(metrics).map_err(|e| Error::Usage(e.to_string()))?;
     let seeds_only = runs.iter().all(|run| run.recipe().differs_in_seed_only(first.recipe()));
     let mut systems: Vec<Entry> = Vec::new();
     for (run, path) in runs.iter().zip(&args.runs) {
@@ -54,7 +54,7 @@ pub(super) fn execute(args: &CompareArgs, ctx: &Context) -> Result<()> {
         judging.relevant_grade = Some(evaluation.relevant_grade);
     }
     let rules = Rules {
-        measures: &measures,
+        metrics: &metrics,
         options: judging.options(None),
         significance: judging.significance(),
         baseline: judging.baseline(&names)?,

@@ -7,9 +7,10 @@ use trieval_eval::contest::Rules;
 use trieval_eval::fusion::{Fusion, fuse};
 use trieval_eval::io::{RequestValues, read_qrels, read_run, write_values};
 use trieval_eval::labelled::read_values;
+use trieval_eval::metric::parse_metrics;
 use trieval_eval::report::model::Fingerprint;
 use trieval_eval::slice::{Keep, Slice};
-use trieval_eval::{Catalogue, Run, parse_measures};
+use trieval_eval::{Catalogue, Run};
 
 use super::args::EvalArgs;
 use super::form::show;
@@ -19,7 +20,7 @@ use crate::progress::Context;
 use crate::store::{Vectors, write_atomic};
 
 pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
-    let measures = parse_measures(&args.metrics).map_err(usage)?;
+    let metrics = parse_metrics(&args.metrics).map_err(usage)?;
     let qrels = read_qrels(&args.qrels).map_err(|e| unusable(&args.qrels, e))?;
     let mut systems = Vec::new();
     let mut fingerprints = vec![fingerprint("qrels", &args.qrels)?];
@@ -64,7 +65,7 @@ pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
     let catalogue = catalogue.transpose()?;
     let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
     let rules = Rules {
-        measures: &measures,
+        metrics: &metrics,
         options: args.judging.options(catalogue.as_ref()),
         significance: args.judging.significance(),
         baseline: args.judging.baseline(&names)?,

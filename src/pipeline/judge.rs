@@ -90,7 +90,7 @@ pub fn judge(entries: &Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Contes
             let unanswered = counts.get(place).map_or(0, |counts| counts.unanswered as u64);
             place += system.runs.len();
             let metrics: BTreeMap<_, _> =
-                contest.measures.iter().cloned().zip(estimates.iter().copied()).collect();
+                contest.metrics.iter().cloned().zip(estimates.iter().copied()).collect();
             SystemReport {
                 name: system.name.clone(),
                 kind: system.kind.clone(),
@@ -118,7 +118,7 @@ pub fn judge(entries: &Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Contes
             ..Counts::default()
         },
         evaluation: EvaluationSummary {
-            metrics: contest.measures.clone(),
+            metrics: contest.metrics.clone(),
             relevant_grade: rules.options.relevant_grade,
             depth: deepest(&runs),
             bootstrap: rules.significance.resamples,

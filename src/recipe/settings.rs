@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use trieval_eval::Measure;
-use trieval_eval::metric::Needs;
+use trieval_eval::metric::{Metric, Needs};
 use trieval_eval::settings::{EvaluationSettings, ReportSettings};
 
 use crate::corpus::settings::CorpusSettings;
@@ -107,8 +106,8 @@ impl Recipe {
     /// Name of the vectors that metrics such as diversity are measured by: the first, where one asks.
     pub fn vectors_measured(&self) -> Option<&str> {
         let needs = |text: &String| {
-            let measure = text.parse::<Measure>();
-            matches!(measure, Ok(Measure::List(metric)) if metric.needs() == Needs::Vectors)
+            let metric = text.parse::<Metric>();
+            matches!(metric, Ok(metric) if metric.needs() == Needs::Vectors)
         };
         let asked = self.evaluation.metrics.iter().any(needs);
         self.vectors.keys().next().filter(|_| asked).map(String::as_str)

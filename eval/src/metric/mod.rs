@@ -27,8 +27,6 @@ mod reciprocal_rank;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use nearest::nearest;
-
 pub use catalogue::{Catalogue, Needs};
 pub use definition::{Cutoff, DEFINITIONS, Definition, OptionKey};
 pub use expression::{Gain, Metric, MetricKind};

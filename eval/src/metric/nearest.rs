@@ -1,7 +1,7 @@
 //! The legal name nearest to a misspelt one. Knows no meaning of names.
 
 /// The names within two edits (or a third of the word), nearest first, at most three.
-pub(crate) fn nearest<'a>(word: &str, names: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Vec<&'a str> {
     let limit = (word.chars().count() / 3).max(2);
     let mut near: Vec<(usize, &str)> = names
         .iter()

@@ -23,14 +23,15 @@ const CUT_NAMES: &[(&str, &str)] = &[
     ("iprec_at_recall", "iprec"),
 ];
 
-/// Parses a list of metrics; refuses an empty list and the same metric twice.
-pub fn parse_metrics<S: AsRef<str>>(names: &[S]) -> Result<Vec<Metric>> {
-    let mut metrics: Vec<Metric> = Vec::with_capacity(names.len());
-    for name in names {
-        let metric: Metric = name.as_ref().parse()?;
+/// Parses metrics; each text may hold several, separated by commas outside brackets. Refuses an empty list and the same metric
+/// twice.
+pub fn parse_metrics<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Metric>> {
+    let mut metrics: Vec<Metric> = Vec::with_capacity(texts.len());
+    for name in texts.iter().flat_map(|text| split(text.as_ref())) {
+        let metric: Metric = name.parse()?;
         if metrics.contains(&metric) {
             return Err(Error::Metric {
-                text: name.as_ref().to_owned(),
+                text: name.to_owned(),
                 what: format!("{metric} is asked for twice; remove one"),
             });
         }
@@ -43,6 +44,20 @@ pub fn parse_metrics<S: AsRef<str>>(names: &[S]) -> Result<Vec<Metric>> {
         });
     }
     Ok(metrics)
+}
+
+/// Pieces between commas that stand outside brackets.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_i32;
+    let outside = move |c| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth <= 0
+    };
+    text.split(outside).map(str::trim).filter(|piece| !piece.is_empty())
 }
 
 impl FromStr for Metric {

@@ -3,13 +3,9 @@
 use super::model::{Comparison, Report, SystemReport, Verdict};
 use super::numbers;
 
-/// Metrics on which a lower figure is the better one, by name without options and cutoff.
-const LOWER_IS_BETTER: [&str; 6] = ["log_loss", "ece", "rmse", "gini", "popularity", "regret"];
-
 /// Whether less of the metric is better: as the report says, or as its name is known for.
 pub(super) fn lower_is_better(report: &Report, metric: &str) -> bool {
-    let name = metric.split(['@', '(']).next().unwrap_or(metric);
-    LOWER_IS_BETTER.contains(&name)
+    crate::significance::lower_is_better(metric)
         || report.evaluation.lower_is_better.iter().any(|one| one == metric)
 }
 

@@ -6,11 +6,11 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use trieval_eval::contest::{Contest, Rules, Telling, hold, slice_reports};
 use trieval_eval::io::{RequestValues, read_trec_run, write_trec_qrels, write_values};
-use trieval_eval::metric::Needs;
+use trieval_eval::metric::{Metric, Needs, parse_metrics};
 use trieval_eval::report::model::{Comparison, Estimate, LeakReport, SliceReport};
 use trieval_eval::significance::SignificanceOptions;
 use trieval_eval::slice::SliceBy;
-use trieval_eval::{Catalogue as EvalCatalogue, Measure, Options, Qrels, Run, parse_measures};
+use trieval_eval::{Catalogue as EvalCatalogue, Options, Qrels, Run};
 
 use super::system::evaluated_requests;
 use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, unwritten};
@@ -94,7 +94,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
-    let measures = parse_measures(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
+    let metrics = parse_metrics(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
     let (runs, files) = answers(env)?;
 
     // Requests that no system was asked (a sample was drawn) are not judged either; one that was
@@ -106,12 +106,12 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
     })?;
 
-    let context = eval_catalogue(env, &corpus, &catalogue, &measures)?;
+    let context = eval_catalogue(env, &corpus, &catalogue, &metrics)?;
     let names: Vec<&str> = recipe.system.iter().map(SystemSettings::name).collect();
     let baseline =
         settings.baseline.as_deref().unwrap_or_else(|| names.first().copied().unwrap_or(""));
     let rules = Rules {
-        measures: &measures,
+        metrics: &metrics,
         options: Options {
             relevant_grade: settings.relevant_grade,
             ties: settings.ties,
@@ -164,7 +164,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     let unjudged = (requests.len() - qrels.len()) as u64;
     let evaluation = Evaluation {
         format: 2,
-        metrics: contest.measures,
+        metrics: contest.metrics,
         baseline: baseline.to_owned(),
         evaluated: first.evaluated as u64,
         without_relevant: first.without_relevant as u64 + unjudged,
@@ -235,17 +235,11 @@ fn eval_catalogue(
     env: &StepEnv<'_>,
     corpus: &Corpus,
     catalogue: &Catalogue,
-    measures: &[Measure],
+    metrics: &[Metric],
 ) -> Result<Option<EvalCatalogue>> {
     let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
-    let needs: Vec<Needs> = measures
-        .iter()
-        .filter_map(|measure| match measure {
-            Measure::List(metric) => Some(metric.needs()),
-            Measure::Label(_) => None,
-        })
-        .filter(|needs| *needs != Needs::Nothing)
-        .collect();
+    let needs: Vec<Needs> =
+        metrics.iter().map(Metric::needs).filter(|needs| *needs != Needs::Nothing).collect();
     if needs.is_empty() {
         return Ok(None);
     }

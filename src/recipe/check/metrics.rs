@@ -2,13 +2,13 @@
 //!
 //! Spelling only: the names themselves are `trieval-eval`'s.
 
-use trieval_eval::metric::Needs;
+use trieval_eval::Error;
+use trieval_eval::metric::{Metric, Needs};
 use trieval_eval::slice::SliceBy;
-use trieval_eval::{Error, Measure};
 
 /// Checks a metric expression; the fault says what to do.
 pub(super) fn check_metric(text: &str) -> Result<(), String> {
-    match text.parse::<Measure>() {
+    match text.parse::<Metric>() {
         Ok(_) => Ok(()),
         Err(Error::Metric { what, .. }) => Err(what),
         Err(other) => Err(other.to_string()),
@@ -17,13 +17,13 @@ pub(super) fn check_metric(text: &str) -> Result<(), String> {
 
 /// The cut-off of a metric, if it states one.
 pub(super) fn cut_off(text: &str) -> Option<u32> {
-    text.parse::<Measure>().ok()?.cutoff()
+    text.parse::<Metric>().ok()?.cutoff()
 }
 
 /// Whether a metric looks at item vectors.
 pub(super) fn needs_vectors(text: &str) -> bool {
-    let measure = text.parse::<Measure>();
-    matches!(measure, Ok(Measure::List(metric)) if metric.needs() == Needs::Vectors)
+    let metric = text.parse::<Metric>();
+    matches!(metric, Ok(metric) if metric.needs() == Needs::Vectors)
 }
 
 /// Checks a way to divide requests; the fault says what is legal.
