@@ -105,13 +105,13 @@ fn check<'a>(
             ));
         }
     }
-    let needs = metric.needs();
     if let MetricKind::Labelled(_) = metric.kind() {
-        return Err(Error::Metric {
-            text: metric.to_string(),
-            what: "it is a figure of all judged pairs, those of requests without a relevant item too, and is computed by `labelled::evaluate` or in a contest".to_owned(),
-        });
+        return Err(
+            "it is a figure of all judged pairs, those of requests without a relevant item too: see `labelled::evaluate`"
+                .to_owned(),
+        );
     }
+    let needs = metric.needs();
     let catalogue = match options.catalogue {
         _ if needs == Needs::Nothing => return Ok(Source::Grades),
         Some(catalogue) if catalogue.holds(needs) => catalogue,

@@ -143,7 +143,7 @@ fn fingerprint(name: &str, path: &Path) -> Result<Fingerprint> {
 }
 
 /// Lines of a text file with their fields between tabs; blank lines are left out.
-fn rows<const N: usize>(path: &Path, expected: &str) -> Result<Vec<(usize, [String; N])>> {
+fn rows<const N: usize>(path: &Path, expected: &str) -> Result<Vec<(u64, [String; N])>> {
     let text = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
     let text = String::from_utf8(text)
         .map_err(|_| Error::data(path, "is not UTF-8").with_help("convert the file"))?;

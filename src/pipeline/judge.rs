@@ -124,7 +124,6 @@ pub fn judge(entries: &Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Contes
             bootstrap: rules.significance.resamples,
             confidence: rules.significance.confidence,
             correction: Some(rules.significance.correction.label().to_owned()),
-            margin: rules.significance.margin,
             ..EvaluationSummary::default()
         },
         baseline: contest.systems.get(rules.baseline).cloned(),

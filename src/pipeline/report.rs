@@ -67,7 +67,6 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
             bootstrap: recipe.evaluation.bootstrap,
             confidence: recipe.evaluation.confidence,
             correction: Some(recipe.evaluation.correction.label().to_owned()),
-            margin: recipe.evaluation.margin,
             lower_is_better: Vec::new(),
             split: Some(match recipe.evaluation.split {
                 EvaluatedSplit::Test => split_in_words(&recipe.corpus),

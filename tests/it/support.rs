@@ -167,6 +167,8 @@ pub(crate) fn figures(report: &Value) -> Value {
     for system in report["systems"].as_array_mut().unwrap() {
         let system = system.as_object_mut().unwrap();
         assert!(system.remove("latency_ms").is_some() && system.remove("peak_bytes").is_some());
+        let operational = system["operational"].as_object_mut().unwrap();
+        assert!(operational.remove("qps").is_some());
     }
     for training in report["training"].as_array_mut().unwrap() {
         assert!(training.as_object_mut().unwrap().remove("seconds").is_some());
