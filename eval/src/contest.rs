@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Options, SystemScores, Values, evaluate_all};
-use crate::labelled::{self, Absent, LabelledMetric, OutsideValues};
+use crate::labelled::{self, Absent, LabelledMetric, OutsideValues, Predictions};
 use crate::metric::{Metric, MetricKind};
 use crate::qrels::Qrels;
 use crate::report::model::{Comparison, Estimate, SliceReport, SliceSystem};
@@ -61,7 +61,9 @@ pub fn hold(
     let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
     let lists = score_lists(runs, qrels, outside, rules)?;
     let labels = score_labels(runs, qrels, rules)?;
-    decide(&names, &vec![1; runs.len()], lists, labels, rules)
+    let mut contest = decide(&names, &vec![1; runs.len()], lists, labels, rules)?;
+    contest.warnings.extend(unlike_pairs(runs, qrels, rules)?);
+    Ok(contest)
 }
 
 /// Judges systems that were trained with several seeds, given as a name and one run per seed: figures are means over seeds,
@@ -223,6 +225,29 @@ fn score_labels(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Vec<Sy
     }
     let grade = rules.options.relevant_grade;
     runs.iter().map(|run| labelled::evaluate(run, qrels, &metrics, grade)).collect()
+}
+
+/// Says so where figures of labelled predictions are over different pairs: a system scores only what it returns.
+fn unlike_pairs(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Option<String>> {
+    let is_labelled = |metric: &&Metric| matches!(metric.kind(), MetricKind::Labelled(_));
+    let Some(metric) = rules.metrics.iter().find(is_labelled) else { return Ok(None) };
+    let grade = rules.options.relevant_grade;
+    let all: Vec<Predictions> =
+        runs.iter().map(|run| Predictions::from_run(run, qrels, grade)).collect::<Result<_>>()?;
+    if all.iter().all(|one| all[0].check_same_pairs(one).is_ok()) {
+        return Ok(None);
+    }
+    let counts: Vec<String> = all
+        .iter()
+        .map(|one| {
+            let counts = one.counts();
+            format!("{} {} of {}", one.name(), counts.scored, counts.scored + counts.unscored)
+        })
+        .collect();
+    Ok(Some(format!(
+        "{metric} and its like are over the judged pairs that a system scores, which differ: {}; compare them only between systems that score the same pairs",
+        counts.join(", ")
+    )))
 }
 
 /// Figures of all systems over each slice. A slice without a relevant item for any request is left out; figures that are
@@ -468,6 +493,18 @@ mod tests {
             "{:?}",
             held.warnings
         );
+    }
+
+    #[test]
+    fn labelled_figures_over_different_pairs_are_warned_of() {
+        let (mut runs, qrels, metrics) = contest("auc");
+        assert!(hold(&runs, &qrels, &[], &rules(&metrics)).unwrap().warnings.len() <= 1);
+        let mut fewer = Run::builder("fewer");
+        fewer.push_list("3", [("r", 1.0), ("x", 0.5)]).unwrap();
+        runs.push(fewer.finish().unwrap());
+        let held = hold(&runs, &qrels, &[], &rules(&metrics)).unwrap();
+        let warning = held.warnings.iter().find(|one| one.contains("fewer 2 of 20"));
+        assert!(warning.is_some_and(|one| one.contains("half 20 of 20")), "{:?}", held.warnings);
     }
 
     #[test]

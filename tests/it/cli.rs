@@ -8,14 +8,17 @@ use serde_json::Value;
 use crate::data::{ITEMS, PAIRS, SEQUENCES, USERS, sequence, write_pairs, write_sequences};
 use crate::support::{TINY, copy_of_finished, finished, json, run, step_folder, tree, trieval};
 
-const SYSTEMS: [(&str, &str); 6] = [
+const SYSTEMS: [(&str, &str); 7] = [
     ("popularity", "popularity"),
     ("bm25", "bm25"),
     ("two-tower", "two-tower"),
     ("supervised", "generative"),
     ("aligned", "generative"),
+    ("fused", "fusion"),
     ("oracle", "oracle"),
 ];
+/// Steps of the tiny recipe.
+const STEPS: usize = 16;
 
 fn path(folder: &Path) -> &str {
     folder.to_str().unwrap()
@@ -71,7 +74,21 @@ fn the_report_has_every_figure() {
     assert!(value("bm25") > value("popularity"));
     // Every other system is compared with the baseline, by every metric.
     let comparisons = report["comparisons"].as_array().unwrap();
-    assert_eq!(comparisons.len(), 5 * 3);
+    assert_eq!(comparisons.len(), 6 * 5);
+    // Any two of the six others are compared too.
+    assert_eq!(report["pairs"].as_array().unwrap().len(), 15 * 5);
+    let divided: BTreeSet<&str> =
+        report["slices"].as_array().unwrap().iter().filter_map(|one| one["by"].as_str()).collect();
+    let expected =
+        ["category", "day", "item exposure", "query length", "rarest term", "request frequency"];
+    assert_eq!(divided.into_iter().collect::<Vec<_>>(), expected);
+    assert!(!report["leaks"].as_array().unwrap().is_empty());
+    for system in systems {
+        assert_eq!(system["operational"]["invalid_rate"], 0.0);
+        assert_eq!(system["operational"]["duplicate_rate"], 0.0);
+        let run = finished().join(system["run"].as_str().unwrap());
+        assert!(run.is_file(), "{}", run.display());
+    }
     for name in ["supervised", "aligned"] {
         let curve = report["training"].as_array().unwrap();
         let curve = curve.iter().find(|training| training["name"] == name).unwrap();
@@ -129,7 +146,7 @@ fn a_second_run_does_nothing() {
     let before = tree(&out);
     let answer = run(TINY, &out, &[]).expect(0);
     let steps = json(&out.join("plan.json"))["steps"].as_array().unwrap().len();
-    assert_eq!(steps, 15);
+    assert_eq!(steps, STEPS);
     let done = answer.err.lines().filter(|line| line.ends_with(": done before")).count();
     assert_eq!(done, steps, "{}", answer.err);
     assert!(tree(&out) == before, "a file changed");
@@ -153,7 +170,7 @@ fn a_changed_key_redoes_what_depends_on_it_and_says_why() {
         let answer = run(TINY, &out, &["--set", key]).expect(0);
         let done = answer.err.lines().filter(|line| line.ends_with(": done before")).count();
         let steps = steps_done(&answer.err);
-        assert_eq!(done + steps.len(), 15, "{}", answer.err);
+        assert_eq!(done + steps.len(), STEPS, "{}", answer.err);
         steps
     };
     let pair = |step: &str, why: &str| (step.to_owned(), why.to_owned());
@@ -161,10 +178,10 @@ fn a_changed_key_redoes_what_depends_on_it_and_says_why() {
     assert_eq!(set("evaluation.bootstrap=300"), [pair("evaluation", why)]);
     let steps = set("train.aligned.objective.beta=0.3");
     let names: Vec<&str> = steps.iter().map(|(step, _)| step.as_str()).collect();
-    assert_eq!(names, ["train.aligned", "system.aligned", "evaluation"]);
+    assert_eq!(names, ["train.aligned", "system.aligned", "system.fused", "evaluation"]);
     assert_eq!(steps[0].1, "settings.objective.beta: 0.1 → 0.3");
     assert_eq!(steps[1].1, "train.aligned changed");
-    assert!(steps[2].1.contains("system.aligned changed"), "{}", steps[2].1);
+    assert!(steps[3].1.contains("system.aligned changed"), "{}", steps[3].1);
     // What was done before with the old key is still there.
     assert!(set("train.aligned.objective.beta=0.1").is_empty());
 }
@@ -236,7 +253,7 @@ fn a_dry_run_creates_nothing() {
     let out = folder.path().join("run");
     let text = run(TINY, &out, &["--dry-run"]).expect(0).out;
     assert!(text.contains("train.aligned.pairs") && text.contains("parameters"), "{text}");
-    assert_eq!(text.lines().count(), 15);
+    assert_eq!(text.lines().count(), STEPS);
     let plan = run(TINY, &out, &["--dry-run", "--json"]).expect(0).json();
     assert!(plan.as_array().unwrap().iter().all(|step| step["status"] == "to do"));
     assert!(!out.exists());

@@ -8,6 +8,7 @@ mod bad_input;
 mod cli;
 mod data;
 mod docs;
+mod eval;
 mod resume;
 mod run_folder;
 mod source;

@@ -1,0 +1,143 @@
+//! `trieval eval` and `trieval compare`: run files without a recipe, finished runs side by side.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{TINY, run, trieval};
+
+/// Four requests; `good` finds the relevant item first, `bad` last, both rank two items.
+fn files(folder: &Path) -> [PathBuf; 3] {
+    let mut qrels = String::new();
+    let (mut good, mut bad) = (String::new(), String::new());
+    for request in 0..40 {
+        qrels += &format!("q{request} 0 a 2\nq{request} 0 b 0\n");
+        good += &format!("q{request} Q0 a 1 0.9 good\nq{request} Q0 b 2 0.1 good\n");
+        bad += &format!("q{request} Q0 b 1 0.9 bad\nq{request} Q0 a 2 0.1 bad\n");
+    }
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    [write("test.qrels", &qrels), write("good.run", &good), write("bad.run", &bad)]
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+#[test]
+fn run_files_are_judged_without_a_recipe() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, bad] = files(folder.path());
+    let page = folder.path().join("report.html");
+    let values = folder.path().join("values");
+    let ours = format!("ours={}", text(&good));
+    let inputs = ["eval", "--qrels", text(&qrels), "--run", text(&bad), "--run", &ours];
+    let asked = ["-m", "mrr,p(rel=2)@1,auc", "--fuse", "rrf", "--json"];
+    let more = ["--html", text(&page), "--per-request", text(&values)];
+    let report = trieval(&[&inputs[..], &asked, &more].concat()).expect(0).json();
+    let systems = report["systems"].as_array().expect("systems");
+    let names: Vec<&str> = systems.iter().map(|one| one["name"].as_str().expect("name")).collect();
+    assert_eq!(names, ["bad", "ours", "rrf(bad,ours)"]);
+    assert_eq!(report["baseline"], "bad");
+    assert_eq!(systems[1]["metrics"]["mrr"]["value"], 1.0);
+    assert_eq!(systems[0]["metrics"]["mrr"]["value"], 0.5);
+    assert_eq!(systems[1]["metrics"]["precision(rel=2)@1"]["value"], 1.0);
+    assert_eq!(systems[1]["metrics"]["auc"]["value"], 1.0);
+    let comparisons = report["comparisons"].as_array().expect("comparisons");
+    let one = comparisons.iter().find(|one| one["system"] == "ours" && one["metric"] == "mrr");
+    assert_eq!(one.expect("ours on mrr")["verdict"], "better");
+    assert!(std::fs::read_to_string(page).expect("a page").contains("</html>"));
+    let written = std::fs::read_dir(values).expect("values").count();
+    assert_eq!(written, 3);
+}
+
+#[test]
+fn every_form_holds_the_figures() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, bad] = files(folder.path());
+    for (form, part) in [
+        ("--csv", "good,run-file"),
+        ("--latex", r"\toprule"),
+        ("--markdown", "| good"),
+        ("", "good"),
+    ] {
+        let mut args = vec!["eval", "--qrels", text(&qrels), "--run", text(&bad)];
+        args.extend(["--run", text(&good), "-m", "mrr"]);
+        args.extend(Some(form).filter(|form| !form.is_empty()));
+        let answer = trieval(&args).expect(0);
+        assert!(answer.out.contains(part), "{form}: {}", answer.out);
+    }
+}
+
+#[test]
+fn slices_and_values_from_outside_stand_in_the_report() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, bad] = files(folder.path());
+    let slices = folder.path().join("slices.tsv");
+    let utility = folder.path().join("utility.tsv");
+    let rows: String = (0..40).map(|i| format!("q{i}\tparity\t{}\n", i % 2)).collect();
+    std::fs::write(&slices, rows).expect("slices");
+    let rows: String = (0..40).map(|i| format!("q{i}\t{i}\n")).collect();
+    std::fs::write(&utility, rows).expect("values");
+    let values = ["bad", "good"].map(|run| format!("{run}:utility={}", text(&utility)));
+    let inputs = ["eval", "--qrels", text(&qrels), "--run", text(&bad), "--run", text(&good)];
+    let asked = ["-m", "mrr", "--slices", text(&slices), "--json"];
+    let more = ["--values", &values[0], "--values", &values[1]];
+    let report = trieval(&[&inputs[..], &asked, &more].concat()).expect(0).json();
+    assert_eq!(report["systems"][0]["metrics"]["utility"]["value"], 19.5);
+    let slices = report["slices"].as_array().expect("slices");
+    assert_eq!(slices.len(), 2);
+    assert_eq!((&slices[0]["by"], &slices[0]["requests"]), (&"parity".into(), &20.into()));
+}
+
+#[test]
+fn bad_input_is_named_and_exits_with_2() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, bad] = files(folder.path());
+    let torn = folder.path().join("torn.run");
+    std::fs::write(&torn, "q1 Q0 a 1 0.5 t\nq1 Q0 b").expect("a file");
+    let (qrels, good, bad) = (text(&qrels), text(&good), text(&bad));
+    for (arguments, part) in [
+        (vec!["--qrels", qrels, "--run", good, "-m", "ndgc@10"], "did you mean `ndcg@10`"),
+        (vec!["--qrels", qrels, "--run", text(&torn)], "torn.run:2: expected 6 fields"),
+        (vec!["--qrels", good, "--run", good], "good.run:1: expected 4 fields"),
+        (vec!["--qrels", qrels, "--run", "/nowhere.run"], "cannot be read"),
+        (vec!["--qrels", qrels, "--run", good, "--run", good], "two systems are called good"),
+        (vec!["--qrels", qrels, "--run", good, "--baseline", "x"], "one of good, not x"),
+        (vec!["--qrels", qrels, "--run", good, "--fuse", "rrf"], "two runs or more"),
+        (vec!["--qrels", qrels, "--run", good, "--values", "u"], "RUN:METRIC=FILE"),
+        (vec!["--qrels", qrels, "--run", good, "-m", "coverage@10"], "coverage@10"),
+        (vec!["--qrels", qrels, "--run", good, "--relevant-grade", "9"], "grade 9 or above"),
+        (vec!["--qrels", qrels, "--run", good, "--run", bad, "--margin", "0"], "margin"),
+    ] {
+        trieval(&[&["eval"], &arguments[..]].concat()).expect(2).says(&[part]);
+    }
+}
+
+#[test]
+fn seeds_of_one_recipe_are_compared_as_such() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let out = |seed: u32| folder.path().join(format!("seed-{seed}"));
+    for seed in [17, 18] {
+        let seed_key = format!("seed={seed}");
+        run(TINY, &out(seed), &["--set", "corpus.seed=17", "--set", &seed_key]).expect(0);
+    }
+    let (first, second) = (out(17), out(18));
+    let args = ["compare", text(&first), text(&second), "-m", "recall@10", "--json"];
+    let report = trieval(&args).expect(0).json();
+    let single = trieval(&["report", text(&first), "--json"]).expect(0).json();
+    let names = |report: &Value| -> Vec<String> {
+        let systems = report["systems"].as_array().expect("systems").iter();
+        systems.map(|one| one["name"].to_string()).collect()
+    };
+    assert_eq!(names(&report), names(&single));
+    let comparisons = report["comparisons"].as_array().expect("comparisons");
+    assert!(!comparisons.is_empty());
+    assert!(comparisons.iter().all(|one| one["test"] == "two-level bootstrap"));
+    // A shop of another seed has other requests.
+    run(TINY, &out(19), &["--set", "seed=19"]).expect(0);
+    trieval(&["compare", text(&first), text(&out(19))]).expect(2).says(&["corpus.seed"]);
+}
