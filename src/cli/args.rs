@@ -106,12 +106,19 @@ pub struct SearchArgs {
     trieval eval --qrels test.qrels --run a.run --run b.run --fuse rrf -m ndcg@10 --html report.html")]
 pub struct EvalArgs {
     /// Judgments: TREC, JSON, JSONL or Parquet; text also as .gz or .zst.
-    #[arg(long, value_name = "FILE")]
-    pub qrels: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "policy")]
+    pub qrels: Option<PathBuf>,
     /// A run file, in any of the same formats; `NAME=FILE` names the system, which else has the tag
     /// of the file.
-    #[arg(long = "run", value_name = "[NAME=]FILE", required = true)]
+    #[arg(long = "run", value_name = "[NAME=]FILE", required_unless_present = "policy")]
     pub runs: Vec<String>,
+    /// Instead of runs: the log of a policy as JSON lines of reward, propensity and target (and estimate
+    /// and expectation, for the doubly robust estimate); estimates what the target policy would earn.
+    #[arg(long, value_name = "[NAME=]FILE", conflicts_with_all = ["qrels", "runs"])]
+    pub policy: Vec<String>,
+    /// With --policy: cut weights to this.
+    #[arg(long, value_name = "WEIGHT", requires = "policy")]
+    pub clip: Option<f64>,
     /// Metrics, separated by commas, such as `ndcg@10,p(rel=2)@5,auc`.
     #[arg(
         long = "metric",

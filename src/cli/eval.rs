@@ -20,10 +20,11 @@ use crate::progress::Context;
 use crate::store::{Vectors, write_atomic};
 
 pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
+    let Some(qrels_path) = &args.qrels else { return super::policy::execute(args) };
     let metrics = parse_metrics(&args.metrics).map_err(usage)?;
-    let qrels = read_qrels(&args.qrels).map_err(|e| unusable(&args.qrels, e))?;
+    let qrels = read_qrels(qrels_path).map_err(|e| unusable(qrels_path, e))?;
     let mut systems = Vec::new();
-    let mut fingerprints = vec![fingerprint("qrels", &args.qrels)?];
+    let mut fingerprints = vec![fingerprint("qrels", qrels_path)?];
     for text in &args.runs {
         let (name, path) = named(text);
         let run = read_run(&path).map_err(|e| unusable(&path, e))?;
@@ -71,7 +72,7 @@ pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
         baseline: args.judging.baseline(&names)?,
     };
     let entries = Entries {
-        name: args.qrels.file_stem().map_or("eval".into(), |stem| stem.to_string_lossy().into()),
+        name: qrels_path.file_stem().map_or("eval".into(), |stem| stem.to_string_lossy().into()),
         systems,
         qrels: &qrels,
         outside,
@@ -104,7 +105,7 @@ fn usage(error: trieval_eval::Error) -> Error {
 }
 
 /// A file that could not be read; its place is in the message already.
-fn unusable(path: &Path, error: trieval_eval::Error) -> Error {
+pub(super) fn unusable(path: &Path, error: trieval_eval::Error) -> Error {
     match &error {
         trieval_eval::Error::Unreadable { source, .. } => Error::unreadable(path, source),
         _ => Error::Usage(error.to_string()),
@@ -116,7 +117,7 @@ fn values_form(text: &str) -> Error {
 }
 
 /// `NAME=FILE`, or a file alone; a file whose name holds `=` is a file.
-fn named(text: &str) -> (Option<&str>, PathBuf) {
+pub(super) fn named(text: &str) -> (Option<&str>, PathBuf) {
     match text.split_once('=') {
         Some((name, path)) if !Path::new(text).exists() && !name.contains('/') => {
             (Some(name), path.into())
@@ -130,7 +131,7 @@ fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
-fn fingerprint(name: &str, path: &Path) -> Result<Fingerprint> {
+pub(super) fn fingerprint(name: &str, path: &Path) -> Result<Fingerprint> {
     let mut hasher = blake3::Hasher::new();
     hasher
         .update_reader(std::fs::File::open(path).map_err(|e| Error::unreadable(path, &e))?)

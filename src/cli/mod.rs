@@ -8,6 +8,7 @@ mod eval;
 mod form;
 mod ids;
 mod judging;
+mod policy;
 mod recipes;
 mod report;
 mod run;

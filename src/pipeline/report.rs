@@ -421,7 +421,7 @@ fn examples(
 }
 
 /// Where this process runs.
-pub(super) fn machine() -> Machine {
+pub fn machine() -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;

@@ -141,3 +141,26 @@ fn seeds_of_one_recipe_are_compared_as_such() {
     run(TINY, &out(19), &["--set", "seed=19"]).expect(0);
     trieval(&["compare", text(&first), text(&out(19))]).expect(2).says(&["corpus.seed"]);
 }
+
+#[test]
+fn policies_are_estimated_from_logs() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let log = folder.path().join("log.jsonl");
+    // Two actions, shown half of the time each; the first earns 1, the target shows it always.
+    let rows: String = (0..200)
+        .map(|i| {
+            let (reward, target) = if i % 2 == 0 { (1.0, 1.0) } else { (0.0, 0.0) };
+            format!("{{\"reward\": {reward}, \"propensity\": 0.5, \"target\": {target}}}\n")
+        })
+        .collect();
+    std::fs::write(&log, rows).expect("a log");
+    let named = format!("new={}", text(&log));
+    let report = trieval(&["eval", "--policy", &named, "--json"]).expect(0).json();
+    let system = &report["systems"][0];
+    assert_eq!((&system["name"], &system["metrics"]["ips"]["value"]), (&"new".into(), &1.0.into()));
+    assert_eq!(system["metrics"]["snips"]["value"], 1.0);
+    assert_eq!(system["operational"]["effective_rows"], 100.0);
+    std::fs::write(&log, "{\"reward\": 1, \"propensity\": 0, \"target\": 1}\n").expect("a log");
+    trieval(&["eval", "--policy", &named]).expect(2).says(&["log.jsonl:1", "propensity"]);
+    trieval(&["eval"]).expect(2).says(&["--qrels"]);
+}
