@@ -1,0 +1,61 @@
+//! The systems of a finished run, with what answering cost and where their answers lie.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use trieval_eval::report::model::{Latency, SystemReport};
+
+use crate::error::Result;
+use crate::pipeline::folder::RunFolder;
+use crate::pipeline::plan::{Plan, StepKind};
+use crate::pipeline::runner::finished;
+use crate::pipeline::steps::{Evaluation, RUN_FILE, SystemResult};
+
+/// One entry per system, in the order of the recipe.
+pub(super) fn systems(
+    evaluation: &Evaluation,
+    plan: &Plan,
+    folder: &RunFolder,
+    n_items: u64,
+) -> Result<Vec<SystemReport>> {
+    let system = |one: &SystemResult| {
+        let cost = &one.file.cost;
+        let run =
+            finished(plan, folder, &StepKind::System(one.name.clone()).name())?.join(RUN_FILE);
+        let share = |count: u64| count as f64 / one.file.returned.max(1) as f64;
+        let mut operational: BTreeMap<String, f64> = [
+            ("invalid_rate".to_owned(), share(one.file.invalid)),
+            ("duplicate_rate".to_owned(), share(one.file.duplicates)),
+        ]
+        .into();
+        if cost.seconds > 0.0 {
+            let qps = cost.milliseconds.len() as f64 / cost.seconds;
+            operational.insert("qps".into(), qps);
+        }
+        if let Some(bytes) = one.file.bytes {
+            operational.insert("bytes_per_item".into(), bytes as f64 / n_items.max(1) as f64);
+        }
+        Ok(SystemReport {
+            name: one.name.clone(),
+            kind: one.kind.clone(),
+            metrics: evaluation
+                .metrics
+                .iter()
+                .cloned()
+                .zip(one.estimates.iter().copied())
+                .collect(),
+            latency_ms: Latency::from_milliseconds(&cost.milliseconds),
+            peak_bytes: cost.peak_bytes,
+            unanswered: one.unanswered,
+            run: Some(relative(&run, folder)),
+            operational,
+            bytes: one.file.bytes,
+        })
+    };
+    evaluation.systems.iter().map(system).collect()
+}
+
+/// A path inside the run folder as a link of the report, which lies at its root.
+pub(super) fn relative(path: &Path, folder: &RunFolder) -> String {
+    path.strip_prefix(folder.root()).unwrap_or(path).display().to_string()
+}
