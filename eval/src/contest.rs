@@ -8,7 +8,9 @@ use crate::evaluate::{Options, SystemScores, Values, evaluate_all};
 use crate::labelled::{self, Absent, LabelledMetric, OutsideValues, Predictions};
 use crate::metric::{Metric, MetricKind};
 use crate::qrels::Qrels;
-use crate::report::model::{Comparison, Estimate, SliceReport, SliceSystem};
+use crate::report::model::{
+    Comparison, Estimate, ReliabilityBin, ReliabilityReport, SliceReport, SliceSystem,
+};
 use crate::run::Run;
 use crate::significance::{SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct};
 use crate::slice::Slice;
@@ -43,6 +45,8 @@ pub struct Contest {
     pub comparisons: Vec<Comparison>,
     /// Any two systems other than the baseline: a family of their own.
     pub pairs: Vec<Comparison>,
+    /// Bins behind the calibration error, where it was asked for; empty for systems given with seeds.
+    pub reliability: Vec<ReliabilityReport>,
     /// What limits the tests, in words.
     pub warnings: Vec<String>,
 }
@@ -63,6 +67,7 @@ pub fn hold(
     let labels = score_labels(runs, qrels, rules)?;
     let mut contest = decide(&names, &vec![1; runs.len()], lists, labels, rules)?;
     contest.warnings.extend(unlike_pairs(runs, qrels, rules)?);
+    contest.reliability = reliability_reports(runs, qrels, rules)?;
     Ok(contest)
 }
 
@@ -225,6 +230,34 @@ fn score_labels(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Vec<Sy
     }
     let grade = rules.options.relevant_grade;
     runs.iter().map(|run| labelled::evaluate(run, qrels, &metrics, grade)).collect()
+}
+
+/// The bins of every system, as the first calibration error asked for cuts them.
+fn reliability_reports(
+    runs: &[Run],
+    qrels: &Qrels,
+    rules: &Rules<'_>,
+) -> Result<Vec<ReliabilityReport>> {
+    let asked = rules.metrics.iter().find_map(|metric| match metric.kind() {
+        MetricKind::Labelled(LabelledMetric::CalibrationError { bins, binning }) => {
+            Some((bins, binning))
+        }
+        _ => None,
+    });
+    let Some((n_bins, binning)) = asked else { return Ok(Vec::new()) };
+    let report = |run: &Run| {
+        let predictions = Predictions::from_run(run, qrels, rules.options.relevant_grade)?;
+        let bins = labelled::reliability(&predictions, n_bins, binning)?.into_iter();
+        let bin = |one: labelled::ReliabilityBin| ReliabilityBin {
+            low: one.low,
+            high: one.high,
+            mean_prediction: one.mean_prediction,
+            share_positive: one.share_positive,
+            count: one.count,
+        };
+        Ok(ReliabilityReport { system: run.name().to_owned(), bins: bins.map(bin).collect() })
+    };
+    runs.iter().map(report).collect()
 }
 
 /// Says so where figures of labelled predictions are over different pairs: a system scores only what it returns.
@@ -505,6 +538,16 @@ mod tests {
         let held = hold(&runs, &qrels, &[], &rules(&metrics)).unwrap();
         let warning = held.warnings.iter().find(|one| one.contains("fewer 2 of 20"));
         assert!(warning.is_some_and(|one| one.contains("half 20 of 20")), "{:?}", held.warnings);
+    }
+
+    #[test]
+    fn calibration_brings_its_bins() {
+        let (runs, qrels, metrics) = contest("ece(bins=2)");
+        let held = hold(&runs, &qrels, &[], &rules(&metrics)).unwrap();
+        let good = &held.reliability[1];
+        assert_eq!((good.system.as_str(), good.bins.len()), ("good", 2));
+        assert_eq!((good.bins[0].share_positive, good.bins[1].share_positive), (0.0, 1.0));
+        assert_eq!((good.bins[0].count, good.bins[1].count), (10, 10));
     }
 
     #[test]

@@ -214,12 +214,16 @@ pub struct FormArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  trieval compare runs/quickstart runs/quickstart-18 runs/quickstart-19\n  \
-    trieval compare runs/a runs/b --metric recall@10 --json"
+    trieval compare runs/a runs/b --metric recall@10 --json\n  \
+    trieval compare a.run b.run --qrels test.qrels"
 )]
 pub struct CompareArgs {
-    /// Folders of finished runs.
+    /// Folders of finished runs; or run files, with --qrels.
     #[arg(required = true, num_args = 1..)]
     pub runs: Vec<PathBuf>,
+    /// Judgments, where run files are compared.
+    #[arg(long, value_name = "FILE")]
+    pub qrels: Option<PathBuf>,
     /// Metrics, separated by commas; by default those of the first run's recipe.
     #[arg(long = "metric", short = 'm', value_name = "METRIC,…")]
     pub metrics: Vec<String>,

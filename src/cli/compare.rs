@@ -1,9 +1,12 @@
-//! `trieval compare`: finished runs side by side.
+//! `trieval compare`: finished runs, or run files, side by side.
+
+use std::path::Path;
 
 use trieval_eval::contest::Rules;
 use trieval_eval::metric::parse_metrics;
 
 use super::args::CompareArgs;
+use super::eval::{DEFAULT_METRICS, Inputs, judge_files};
 use super::form::show;
 use crate::error::{Error, Result};
 use crate::pipeline::finished::FinishedRun;
@@ -11,6 +14,40 @@ use crate::pipeline::judge::{Entries, Entry, judge};
 use crate::progress::Context;
 
 pub(super) fn execute(args: &CompareArgs, ctx: &Context) -> Result<()> {
+    match &args.qrels {
+        Some(qrels) => run_files(args, qrels, ctx),
+        None => run_folders(args, ctx),
+    }
+}
+
+/// Run files are what `eval` judges.
+fn run_files(args: &CompareArgs, qrels: &Path, ctx: &Context) -> Result<()> {
+    let metrics = match args.metrics.is_empty() {
+        true => DEFAULT_METRICS.map(str::to_owned).to_vec(),
+        false => args.metrics.clone(),
+    };
+    let inputs = Inputs {
+        qrels,
+        runs: args.runs.iter().map(|path| path.display().to_string()).collect(),
+        metrics: &metrics,
+        judging: &args.judging,
+        fuse: &[],
+        values: &[],
+        slices: None,
+        catalog: None,
+        vectors: None,
+    };
+    let (report, _) = judge_files(&inputs, ctx)?;
+    show(&report, &args.form)
+}
+
+fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
+    if let Some(file) = args.runs.iter().find(|path| path.is_file()) {
+        return Err(Error::Usage(format!(
+            "{} is a file: to compare run files give their judgments with --qrels FILE",
+            file.display()
+        )));
+    }
     let runs: Vec<FinishedRun> =
         args.runs.iter().map(|path| FinishedRun::open(path)).collect::<Result<_>>()?;
     let Some((first, others)) = runs.split_first() else {

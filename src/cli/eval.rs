@@ -3,32 +3,84 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use trieval_eval::contest::Rules;
-use trieval_eval::fusion::{Fusion, fuse};
-use trieval_eval::io::{RequestValues, read_qrels, read_run, write_values};
+use trieval_eval::contest::{Contest, Rules};
+use trieval_eval::fusion::{Fusion, FusionMethod, fuse};
+use trieval_eval::io::{RequestValues, rank_conflict, read_qrels, read_run, write_values};
 use trieval_eval::labelled::read_values;
 use trieval_eval::metric::parse_metrics;
+use trieval_eval::report::Report;
 use trieval_eval::report::model::Fingerprint;
 use trieval_eval::slice::{Keep, Slice};
 use trieval_eval::{Catalogue, Run};
 
-use super::args::EvalArgs;
+use super::args::{EvalArgs, JudgingArgs};
 use super::form::show;
 use crate::error::{Error, Result};
 use crate::pipeline::judge::{Entries, Entry, RUN_FILE_KIND, judge};
 use crate::progress::Context;
 use crate::store::{Vectors, write_atomic};
 
+/// Metrics where none is asked for.
+pub(super) const DEFAULT_METRICS: [&str; 4] = ["ndcg@10", "recall@10", "recall@100", "mrr@10"];
+
+/// Run files to be judged, and what goes with them.
+pub(super) struct Inputs<'a> {
+    /// Judgments.
+    pub(super) qrels: &'a Path,
+    /// `[NAME=]FILE` of every run.
+    pub(super) runs: Vec<String>,
+    /// Metrics.
+    pub(super) metrics: &'a [String],
+    /// How to judge and test.
+    pub(super) judging: &'a JudgingArgs,
+    /// Fusions of all runs.
+    pub(super) fuse: &'a [FusionMethod],
+    /// `RUN:METRIC=FILE` of values from outside.
+    pub(super) values: &'a [String],
+    /// File of slices.
+    pub(super) slices: Option<&'a Path>,
+    /// File of items and counts.
+    pub(super) catalog: Option<&'a Path>,
+    /// File of item vectors.
+    pub(super) vectors: Option<&'a Path>,
+}
+
 pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
-    let Some(qrels_path) = &args.qrels else { return super::policy::execute(args) };
-    let metrics = parse_metrics(&args.metrics).map_err(usage)?;
-    let qrels = read_qrels(qrels_path).map_err(|e| unusable(qrels_path, e))?;
+    let Some(qrels) = &args.qrels else { return super::policy::execute(args) };
+    let inputs = Inputs {
+        qrels,
+        runs: args.runs.clone(),
+        metrics: &args.metrics,
+        judging: &args.judging,
+        fuse: &args.fuse,
+        values: &args.values,
+        slices: args.slices.as_deref(),
+        catalog: args.catalog.as_deref(),
+        vectors: args.vectors.as_deref(),
+    };
+    let (report, contest) = judge_files(&inputs, ctx)?;
+    if let Some(folder) = &args.per_request {
+        write_per_request(&contest, folder)?;
+    }
+    show(&report, &args.form)
+}
+
+/// Reads and judges run files.
+///
+/// # Errors
+/// [`Error::Usage`] and [`Error::Data`] for what cannot be read, understood or compared.
+pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, Contest)> {
+    let metrics = parse_metrics(args.metrics).map_err(usage)?;
+    let qrels = read_qrels(args.qrels).map_err(|e| unusable(args.qrels, e))?;
     let mut systems = Vec::new();
-    let mut fingerprints = vec![fingerprint("qrels", qrels_path)?];
+    let mut fingerprints = vec![fingerprint("qrels", args.qrels)?];
     for text in &args.runs {
         let (name, path) = named(text);
         let run = read_run(&path).map_err(|e| unusable(&path, e))?;
         let run = name.map_or(run.clone(), |name| run.renamed(name));
+        if let Some(conflict) = rank_conflict(&path).map_err(|e| unusable(&path, e))? {
+            ctx.warn(conflict);
+        }
         fingerprints.push(fingerprint(&format!("run {}", run.name()), &path)?);
         systems.push(Entry {
             name: run.name().to_owned(),
@@ -41,7 +93,7 @@ pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
     if !args.fuse.is_empty() && inputs.len() < 2 {
         return Err(Error::Usage("--fuse needs two runs or more: give --run again".into()));
     }
-    for &method in &args.fuse {
+    for &method in args.fuse {
         let runs: Vec<&Run> = inputs.iter().collect();
         let run = fuse(&runs, &Fusion { method, ..Fusion::default() }).map_err(usage)?;
         systems.push(Entry {
@@ -52,7 +104,7 @@ pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
         });
     }
     let mut outside = Vec::new();
-    for text in &args.values {
+    for text in args.values {
         let (run, rest) = text.split_once(':').ok_or_else(|| values_form(text))?;
         let (metric, path) = rest.split_once('=').ok_or_else(|| values_form(text))?;
         let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
@@ -62,7 +114,7 @@ pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
         let path = PathBuf::from(path);
         outside.push((system, read_values(&path, metric).map_err(|e| unusable(&path, e))?));
     }
-    let catalogue = args.catalog.as_deref().map(|path| catalogue(path, args.vectors.as_deref()));
+    let catalogue = args.catalog.map(|path| catalogue(path, args.vectors));
     let catalogue = catalogue.transpose()?;
     let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
     let rules = Rules {
@@ -72,32 +124,33 @@ pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
         baseline: args.judging.baseline(&names)?,
     };
     let entries = Entries {
-        name: qrels_path.file_stem().map_or("eval".into(), |stem| stem.to_string_lossy().into()),
+        name: args.qrels.file_stem().map_or("eval".into(), |stem| stem.to_string_lossy().into()),
         systems,
         qrels: &qrels,
         outside,
-        slices: args.slices.as_deref().map(slices).transpose()?.unwrap_or_default(),
+        slices: args.slices.map(slices).transpose()?.unwrap_or_default(),
         fingerprints,
     };
     let (report, contest) = judge(&entries, &rules)?;
-    if let Some(folder) = &args.per_request {
-        for scores in &contest.lists {
-            let path = folder.join(format!("{}.parquet", file_name(&scores.system)));
-            let values = RequestValues::of(scores);
-            write_atomic(&path, |writer| {
-                write_values(&values, writer).map_err(|e| match e {
-                    trieval_eval::Error::Unwritable { source, .. } => {
-                        Error::unwritable(&path, &source)
-                    }
-                    other => usage(other),
-                })
-            })?;
-        }
-    }
     for warning in &report.warnings {
         ctx.warn(warning);
     }
-    show(&report, &args.form)
+    Ok((report, contest))
+}
+
+/// The value of every metric for every request, one file per system.
+fn write_per_request(contest: &Contest, folder: &Path) -> Result<()> {
+    for scores in &contest.lists {
+        let path = folder.join(format!("{}.parquet", file_name(&scores.system)));
+        let values = RequestValues::of(scores);
+        write_atomic(&path, |writer| {
+            write_values(&values, writer).map_err(|e| match e {
+                trieval_eval::Error::Unwritable { source, .. } => Error::unwritable(&path, &source),
+                other => usage(other),
+            })
+        })?;
+    }
+    Ok(())
 }
 
 fn usage(error: trieval_eval::Error) -> Error {

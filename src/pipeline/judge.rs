@@ -131,6 +131,7 @@ pub fn judge(entries: &Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Contes
         comparisons: contest.comparisons.clone(),
         pairs: contest.pairs.clone(),
         slices,
+        reliability: contest.reliability.clone(),
         examples: examples.into_iter().map(|one| example(one, &runs, entries, rules)).collect(),
         warnings,
         machine: machine(),

@@ -143,6 +143,60 @@ fn seeds_of_one_recipe_are_compared_as_such() {
 }
 
 #[test]
+fn odd_files_are_read_with_a_word_or_refused() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, _] = files(folder.path());
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        path.to_str().expect("a path in UTF-8").to_owned()
+    };
+    let asked = |run: &str, more: &[&str]| {
+        let inputs = ["eval", "--qrels", text(&qrels), "--run", run, "-m", "mrr", "--json"];
+        trieval(&[&inputs[..], more].concat())
+    };
+    // Scores out of order are put into order; ranks that contradict them are told, not believed.
+    let unsorted = write("unsorted.run", b"q1 Q0 b 2 0.1 s\nq1 Q0 a 1 0.9 s\n");
+    let answer = asked(&unsorted, &[]).expect(0);
+    assert!(!answer.err.contains("contradicts"), "{}", answer.err);
+    let ranks = write("ranks.run", b"q1 Q0 a 2 0.9 s\nq1 Q0 b 1 0.1 s\n");
+    let answer = asked(&ranks, &[]).expect(0).says(&["ranks.run:2", "contradicts the score"]);
+    assert_eq!(answer.json()["systems"][0]["metrics"]["mrr"]["value"], 0.025);
+    // Requests that nobody judged, and judged ones that nobody answered, are counted.
+    let strangers = write("strangers.run", b"q1 Q0 a 1 0.9 s\nother Q0 a 1 0.9 s\n");
+    let report = asked(&strangers, &[]).expect(0).json();
+    assert_eq!(report["counts"]["other"]["unjudged_requests"], 1);
+    assert_eq!(report["systems"][0]["unanswered"], 39);
+    asked(&strangers, &["--missing", "error"]).expect(2).says(&["39 of 40"]);
+    // Two runs over different requests.
+    let other = write("other.run", b"q2 Q0 a 1 0.9 t\n");
+    asked(&strangers, &["--run", &other, "--missing", "skip"]).expect(2).says(&["missing"]);
+    let report = asked(&strangers, &["--run", text(&good), "--missing", "skip"]).expect(0).json();
+    assert_eq!(report["counts"]["other"]["skipped_requests"], 39);
+    asked(&write("nan.run", b"q1 Q0 a 1 nan s\n"), &[]).expect(2).says(&["nan.run:1", "number"]);
+    let twice = write("twice.run", b"q1 Q0 a 1 2 s\nq1 Q0 a 2 1 s\n");
+    asked(&twice, &[]).expect(2).says(&["twice.run:2", "appears twice"]);
+    // A gzip file that ends early.
+    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0x54];
+    asked(&write("torn.run.gz", &gzip), &[]).expect(2).says(&["torn.run.gz"]);
+    // Negative grades are judgments of items that are not relevant.
+    let negative = write("negative.qrels", b"q1 0 a -1\nq1 0 b 1\n");
+    let args = ["eval", "--qrels", &negative, "--run", text(&good), "-m", "ndcg,bpref", "--json"];
+    let report = trieval(&args).expect(0).json();
+    assert!(report["systems"][0]["metrics"]["ndcg"]["value"].as_f64().expect("ndcg") < 1.0);
+}
+
+#[test]
+fn run_files_can_be_compared_too() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, bad] = files(folder.path());
+    let runs = ["compare", text(&bad), text(&good)];
+    let report = trieval(&[&runs[..], &["--qrels", text(&qrels), "-m", "mrr", "--json"]].concat());
+    assert_eq!(report.expect(0).json()["systems"][1]["metrics"]["mrr"]["value"], 1.0);
+    trieval(&runs).expect(2).says(&["--qrels"]);
+}
+
+#[test]
 fn policies_are_estimated_from_logs() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let log = folder.path().join("log.jsonl");
