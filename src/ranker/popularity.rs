@@ -34,6 +34,11 @@ impl Popularity {
         }
         Ok(Self { counts })
     }
+
+    /// `[items]`: training clicks, or occurrences in training sequences.
+    pub fn counts(&self) -> &[f32] {
+        &self.counts
+    }
 }
 
 impl Ranker for Popularity {

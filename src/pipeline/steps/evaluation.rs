@@ -4,16 +4,17 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use trieval_eval::io::{read_trec_run, write_trec_qrels};
-use trieval_eval::metric::parse_metrics;
+use trieval_eval::metric::{Metric, Needs, parse_metrics};
 use trieval_eval::report::model::{Comparison, Estimate};
 use trieval_eval::significance::{SignificanceOptions, assess};
-use trieval_eval::{Qrels, SystemScores, evaluate};
+use trieval_eval::{Catalogue, Options, Qrels, evaluate_all};
 
 use super::system::evaluated_requests;
 use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, unwritten};
 use crate::corpus::{Corpus, RequestIdx};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
+use crate::ranker::popularity::Popularity;
 use crate::ranker::settings::SystemSettings;
 use crate::store::{write_atomic, write_json};
 
@@ -112,14 +113,17 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
     })?;
 
-    let scores: Vec<SystemScores> = runs
-        .iter()
-        .map(|run| evaluate(run, &qrels, &metrics, settings.relevant_grade))
-        .collect::<Result<_, _>>()
-        .map_err(|e| match e {
-            trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
-            other => failed(other),
-        })?;
+    let known = known_items(&corpus, &catalogue.ids, &metrics)?;
+    let options = Options {
+        relevant_grade: settings.relevant_grade,
+        ties: settings.ties,
+        missing: settings.missing,
+        catalogue: known.as_ref(),
+    };
+    let scores = evaluate_all(&runs, &qrels, &metrics, &options).map_err(|e| match e {
+        trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
+        other => failed(other),
+    })?;
     let baseline =
         settings.baseline.as_deref().unwrap_or_else(|| names.first().copied().unwrap_or(""));
     let options = SignificanceOptions {
@@ -157,4 +161,21 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         warnings: assessment.warnings,
     };
     write_json(&env.out.join(EVALUATION_FILE), &evaluation)
+}
+
+/// What metrics beyond accuracy look at, if one is asked for: all items, and how often training showed them clicked.
+fn known_items(corpus: &Corpus, ids: &[String], metrics: &[Metric]) -> Result<Option<Catalogue>> {
+    let needs = metrics.iter().map(Metric::needs).max().unwrap_or(Needs::Nothing);
+    if needs == Needs::Nothing {
+        return Ok(None);
+    }
+    let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
+    let mut known = Catalogue::new(ids).map_err(failed)?;
+    if needs >= Needs::Exposures {
+        let counts = Popularity::fit(corpus, ids.len())?;
+        // Counts of clicks: whole and not negative.
+        let counts = counts.counts().iter().map(|&count| count as u64).collect();
+        known = known.with_exposures(counts).map_err(failed)?;
+    }
+    Ok(Some(known))
 }

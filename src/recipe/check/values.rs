@@ -2,7 +2,7 @@
 
 use trieval_eval::settings::EvaluationSettings;
 
-use super::metrics::{check_metric, cut_off};
+use super::metrics::{check_metric, cut_off, unavailable};
 use super::{Checker, Part, Parts};
 use crate::corpus::settings::{
     CorpusSettings, JudgedPairsSettings, PairSplit, SequencesSettings, SimulatorSettings,
@@ -385,6 +385,8 @@ fn metrics(
                 "not a metric",
                 &help,
             );
+        } else if let Some((why, help)) = unavailable(metric, settings.ties) {
+            checker.fault(&path, format!("metric `{metric}` cannot be computed"), why, help);
         } else if settings.metrics[..index].contains(metric) {
             checker.fault(
                 &path,
