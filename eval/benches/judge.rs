@@ -132,6 +132,16 @@ fn peak_megabytes() -> u64 {
     line.trim().split(' ').next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) / 1_000
 }
 
+/// Processor seconds of this process so far, all threads together; 0 where the system does not tell.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name in brackets: user and system time are the 12th and 13th field, in hundredths.
+    let behind = stat.rsplit_once(')').map_or("", |parts| parts.1);
+    let ticks =
+        behind.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
+}
+
 fn main() {
     let Arguments { dir, requests, items, format, repetitions } = arguments();
     let scratch = tempfile::tempdir().unwrap();
@@ -143,8 +153,10 @@ fn main() {
     }
     let metrics = parse_metrics(&METRICS).unwrap();
     let (mut reads, mut judged, mut evals) = (Vec::new(), Vec::new(), Vec::new());
+    let mut cpu = Vec::new();
     let mut figures = Vec::new();
     for _ in 0..repetitions.max(1) {
+        let cpu_before = cpu_seconds();
         let start = Instant::now();
         let run: Run = read_run(&dir.join(format!("run.{format}"))).unwrap();
         reads.push(start.elapsed().as_secs_f64());
@@ -154,16 +166,18 @@ fn main() {
         let start = Instant::now();
         let scores = evaluate(&run, &qrels, &metrics, 1.0).unwrap();
         evals.push(start.elapsed().as_secs_f64());
+        cpu.push(cpu_seconds() - cpu_before);
         figures = scores.columns.into_iter().map(|one| (one.metric, one.value)).collect();
     }
     let totals = (0..reads.len()).map(|at| reads[at] + judged[at] + evals[at]).collect();
     println!(
-        "trieval {format} {requests} x {items} on {} threads: run {:.3} s, qrels {:.3} s, metrics {:.3} s, all {:.3} s (medians of {}), peak {} MB",
+        "trieval {format} {requests} x {items} on {} threads: run {:.3} s, qrels {:.3} s, metrics {:.3} s, all {:.3} s, processor {:.2} s (medians of {}), peak {} MB",
         rayon::current_num_threads(),
         median(reads),
         median(judged),
         median(evals),
         median(totals),
+        median(cpu),
         repetitions.max(1),
         peak_megabytes()
     );

@@ -1,7 +1,7 @@
 //! (request, item, value) rows in any order, ids as numbers: what the builders of runs and of judgments, and the readers of
 //! files, have in common. Knows neither scores nor grades.
 
-use crate::ids::Ids;
+use crate::ids::{BATCH, Ids, hash};
 
 /// Rows as they arrived.
 #[derive(Debug, Clone)]
@@ -20,6 +20,26 @@ pub(crate) struct Segment {
     pub(crate) request: u32,
     pub(crate) start: usize,
 }
+
+/// Rows that one thread collects while others do the same. Ids that are known to all keep their numbers; new ones are numbered
+/// apart, with [`FRESH`] set, until the part is joined.
+pub(crate) struct Part<'a, V> {
+    known: &'a Pairs<V>,
+    fresh: Pairs<V>,
+    waiting: Waiting<V>,
+}
+
+/// Rows whose items are looked up together.
+struct Waiting<V> {
+    /// Item ids, one behind the other.
+    text: String,
+    /// `[row]` → where its id ends in `text`, and its value.
+    rows: Vec<(usize, V)>,
+    hashes: Vec<u64>,
+}
+
+/// Marks the numbers of new ids.
+const FRESH: u32 = 1 << 31;
 
 /// Rows by request.
 pub(crate) struct Grouped<V> {
@@ -85,6 +105,88 @@ impl<V: Copy> Pairs<V> {
             grouped.extend_from_slice(&entries[segments[at].start..end_of(at)]);
         }
         Grouped { requests, items, starts, entries: grouped }
+    }
+}
+
+impl<'a, V: Copy> Part<'a, V> {
+    /// An empty part beside the rows joined so far.
+    pub(crate) fn new(known: &'a Pairs<V>) -> Self {
+        let waiting = Waiting { text: String::new(), rows: Vec::new(), hashes: Vec::new() };
+        Self { known, fresh: Pairs::default(), waiting }
+    }
+
+    /// Adds a row.
+    pub(crate) fn push(&mut self, request: &str, item: &str, value: V) {
+        self.open(request);
+        self.waiting.text.push_str(item);
+        self.waiting.rows.push((self.waiting.text.len(), value));
+        self.waiting.hashes.push(hash(item));
+        if self.waiting.rows.len() == BATCH {
+            self.look_up();
+        }
+    }
+
+    /// Adds a request, which may stay without rows.
+    pub(crate) fn open(&mut self, request: &str) {
+        let last = self.fresh.segments.last();
+        if last.map(|segment| self.name(segment.request)) != Some(request) {
+            let known = self.known.requests.get(request);
+            let request = known.unwrap_or_else(|| self.fresh.requests.intern(request) | FRESH);
+            let start = self.fresh.entries.len() + self.waiting.rows.len();
+            self.fresh.segments.push(Segment { request, start });
+        }
+    }
+
+    /// Gives the waiting rows their numbers.
+    fn look_up(&mut self) {
+        let Self { known, fresh, waiting } = self;
+        std::hint::black_box(known.items.touch(&waiting.hashes));
+        let mut start = 0;
+        for (&(end, value), &hash) in waiting.rows.iter().zip(&waiting.hashes) {
+            let item = &waiting.text[start..end];
+            let number = known.items.get_hashed(item, hash);
+            let number = number.unwrap_or_else(|| fresh.items.intern(item) | FRESH);
+            fresh.entries.push((number, value));
+            start = end;
+        }
+        waiting.text.clear();
+        waiting.rows.clear();
+        waiting.hashes.clear();
+    }
+
+    /// Its own rows, to be joined when no part looks at the known ones any more.
+    pub(crate) fn into_rows(mut self) -> Pairs<V> {
+        self.look_up();
+        self.fresh
+    }
+
+    fn name(&self, request: u32) -> &str {
+        match request & FRESH {
+            0 => self.known.requests.name(request),
+            _ => self.fresh.requests.name(request & !FRESH),
+        }
+    }
+}
+
+impl<V: Copy> Pairs<V> {
+    /// Appends the rows of a part; its new ids are numbered in order of arrival.
+    pub(crate) fn join(&mut self, part: Pairs<V>) {
+        let requests = self.requests.intern_all(&part.requests);
+        let items = self.items.intern_all(&part.items);
+        let joined = |number: u32, fresh: &[u32]| match number & FRESH {
+            0 => number,
+            _ => fresh[(number & !FRESH) as usize],
+        };
+        let before = self.entries.len();
+        for segment in part.segments {
+            let request = joined(segment.request, &requests);
+            // A request that goes on over the seam stays one segment.
+            if self.segments.last().map(|last| last.request) != Some(request) {
+                self.segments.push(Segment { request, start: before + segment.start });
+            }
+        }
+        self.entries
+            .extend(part.entries.into_iter().map(|(item, value)| (joined(item, &items), value)));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::slice::SliceBy;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluationSettings {
-    /// Metrics, for instance `recall@10`, `ndcg@10`, `mrr@10`, `hit_rate@10`.
+    /// Metrics, for instance `recall@10`, `ndcg@10`, `p(rel=2)@5`; `docs/metrics.md` lists all.
     pub metrics: Vec<String>,
     /// Name of the system that the others are compared with; by default the first.
     pub baseline: Option<String>,

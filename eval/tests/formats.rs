@@ -109,6 +109,27 @@ fn every_format_reads_back_what_was_written() {
         .unwrap();
 }
 
+#[test]
+fn row_groups_are_read_side_by_side() {
+    // More rows than one row group takes, so that several threads read one file.
+    let mut builder = Run::builder("large");
+    for request in 0..6_000_u32 {
+        let scored = (0..100_u32).map(|rank| {
+            let item = request.wrapping_mul(7_919).wrapping_add(rank * 31) % 10_007;
+            (format!("item-with-a-long-name-{item}"), 100.0 - rank as f32)
+        });
+        builder.push_list(&request.to_string(), scored).unwrap();
+    }
+    let run = builder.finish().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.parquet");
+    std::fs::write(&path, bytes_of_run(&run, Format::Parquet)).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for _ in 0..5 {
+        assert!(pool.install(|| read_run(&path)).unwrap() == run);
+    }
+}
+
 /// A small generator for places and bytes to change.
 struct Draw(u64);
 

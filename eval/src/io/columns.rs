@@ -32,7 +32,6 @@ const GROUP_ROWS: usize = 1 << 18;
 /// A file whose footer has been read.
 pub(super) struct Table<'a> {
     path: &'a Path,
-    file: File,
     metadata: ArrowReaderMetadata,
 }
 
@@ -52,7 +51,7 @@ impl<'a> Table<'a> {
             let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
             ArrowReaderMetadata::load(&file, options).map_err(|error| damaged(path, &error))
         })?;
-        Ok(Self { path, file, metadata })
+        Ok(Self { path, metadata })
     }
 
     /// The text that the writer left under a key.
@@ -112,7 +111,8 @@ impl<'a> Table<'a> {
         let path = self.path;
         guarded(path, || {
             let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
-            let file = self.file.try_clone().map_err(unreadable)?;
+            // Not a clone of one handle: clones share their position, and threads would read each other's bytes.
+            let file = File::open(path).map_err(unreadable)?;
             let mask =
                 ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
             let reader =

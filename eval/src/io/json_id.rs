@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for JsonNumber {
 }
 
 /// What a value of runs (`f32`) or judgments (`f64`) is made of.
-pub(super) trait FromNumber: Copy + Send {
+pub(super) trait FromNumber: Copy + Send + Sync {
     /// Scores are rounded to `f32`, as trec_eval does.
     fn from_number(number: f64) -> Self;
 }

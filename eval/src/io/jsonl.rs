@@ -12,7 +12,7 @@ use super::json_id::{FromNumber, JsonId, JsonNumber, plain, quoted};
 use super::lines::{ParsedLine, read_rows, with_line};
 use super::source;
 use crate::error::{Error, Result};
-use crate::pairs::Pairs;
+use crate::pairs::Part;
 use crate::qrels::{Qrels, QrelsBuilder};
 use crate::run::{Run, RunBuilder};
 
@@ -126,14 +126,14 @@ fn qrels<'a>(open: &dyn Fn() -> Result<Box<dyn Read + Send + 'a>>, path: &Path) 
         .map_err(|error| with_line(error, open(), path, "is judged", parse_qrels_line))
 }
 
-fn parse_run_line(line: &str, rows: &mut Pairs<f32>) -> ParsedLine {
+fn parse_run_line(line: &str, rows: &mut Part<'_, f32>) -> ParsedLine {
     let RunLine { request, item, score, items, scores } =
         serde_json::from_str(line).map_err(|error| expected(&error, "score"))?;
     let one = (item, score);
     Line { request: request.0, one, many: (items, scores), number: "score" }.push(rows)
 }
 
-fn parse_qrels_line(line: &str, rows: &mut Pairs<f64>) -> ParsedLine {
+fn parse_qrels_line(line: &str, rows: &mut Part<'_, f64>) -> ParsedLine {
     let QrelsLine { request, item, grade, items, grades } =
         serde_json::from_str(line).map_err(|error| expected(&error, "grade"))?;
     let one = (item, grade);
@@ -149,7 +149,7 @@ fn expected(error: &serde_json::Error, number: &str) -> String {
 }
 
 impl Line<'_> {
-    fn push<V: FromNumber>(self, rows: &mut Pairs<V>) -> ParsedLine {
+    fn push<V: FromNumber>(self, rows: &mut Part<'_, V>) -> ParsedLine {
         let number = self.number;
         match (self.one, self.many) {
             ((Some(item), Some(value)), (None, None)) => {

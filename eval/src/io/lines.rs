@@ -8,65 +8,55 @@ use rayon::prelude::*;
 
 use super::source::unreadable;
 use crate::error::{Error, Result};
-use crate::pairs::{Pairs, Segment};
+use crate::pairs::{Pairs, Part, Segment};
 
 /// Bytes that are held at a time; a longer line makes the block grow.
 const BLOCK_BYTES: usize = 16 << 20;
 /// Bytes below which another thread is not worth it.
 const LEAST_BYTES: usize = 64 << 10;
-/// Threads at most: each keeps a table of the ids it has seen.
-const MOST_WORKERS: usize = 16;
 /// Longest piece of a faulty line that a message shows, in characters.
 const SHOWN_CHARS: usize = 80;
 
 /// What a format makes of one line: rows, or what is wrong with it.
 pub(super) type ParsedLine = std::result::Result<(), String>;
 
-/// One thread's rows of the present block, and the ids it has seen in all.
-struct Worker<V> {
-    rows: Pairs<V>,
-    /// `[own number]` → number in the joined rows.
-    requests: Vec<u32>,
-    items: Vec<u32>,
-}
-
 /// Rows of parts joined in order.
 pub(super) struct Joiner<V> {
-    workers: Vec<Worker<V>>,
+    width: usize,
     joined: Pairs<V>,
 }
 
-impl<V: Copy + Send> Joiner<V> {
-    /// For parts that so many threads make at a time.
-    pub(super) fn new(threads: usize) -> Self {
-        let worker = |_| Worker { rows: Pairs::default(), requests: Vec::new(), items: Vec::new() };
-        Self {
-            workers: (0..threads.clamp(1, MOST_WORKERS)).map(worker).collect(),
-            joined: Pairs::default(),
-        }
+impl<V: Copy + Send + Sync> Joiner<V> {
+    /// For as many parts at a time as there are threads.
+    pub(super) fn new() -> Self {
+        Self { width: rayon::current_num_threads().max(1), joined: Pairs::default() }
     }
 
-    /// Parts that can be made at a time.
+    /// Parts that are best made at a time.
     pub(super) fn width(&self) -> usize {
-        self.workers.len()
+        self.width
     }
 
-    /// Fills one part per element, in parallel, and joins their rows in order. There may be no more elements than `width`.
+    /// Fills one part per element, in parallel, and joins their rows in order.
     pub(super) fn fill<T: Send, R: Send>(
         &mut self,
-        parts: Vec<T>,
-        each: impl Fn(T, &mut Pairs<V>) -> R + Sync,
+        elements: Vec<T>,
+        each: impl Fn(T, &mut Part<'_, V>) -> R + Sync,
     ) -> Vec<R> {
-        let results = self
-            .workers
-            .par_iter_mut()
-            .zip(parts)
-            .map(|(worker, part)| each(part, &mut worker.rows))
+        let known = &self.joined;
+        let parts: Vec<(R, Pairs<V>)> = elements
+            .into_par_iter()
+            .map(|element| {
+                let mut part = Part::new(known);
+                let result = each(element, &mut part);
+                (result, part.into_rows())
+            })
             .collect();
-        for worker in &mut self.workers {
-            worker.join(&mut self.joined);
-        }
-        results
+        let join = |(result, rows)| {
+            self.joined.join(rows);
+            result
+        };
+        parts.into_iter().map(join).collect()
     }
 
     /// All rows.
@@ -75,40 +65,14 @@ impl<V: Copy + Send> Joiner<V> {
     }
 }
 
-impl<V: Copy> Worker<V> {
-    /// Moves the rows behind those joined so far; ids that are new are numbered in order of arrival.
-    fn join(&mut self, joined: &mut Pairs<V>) {
-        let Self { rows, requests, items } = self;
-        requests.extend(
-            (requests.len()..rows.requests.len())
-                .map(|number| joined.requests.intern(rows.requests.name(number as u32))),
-        );
-        items.extend(
-            (items.len()..rows.items.len())
-                .map(|number| joined.items.intern(rows.items.name(number as u32))),
-        );
-        let before = joined.entries.len();
-        for segment in rows.segments.drain(..) {
-            let request = requests[segment.request as usize];
-            // A request that goes on over the seam stays one segment.
-            if joined.segments.last().map(|last| last.request) != Some(request) {
-                joined.segments.push(Segment { request, start: before + segment.start });
-            }
-        }
-        joined
-            .entries
-            .extend(rows.entries.drain(..).map(|(item, value)| (items[item as usize], value)));
-    }
-}
-
 /// Reads rows from lines. `first` sees the first line that is not blank, `parse` every such line.
-pub(super) fn read_rows<V: Copy + Send>(
+pub(super) fn read_rows<V: Copy + Send + Sync>(
     reader: &mut dyn Read,
     path: &Path,
     mut first: impl FnMut(&str),
-    parse: impl Fn(&str, &mut Pairs<V>) -> ParsedLine + Sync,
+    parse: impl Fn(&str, &mut Part<'_, V>) -> ParsedLine + Sync,
 ) -> Result<Pairs<V>> {
-    let mut joiner = Joiner::new(rayon::current_num_threads());
+    let mut joiner = Joiner::new();
     let mut seen_first = false;
     for_each_block(reader, path, |block, lines_before| {
         if !seen_first {
@@ -141,7 +105,7 @@ pub(super) fn with_line<V: Copy>(
     reader: Result<Box<dyn Read + Send + '_>>,
     path: &Path,
     how: &str,
-    parse: impl Fn(&str, &mut Pairs<V>) -> ParsedLine,
+    parse: impl Fn(&str, &mut Part<'_, V>) -> ParsedLine,
 ) -> Error {
     let (Error::Duplicate { request, item, .. }, Ok(mut reader)) = (&error, reader) else {
         return error;
@@ -154,8 +118,11 @@ pub(super) fn with_line<V: Copy>(
         for line in block.split_inclusive(|&byte| byte == b'\n') {
             number += 1;
             let Ok(line) = std::str::from_utf8(line) else { continue };
-            let mut rows = Pairs::default();
-            if n_seen < 2 && parse(line, &mut rows).is_ok() {
+            let nothing = Pairs::default();
+            let mut part = Part::new(&nothing);
+            if n_seen < 2 && parse(line, &mut part).is_ok() {
+                let mut rows = Pairs::default();
+                rows.join(part.into_rows());
                 let same = |segment: &Segment| rows.requests.name(segment.request) == request;
                 if rows.segments.iter().any(same) {
                     let same = |entry: &&(u32, V)| rows.items.name(entry.0) == item;
@@ -229,10 +196,10 @@ fn cut(block: &[u8], pieces: usize) -> Vec<&[u8]> {
 }
 
 /// Parses all lines; answers with their number, or with the number of the first faulty one and what is wrong with it.
-fn parse_lines<V>(
+fn parse_lines<V: Copy>(
     bytes: &[u8],
-    rows: &mut Pairs<V>,
-    parse: &(impl Fn(&str, &mut Pairs<V>) -> ParsedLine + Sync),
+    rows: &mut Part<'_, V>,
+    parse: &(impl Fn(&str, &mut Part<'_, V>) -> ParsedLine + Sync),
 ) -> std::result::Result<usize, (usize, String)> {
     let (text, is_whole) = match std::str::from_utf8(bytes) {
         Ok(text) => (text, true),
@@ -266,11 +233,23 @@ pub(super) fn fields<'a, const N: usize>(
     line: &'a str,
     expected: &str,
 ) -> std::result::Result<[&'a str; N], String> {
+    let bytes = line.as_bytes();
     let mut fields = [""; N];
     let mut n_fields = 0;
-    for field in line.split_ascii_whitespace() {
+    let mut at = 0;
+    loop {
+        while bytes.get(at).is_some_and(|&byte| is_blank(byte)) {
+            at += 1;
+        }
+        let start = at;
+        while bytes.get(at).is_some_and(|&byte| !is_blank(byte)) {
+            at += 1;
+        }
+        if at == start {
+            break;
+        }
         if let Some(slot) = fields.get_mut(n_fields) {
-            *slot = field;
+            *slot = &line[start..at];
         }
         n_fields += 1;
     }
@@ -279,6 +258,11 @@ pub(super) fn fields<'a, const N: usize>(
     }
     let shown = shorten(line.trim());
     Err(format!("expected {N} fields, `{expected}`, but got {n_fields}: `{shown}`"))
+}
+
+/// ASCII whitespace; the first comparison settles nearly every byte.
+fn is_blank(byte: u8) -> bool {
+    byte <= b' ' && byte.is_ascii_whitespace()
 }
 
 /// Text cut to what a message can show, control characters replaced.
@@ -303,7 +287,7 @@ mod tests {
 
     use super::*;
 
-    fn parse_pair(line: &str, rows: &mut Pairs<u32>) -> ParsedLine {
+    fn parse_pair(line: &str, rows: &mut Part<'_, u32>) -> ParsedLine {
         let [request, item, value] = fields(line, "request item value")?;
         rows.push(request, item, value.parse().map_err(|_| "no number".to_owned())?);
         Ok(())
@@ -312,7 +296,8 @@ mod tests {
     fn sequential(text: &str) -> Pairs<u32> {
         let mut rows = Pairs::default();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            parse_pair(line, &mut rows).unwrap();
+            let [request, item, value] = fields(line, "").unwrap();
+            rows.push(request, item, value.parse().unwrap());
         }
         rows
     }

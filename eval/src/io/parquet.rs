@@ -79,7 +79,7 @@ fn rows<V: FromNumber>(
     legal: impl Fn(f64) -> Option<f64> + Sync,
 ) -> Result<Pairs<V>> {
     let columns = table.find([REQUEST, ITEM, number])?;
-    let mut joiner = Joiner::new(rayon::current_num_threads());
+    let mut joiner = Joiner::new();
     for groups in table.groups().chunks(joiner.width()) {
         let results = joiner.fill(groups.to_vec(), |group, rows| {
             table.read(group, &columns, |arrays, before| {

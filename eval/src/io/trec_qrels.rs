@@ -6,7 +6,7 @@ use std::path::Path;
 use super::lines::{ParsedLine, fields, is_one_field, read_rows, shorten, with_line};
 use super::source;
 use crate::error::{Error, Result};
-use crate::pairs::Pairs;
+use crate::pairs::Part;
 use crate::qrels::{Qrels, QrelsBuilder};
 
 const FIELDS: &str = "request 0 item grade";
@@ -28,7 +28,7 @@ fn parse<'a>(open: &dyn Fn() -> Result<Box<dyn Read + Send + 'a>>, path: &Path) 
         .map_err(|error| with_line(error, open(), path, "is judged", parse_line))
 }
 
-fn parse_line(line: &str, rows: &mut Pairs<f64>) -> ParsedLine {
+fn parse_line(line: &str, rows: &mut Part<'_, f64>) -> ParsedLine {
     let [request, _, item, grade] = fields(line, FIELDS)?;
     let value = grade.parse::<f64>().ok().filter(|value| value.is_finite());
     let value = value

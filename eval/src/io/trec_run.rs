@@ -7,7 +7,7 @@ use std::path::Path;
 use super::lines::{ParsedLine, fields, is_one_field, read_rows, shorten, with_line};
 use super::source;
 use crate::error::{Error, Result};
-use crate::pairs::Pairs;
+use crate::pairs::Part;
 use crate::run::{Run, RunBuilder};
 
 const FIELDS: &str = "request Q0 item rank score tag";
@@ -35,7 +35,7 @@ fn parse<'a>(open: &dyn Fn() -> Result<Box<dyn Read + Send + 'a>>, path: &Path) 
         .map_err(|error| with_line(error, open(), path, "appears", parse_line))
 }
 
-fn parse_line(line: &str, rows: &mut Pairs<f32>) -> ParsedLine {
+fn parse_line(line: &str, rows: &mut Part<'_, f32>) -> ParsedLine {
     let [request, _, item, _, score, _] = fields(line, FIELDS)?;
     let value = score.parse::<f64>().ok().filter(|value| !value.is_nan());
     let value =

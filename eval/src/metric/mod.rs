@@ -24,6 +24,7 @@ mod r_precision;
 mod rank_biased;
 mod recall;
 mod reciprocal_rank;
+mod reference;
 #[cfg(test)]
 mod tests;
 
@@ -33,3 +34,4 @@ pub use expression::{Gain, Metric, MetricKind};
 pub(crate) use judged::JudgedList;
 pub use parse::parse_metrics;
 pub use pooled::Pooled;
+pub use reference::reference;
