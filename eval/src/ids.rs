@@ -8,13 +8,14 @@
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
+use rayon::prelude::*;
 
 /// Longest id that stands in the table, in bytes.
 const SHORT: usize = 11;
 /// Ids that are looked up together: enough to keep memory busy, few enough to stay in the nearest cache.
 pub(crate) const BATCH: usize = 64;
 /// No id has this number.
-const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// Table of distinct ids; the number of an id is its order of arrival.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +59,32 @@ impl Ids {
                 .map(|(number, &hash)| self.intern_hashed(names.name(number), hash));
             numbers.extend(interned);
         }
+        numbers
+    }
+
+    /// For each id of another table its number here, [`NONE`] where it is not known.
+    pub(crate) fn numbers_of(&self, names: &Ids) -> Vec<u32> {
+        let batches = names.len().div_ceil(BATCH);
+        let numbers: Vec<[u32; BATCH]> = (0..batches)
+            .into_par_iter()
+            .map(|batch| {
+                let start = batch * BATCH;
+                let length = BATCH.min(names.len() - start);
+                let name = |at: usize| names.name((start + at) as u32);
+                let mut hashes = [0; BATCH];
+                for (at, slot) in hashes[..length].iter_mut().enumerate() {
+                    *slot = hash(name(at));
+                }
+                std::hint::black_box(self.touch(&hashes[..length]));
+                let mut numbers = [NONE; BATCH];
+                for (at, slot) in numbers[..length].iter_mut().enumerate() {
+                    *slot = self.get_hashed(name(at), hashes[at]).unwrap_or(NONE);
+                }
+                numbers
+            })
+            .collect();
+        let mut numbers = numbers.concat();
+        numbers.truncate(names.len());
         numbers
     }
 
@@ -201,6 +228,14 @@ mod tests {
                 prop_assert_eq!(ids.name(number), name);
             }
             prop_assert_eq!(ids.get("zz"), None);
+            let mut others = Ids::default();
+            others.intern("zz");
+            names.iter().step_by(2).for_each(|name| { others.intern(name); });
+            let expected: Vec<u32> = others.names().map(|name| ids.get(name).unwrap_or(NONE)).collect();
+            prop_assert_eq!(ids.numbers_of(&others), expected);
+            let mut both = ids.clone();
+            let numbers = both.intern_all(&others);
+            prop_assert!(others.names().zip(numbers).all(|(name, number)| both.name(number) == name));
             prop_assert!(ids.names().enumerate().all(|(at, name)| ids.get(name) == Some(at as u32)));
         }
     }

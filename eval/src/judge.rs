@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Column, Options, Values};
+use crate::ids::NONE;
 use crate::metric::exposure::{Exposure, Spread};
 use crate::metric::{
     Catalogue, JudgedList, Metric, MetricKind, Needs, Pooled, diversity, item_figure,
@@ -17,8 +18,6 @@ use crate::settings::Ties;
 
 /// Requests that a thread takes at a time.
 const BLOCK: usize = 256;
-/// No number: an item that was never judged.
-const NONE: u32 = u32::MAX;
 
 /// What is computed, checked before any run is looked at.
 pub(crate) struct Plan<'a> {
@@ -49,7 +48,7 @@ pub(crate) struct RunJudge<'a> {
     plan: &'a Plan<'a>,
     qrels: &'a Qrels,
     run: &'a Run,
-    /// `[run item]` → its number in the judgments: each distinct id is looked up once.
+    /// `[run item]` → its number in the judgments, [`NONE`] where it was never judged: each distinct id is looked up once.
     judged: Vec<u32>,
     /// `[run item]` → its number in the catalogue; empty where no metric asks.
     catalogued: Vec<u32>,
@@ -98,12 +97,12 @@ fn check<'a>(
                 .to_owned(),
         );
     }
-    if let MetricKind::ExpectedReciprocalRank { highest: Some(own) } = metric.kind() {
-        if highest > own {
-            return Err(format!(
-                "the judgments hold the grade {highest}, above `max={own}`; raise `max`, or leave it out"
-            ));
-        }
+    if let MetricKind::ExpectedReciprocalRank { highest: Some(own) } = metric.kind()
+        && highest > own
+    {
+        return Err(format!(
+            "the judgments hold the grade {highest}, above `max={own}`; raise `max`, or leave it out"
+        ));
     }
     if let MetricKind::Labelled(_) = metric.kind() {
         return Err(
@@ -133,11 +132,7 @@ impl<'a> RunJudge<'a> {
     pub(crate) fn new(plan: &'a Plan<'a>, qrels: &'a Qrels, run: &'a Run) -> Result<Self> {
         let items = run.items();
         let numbers = 0..items.len() as u32;
-        let judged = numbers
-            .clone()
-            .into_par_iter()
-            .map(|item| qrels.item_number(items.name(item)).unwrap_or(NONE))
-            .collect();
+        let judged = qrels.items().numbers_of(items);
         let asked = plan.metrics.iter().any(|metric| metric.needs() != Needs::Nothing);
         let catalogued = match plan.catalogue {
             Some(catalogue) if asked => numbers

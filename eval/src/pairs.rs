@@ -1,7 +1,7 @@
 //! (request, item, value) rows in any order, ids as numbers: what the builders of runs and of judgments, and the readers of
 //! files, have in common. Knows neither scores nor grades.
 
-use crate::ids::{BATCH, Ids, hash};
+use crate::ids::{BATCH, Ids, NONE, hash};
 
 /// Rows as they arrived.
 #[derive(Debug, Clone)]
@@ -22,11 +22,19 @@ pub(crate) struct Segment {
 }
 
 /// Rows that one thread collects while others do the same. Ids that are known to all keep their numbers; new ones are numbered
-/// apart, with [`FRESH`] set, until the part is joined.
+/// apart until the part is joined.
 pub(crate) struct Part<'a, V> {
     known: &'a Pairs<V>,
     fresh: Pairs<V>,
+    /// Which of its entries hold a new item.
+    fresh_at: Vec<usize>,
     waiting: Waiting<V>,
+}
+
+/// What a part has collected.
+pub(crate) struct PartRows<V> {
+    rows: Pairs<V>,
+    fresh_at: Vec<usize>,
 }
 
 /// Rows whose items are looked up together.
@@ -38,7 +46,7 @@ struct Waiting<V> {
     hashes: Vec<u64>,
 }
 
-/// Marks the numbers of new ids.
+/// Marks the numbers of new requests.
 const FRESH: u32 = 1 << 31;
 
 /// Rows by request.
@@ -112,7 +120,7 @@ impl<'a, V: Copy> Part<'a, V> {
     /// An empty part beside the rows joined so far.
     pub(crate) fn new(known: &'a Pairs<V>) -> Self {
         let waiting = Waiting { text: String::new(), rows: Vec::new(), hashes: Vec::new() };
-        Self { known, fresh: Pairs::default(), waiting }
+        Self { known, fresh: Pairs::default(), fresh_at: Vec::new(), waiting }
     }
 
     /// Adds a row.
@@ -139,13 +147,16 @@ impl<'a, V: Copy> Part<'a, V> {
 
     /// Gives the waiting rows their numbers.
     fn look_up(&mut self) {
-        let Self { known, fresh, waiting } = self;
+        let Self { known, fresh, fresh_at, waiting } = self;
         std::hint::black_box(known.items.touch(&waiting.hashes));
         let mut start = 0;
         for (&(end, value), &hash) in waiting.rows.iter().zip(&waiting.hashes) {
             let item = &waiting.text[start..end];
             let number = known.items.get_hashed(item, hash);
-            let number = number.unwrap_or_else(|| fresh.items.intern(item) | FRESH);
+            let number = number.unwrap_or_else(|| {
+                fresh_at.push(fresh.entries.len());
+                fresh.items.intern(item)
+            });
             fresh.entries.push((number, value));
             start = end;
         }
@@ -155,9 +166,9 @@ impl<'a, V: Copy> Part<'a, V> {
     }
 
     /// Its own rows, to be joined when no part looks at the known ones any more.
-    pub(crate) fn into_rows(mut self) -> Pairs<V> {
+    pub(crate) fn into_rows(mut self) -> PartRows<V> {
         self.look_up();
-        self.fresh
+        PartRows { rows: self.fresh, fresh_at: self.fresh_at }
     }
 
     fn name(&self, request: u32) -> &str {
@@ -170,23 +181,26 @@ impl<'a, V: Copy> Part<'a, V> {
 
 impl<V: Copy> Pairs<V> {
     /// Appends the rows of a part; its new ids are numbered in order of arrival.
-    pub(crate) fn join(&mut self, part: Pairs<V>) {
+    pub(crate) fn join(&mut self, part: PartRows<V>) {
+        let PartRows { rows: part, fresh_at } = part;
         let requests = self.requests.intern_all(&part.requests);
         let items = self.items.intern_all(&part.items);
-        let joined = |number: u32, fresh: &[u32]| match number & FRESH {
-            0 => number,
-            _ => fresh[(number & !FRESH) as usize],
-        };
         let before = self.entries.len();
         for segment in part.segments {
-            let request = joined(segment.request, &requests);
+            let request = match segment.request & FRESH {
+                0 => segment.request,
+                _ => requests[(segment.request & !FRESH) as usize],
+            };
             // A request that goes on over the seam stays one segment.
             if self.segments.last().map(|last| last.request) != Some(request) {
                 self.segments.push(Segment { request, start: before + segment.start });
             }
         }
-        self.entries
-            .extend(part.entries.into_iter().map(|(item, value)| (joined(item, &items), value)));
+        self.entries.extend_from_slice(&part.entries);
+        for at in fresh_at {
+            let number = &mut self.entries[before + at].0;
+            *number = items[*number as usize];
+        }
     }
 }
 
@@ -204,12 +218,23 @@ impl<V> Grouped<V> {
     }
 }
 
-/// An item number that a list holds twice. `scratch` is reused between lists.
+/// An item number that a list holds twice. `scratch` is reused between lists; it becomes a small table of the numbers seen.
 pub(crate) fn repeated<V>(list: &[(u32, V)], scratch: &mut Vec<u32>) -> Option<u32> {
+    let size = (list.len() * 2).next_power_of_two();
     scratch.clear();
-    scratch.extend(list.iter().map(|entry| entry.0));
-    scratch.sort_unstable();
-    scratch.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+    scratch.resize(size, NONE);
+    for &(item, _) in list {
+        // Fibonacci hashing: neighboring numbers spread.
+        let mut at = (item.wrapping_mul(0x9e37_79b9) >> 8) as usize & (size - 1);
+        while scratch[at] != NONE {
+            if scratch[at] == item {
+                return Some(item);
+            }
+            at = (at + 1) & (size - 1);
+        }
+        scratch[at] = item;
+    }
+    None
 }
 
 #[cfg(test)]

@@ -72,9 +72,9 @@ impl Qrels {
         self.get(request)?.grade_of(self.items.get(item)?)
     }
 
-    /// The number of an item id, as [`Judgments::entries`] uses it.
-    pub(crate) fn item_number(&self, item: &str) -> Option<u32> {
-        self.items.get(item)
+    /// Distinct item ids, by the numbers that [`Judgments::entries`] uses.
+    pub(crate) fn items(&self) -> &Ids {
+        &self.items
     }
 
     /// The judgments of one request by its position.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::source::unreadable;
 use crate::error::{Error, Result};
-use crate::pairs::{Pairs, Part, Segment};
+use crate::pairs::{Pairs, Part, PartRows, Segment};
 
 /// Bytes that are held at a time; a longer line makes the block grow.
 const BLOCK_BYTES: usize = 16 << 20;
@@ -44,7 +44,7 @@ impl<V: Copy + Send + Sync> Joiner<V> {
         each: impl Fn(T, &mut Part<'_, V>) -> R + Sync,
     ) -> Vec<R> {
         let known = &self.joined;
-        let parts: Vec<(R, Pairs<V>)> = elements
+        let parts: Vec<(R, PartRows<V>)> = elements
             .into_par_iter()
             .map(|element| {
                 let mut part = Part::new(known);
@@ -238,20 +238,18 @@ pub(super) fn fields<'a, const N: usize>(
     let mut n_fields = 0;
     let mut at = 0;
     loop {
-        while bytes.get(at).is_some_and(|&byte| is_blank(byte)) {
+        while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
             at += 1;
         }
-        let start = at;
-        while bytes.get(at).is_some_and(|&byte| !is_blank(byte)) {
-            at += 1;
-        }
-        if at == start {
+        if at == bytes.len() {
             break;
         }
+        let end = next_blank(bytes, at);
         if let Some(slot) = fields.get_mut(n_fields) {
-            *slot = &line[start..at];
+            *slot = &line[at..end];
         }
         n_fields += 1;
+        at = end;
     }
     if n_fields == N {
         return Ok(fields);
@@ -260,9 +258,26 @@ pub(super) fn fields<'a, const N: usize>(
     Err(format!("expected {N} fields, `{expected}`, but got {n_fields}: `{shown}`"))
 }
 
-/// ASCII whitespace; the first comparison settles nearly every byte.
-fn is_blank(byte: u8) -> bool {
-    byte <= b' ' && byte.is_ascii_whitespace()
+/// Where the next ASCII whitespace stands at or behind `at`, or the end. Eight bytes at a time: a byte below 0x21 leaves its
+/// highest bit set in `(word − 0x21…) & !word`, and the lowest such bit is right.
+fn next_blank(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*eight);
+        let low = word.wrapping_sub(ONES * 0x21) & !word & (ONES * 0x80);
+        if low == 0 {
+            at += 8;
+            continue;
+        }
+        at += (low.trailing_zeros() / 8) as usize;
+        if bytes[at].is_ascii_whitespace() {
+            return at;
+        }
+        // Some other control character.
+        at += 1;
+    }
+    let tail = bytes.get(at..).unwrap_or_default();
+    tail.iter().position(u8::is_ascii_whitespace).map_or(bytes.len(), |behind| at + behind)
 }
 
 /// Text cut to what a message can show, control characters replaced.
@@ -348,6 +363,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn fields_are_those_of_the_standard_library(line in "[a-cé\\x00-\\x21\\x7f]{0,60}") {
+            let expected: Vec<&str> = line.split_ascii_whitespace().collect();
+            let mut at = 0;
+            let mut found = Vec::new();
+            while at < line.len() {
+                let end = next_blank(line.as_bytes(), at);
+                found.extend((end > at).then(|| &line[at..end]));
+                at = end + 1;
+            }
+            prop_assert_eq!(&found, &expected);
+            if let [a, b, c] = expected[..] {
+                prop_assert_eq!(fields::<3>(&line, ""), Ok([a, b, c]));
+            } else {
+                prop_assert!(fields::<3>(&line, "").is_err());
+            }
+        }
+
         #[test]
         fn pieces_are_the_block(block in "[ab\\n]{0,40}", pieces in 1_usize..6) {
             let parts = cut(block.as_bytes(), pieces);
