@@ -153,11 +153,13 @@ fn write_per_request(contest: &Contest, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` hands over.
 fn usage(error: trieval_eval::Error) -> Error {
     Error::Usage(error.to_string())
 }
 
 /// A file that could not be read; its place is in the message already.
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` hands over.
 pub(super) fn unusable(path: &Path, error: trieval_eval::Error) -> Error {
     match &error {
         trieval_eval::Error::Unreadable { source, .. } => Error::unreadable(path, source),

@@ -60,7 +60,6 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
                 EvaluatedSplit::Test => split_in_words(&recipe.corpus),
                 EvaluatedSplit::Validation => "the validation requests".into(),
             }),
-            ..EvaluationSummary::default()
         },
         baseline: Some(evaluation.baseline.clone()),
         systems: systems(&evaluation, plan, folder, summary.items)?,
@@ -79,7 +78,6 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
         machine: machine(),
         fingerprints: fingerprints(summary),
         recipe: loaded.resolved_toml()?,
-        ..Report::default()
     };
     write(&report, folder.root())?;
     Ok(report)
@@ -221,6 +219,5 @@ pub fn machine() -> Machine {
         memory_bytes: memory.map(|kib| kib * 1024),
         version: env!("CARGO_PKG_VERSION").into(),
         commit: option_env!("TRIEVAL_COMMIT").map(str::to_owned),
-        ..Machine::default()
     }
 }
