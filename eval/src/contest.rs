@@ -8,10 +8,9 @@ use crate::evaluate::{Options, SystemScores, Values, evaluate_all};
 use crate::labelled::{self, Absent, LabelledMetric, OutsideValues, Predictions};
 use crate::metric::{Metric, MetricKind};
 use crate::qrels::Qrels;
-use crate::report::model::{
-    Comparison, Estimate, ReliabilityBin, ReliabilityReport, SliceReport, SliceSystem,
-};
+use crate::report::model::{Comparison, Estimate, ReliabilityReport, SliceReport, SliceSystem};
 use crate::run::Run;
+use crate::settings::Missing;
 use crate::significance::{SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct};
 use crate::slice::Slice;
 
@@ -247,15 +246,8 @@ fn reliability_reports(
     let Some((n_bins, binning)) = asked else { return Ok(Vec::new()) };
     let report = |run: &Run| {
         let predictions = Predictions::from_run(run, qrels, rules.options.relevant_grade)?;
-        let bins = labelled::reliability(&predictions, n_bins, binning)?.into_iter();
-        let bin = |one: labelled::ReliabilityBin| ReliabilityBin {
-            low: one.low,
-            high: one.high,
-            mean_prediction: one.mean_prediction,
-            share_positive: one.share_positive,
-            count: one.count,
-        };
-        Ok(ReliabilityReport { system: run.name().to_owned(), bins: bins.map(bin).collect() })
+        let bins = labelled::reliability(&predictions, n_bins, binning)?;
+        Ok(ReliabilityReport { system: run.name().to_owned(), bins })
     };
     runs.iter().map(report).collect()
 }
@@ -283,7 +275,17 @@ fn unlike_pairs(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Option
     )))
 }
 
-/// Figures of all systems over each slice. A slice without a relevant item for any request is left out; figures that are
+/// Whether any request enters the figures: it has a relevant item, and is answered by all where others are skipped.
+fn has_requests(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> bool {
+    let answered = |run: &Run, request: &str| run.get(request).is_some_and(|one| !one.is_empty());
+    qrels.judgments().any(|one| {
+        one.grades().any(|(_, grade)| grade >= rules.options.relevant_grade)
+            && (rules.options.missing != Missing::Skip
+                || runs.iter().all(|run| answered(run, one.request())))
+    })
+}
+
+/// Figures of all systems over each slice. A slice of which no request enters the figures is left out; figures that are
 /// undefined over a slice are left out of it.
 ///
 /// # Errors
@@ -297,8 +299,7 @@ pub fn slice_reports(
     let mut reports = Vec::new();
     for slice in slices {
         let part = slice.cut(qrels)?;
-        let has_relevant = |grade: f64| grade >= rules.options.relevant_grade;
-        if !part.judgments().any(|one| one.grades().any(|(_, grade)| has_relevant(grade))) {
+        if !has_requests(runs, &part, rules) {
             continue;
         }
         // Labelled figures may be undefined over a part: each is tried by itself.
@@ -490,6 +491,27 @@ mod tests {
         // Without an item that is not relevant there is no AUC.
         assert_eq!(reports[1].systems[0].metrics.keys().collect::<Vec<_>>(), ["recall@1"]);
         assert_eq!(reports[1].requests, 10);
+    }
+
+    #[test]
+    fn a_slice_that_a_run_does_not_answer_is_left_out_where_such_requests_are_skipped() {
+        let (mut runs, qrels, metrics) = contest("recall@1");
+        let mut partial = Run::builder("partial");
+        partial.push_list("1", [("r", 1.0)]).unwrap();
+        runs.push(partial.finish().unwrap());
+        let slice = |request: &str| Slice {
+            by: "request".into(),
+            value: request.into(),
+            meaning: String::new(),
+            keep: Keep::Requests([request.to_owned()].into()),
+        };
+        let slices = [slice("0"), slice("1")];
+        let zero = rules(&metrics);
+        let skip = Rules { options: Options { missing: Missing::Skip, ..zero.options }, ..zero };
+        assert_eq!(slice_reports(&runs, &qrels, &slices, &zero).unwrap().len(), 2);
+        let reports = slice_reports(&runs, &qrels, &slices, &skip).unwrap();
+        assert_eq!(reports.len(), 1);
+        assert_eq!(reports[0].value, "1");
     }
 
     #[test]

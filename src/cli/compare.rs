@@ -90,9 +90,10 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
     if judging.relevant_grade.is_none() {
         judging.relevant_grade = Some(evaluation.relevant_grade);
     }
+    let catalogue = first.measured_catalogue(&metrics)?;
     let rules = Rules {
         metrics: &metrics,
-        options: judging.options(None),
+        options: judging.options(catalogue.as_ref()),
         significance: judging.significance(),
         baseline: judging.baseline(&names)?,
     };
@@ -104,7 +105,7 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         slices: Vec::new(),
         fingerprints: Vec::new(),
     };
-    let (report, _) = judge(&entries, &rules)?;
+    let (report, _) = judge(entries, &rules)?;
     for warning in &report.warnings {
         ctx.warn(warning);
     }

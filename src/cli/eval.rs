@@ -76,9 +76,13 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
     let mut fingerprints = vec![fingerprint("qrels", args.qrels)?];
     for text in &args.runs {
         let (name, path) = named(text);
-        let run = read_run(&path).map_err(|e| unusable(&path, e))?;
-        let run = name.map_or(run.clone(), |name| run.renamed(name));
-        if let Some(conflict) = rank_conflict(&path).map_err(|e| unusable(&path, e))? {
+        let (run, conflict) = rayon::join(|| read_run(&path), || rank_conflict(&path));
+        let run = run.map_err(|e| unusable(&path, e))?;
+        let run = match name {
+            Some(name) => run.renamed(name),
+            None => run,
+        };
+        if let Some(conflict) = conflict.map_err(|e| unusable(&path, e))? {
             ctx.warn(conflict);
         }
         fingerprints.push(fingerprint(&format!("run {}", run.name()), &path)?);
@@ -89,12 +93,13 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
             runs: vec![run],
         });
     }
-    let inputs: Vec<Run> = systems.iter().flat_map(|system| system.runs.clone()).collect();
-    if !args.fuse.is_empty() && inputs.len() < 2 {
+    let n_inputs = systems.len();
+    if !args.fuse.is_empty() && n_inputs < 2 {
         return Err(Error::Usage("--fuse needs two runs or more: give --run again".into()));
     }
     for &method in args.fuse {
-        let runs: Vec<&Run> = inputs.iter().collect();
+        let runs: Vec<&Run> =
+            systems[..n_inputs].iter().flat_map(|system: &Entry| &system.runs).collect();
         let run = fuse(&runs, &Fusion { method, ..Fusion::default() }).map_err(usage)?;
         systems.push(Entry {
             name: run.name().to_owned(),
@@ -131,7 +136,7 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
         slices: args.slices.map(slices).transpose()?.unwrap_or_default(),
         fingerprints,
     };
-    let (report, contest) = judge(&entries, &rules)?;
+    let (report, contest) = judge(entries, &rules)?;
     for warning in &report.warnings {
         ctx.warn(warning);
     }

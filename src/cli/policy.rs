@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use trieval_eval::policy::{Estimator, PolicyOptions, estimate, read_log};
 use trieval_eval::report::Report;
-use trieval_eval::report::model::{Counts, EvaluationSummary, REPORT_FORMAT, SystemReport};
+use trieval_eval::report::model::{EvaluationSummary, REPORT_FORMAT, SystemReport};
 
 use super::args::EvalArgs;
 use super::eval::{fingerprint, named, unusable};
@@ -76,7 +76,6 @@ pub(super) fn execute(args: &EvalArgs) -> Result<()> {
         let name = &report.systems[at].name;
         return Err(Error::Usage(format!("two policies are called {name}: name them NAME=FILE")));
     }
-    report.counts = Counts { evaluated: report.counts.evaluated, ..Counts::default() };
     report.evaluation = EvaluationSummary {
         metrics: names,
         bootstrap: judging.bootstrap,

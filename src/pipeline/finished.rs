@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use trieval_eval::io::{read_trec_qrels, read_trec_run};
+use trieval_eval::metric::Metric;
 use trieval_eval::{Qrels, Run};
 
 use super::folder::RunFolder;
+use super::measured::measured_catalogue;
 use super::plan::{Plan, StepKind};
 use super::runner::{RECIPE_FILE, finished};
 use super::steps;
@@ -67,6 +69,21 @@ impl FinishedRun {
     pub fn qrels(&self) -> Result<Qrels> {
         let path = finished(&self.plan, &self.folder, "evaluation")?.join(steps::QRELS_FILE);
         read_trec_qrels(&path).map_err(|e| Error::data(&path, e.to_string()))
+    }
+
+    /// What `metrics` need to know of the catalogue; item vectors are the recipe's first.
+    ///
+    /// # Errors
+    /// When corpus or vectors cannot be read, or vectors are asked for and there are none.
+    pub fn measured_catalogue(
+        &self,
+        metrics: &[Metric],
+    ) -> Result<Option<trieval_eval::Catalogue>> {
+        let name = self.recipe.vectors.keys().next();
+        let folder =
+            name.map(|name| finished(&self.plan, &self.folder, &format!("vectors.{name}")));
+        let folder = folder.transpose()?;
+        measured_catalogue(&self.corpus, &self.catalogue, folder.as_deref(), metrics)
     }
 
     /// Every system's name, kind and answers.

@@ -54,24 +54,22 @@ pub struct Entry {
 ///
 /// # Errors
 /// [`Error::Data`] for what cannot be judged or compared.
-pub fn judge(entries: &Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Contest)> {
+pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Contest)> {
     let unusable = |e: trieval_eval::Error| Error::Usage(e.to_string());
     let seeded = entries.systems.iter().any(|system| system.runs.len() > 1);
-    let runs: Vec<Run> = entries
+    let n_seeds: Vec<usize> = entries.systems.iter().map(|system| system.runs.len()).collect();
+    // The runs move: they may be large.
+    let entrants: Vec<(String, Vec<Run>)> = entries
         .systems
-        .iter()
-        .filter_map(|system| Some(system.runs.first()?.clone().renamed(&system.name)))
+        .iter_mut()
+        .map(|system| (system.name.clone(), std::mem::take(&mut system.runs)))
         .collect();
-    let contest = if seeded {
-        let entrants: Vec<(String, Vec<Run>)> = entries
-            .systems
-            .iter()
-            .map(|system| (system.name.clone(), system.runs.clone()))
-            .collect();
-        hold_seeds(&entrants, entries.qrels, rules)
-    } else {
-        hold(&runs, entries.qrels, &entries.outside, rules)
-    };
+    let held = if seeded { Some(hold_seeds(&entrants, entries.qrels, rules)) } else { None };
+    let runs: Vec<Run> = entrants
+        .into_iter()
+        .filter_map(|(name, runs)| Some(runs.into_iter().next()?.renamed(name)))
+        .collect();
+    let contest = held.unwrap_or_else(|| hold(&runs, entries.qrels, &entries.outside, rules));
     let contest = contest.map_err(unusable)?;
     let slices = slice_reports(&runs, entries.qrels, &entries.slices, rules).map_err(unusable)?;
     let mut warnings = contest.warnings.clone();
@@ -85,10 +83,11 @@ pub fn judge(entries: &Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Contes
     let systems = entries
         .systems
         .iter()
+        .zip(&n_seeds)
         .zip(&contest.estimates)
-        .map(|(system, estimates)| {
+        .map(|((system, n_seeds), estimates)| {
             let unanswered = counts.get(place).map_or(0, |counts| counts.unanswered as u64);
-            place += system.runs.len();
+            place += n_seeds;
             let metrics: BTreeMap<_, _> =
                 contest.metrics.iter().cloned().zip(estimates.iter().copied()).collect();
             SystemReport {
@@ -132,10 +131,13 @@ pub fn judge(entries: &Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Contes
         pairs: contest.pairs.clone(),
         slices,
         reliability: contest.reliability.clone(),
-        examples: examples.into_iter().map(|one| example(one, &runs, entries, rules)).collect(),
+        examples: examples
+            .into_iter()
+            .map(|one| example(one, &runs, entries.qrels, rules))
+            .collect(),
         warnings,
         machine: machine(),
-        fingerprints: entries.fingerprints.clone(),
+        fingerprints: entries.fingerprints,
         ..Report::default()
     };
     Ok((report, contest))
@@ -147,8 +149,8 @@ fn deepest(runs: &[Run]) -> u32 {
     lengths.max().unwrap_or(0) as u32
 }
 
-fn example(one: Telling, runs: &[Run], entries: &Entries<'_>, rules: &Rules<'_>) -> ExampleReport {
-    let judgments = entries.qrels.get(&one.request);
+fn example(one: Telling, runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> ExampleReport {
+    let judgments = qrels.get(&one.request);
     let grades: HashMap<&str, f64> =
         judgments.into_iter().flat_map(|judgments| judgments.grades()).collect();
     let mut relevant: Vec<(&str, f64)> = grades

@@ -11,6 +11,7 @@ pub mod folder;
 mod fused;
 pub mod judge;
 mod leaks;
+mod measured;
 pub mod oracle;
 pub mod plan;
 pub mod report;

@@ -336,6 +336,8 @@ impl Builder<'_> {
             "settings": system,
             // A fused system asks its parts itself, so that its cost is theirs.
             "parts": self.recipe.parts(system),
+            // Weights are tuned for a metric, which depends on what counts as relevant.
+            "relevant_grade": system.tuned_for().map(|_| evaluation.relevant_grade),
         });
         self.add(StepKind::System(system.name().into()), settings, &inputs, &[])
     }

@@ -130,6 +130,14 @@ impl SystemSettings {
         }
     }
 
+    /// The metric that the weights of a fused system are tuned for, where they are.
+    pub fn tuned_for(&self) -> Option<&str> {
+        match self {
+            Self::Fusion(settings) => settings.tune.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The `kind` as recipes spell it.
     pub fn kind(&self) -> &'static str {
         match self {

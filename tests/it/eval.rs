@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{TINY, run, trieval};
+use crate::support::{TINY, copy_of_finished, run, trieval};
 
 /// Four requests; `good` finds the relevant item first, `bad` last, both rank two items.
 fn files(folder: &Path) -> [PathBuf; 3] {
@@ -137,6 +137,11 @@ fn seeds_of_one_recipe_are_compared_as_such() {
     let comparisons = report["comparisons"].as_array().expect("comparisons");
     assert!(!comparisons.is_empty());
     assert!(comparisons.iter().all(|one| one["test"] == "two-level bootstrap"));
+    // By default the recipe's own metrics are compared, those of the catalogue and its vectors too.
+    let report = trieval(&["compare", text(&first), text(&second), "--json"]).expect(0).json();
+    assert!(
+        report["systems"][0]["metrics"]["diversity@10"]["value"].as_f64().expect("diversity") > 0.0
+    );
     // A shop of another seed has other requests.
     run(TINY, &out(19), &["--set", "seed=19"]).expect(0);
     trieval(&["compare", text(&first), text(&out(19))]).expect(2).says(&["corpus.seed"]);
@@ -217,4 +222,18 @@ fn policies_are_estimated_from_logs() {
     std::fs::write(&log, "{\"reward\": 1, \"propensity\": 0, \"target\": 1}\n").expect("a log");
     trieval(&["eval", "--policy", &named]).expect(2).says(&["log.jsonl:1", "propensity"]);
     trieval(&["eval"]).expect(2).says(&["--qrels"]);
+}
+
+#[test]
+fn weights_are_tuned_anew_when_relevance_changes_and_never_on_what_is_judged() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let out = folder.path().join("run");
+    copy_of_finished(&out);
+    let answer = run(TINY, &out, &["--set", "evaluation.relevant_grade=2"]).expect(0);
+    let again =
+        |step: &str| answer.err.lines().any(|line| line.starts_with(&format!("{step} (again")));
+    assert!(again("system.fused") && !again("system.bm25"), "{}", answer.err);
+    let validation = ["--set", "evaluation.split=validation"];
+    run(TINY, &out, &validation).expect(2).says(&["tuned on the requests"]);
+    run(TINY, &out, &["--set", "system.fused.tune=auc"]).expect(2).says(&["cannot be tuned for"]);
 }

@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::metric::Pooled;
+use crate::report::model::ReliabilityBin;
 
 use super::predictions::Predictions;
 
@@ -15,21 +16,6 @@ pub enum Binning {
     Width,
     /// Edges at quantiles of the scores, so that bins hold about as many rows; equal quantiles make empty bins.
     Mass,
-}
-
-/// One bin of a reliability diagram.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ReliabilityBin {
-    /// Lower edge.
-    pub low: f64,
-    /// Upper edge.
-    pub high: f64,
-    /// Mean score of its rows.
-    pub mean_prediction: f64,
-    /// Share of its rows that are positive.
-    pub share_positive: f64,
-    /// Number of its rows.
-    pub count: u64,
 }
 
 /// Expected calibration error: `Σ_b n_b / n |mean score − share of positives|` over the bins (arXiv 1706.04599, equation 5).

@@ -10,7 +10,7 @@ mod pointwise;
 mod predictions;
 mod roc;
 
-pub use calibration::{Binning, ReliabilityBin, reliability};
+pub use calibration::{Binning, reliability};
 pub use metric::{LabelledMetric, NAMES, evaluate, parse};
 pub use outside::{Absent, OutsideValues, read_values};
 pub use predictions::{PredictionCounts, Predictions, PredictionsBuilder};

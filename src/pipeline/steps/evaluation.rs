@@ -6,21 +6,20 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use trieval_eval::contest::{Contest, Rules, Telling, hold, slice_reports};
 use trieval_eval::io::{RequestValues, read_trec_run, write_trec_qrels, write_values};
-use trieval_eval::metric::{Metric, Needs, parse_metrics};
+use trieval_eval::metric::parse_metrics;
 use trieval_eval::report::model::{Comparison, Estimate, LeakReport, SliceReport};
 use trieval_eval::significance::SignificanceOptions;
 use trieval_eval::slice::SliceBy;
-use trieval_eval::{Catalogue as EvalCatalogue, Options, Qrels, Run};
+use trieval_eval::{Options, Qrels, Run};
 
 use super::system::evaluated_requests;
 use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, unwritten};
-use crate::corpus::{Catalogue, Corpus, Request, RequestIdx, training_exposure};
+use crate::corpus::{Catalogue, Corpus, Request, RequestIdx};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
-use crate::pipeline::{leaks::leaks, slices::slices};
+use crate::pipeline::{leaks::leaks, measured::measured_catalogue, slices::slices};
 use crate::ranker::settings::SystemSettings;
-use crate::ranker::two_tower::VECTORS_FILE;
-use crate::store::{Vectors, write_atomic, write_json};
+use crate::store::{write_atomic, write_json};
 
 /// The result inside the step's folder.
 pub(in crate::pipeline) const EVALUATION_FILE: &str = "evaluation.json";
@@ -106,7 +105,11 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
     })?;
 
-    let context = eval_catalogue(env, &corpus, &catalogue, &metrics)?;
+    let vectors = match recipe.vectors_measured() {
+        Some(name) => Some(env.input(&format!("vectors.{name}"))?),
+        None => None,
+    };
+    let context = measured_catalogue(&corpus, &catalogue, vectors.as_deref(), &metrics)?;
     let names: Vec<&str> = recipe.system.iter().map(SystemSettings::name).collect();
     let baseline =
         settings.baseline.as_deref().unwrap_or_else(|| names.first().copied().unwrap_or(""));
@@ -228,33 +231,6 @@ fn judgments(
         .with_help("check the split and the grades of the corpus"));
     }
     Ok((qrels.finish().map_err(failed)?, relevant))
-}
-
-/// What metrics beyond accuracy need to know of the catalogue, where one is asked for.
-fn eval_catalogue(
-    env: &StepEnv<'_>,
-    corpus: &Corpus,
-    catalogue: &Catalogue,
-    metrics: &[Metric],
-) -> Result<Option<EvalCatalogue>> {
-    let failed = |e: trieval_eval::Error| Error::Failed(format!("evaluation: {e}"));
-    let needs: Vec<Needs> =
-        metrics.iter().map(Metric::needs).filter(|needs| *needs != Needs::Nothing).collect();
-    if needs.is_empty() {
-        return Ok(None);
-    }
-    let exposure = training_exposure(corpus)?;
-    let mut context = EvalCatalogue::new(&catalogue.ids)
-        .and_then(|context| context.with_exposures(exposure))
-        .map_err(failed)?;
-    if needs.contains(&Needs::Vectors) {
-        // The recipe was checked to have vectors where they are asked for.
-        let name = env.loaded.recipe.vectors_measured().unwrap_or_default();
-        let path = env.input(&format!("vectors.{name}"))?.join(VECTORS_FILE);
-        let vectors = Vectors::read(&path, Some(catalogue.len()))?;
-        context = context.with_vectors(vectors.data, vectors.dim).map_err(failed)?;
-    }
-    Ok(Some(context))
 }
 
 /// The largest wins of any two systems over each other, and `n_random` requests drawn by the seed.

@@ -3,7 +3,8 @@
 //! Spelling only: the names themselves are `trieval-eval`'s.
 
 use trieval_eval::Error;
-use trieval_eval::metric::{Metric, Needs};
+use trieval_eval::labelled::LabelledMetric;
+use trieval_eval::metric::{Metric, MetricKind, Needs};
 use trieval_eval::slice::SliceBy;
 
 /// Checks a metric expression; the fault says what to do.
@@ -24,6 +25,35 @@ pub(super) fn cut_off(text: &str) -> Option<u32> {
 pub(super) fn needs_vectors(text: &str) -> bool {
     let metric = text.parse::<Metric>();
     matches!(metric, Ok(metric) if metric.needs() == Needs::Vectors)
+}
+
+/// Checks a metric that systems of a recipe are measured by: their scores are no probabilities.
+pub(super) fn check_measured(text: &str) -> Result<(), String> {
+    check_metric(text)?;
+    match text.parse::<Metric>().map(|metric| metric.kind()) {
+        Ok(MetricKind::Labelled(
+            LabelledMetric::LogLoss | LabelledMetric::CalibrationError { .. },
+        )) => {
+            Err("it needs probabilities, and systems of a recipe give scores; judge predictions \
+                   with `trieval eval`"
+                .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks a metric that weights can be tuned for: one of lists that needs nothing but judgments.
+pub(super) fn check_tuned(text: &str) -> Result<(), String> {
+    check_metric(text)?;
+    match text.parse::<Metric>() {
+        Ok(metric)
+            if metric.needs() == Needs::Nothing
+                && !matches!(metric.kind(), MetricKind::Labelled(_)) =>
+        {
+            Ok(())
+        }
+        _ => Err("weights are tuned for a metric of lists and judgments, such as `ndcg@10`".into()),
+    }
 }
 
 /// Checks a way to divide requests; the fault says what is legal.
@@ -61,6 +91,16 @@ mod tests {
         assert_eq!(cut_off("ndcg@20"), Some(20));
         assert_eq!(cut_off("mrr"), None);
         assert!(needs_vectors("diversity@10") && !needs_vectors("coverage@10"));
+    }
+
+    #[test]
+    fn what_cannot_be_measured_or_tuned_for_in_a_recipe_is_refused() {
+        assert_eq!(check_measured("auc"), Ok(()));
+        assert!(check_measured("ece").is_err() && check_measured("log_loss").is_err());
+        assert_eq!(check_tuned("ndcg@10"), Ok(()));
+        for bad in ["auc", "coverage@10", "ndgc@10"] {
+            assert!(check_tuned(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

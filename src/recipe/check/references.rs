@@ -2,6 +2,7 @@
 //! cycle, and nothing is defined in vain.
 
 use trieval_eval::fusion::FusionSettings;
+use trieval_eval::settings::EvaluatedSplit;
 
 use super::{Checker, Part, Parts};
 use crate::identifier::settings::IdentifierSettings;
@@ -296,8 +297,17 @@ fn fused(
     for (key, what) in fusion.faults() {
         checker.fault(&part.at(&[key]), what, "cannot be used", "");
     }
-    if let Some(Err(what)) = fusion.tune.as_deref().map(super::metrics::check_metric) {
-        checker.fault(&part.at(&["tune"]), "unknown metric", &what, "");
+    let Some(tune) = fusion.tune.as_deref() else { return };
+    if let Err(help) = super::metrics::check_tuned(tune) {
+        let message =
+            format!("weights cannot be tuned for {}", super::super::document::quoted(tune));
+        checker.fault(&part.at(&["tune"]), message, "not such a metric", &help);
+    }
+    let evaluation = parts.evaluation.as_ref().and_then(|part| part.value.as_ref());
+    if evaluation.is_some_and(|evaluation| evaluation.split == EvaluatedSplit::Validation) {
+        let message = "weights would be tuned on the requests that they are judged by";
+        let help = "give fixed `weights`, or evaluate the test requests";
+        checker.fault(&part.at(&["tune"]), message, "tuned on validation", help);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use trieval_eval::settings::EvaluationSettings;
 
-use super::metrics::{check_metric, check_slice, cut_off, needs_vectors};
+use super::metrics::{check_measured, check_slice, cut_off, needs_vectors};
 use super::{Checker, Part, Parts};
 use crate::corpus::settings::{
     CorpusSettings, JudgedPairsSettings, PairSplit, SequencesSettings, SimulatorSettings,
@@ -380,7 +380,7 @@ fn metrics(
     for (index, metric) in settings.metrics.iter().enumerate() {
         let mut path = part.at(&["metrics"]);
         path.push(Step::Index(index));
-        if let Err(help) = check_metric(metric) {
+        if let Err(help) = check_measured(metric) {
             checker.fault(
                 &path,
                 format!("unknown metric {}", quoted(metric)),
