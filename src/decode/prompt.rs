@@ -118,12 +118,24 @@ impl PromptBuilder {
     }
 }
 
+/// Whether a pretrained model's requests can be rendered: renders one.
+///
+/// # Errors
+/// As [`PromptBuilder::new`] and [`PromptBuilder::build`].
+pub fn check_template(tokenizer: &Tokenizer, settings: &PretrainedSettings) -> Result<()> {
+    if let Frame::Template { template, .. } = Frame::template(tokenizer, settings)? {
+        template.render(Some("query"), 2)?;
+        template.render(None, 1)?;
+    }
+    Ok(())
+}
+
 impl Frame {
     fn own(tokenizer: &Tokenizer) -> Result<Self> {
         let special = |special: Special| {
-            tokenizer.special(special).ok_or_else(|| {
-                Error::Failed(format!("the tokenizer lacks {}", special.text()))
-            })
+            tokenizer
+                .special(special)
+                .ok_or_else(|| Error::Failed(format!("the tokenizer lacks {}", special.text())))
         };
         Ok(Self::Tokens {
             query: special(Special::Query)?,
@@ -148,5 +160,91 @@ impl Frame {
         // A chat template writes the token that begins a text itself.
         let prefix = if chat.is_some() { Vec::new() } else { tokenizer.text_prefix()? };
         Ok(Self::Template { template, prefix })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::settings::ScratchSettings;
+
+    /// Settings whose queries are cut behind 12 tokens and histories to two items.
+    pub(crate) fn scratch() -> ModelSettings {
+        ModelSettings::Scratch(ScratchSettings {
+            identifier: "sid".into(),
+            vocabulary: 300,
+            layers: 1,
+            hidden: 8,
+            heads: 1,
+            kv_heads: None,
+            head_dim: None,
+            ffn: None,
+            prompt_tokens: 12,
+            history_items: 2,
+        })
+    }
+
+    fn pretrained(prompt: PromptKind) -> PretrainedSettings {
+        PretrainedSettings {
+            path: "model".into(),
+            identifier: "sid".into(),
+            adapter: None,
+            dtype: None,
+            prompt,
+            system: None,
+            ask: "{% for item in history %}{{ item }},{% endfor %}{{ query }}".into(),
+            prompt_tokens: 4,
+            history_items: 2,
+        }
+    }
+
+    fn builder(settings: PretrainedSettings) -> Result<PromptBuilder> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut tokenizer =
+            Tokenizer::load(&folder.join("tests/golden/tokenizers/llama3")).unwrap();
+        let tokens: Vec<String> = (0..5).map(|i| format!("<a_{i}>")).collect();
+        let first = tokenizer.extend(&tokens).unwrap().start;
+        let items = ItemTokens::new(&[0, 1, 2, 3, 4], &[5], first);
+        PromptBuilder::new(tokenizer, items, &ModelSettings::Pretrained(settings))
+    }
+
+    #[test]
+    fn templates_hold_the_newest_items_and_the_beginning_of_the_query() {
+        let builder = builder(pretrained(PromptKind::Plain)).unwrap();
+        let text = |prompt: &Prompt| builder.tokenizer.decode(&prompt.tokens).unwrap();
+        let short = builder.build(Some("shirt"), &[3]).unwrap();
+        assert_eq!(
+            (text(&short).as_str(), short.truncated),
+            ("<|begin_of_text|><a_3>,shirt", false)
+        );
+        let long = builder.build(Some("red cotton shirt blue shoes"), &[1, 2, 3]).unwrap();
+        assert!(text(&long).starts_with("<|begin_of_text|><a_2>,<a_3>,red"), "{}", text(&long));
+        assert!(long.truncated && !text(&long).ends_with("shoes"));
+        assert_eq!(builder.history_token(), None);
+    }
+
+    #[test]
+    fn a_chat_opens_with_one_begin_token_and_ends_with_the_assistant() {
+        let builder = builder(pretrained(PromptKind::Chat)).unwrap();
+        let prompt = builder.build(Some("shirt"), &[]).unwrap();
+        let text = builder.tokenizer.decode(&prompt.tokens).unwrap();
+        assert_eq!(text.matches("<|begin_of_text|>").count(), 1);
+        assert!(text.ends_with("<|start_header_id|>assistant<|end_header_id|>\n\n"), "{text}");
+    }
+
+    #[test]
+    fn faults_of_templates_are_found_before_any_request() {
+        let fault = |settings| builder(settings).err().map(|e| e.to_string());
+        let broken = PretrainedSettings { ask: "{{".into(), ..pretrained(PromptKind::Plain) };
+        assert!(fault(broken).unwrap().contains("ask is not a template"));
+        let folder = tempfile::tempdir().unwrap();
+        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let golden = golden.join("tests/golden/tokenizers/llama3/tokenizer.json");
+        std::fs::copy(golden, folder.path().join("tokenizer.json")).unwrap();
+        let bare = Tokenizer::load(folder.path()).unwrap();
+        let told = check_template(&bare, &pretrained(PromptKind::Chat)).unwrap_err().to_string();
+        assert!(told.contains("has no chat template; set prompt = \"plain\""), "{told}");
+        check_template(&bare, &pretrained(PromptKind::Plain)).unwrap();
     }
 }

@@ -123,8 +123,8 @@ pub fn load(
     if !faults.is_empty() {
         return Err(Error::data(&path, faults.join("; ")));
     }
-    let spec = file.spec(&path, config)?;
     check_base(folder, base)?;
+    let spec = file.spec(&path, config)?;
     let expected: Vec<(String, Vec<usize>)> = spec
         .parameters(config)
         .into_iter()

@@ -135,8 +135,7 @@ impl Decoder {
         let layers = (0..config.num_hidden_layers).map(|i| parts.layer(&config, i));
         let layers = layers.collect::<Result<_>>()?;
         let embedding = parts.table(EMBEDDING)?;
-        let head =
-            if config.tie_word_embeddings { None } else { Some(parts.table(HEAD)?) };
+        let head = if config.tie_word_embeddings { None } else { Some(parts.table(HEAD)?) };
         let norm = parts.vector(FINAL_NORM)?;
         let frequencies = frequencies(config.head_dim, config.rope_theta, config.rope_scaling);
         let rope = Arc::new(RopeTable::new(&frequencies, config.max_position_embeddings)?);
@@ -181,10 +180,6 @@ impl Decoder {
     pub fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         let names = self.config.parameters().into_iter();
         names.map(|(name, _)| Ok((name.clone(), self.weight(&name)?))).collect()
-    }
-
-    pub(super) fn rope_table(&self) -> &Arc<RopeTable> {
-        &self.rope
     }
 
     /// Final hidden states of a right-padded batch; padding needs no mask, since nothing looks ahead.
@@ -268,7 +263,11 @@ impl Decoder {
         x = if rows.len() == tokens {
             self.layer(last, &x, &all)?
         } else {
-            self.layer(last, &x, &Queries { rows: Some(Rows::new(rows, &positions, keys)?), ..all })?
+            self.layer(
+                last,
+                &x,
+                &Queries { rows: Some(Rows::new(rows, &positions, keys)?), ..all },
+            )?
         };
         Ok(rms_norm(&x, &self.norm, self.config.rms_norm_eps)?)
     }

@@ -63,7 +63,7 @@ fn adapted(config: &DecoderConfig, dropout: f64) -> Decoder {
     Decoder::adapted(config.clone(), weights, spec, Seed::new(5)).unwrap()
 }
 
-/// Mean log-probability of some targets, over two packed sequences.
+/// Log-probabilities of some targets, over two packed sequences.
 fn score(decoder: &Decoder, keys: Option<&TokenKeys>) -> Tensor {
     let vocab = decoder.config().vocab_size as u32;
     let input = Tensor::from_vec(ids(18, vocab), 18, &Device::Cpu).unwrap();
@@ -74,12 +74,11 @@ fn score(decoder: &Decoder, keys: Option<&TokenKeys>) -> Tensor {
         None => decoder.hidden_rows(&input, &packing, &rows).unwrap(),
     };
     let targets: Vec<u32> = (vocab - 7..vocab).collect();
-    let log_probs = decoder.log_probs_at(&hidden, &[0, 1, 2, 3, 4, 5, 6], &targets).unwrap();
-    log_probs.mean_all().unwrap()
+    decoder.log_probs_at(&hidden, &[0, 1, 2, 3, 4, 5, 6], &targets).unwrap()
 }
 
 fn assert_all_trained_receive_gradients(decoder: &Decoder, but: fn(&str) -> bool) {
-    let gradients = score(decoder, None).backward().unwrap();
+    let gradients = score(decoder, None).sum_all().unwrap().backward().unwrap();
     for (name, var) in decoder.trained() {
         let gradient = gradients.get(var).unwrap_or_else(|| panic!("{name}: none"));
         let largest = gradient.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
@@ -110,8 +109,7 @@ fn logits_equal_those_of_transformers() {
         let files = WeightFiles::open(&folder).unwrap();
         files.check(&config.parameters(), |name| is_redundant(&config, name)).unwrap();
         let read = |(name, _): (String, _)| (name.clone(), files.tensor(&name, None).unwrap());
-        let tensors: BTreeMap<String, Tensor> =
-            config.parameters().into_iter().map(read).collect();
+        let tensors: BTreeMap<String, Tensor> = config.parameters().into_iter().map(read).collect();
         let text = std::fs::read_to_string(folder.join("logits.json")).unwrap();
         let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
         let expected: Vec<Vec<Vec<f32>>> =
@@ -196,8 +194,7 @@ fn a_fresh_adapter_changes_nothing_and_a_merged_one_is_the_adapted_model() {
         let adapter = adapted(&config, 0.5);
         assert!(max_difference(&score(&base, None), &score(&adapter, None)) < 1e-6);
         shake(&adapter);
-        let merged =
-            Decoder::from_tensors(config.clone(), adapter.weights().unwrap()).unwrap();
+        let merged = Decoder::from_tensors(config.clone(), adapter.weights().unwrap()).unwrap();
         let (a, b) = (score(&adapter, None), score(&merged, None));
         assert!(max_difference(&a, &b) < 1e-4, "{a} {b}");
         assert!(max_difference(&a, &score(&base, None)) > 1e-2);
@@ -208,10 +205,8 @@ fn a_fresh_adapter_changes_nothing_and_a_merged_one_is_the_adapted_model() {
 fn only_targets_and_new_rows_train() {
     let config = DecoderConfig { tie_word_embeddings: false, ..small(50) };
     let weights = lively(config.clone()).weights().unwrap();
-    let settings = LoraSettings {
-        targets: vec![LoraTarget::Q, LoraTarget::Down],
-        ..LoraSettings::default()
-    };
+    let settings =
+        LoraSettings { targets: vec![LoraTarget::Q, LoraTarget::Down], ..LoraSettings::default() };
     let names = |settings: LoraSettings| {
         let spec = AdapterSpec { settings, first_new_token: 41 };
         let decoder =

@@ -27,10 +27,8 @@ impl Table {
     pub(super) fn look_up(&self, ids: &Tensor) -> Result<Tensor> {
         match self {
             Self::Trained(table) => embedding(ids, table),
-            Self::Extended { frozen, new } => embedding_rows(ids, frozen, new),
-            Self::Frozen(table) => {
-                table.index_select(ids, 0)?.to_dtype(candle_core::DType::F32)
-            }
+            Self::Extended { frozen, new } => embedding_rows(ids, frozen, Some(new)),
+            Self::Frozen(table) => embedding_rows(ids, table, None),
         }
     }
 

@@ -3,16 +3,15 @@
 //! A frozen decoder holds packed copies of the weights, takes no locks and is shared by any number of
 //! threads, one request each. Beams keep only their own few tokens; re-ordering them moves indices, never keys.
 
+use candle_core::{DType, Tensor};
 use std::ops::Range;
-use std::sync::Arc;
-
 use trieval_kernels::ops::{
     MatMut, MatRef, RopeTable, Threads, axpy, dot, matmul, rms_norm_rows, rotate_head,
     softmax_in_place, swiglu_rows,
 };
 
 use crate::error::{Error, Result};
-use crate::model::config::{DecoderConfig, EMBEDDING, FINAL_NORM, HEAD};
+use crate::model::config::{DecoderConfig, EMBEDDING, FINAL_NORM, HEAD, frequencies};
 use crate::model::decoder::Decoder;
 
 /// A snapshot of a [`Decoder`] for inference on the CPU; later training does not change it.
@@ -22,7 +21,7 @@ pub struct FrozenDecoder {
     embedding: Vec<f32>,
     head: Option<Vec<f32>>,
     norm: Vec<f32>,
-    rope: Arc<RopeTable>,
+    rope: RopeTable,
     threads: Threads,
 }
 
@@ -119,51 +118,67 @@ impl Decoder {
     /// # Errors
     /// [`Error::Tensor`] when a parameter cannot be read.
     pub fn freeze(&self, threads: Threads) -> Result<FrozenDecoder> {
-        let config = self.config().clone();
+        FrozenDecoder::new(self.config().clone(), threads, |name| self.weight(name))
+    }
+}
+
+impl FrozenDecoder {
+    /// A decoder whose weights are given by name, in any type.
+    ///
+    /// # Errors
+    /// Those of `weight`, or [`Error::Tensor`] when a weight cannot be read.
+    pub fn new(
+        config: DecoderConfig,
+        threads: Threads,
+        weight: impl Fn(&str) -> Result<Tensor>,
+    ) -> Result<Self> {
         let get = |name: &str| -> Result<Vec<f32>> {
-            Ok(self.weight(name)?.flatten_all()?.to_vec1()?)
+            Ok(weight(name)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
         };
         let layer = |i: usize| {
             let norm = |part: &str| get(&format!("model.layers.{i}.{part}.weight"));
-            let linear = |part: &str, has_bias: bool| {
+            let linear = |part: &str, outer: usize, has_bias: bool| {
                 let name = format!("model.layers.{i}.{part}");
                 let bias = has_bias.then(|| get(&format!("{name}.bias"))).transpose()?;
-                let weight = self.weight(&format!("{name}.weight"))?;
-                let outer = weight.dim(0)?;
-                let weight = weight.flatten_all()?.to_vec1()?;
-                Ok::<_, Error>(FrozenLinear { weight, bias, outer })
+                Ok::<_, Error>(FrozenLinear {
+                    weight: get(&format!("{name}.weight"))?,
+                    bias,
+                    outer,
+                })
             };
             let head_norms = if config.family.has_head_norms() {
                 Some((norm("self_attn.q_norm")?, norm("self_attn.k_norm")?))
             } else {
                 None
             };
+            let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
+            let heads = config.num_attention_heads * config.head_dim;
+            let kv = config.num_key_value_heads * config.head_dim;
             Ok(FrozenLayer {
                 input_norm: norm("input_layernorm")?,
                 post_norm: norm("post_attention_layernorm")?,
                 head_norms,
-                q: linear("self_attn.q_proj", config.qkv_bias)?,
-                k: linear("self_attn.k_proj", config.qkv_bias)?,
-                v: linear("self_attn.v_proj", config.qkv_bias)?,
-                out: linear("self_attn.o_proj", config.out_bias)?,
-                gate: linear("mlp.gate_proj", config.mlp_bias)?,
-                up: linear("mlp.up_proj", config.mlp_bias)?,
-                down: linear("mlp.down_proj", config.mlp_bias)?,
+                q: linear("self_attn.q_proj", heads, config.qkv_bias)?,
+                k: linear("self_attn.k_proj", kv, config.qkv_bias)?,
+                v: linear("self_attn.v_proj", kv, config.qkv_bias)?,
+                out: linear("self_attn.o_proj", hidden, config.out_bias)?,
+                gate: linear("mlp.gate_proj", ffn, config.mlp_bias)?,
+                up: linear("mlp.up_proj", ffn, config.mlp_bias)?,
+                down: linear("mlp.down_proj", hidden, config.mlp_bias)?,
             })
         };
-        Ok(FrozenDecoder {
+        let frequencies = frequencies(config.head_dim, config.rope_theta, config.rope_scaling);
+        Ok(Self {
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
             embedding: get(EMBEDDING)?,
             head: if config.tie_word_embeddings { None } else { Some(get(HEAD)?) },
             norm: get(FINAL_NORM)?,
-            rope: self.rope_table().clone(),
+            rope: RopeTable::new(&frequencies, config.max_position_embeddings)?,
             threads,
             config,
         })
     }
-}
 
-impl FrozenDecoder {
     /// The shape.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
@@ -455,7 +470,7 @@ impl FrozenDecoder {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use candle_core::{Device, Tensor};
+    use candle_core::Device;
 
     use super::*;
     use crate::model::config::tests::small;

@@ -108,7 +108,8 @@ impl AdapterSpec {
             let before = base.narrow(0, 0, base.dim(0)? - rows.dim(0)?)?;
             return Ok(Tensor::cat(&[&before, rows], 0)?);
         }
-        let Some([a, b]) = name.strip_suffix(".weight").and_then(|module| self.names(module)) else {
+        let Some([a, b]) = name.strip_suffix(".weight").and_then(|module| self.names(module))
+        else {
             return Ok(base);
         };
         let get = |name: &String| adapter.get(name).ok_or_else(|| missing(name));

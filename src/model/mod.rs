@@ -2,6 +2,7 @@
 //! on disk. Knows nothing of identifiers beyond the names of their tokens, nor of objectives.
 
 pub mod adapter;
+pub mod added_rows;
 pub mod checkpoint;
 pub mod config;
 pub mod decoder;

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
-use trieval_kernels::ops::{dropout, linear, linear_add, linear_frozen};
+use trieval_kernels::ops::{
+    dropout, linear, linear_add, linear_bias, linear_frozen, linear_frozen_add,
+};
 
 /// One key per token of a batch, from which dropout draws; equal keys give equal masks.
 pub type TokenKeys = Arc<[u64]>;
@@ -43,11 +45,13 @@ pub(super) struct LowRank {
 impl Projection {
     /// Shapes: `x [rows, in]`, result `[rows, out]`. `keys` (one per row) are given where a training step may drop.
     pub(super) fn apply(&self, x: &Tensor, keys: Option<&TokenKeys>) -> Result<Tensor> {
-        let y = match &self.weight {
-            Weight::Trained(weight) => linear(x, weight)?,
-            Weight::Frozen(weight) => linear_frozen(x, weight)?,
+        let y = match (&self.weight, &self.bias) {
+            (Weight::Trained(weight), None) => linear(x, weight)?,
+            (Weight::Trained(weight), Some(bias)) => linear_bias(x, weight, bias)?,
+            (Weight::Frozen(weight), None) => linear_frozen(x, weight)?,
+            (Weight::Frozen(weight), Some(bias)) => linear_frozen_add(x, weight, bias)?,
         };
-        self.finish(y, x, keys)
+        self.adapt(y, x, keys)
     }
 
     /// As [`Projection::apply`], added to `residual [rows, out]`.
@@ -59,16 +63,16 @@ impl Projection {
     ) -> Result<Tensor> {
         let y = match &self.weight {
             Weight::Trained(weight) => linear_add(x, weight, residual)?,
-            Weight::Frozen(weight) => (linear_frozen(x, weight)? + residual)?,
+            Weight::Frozen(weight) => linear_frozen_add(x, weight, residual)?,
         };
-        self.finish(y, x, keys)
-    }
-
-    fn finish(&self, y: Tensor, x: &Tensor, keys: Option<&TokenKeys>) -> Result<Tensor> {
         let y = match &self.bias {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
         };
+        self.adapt(y, x, keys)
+    }
+
+    fn adapt(&self, y: Tensor, x: &Tensor, keys: Option<&TokenKeys>) -> Result<Tensor> {
         let Some(low) = &self.adapter else { return Ok(y) };
         let inner = match keys {
             Some(keys) if low.dropout > 0.0 => {

@@ -3,6 +3,7 @@
 //! A rendered prompt comes in pieces that remember where they are from, so that no text of a user is
 //! ever taken for a special token. Knows no tokens.
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
 
 use crate::error::{Error, Result};
@@ -47,9 +48,10 @@ impl Template {
     ) -> Result<Self> {
         let mut environment = Environment::new();
         // As Hugging Face renders chat templates.
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(|e| Error::Failed(line(&e)))?);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| -> Result<String, _> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
@@ -57,9 +59,9 @@ impl Template {
             .add_template_owned("ask", ask.to_owned())
             .map_err(|e| Error::Recipe(format!("model: ask is not a template: {}", line(&e))))?;
         if let Some(chat) = chat {
-            environment
-                .add_template_owned("chat", chat.to_owned())
-                .map_err(|e| Error::Failed(format!("the chat template cannot be read: {}", line(&e))))?;
+            environment.add_template_owned("chat", chat.to_owned()).map_err(|e| {
+                Error::Failed(format!("the chat template cannot be read: {}", line(&e)))
+            })?;
         }
         Ok(Self {
             environment,
@@ -88,8 +90,8 @@ impl Template {
                 messages,
                 add_generation_prompt => true,
                 enable_thinking => false,
-                bos_token => self.bos,
-                eos_token => self.eos,
+                bos_token => self.bos.as_str(),
+                eos_token => self.eos.as_str(),
             };
             self.apply("chat", values)?
         } else {
@@ -164,7 +166,8 @@ fn pieces(text: &str) -> Result<Vec<Piece>> {
 mod tests {
     use super::*;
 
-    const ASK: &str = "{% if history %}Seen: {{ history | join(\" \") }}\n{% endif %}Find {{ query }}";
+    const ASK: &str =
+        "{% if history %}Seen: {{ history | join(\" \") }}\n{% endif %}Find {{ query }}";
     const CHAT: &str = "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content.strip() }}<|end|>{% endfor %}\
         {% if add_generation_prompt %}<|assistant|>{% endif %}";
 
@@ -206,11 +209,9 @@ mod tests {
 
     #[test]
     fn faults_of_templates_are_told() {
-        let fault = |ask: &str, chat: Option<&str>| {
-            match Template::new(ask, chat, None, "", "") {
-                Err(error) => error.to_string(),
-                Ok(template) => template.render(Some("ab"), 1).unwrap_err().to_string(),
-            }
+        let fault = |ask: &str, chat: Option<&str>| match Template::new(ask, chat, None, "", "") {
+            Err(error) => error.to_string(),
+            Ok(template) => template.render(Some("ab"), 1).unwrap_err().to_string(),
         };
         assert!(fault("{% if %}", None).contains("ask is not a template"));
         assert!(fault("{{ query | frobnicate }}", None).contains("frobnicate"));

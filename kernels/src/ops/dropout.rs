@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn drops_its_share_and_keeps_the_mean() {
-        let x = Tensor::ones((400, 501), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+        let x =
+            Tensor::ones((400, 501), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
         let keys: Vec<u64> = (0..400).collect();
         let y = rows(&x, &keys, 1).concat();
         let dropped = y.iter().filter(|v| **v == 0.0).count() as f64 / y.len() as f64;

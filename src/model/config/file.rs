@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::DecoderConfig;
 use super::family::Family;
 use super::rope::RopeScaling;
-use super::DecoderConfig;
 use crate::model::settings::WeightType;
 
 /// Widths of heads where a configuration of Qwen3 names none.
@@ -219,9 +219,9 @@ impl ConfigFile {
         if self.mlp_bias && family != Family::Llama {
             faults.push("mlp_bias is set, which this family does not have".into());
         }
-        let partial = self.partial_rotary_factor.or_else(|| {
-            self.rope_parameters.as_ref().and_then(|rope| rope.partial_rotary_factor)
-        });
+        let partial = self
+            .partial_rotary_factor
+            .or_else(|| self.rope_parameters.as_ref().and_then(|rope| rope.partial_rotary_factor));
         if let Some(factor) = partial.filter(|factor| *factor != 1.0) {
             faults.push(format!("partial_rotary_factor is {factor}, expected 1"));
         }
@@ -246,7 +246,9 @@ impl RopeFile {
         };
         match self.rope_type.as_deref() {
             None | Some("default") => Ok(None),
-            Some("linear") => Ok(Some(RopeScaling::Linear { factor: need("factor", self.factor)? })),
+            Some("linear") => {
+                Ok(Some(RopeScaling::Linear { factor: need("factor", self.factor)? }))
+            }
             Some("llama3") => {
                 let positions = self.original_max_position_embeddings.map(|n| n as f64);
                 Ok(Some(RopeScaling::Llama3 {

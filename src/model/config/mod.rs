@@ -307,14 +307,25 @@ pub(crate) mod tests {
         assert!(message(&odd).contains("head_dim is 7, expected an even number"));
         let gpt = text.replace("\"qwen3\"", "\"gpt2\"");
         let told = message(&gpt);
-        assert!(told.contains("`gpt2`, which is not supported; supported are `qwen3`, `qwen2`, `llama`"), "{told}");
-        let windowed = text.replace("\"use_cache\"", "\"use_sliding_window\":true,\"sliding_window\":4,\"use_cache\"");
+        assert!(
+            told.contains(
+                "`gpt2`, which is not supported; supported are `qwen3`, `qwen2`, `llama`"
+            ),
+            "{told}"
+        );
+        let windowed = text.replace(
+            "\"use_cache\"",
+            "\"use_sliding_window\":true,\"sliding_window\":4,\"use_cache\"",
+        );
         let both = windowed.replace("\"silu\"", "\"gelu\"").replace("\"float32\"", "\"int8\"");
         let told = message(&both);
         for fault in ["windowed attention", "hidden_act is `gelu`", "torch_dtype is `int8`"] {
             assert!(told.contains(fault), "{told}");
         }
-        let yarn = text.replace("\"rope_scaling\":null", "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0}");
+        let yarn = text.replace(
+            "\"rope_scaling\":null",
+            "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0}",
+        );
         assert!(message(&yarn).contains("rope_scaling of type `yarn` is not supported"));
         assert!(message("{").contains("config.json:1: not a decoder configuration"));
         std::fs::write(&path, &text).unwrap();

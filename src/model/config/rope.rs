@@ -25,8 +25,8 @@ pub enum RopeScaling {
 
 /// Radians per position of each pair of coordinates: `[head_dim / 2]`, in `f32` as in `transformers`.
 pub fn frequencies(head_dim: usize, theta: f64, scaling: Option<RopeScaling>) -> Vec<f32> {
-    let plain = (0..head_dim / 2)
-        .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32));
+    let plain =
+        (0..head_dim / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32));
     match scaling {
         None => plain.collect(),
         Some(RopeScaling::Linear { factor }) => plain.map(|f| f / factor as f32).collect(),

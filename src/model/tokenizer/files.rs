@@ -61,7 +61,8 @@ impl Tokenizer {
                 "pad_token": Special::Pad.text(),
                 "eos_token": Special::End.text(),
             });
-            config.extend(own.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+            config
+                .extend(own.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
         }
         // The class that reads `tokenizer.json` as it is, whatever the family.
         config.insert("tokenizer_class".into(), "PreTrainedTokenizerFast".into());
@@ -157,12 +158,9 @@ fn from_merges(
     let model = BPE::from_file(&file(VOCAB), &file(MERGES)).build().map_err(|e| malformed(&e))?;
     let mut base = tokenizers::Tokenizer::new(model);
     base.with_normalizer(Some(NFC)).map_err(|e| malformed(&e))?;
-    let words = Split::new(
-        SplitPattern::Regex(QWEN_WORDS.into()),
-        SplitDelimiterBehavior::Isolated,
-        false,
-    )
-    .map_err(|e| malformed(&e))?;
+    let words =
+        Split::new(SplitPattern::Regex(QWEN_WORDS.into()), SplitDelimiterBehavior::Isolated, false)
+            .map_err(|e| malformed(&e))?;
     let bytes = ByteLevel::new(false, false, false);
     base.with_pre_tokenizer(Some(Sequence::new(vec![
         PreTokenizerWrapper::Split(words),

@@ -171,6 +171,14 @@ impl Tokenizer {
         Ok(start..end)
     }
 
+    /// The ids of `tokens` where all of them are in the vocabulary already, one behind the other.
+    pub fn find(&self, tokens: &[String]) -> Option<Range<u32>> {
+        let first = self.full.token_to_id(tokens.first()?)?;
+        let end = first + tokens.len() as u32;
+        let in_place = |(token, id): (&String, u32)| self.full.token_to_id(token) == Some(id);
+        tokens.iter().zip(first..).all(in_place).then_some(first..end)
+    }
+
     /// Entries, added tokens included: the least number of embedding rows.
     pub fn len(&self) -> usize {
         self.full.get_vocab_size(true)

@@ -1,6 +1,6 @@
 """Makes one tiny random checkpoint per decoder family, with the logits that transformers computes from it.
 
-    python tests/golden/decoders.py      # writes tests/golden/decoders/{qwen3,qwen2,llama}/
+    python tests/golden/make_decoders.py     # writes tests/golden/decoders/{qwen3,qwen2,llama}/
 
 Needs torch and transformers (made with 2.15.0 and 5.23.0). Qwen3 is one f32 file with a tied head; Qwen2 lies in
 shards, untied, f16; Llama has a stretched rotary embedding and bf16 weights. Logits are computed in f32.
