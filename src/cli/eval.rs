@@ -134,6 +134,7 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
         qrels: &qrels,
         outside,
         slices: args.slices.map(slices).transpose()?.unwrap_or_default(),
+        about: None,
         fingerprints,
     };
     let (report, contest) = judge(entries, &rules)?;

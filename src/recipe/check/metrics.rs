@@ -71,7 +71,7 @@ pub(super) fn check_classes(text: &str, grades: &[f64], relevant_grade: f64) -> 
             })
         }
         LabelledMetric::Pairwise { higher, lower }
-            if !(grades.contains(higher) && grades.contains(lower)) =>
+            if !(grades.contains(&higher) && grades.contains(&lower)) =>
         {
             Err(format!("judged items of this corpus have only these grades: {}", listed()))
         }
