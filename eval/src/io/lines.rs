@@ -65,14 +65,37 @@ impl<V: Copy + Send + Sync> Joiner<V> {
     }
 }
 
+/// What a format notices beside the rows: one for every part, appended in the order of the file.
+pub(super) trait Notice: Default + Send {
+    /// Appends what was noticed in the lines that follow; `before` lines stand before them.
+    fn append(&mut self, before: usize, next: Self);
+}
+
+impl Notice for () {
+    fn append(&mut self, _: usize, (): ()) {}
+}
+
 /// Reads rows from lines. `first` sees the first line that is not blank, `parse` every such line.
 pub(super) fn read_rows<V: Copy + Send + Sync>(
     reader: &mut dyn Read,
     path: &Path,
-    mut first: impl FnMut(&str),
+    first: impl FnMut(&str),
     parse: impl Fn(&str, &mut Part<'_, V>) -> ParsedLine + Sync,
 ) -> Result<Pairs<V>> {
+    let rows =
+        read_rows_noticing(reader, path, first, |line, _, rows, (): &mut ()| parse(line, rows));
+    Ok(rows?.0)
+}
+
+/// The same, where `parse` also notices something; it is told the number of the line within its part, from 1.
+pub(super) fn read_rows_noticing<V: Copy + Send + Sync, N: Notice>(
+    reader: &mut dyn Read,
+    path: &Path,
+    mut first: impl FnMut(&str),
+    parse: impl Fn(&str, usize, &mut Part<'_, V>, &mut N) -> ParsedLine + Sync,
+) -> Result<(Pairs<V>, N)> {
     let mut joiner = Joiner::new();
+    let mut noticed = N::default();
     let mut seen_first = false;
     for_each_block(reader, path, |block, lines_before| {
         if !seen_first {
@@ -89,13 +112,16 @@ pub(super) fn read_rows<V: Copy + Send + Sync>(
         let mut before = lines_before;
         for result in results {
             match result {
-                Ok(n_lines) => before += n_lines,
+                Ok((n_lines, next)) => {
+                    noticed.append(before, next);
+                    before += n_lines;
+                }
                 Err((line, what)) => return Err(Error::line(path, before + line, what)),
             }
         }
         Ok(before)
     })?;
-    Ok(joiner.finish())
+    Ok((joiner.finish(), noticed))
 }
 
 /// A fault about a pair that comes twice, with the line on which it comes again. `reader` starts over, `how` says what comes
@@ -195,12 +221,13 @@ fn cut(block: &[u8], pieces: usize) -> Vec<&[u8]> {
     parts
 }
 
-/// Parses all lines; answers with their number, or with the number of the first faulty one and what is wrong with it.
-fn parse_lines<V: Copy>(
+/// Parses all lines; answers with their number and what was noticed, or with the number of the first faulty one and what is
+/// wrong with it.
+fn parse_lines<V: Copy, N: Notice>(
     bytes: &[u8],
     rows: &mut Part<'_, V>,
-    parse: &(impl Fn(&str, &mut Part<'_, V>) -> ParsedLine + Sync),
-) -> std::result::Result<usize, (usize, String)> {
+    parse: &(impl Fn(&str, usize, &mut Part<'_, V>, &mut N) -> ParsedLine + Sync),
+) -> std::result::Result<(usize, N), (usize, String)> {
     let (text, is_whole) = match std::str::from_utf8(bytes) {
         Ok(text) => (text, true),
         // What stands before the bad bytes is parsed, so that the first fault is the one that is told.
@@ -212,18 +239,19 @@ fn parse_lines<V: Copy>(
     };
     let mut start = 0;
     let mut number = 0;
+    let mut noticed = N::default();
     while start < text.len() {
         let end =
             memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at);
         number += 1;
         let line = &text[start..end];
         if !line.as_bytes().trim_ascii().is_empty() {
-            parse(line, rows).map_err(|what| (number, what))?;
+            parse(line, number, rows, &mut noticed).map_err(|what| (number, what))?;
         }
         start = end + 1;
     }
     if is_whole {
-        return Ok(number);
+        return Ok((number, noticed));
     }
     Err((number + 1, "the line is not UTF-8; convert the file".to_owned()))
 }
