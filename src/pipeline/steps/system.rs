@@ -244,7 +244,10 @@ fn strictly_falling<'a>(
 }
 
 /// The requests that all systems answer.
-pub(super) fn evaluated_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
+pub(in crate::pipeline) fn evaluated_requests(
+    corpus: &Corpus,
+    recipe: &Recipe,
+) -> Result<Vec<Request>> {
     let mut requests = corpus.requests(evaluated_split(recipe))?;
     if let Some(limit) = recipe.evaluation.requests
         && requests.len() > limit as usize
