@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
-use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slices};
+use super::buffer::new_rows;
+use super::cpu::{block_rows, slice, tensor, with_slices};
 
 const NAME: &str = "rope";
 
@@ -92,17 +93,16 @@ struct Rope {
 
 impl Rope {
     fn apply(&self, x: &[f32], direction: f32) -> Vec<f32> {
-        let mut out = x.to_vec();
         let (half, width) = (self.table.half, x.len() / self.positions.len().max(1));
-        for_row_blocks(&mut out, width, block_rows(width), |first, out| {
-            for (i, token) in out.chunks_exact_mut(width).enumerate() {
+        new_rows(x.len(), width, block_rows(width), |first, out| {
+            out.copy_from_slice(&x[first * width..][..out.len()]);
+            for (i, token) in out.chunks_exact_mut(width.max(1)).enumerate() {
                 let (cos, sin) = self.table.at(self.positions[first + i] as usize);
                 for head in token.chunks_exact_mut(2 * half) {
                     rotate_head(head, cos, sin, direction);
                 }
             }
-        });
-        out
+        })
     }
 }
 
