@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["decode"],
     &["train"],
-    &["identifier", "ranker"],
+    &["identifier", "ranker", "bench"],
     &["recipe"],
     &["pipeline"],
     &["cli"],
