@@ -19,23 +19,35 @@ pub(super) fn new_blocks<const N: usize, T: Send>(
     work: impl Fn(usize, [&mut [f32]; N]) -> T + Sync,
 ) -> ([Vec<f32>; N], Vec<T>) {
     let block = block.max(1);
-    let mut buffers: [Vec<f32>; N] = std::array::from_fn(|_| Vec::with_capacity(entries));
-    let mut blocks: Vec<[&mut [MaybeUninit<f32>]; N]> =
-        (0..entries.div_ceil(block)).map(|_| std::array::from_fn(|_| Default::default())).collect();
+    let sizes: Vec<[usize; N]> =
+        (0..entries).step_by(block).map(|first| [block.min(entries - first); N]).collect();
+    new_pieces(&sizes, |i, parts| work(i * block, parts))
+}
+
+/// `N` new buffers, cut into pieces: `sizes[i]` are the entries of piece `i` of each buffer. `work(i, pieces)`
+/// fills them, zeros before; its results are returned in order.
+pub(super) fn new_pieces<const N: usize, T: Send>(
+    sizes: &[[usize; N]],
+    work: impl Fn(usize, [&mut [f32]; N]) -> T + Sync,
+) -> ([Vec<f32>; N], Vec<T>) {
+    let entries: [usize; N] = std::array::from_fn(|n| sizes.iter().map(|size| size[n]).sum());
+    let mut buffers = entries.map(Vec::with_capacity);
+    let mut pieces: Vec<[&mut [MaybeUninit<f32>]; N]> =
+        sizes.iter().map(|_| std::array::from_fn(|_| Default::default())).collect();
     for (n, buffer) in buffers.iter_mut().enumerate() {
-        let spare = &mut buffer.spare_capacity_mut()[..entries];
-        for (blocks, part) in blocks.iter_mut().zip(spare.chunks_mut(block)) {
-            blocks[n] = part;
+        let mut rest = &mut buffer.spare_capacity_mut()[..entries[n]];
+        for (pieces, size) in pieces.iter_mut().zip(sizes) {
+            (pieces[n], rest) = rest.split_at_mut(size[n]);
         }
     }
-    let one = |(i, parts): (usize, [&mut [MaybeUninit<f32>]; N])| work(i * block, parts.map(clear));
-    let results = if entries < SERIAL_BELOW {
-        blocks.into_iter().enumerate().map(one).collect()
+    let one = |(i, parts): (usize, [&mut [MaybeUninit<f32>]; N])| work(i, parts.map(clear));
+    let results = if entries.iter().sum::<usize>() < SERIAL_BELOW {
+        pieces.into_iter().enumerate().map(one).collect()
     } else {
-        blocks.into_par_iter().enumerate().map(one).collect()
+        pieces.into_par_iter().enumerate().map(one).collect()
     };
-    for buffer in &mut buffers {
-        // SAFETY: the blocks cover the first `entries` entries of the capacity, and `clear` has
+    for (buffer, entries) in buffers.iter_mut().zip(entries) {
+        // SAFETY: the pieces cover the first `entries` entries of the capacity, and `clear` has
         // initialized each of them.
         unsafe { buffer.set_len(entries) };
     }
@@ -80,6 +92,14 @@ mod tests {
             assert!(b.iter().enumerate().all(|(i, b)| *b == -(i as f32)) && b.len() == entries);
             assert_eq!(firsts, (0..entries).step_by(block).collect::<Vec<_>>());
         }
+        let sizes = [[2, 0], [0, 3], [1, 1]];
+        let ([a, b], results) = new_pieces(&sizes, |i, [a, b]: [&mut [f32]; 2]| {
+            a.fill(i as f32);
+            b.fill(-(i as f32));
+            i
+        });
+        assert_eq!(results, [0, 1, 2]);
+        assert_eq!((a, b), (vec![0.0, 0.0, 2.0], vec![-1.0, -1.0, -1.0, -2.0]));
         let rows = new_rows(6, 2, 2, |first, rows| rows.fill(first as f32));
         assert_eq!(rows, [0.0, 0.0, 0.0, 0.0, 2.0, 2.0]);
     }
