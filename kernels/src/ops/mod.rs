@@ -16,6 +16,7 @@ mod adamw;
 mod attention;
 mod buffer;
 mod cpu;
+mod dropout;
 mod embedding;
 mod frozen;
 mod gated;
@@ -34,6 +35,7 @@ mod testing;
 
 pub use adamw::{AdamW, adamw_step};
 pub use attention::{causal_attention, packed_attention};
+pub use dropout::dropout;
 pub use embedding::{embedding, embedding_rows};
 pub use gated::gated_linear;
 pub use linear::{linear, linear_add, linear_bias};

@@ -4,7 +4,7 @@
 //! the logits are computed only where there is a target.
 
 use candle_core::{Device, Tensor};
-use trieval_kernels::ops::{Segments, token_log_probs};
+use trieval_kernels::ops::Packing;
 
 use crate::error::Result;
 use crate::model::decoder::Decoder;
@@ -31,11 +31,11 @@ impl Row {
 pub struct TargetBatch {
     /// Token ids of all rows `[tokens]`, `u32`.
     ids: Tensor,
-    segments: Segments,
-    /// Where the targets are: the tail of each row.
-    tails: Segments,
-    /// Token ids of the targets `[targets]`.
-    targets: Tensor,
+    packing: Packing,
+    /// Numbers of the tokens that predict a target: the tail of each row.
+    tails: Vec<u32>,
+    /// Token ids of the targets.
+    targets: Vec<u32>,
 }
 
 impl TargetBatch {
@@ -46,12 +46,14 @@ impl TargetBatch {
     pub fn new(rows: &[Row]) -> Result<Self> {
         let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens.iter().copied()).collect();
         let targets: Vec<u32> = rows.iter().flat_map(|row| row.targets.iter().copied()).collect();
-        Ok(Self {
-            ids: Tensor::new(tokens, &Device::Cpu)?,
-            segments: Segments::new(rows.iter().map(|row| row.tokens.len())),
-            tails: Segments::new(rows.iter().map(|row| row.targets.len())),
-            targets: Tensor::new(targets, &Device::Cpu)?,
-        })
+        let mut tails = Vec::with_capacity(targets.len());
+        let mut end = 0;
+        for row in rows {
+            end += row.tokens.len();
+            tails.extend((end - row.targets.len()) as u32..end as u32);
+        }
+        let packing = Packing::sequences(rows.iter().map(|row| row.tokens.len()));
+        Ok(Self { ids: Tensor::new(tokens, &Device::Cpu)?, packing, tails, targets })
     }
 
     /// Log-probability of every target under the full vocabulary, `[targets]`, differentiable.
@@ -59,23 +61,24 @@ impl TargetBatch {
     /// # Errors
     /// When a tensor operation fails.
     pub fn log_probs(&self, decoder: &Decoder) -> Result<Tensor> {
-        let hidden = decoder.hidden_tails(&self.ids, &self.segments, &self.tails)?;
-        Ok(token_log_probs(&hidden, decoder.head(), &self.targets)?)
+        let hidden = decoder.hidden_rows(&self.ids, &self.packing, &self.tails)?;
+        let rows: Vec<u32> = (0..self.targets.len() as u32).collect();
+        decoder.log_probs_at(&hidden, &rows, &self.targets)
     }
 
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
-        self.segments.len()
+        self.packing.len()
     }
 
     /// Targets of all rows.
     pub fn n_targets(&self) -> usize {
-        self.tails.tokens()
+        self.targets.len()
     }
 
     /// Input tokens of all rows.
     pub fn n_tokens(&self) -> u64 {
-        self.segments.tokens() as u64
+        self.packing.tokens() as u64
     }
 }
 
@@ -95,7 +98,8 @@ mod tests {
         let rows = [Row::answer(&[5], &[7]), Row::answer(&[5, 6, 7], &[8, 9])];
         let batch = TargetBatch::new(&rows).expect("batch");
         assert_eq!(batch.ids.to_vec1::<u32>().expect("ids"), [5, 5, 6, 7, 8]);
-        assert_eq!(batch.targets.to_vec1::<u32>().expect("targets"), [7, 8, 9]);
+        assert_eq!(batch.targets, [7, 8, 9]);
+        assert_eq!(batch.tails, [0, 3, 4], "of the rows 5 and 5 6 7 8, the last and the last two");
         assert_eq!((batch.n_rows(), batch.n_targets(), batch.n_tokens()), (2, 3, 5));
     }
 }

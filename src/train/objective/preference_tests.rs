@@ -99,7 +99,7 @@ fn the_gradient_equals_finite_differences() {
     let batch = preference.draw(&draws()).unwrap();
     let gradients = preference.loss(&batch).unwrap().sum.backward().unwrap();
     let mut checked = 0;
-    for (name, var) in decoder.params() {
+    for (name, var) in decoder.trained() {
         let gradient = gradients.get(var).unwrap();
         let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
         assert!(norm > 0.0, "{name}");
