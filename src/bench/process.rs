@@ -42,15 +42,16 @@ mod tests {
 
     #[test]
     fn time_and_memory_grow_with_use() {
-        let (cpu, resident) = (cpu_ms().unwrap(), resident_bytes().unwrap());
+        let cpu = cpu_ms().unwrap();
         let mut block = vec![0u8; 64 << 20];
         let mut state = 1u8;
         for byte in &mut block {
             state = state.wrapping_mul(31).wrapping_add(7);
             *byte = state;
         }
-        assert!(std::hint::black_box(&block)[block.len() / 2] < 255 || block.len() > 1);
         assert!(cpu_ms().unwrap() > cpu);
-        assert!(peak_bytes().unwrap() >= resident + (60 << 20));
+        // Another test may forget the peak meanwhile: it then begins anew with this block in it.
+        assert!(resident_bytes().unwrap() > 64 << 20 && peak_bytes().unwrap() > 64 << 20);
+        drop(std::hint::black_box(block));
     }
 }

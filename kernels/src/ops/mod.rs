@@ -27,14 +27,13 @@ mod matmul;
 mod packing;
 mod rms_norm;
 mod rope;
-mod segments;
 mod swiglu;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
 
 pub use adamw::{AdamW, adamw_step};
-pub use attention::{causal_attention, packed_attention};
+pub use attention::packed_attention;
 pub use dropout::dropout;
 pub use embedding::{embedding, embedding_rows};
 pub use gated::gated_linear;
@@ -47,6 +46,5 @@ pub use matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
 pub use packing::{Packing, Tree};
 pub use rms_norm::{rms_norm, rms_norm_rows};
 pub use rope::{RopeTable, rope, rotate_head};
-pub use segments::Segments;
 pub use simd::{axpy, dot, log_sum_exp, softmax_in_place};
 pub use swiglu::{swiglu, swiglu_rows};

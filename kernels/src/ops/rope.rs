@@ -135,7 +135,7 @@ mod tests {
     fn value_and_gradient_equal_candles_differentiable_rope() {
         let (batch, seq, heads, head_dim) = (3, 9, 2, 6);
         let table = Arc::new(RopeTable::new(&frequencies(head_dim), 12).unwrap());
-        let positions: Arc<[u32]> = super::super::Segments::uniform(batch, seq).positions().into();
+        let positions: Arc<[u32]> = super::super::Packing::uniform(batch, seq).positions().into();
         let shape = [seq, head_dim / 2];
         let cos =
             Tensor::from_slice(&table.cos[..seq * head_dim / 2], &shape, &Device::Cpu).unwrap();

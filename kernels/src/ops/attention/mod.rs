@@ -8,7 +8,6 @@
 //! task.
 
 mod block;
-mod causal;
 mod task;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -24,8 +23,6 @@ use super::cpu::{slice, tensor, with_slices};
 use super::packing::Packing;
 use block::blocks;
 use task::{Gradients, HeadShape, Inputs, Task};
-
-pub use causal::causal_attention;
 
 const NAME: &str = "packed-attention";
 
