@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var};
 use rand::Rng;
-use trieval_kernels::ops::{Packing, RopeTable, packed_attention, rms_norm, rope, swiglu};
+use trieval_kernels::ops::{Packing, RopeTable, embedding, packed_attention, rms_norm, rope};
 
 use crate::error::{Error, Result};
 use crate::model::config::{DecoderConfig, EMBEDDING, FINAL_NORM, HEAD, frequencies};
 use crate::model::embedding::Table;
 use crate::model::lora::{AdapterSpec, new_rows};
-use crate::model::projection::{LowRank, Projection, TokenKeys, Weight};
+use crate::model::projection::{LowRank, Projection, TokenKeys, Weight, gated};
 use crate::seed::Seed;
 
 /// A decoder whose parameters are named as in Hugging Face checkpoints.
@@ -290,8 +290,9 @@ impl Decoder {
         let v = layer.v.apply(&normed, all.keys)?.reshape(((), kv_heads, dim))?;
         let (x, normed, positions, keys) = match &all.rows {
             Some(rows) => (
-                &x.index_select(&rows.index, 0)?,
-                &normed.index_select(&rows.index, 0)?,
+                // candle's index_select would add its gradient on one thread.
+                &embedding(&rows.index, x)?,
+                &embedding(&rows.index, &normed)?,
                 &rows.positions,
                 rows.keys.as_ref(),
             ),
@@ -303,7 +304,7 @@ impl Decoder {
         let seen = packed_attention(&q, &k, &v, all.packing, rows)?;
         let x = layer.out.apply_add(&seen.reshape(((), heads * dim))?, x, keys)?;
         let normed = rms_norm(&x, &layer.post_norm, eps)?;
-        let inner = swiglu(&layer.gate.apply(&normed, keys)?, &layer.up.apply(&normed, keys)?)?;
+        let inner = gated(&layer.gate, &layer.up, &normed, keys)?;
         layer.down.apply_add(&inner, &x, keys)
     }
 }

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["decode"],
     &["train"],
-    &["identifier", "ranker"],
+    &["identifier", "ranker", "bench"],
     &["recipe"],
     &["pipeline"],
     &["cli"],
@@ -35,6 +35,7 @@ const WITHOUT_KERNELS: &[&str] = &["error", "seed", "progress", "store", "corpus
 /// Files that may hold `unsafe`, each block with a SAFETY note.
 const UNSAFE_FILES: &[&str] = &[
     "kernels/src/map.rs",
+    "kernels/src/ops/buffer.rs",
     "kernels/src/ops/matmul.rs",
     "kernels/src/ops/simd.rs",
     "kernels/src/threads.rs",
