@@ -80,7 +80,11 @@ impl LogSettings {
         if host.contains('@') {
             return Some(("names a user", "recipes are shared: leave credentials out"));
         }
-        if name.is_empty() || port.parse::<u16>().is_err() || rest.contains(odd) || path.contains("//") {
+        if name.is_empty()
+            || port.parse::<u16>().is_err()
+            || rest.contains(odd)
+            || path.contains("//")
+        {
             return Some(("not an address of http", "write http://HOST:PORT"));
         }
         None
@@ -242,7 +246,14 @@ mod tests {
         assert_eq!(fault("https://host"), Some("https is not supported"));
         assert_eq!(fault("localhost:5000"), Some("not an address"));
         assert_eq!(fault("http://me:secret@host"), Some("names a user"));
-        for bad in ["ftp://host", "http://", "http://:5000", "http://host:port", "http://a b", "http://h?x"] {
+        for bad in [
+            "ftp://host",
+            "http://",
+            "http://:5000",
+            "http://host:port",
+            "http://a b",
+            "http://h?x",
+        ] {
             assert_eq!(fault(bad), Some("not an address of http"), "{bad}");
         }
         assert_eq!(LogSettings::default().mlflow_fault(), None);

@@ -20,8 +20,8 @@ use crate::progress::Context;
 use crate::seed::Seed;
 use crate::store::{Vectors, write_json};
 use crate::train::engine::{LoopSettings, train};
-use crate::train::track::Tracker;
 use crate::train::settings::OptimizerSettings;
+use crate::train::track::Tracker;
 use crate::train::world::World;
 
 use encoder::{Encoder, Tower};

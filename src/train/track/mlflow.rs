@@ -213,8 +213,7 @@ pub fn flattened(settings: &Value) -> Vec<(String, String)> {
                 }
             }
             other => {
-                let mut text =
-                    other.as_str().map_or_else(|| other.to_string(), ToOwned::to_owned);
+                let mut text = other.as_str().map_or_else(|| other.to_string(), ToOwned::to_owned);
                 text.truncate(text.floor_char_boundary(LONGEST_VALUE));
                 found.push((path.to_owned(), text));
             }

@@ -8,9 +8,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::StepRecord;
 use super::mlflow::{Mlflow, MlflowRun};
 use super::tensorboard::TensorBoard;
-use super::StepRecord;
 use crate::error::{Error, Result};
 use crate::progress::Context;
 

@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::queue::{Entry, Fault, Outcome, Sink, now_millis};
 use super::StepRecord;
+use super::queue::{Entry, Fault, Outcome, Sink, now_millis};
 use crate::error::{Error, Result};
 
 /// Version that readers know this layout by.
@@ -218,7 +218,9 @@ mod tests {
 
     fn unmask(data: &[u8]) -> u32 {
         let table: Vec<u32> = (0..256u32)
-            .map(|n| (0..8).fold(n, |c, _| if c & 1 == 1 { 0x82f6_3b78 ^ (c >> 1) } else { c >> 1 }))
+            .map(|n| {
+                (0..8).fold(n, |c, _| if c & 1 == 1 { 0x82f6_3b78 ^ (c >> 1) } else { c >> 1 })
+            })
             .collect();
         let step = |crc: u32, byte: &u8| table[(crc as u8 ^ byte) as usize] ^ (crc >> 8);
         let crc = !data.iter().fold(!0, step);
@@ -289,7 +291,8 @@ mod tests {
                     }
                 }
                 (7, Field::Bytes(session)) => {
-                    let Some((1, Field::Number(status))) = fields(session).into_iter().next() else {
+                    let Some((1, Field::Number(status))) = fields(session).into_iter().next()
+                    else {
                         panic!("no status")
                     };
                     read.session = Some(status);
