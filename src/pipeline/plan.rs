@@ -232,6 +232,14 @@ fn without_path(mut settings: Value) -> Value {
     settings
 }
 
+/// Settings without trackers, which change no result.
+fn without_log(mut settings: Value) -> Value {
+    if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
+        settings.remove("log");
+    }
+    settings
+}
+
 struct Builder<'a> {
     recipe: &'a Recipe,
     steps: Vec<Step>,
@@ -342,7 +350,8 @@ impl Builder<'_> {
             let reference = self.add(reference, Value::Null, &inputs, &[])?;
             inputs.push(reference);
         }
-        self.add(StepKind::Train(name.into()), self.seeded(settings), &inputs, &[])
+        let settings = without_log(self.seeded(settings));
+        self.add(StepKind::Train(name.into()), settings, &inputs, &[])
     }
 
     fn system(&mut self, system: &SystemSettings) -> Result<String> {

@@ -14,6 +14,7 @@ use super::optimizer::{AdamW, global_norm};
 use super::sampler::{Draw, Sampler};
 use super::schedule::learning_rate;
 use super::settings::OptimizerSettings;
+use super::track::Tracker;
 use super::world::World;
 use super::{Parameters, checkpoint};
 use crate::error::{Error, Result};
@@ -88,6 +89,8 @@ pub struct LoopSettings {
     pub accumulate: u32,
     /// Steps between checkpoints.
     pub checkpoint_steps: u32,
+    /// Who else is told of every step.
+    pub tracker: Tracker,
 }
 
 /// Trains `parameters` on `objective`, continuing from the checkpoint in `folder` where there is one.
@@ -119,6 +122,7 @@ pub fn train<O: Objective>(
     let mut log = TrainLog::resume(&folder.join(LOG_FILE), done, |record| {
         objective.remark(record);
     })?;
+    settings.tracker.begin(done);
     let mut guard = GradientGuard::new(parameters);
     let mut bar = ctx.bar(&settings.label, n_steps, "step");
     bar.resume_at(done);
@@ -152,6 +156,7 @@ pub fn train<O: Objective>(
             metrics: gradients.metrics,
         };
         log.push(&record)?;
+        settings.tracker.record(&record);
         if let Some(remark) = objective.remark(&record) {
             ctx.warn(format!("{}: {remark}", settings.label));
         }

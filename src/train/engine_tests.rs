@@ -74,6 +74,7 @@ fn settings(batch: u32, accumulate: u32, epochs: f64) -> LoopSettings {
         batch,
         accumulate,
         checkpoint_steps: 7,
+        tracker: Tracker::default(),
     }
 }
 

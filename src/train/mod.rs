@@ -14,6 +14,7 @@ pub mod pseudo;
 pub mod sampler;
 pub mod schedule;
 pub mod settings;
+pub mod track;
 pub mod world;
 
 /// Named trainable parameters in a fixed order.

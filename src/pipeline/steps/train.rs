@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::model::LoadedModel;
-use super::pairs;
+use super::{pairs, tracking};
 use crate::corpus::{Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::model::settings::ModelSettings;
@@ -15,6 +15,7 @@ use crate::train::objective::preference::Preference;
 use crate::train::objective::supervised::{Example, Supervised};
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
+use crate::train::track::{Outcome, Tracker};
 use crate::train::world::World;
 
 /// Folder of the trained model inside the step's folder, in Hugging Face layout.
@@ -28,6 +29,13 @@ const MERGE_PROBES: usize = 8;
 const MERGE_WARNING: f32 = 0.05;
 
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
+    let tracker = tracking::start(env, training(env, name)?.settings);
+    let outcome = learn(env, name, &tracker);
+    tracker.finish(Outcome::of(&outcome));
+    outcome
+}
+
+fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
     let Training { settings, shape, start, identifier } = training(env, name)?;
     let model = LoadedModel::load(&start, &identifier, shape)?;
     let corpus = Corpus::open(&env.input("corpus")?)?;
@@ -38,6 +46,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         batch: settings.batch,
         accumulate: settings.accumulate,
         checkpoint_steps: settings.checkpoint_steps,
+        tracker: tracker.clone(),
     };
     let decoder = match &settings.lora {
         Some(lora) => model.adapted(lora, env.seed().purpose("adapter"))?,

@@ -20,6 +20,7 @@ use crate::progress::Context;
 use crate::seed::Seed;
 use crate::store::{Vectors, write_json};
 use crate::train::engine::{LoopSettings, train};
+use crate::train::track::Tracker;
 use crate::train::settings::OptimizerSettings;
 use crate::train::world::World;
 
@@ -77,6 +78,7 @@ pub fn fit(
         batch: settings.batch,
         accumulate: 1,
         checkpoint_steps: settings.checkpoint_steps,
+        tracker: Tracker::default(),
     };
     train(encoder.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
 
