@@ -4,7 +4,8 @@
 //! the logits are computed only where there is a target.
 
 use candle_core::{Device, Tensor};
-use trieval_kernels::ops::{Segments, token_log_probs};
+use rayon::prelude::*;
+use trieval_kernels::ops::{Segments, linear, token_log_probs};
 
 use crate::error::Result;
 use crate::model::decoder::Decoder;
@@ -24,6 +25,11 @@ impl Row {
         tokens.extend_from_slice(prompt);
         tokens.extend_from_slice(&answer[..answer.len().saturating_sub(1)]);
         Self { tokens, targets: answer.to_vec() }
+    }
+
+    /// The tokens that are predicted.
+    pub fn targets(&self) -> &[u32] {
+        &self.targets
     }
 }
 
@@ -61,6 +67,23 @@ impl TargetBatch {
     pub fn log_probs(&self, decoder: &Decoder) -> Result<Tensor> {
         let hidden = decoder.hidden_tails(&self.ids, &self.segments, &self.tails)?;
         Ok(token_log_probs(&hidden, decoder.head(), &self.targets)?)
+    }
+
+    /// Log-probabilities of the whole vocabulary where each target is predicted, `[targets][vocab]`, in nats.
+    /// Not differentiable: for looking at, not for learning.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn distributions(&self, decoder: &Decoder) -> Result<Vec<Vec<f32>>> {
+        let hidden = decoder.hidden_tails(&self.ids, &self.segments, &self.tails)?.detach();
+        let mut rows = linear(&hidden, decoder.head())?.to_vec2::<f32>()?;
+        rows.par_iter_mut().for_each(|row| {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = row.iter().map(|&value| f64::from(value - largest).exp()).sum();
+            let normalizer = f64::from(largest) + sum.ln();
+            row.iter_mut().for_each(|value| *value = (f64::from(*value) - normalizer) as f32);
+        });
+        Ok(rows)
     }
 
     /// Number of rows.
