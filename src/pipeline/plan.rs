@@ -326,7 +326,7 @@ impl Builder<'_> {
                 inputs.push(reference);
             }
         }
-        self.add(StepKind::Train(name.into()), self.seeded(settings), &inputs, &[])
+        self.add(StepKind::Train(name.into()), self.seeded(&settings.resolved()), &inputs, &[])
     }
 
     fn system(&mut self, system: &SystemSettings) -> Result<String> {

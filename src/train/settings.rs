@@ -38,6 +38,19 @@ pub struct TrainSettings {
     pub checkpoint_steps: u32,
 }
 
+impl TrainSettings {
+    /// The same with every default that depends on another key written out: equal trainings have equal settings.
+    pub fn resolved(&self) -> Self {
+        let objective = match &self.objective {
+            ObjectiveSettings::Preference(preference) => {
+                ObjectiveSettings::Preference(preference.resolved())
+            }
+            other @ ObjectiveSettings::Supervised(_) => other.clone(),
+        };
+        Self { objective, ..self.clone() }
+    }
+}
+
 fn default_epochs() -> f64 {
     1.0
 }
@@ -173,6 +186,20 @@ impl PreferenceSettings {
     /// Whether shared prefixes are detached.
     pub fn detach_prefix(&self) -> bool {
         self.detach_prefix.unwrap_or(self.loss == PreferenceLoss::RadDpo)
+    }
+
+    /// The same with every key that the loss reads written out: equal trainings have equal settings.
+    pub fn resolved(&self) -> Self {
+        let loss = self.loss;
+        Self {
+            beta: Some(self.beta()),
+            label_smoothing: loss.reads_label_smoothing().then(|| self.label_smoothing()),
+            gamma: loss.reads_gamma().then(|| self.gamma()),
+            dpo_positive: loss.reads_dpo_positive().then(|| self.dpo_positive()),
+            detach_prefix: Some(self.detach_prefix()),
+            pairs: self.pairs(),
+            ..self.clone()
+        }
     }
 
     /// How pairs are built, with the sizes of groups that this loss takes where none are given.
