@@ -70,8 +70,8 @@ fn gradient(terms: &LossTerms, layout: &Layout, policy: &[f64]) -> Vec<f64> {
     gradients.get(&policy).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn terms(settings: PreferenceSettings) -> LossTerms {
-    LossTerms::new(&settings)
+fn terms(settings: &PreferenceSettings) -> LossTerms {
+    LossTerms::new(settings)
 }
 
 fn of(loss: PreferenceLoss) -> PreferenceSettings {
@@ -80,7 +80,7 @@ fn of(loss: PreferenceLoss) -> PreferenceSettings {
 
 /// Same value and gradient.
 #[track_caller]
-fn assert_equal(a: PreferenceSettings, b: PreferenceSettings, layout: &Layout) {
+fn assert_equal(a: &PreferenceSettings, b: &PreferenceSettings, layout: &Layout) {
     let (a, b, policy) = (terms(a), terms(b), policy(layout));
     let (x, y) = (value(&a, layout, &policy), value(&b, layout, &policy));
     assert!((x - y).abs() < 1e-12, "{x} {y}");
@@ -112,7 +112,7 @@ fn gradients_equal_finite_differences() {
             dpo_positive: with_reference.then_some(3.0),
             ..of(loss)
         };
-        let terms = terms(settings);
+        let terms = terms(&settings);
         let found = gradient(&terms, &layout, &policy);
         let step = 1e-6;
         for (i, found) in found.iter().enumerate() {
@@ -136,20 +136,20 @@ fn losses_without_noise_and_with_one_negative_are_dpo() {
         let dpo = of(PreferenceLoss::Dpo);
         for loss in [PreferenceLoss::Cdpo, PreferenceLoss::Robust] {
             let clean = PreferenceSettings { label_smoothing: none, ..of(loss) };
-            assert_equal(clean, dpo.clone(), &layout);
+            assert_equal(&clean, &dpo, &layout);
         }
     }
     for anchor in [0.0, 0.5] {
         let anchored = |loss| PreferenceSettings { anchor, ..of(loss) };
-        assert_equal(anchored(PreferenceLoss::SDpo), anchored(PreferenceLoss::Dpo), &pairs());
-        assert_equal(anchored(PreferenceLoss::Dmpo), anchored(PreferenceLoss::Dpo), &pairs());
+        assert_equal(&anchored(PreferenceLoss::SDpo), &anchored(PreferenceLoss::Dpo), &pairs());
+        assert_equal(&anchored(PreferenceLoss::Dmpo), &anchored(PreferenceLoss::Dpo), &pairs());
     }
     // dmpo keeps the weight of a single negative, as dpo does.
     let mut weighted = Layout::default();
     weighted.push(&[&[1, 5, 9]], &[(&[1, 5, 10], 0.25)]);
     weighted.push(&[&[2, 5, 9]], &[(&[3, 5, 10], 1.0)]);
-    assert_equal(of(PreferenceLoss::Dmpo), of(PreferenceLoss::Dpo), &weighted);
-    let (a, b) = (terms(of(PreferenceLoss::Dmpo)), terms(of(PreferenceLoss::Dpo)));
+    assert_equal(&of(PreferenceLoss::Dmpo), &of(PreferenceLoss::Dpo), &weighted);
+    let (a, b) = (terms(&of(PreferenceLoss::Dmpo)), terms(&of(PreferenceLoss::Dpo)));
     assert_eq!(a.weights(&weighted), b.weights(&weighted));
 }
 
@@ -166,7 +166,7 @@ fn a_negative_counts_by_its_weight_as_if_it_stood_there_as_often() {
     let a: Vec<f64> = (0..9).map(|i| -0.3 * f64::from(i)).collect();
     let b = [&a[..6], &a[3..]].concat();
     for loss in [PreferenceLoss::RadDpo, PreferenceLoss::Simpo] {
-        let terms = terms(of(loss));
+        let terms = terms(&of(loss));
         assert!((value(&terms, &once(2.0), &a) - value(&terms, &twice, &b)).abs() < 1e-12);
     }
     let (mut both, mut single) = (once(2.0), Layout::default());
@@ -174,7 +174,7 @@ fn a_negative_counts_by_its_weight_as_if_it_stood_there_as_often() {
     single.push(&[&[1, 5, 9]], &[(&[2, 5, 9], 1.0)]);
     let c: Vec<f64> = (0..6).map(|i| -0.1 - 0.4 * f64::from(i)).collect();
     for loss in [PreferenceLoss::RadDpo, PreferenceLoss::Simpo] {
-        let terms = terms(of(loss));
+        let terms = terms(&of(loss));
         let together = value(&terms, &both, &[a.clone(), c.clone()].concat());
         let apart = value(&terms, &once(2.0), &a) + value(&terms, &single, &c);
         assert!((together - apart).abs() < 1e-12, "{together} {apart}");
@@ -186,8 +186,8 @@ fn a_detached_prefix_counts_and_is_not_pushed_down() {
     let layout = groups();
     let policy = policy(&layout);
     for loss in LOSSES {
-        let with = terms(PreferenceSettings { detach_prefix: Some(true), ..of(loss) });
-        let without = terms(PreferenceSettings { detach_prefix: Some(false), ..of(loss) });
+        let with = terms(&PreferenceSettings { detach_prefix: Some(true), ..of(loss) });
+        let without = terms(&PreferenceSettings { detach_prefix: Some(false), ..of(loss) });
         let name = loss.name();
         assert_eq!(value(&with, &layout, &policy), value(&without, &layout, &policy), "{name}");
         let (a, b) = (gradient(&with, &layout, &policy), gradient(&without, &layout, &policy));
@@ -206,7 +206,7 @@ fn the_list_wise_losses_stay_finite_far_out() {
     for scale in [1.0, 1e3, 1e5] {
         let policy: Vec<f64> = policy(&layout).iter().map(|value| value * scale).collect();
         for loss in LOSSES {
-            let terms = terms(of(loss));
+            let terms = terms(&of(loss));
             assert!(value(&terms, &layout, &policy).is_finite(), "{} {scale}", loss.name());
             let gradient = gradient(&terms, &layout, &policy);
             assert!(gradient.iter().all(|g| g.is_finite()), "{} {scale}", loss.name());
@@ -221,17 +221,17 @@ fn dpo_positive_leaves_chosen_answers_alone_that_have_risen() {
     let settings = PreferenceSettings { dpo_positive: Some(7.0), ..of(PreferenceLoss::Dpo) };
     // A reference far below the policy: everything has risen.
     let low = Tensor::new(&[-90.0f64; 4], &Device::Cpu).unwrap();
-    let value = |settings: PreferenceSettings| {
+    let value = |settings: &PreferenceSettings| {
         let loss = batch_loss(&terms(settings), &layout, &tokens(&policy), Some(&low)).unwrap();
         loss.sum.to_scalar::<f64>().unwrap()
     };
-    assert_eq!(value(settings), value(of(PreferenceLoss::Dpo)));
+    assert_eq!(value(&settings), value(&of(PreferenceLoss::Dpo)));
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
     let layout = pairs();
-    let terms = terms(of(PreferenceLoss::Dpo));
+    let terms = terms(&of(PreferenceLoss::Dpo));
     let (policy, reference) = (tokens(&policy(&layout)), reference(&layout));
     assert!(batch_loss(&terms, &layout, &policy, None).is_err());
     let short = reference.narrow(0, 0, 3).unwrap();
