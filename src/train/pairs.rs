@@ -438,6 +438,70 @@ mod tests {
         assert_eq!(parts, [vec![10, 11], vec![12, 13, 14]]);
     }
 
+    proptest::proptest! {
+        /// Whatever the pages: no group rejects what is positive for its query text anywhere, nothing is compared that
+        /// was not to be, and every pair is in exactly one group.
+        #[test]
+        fn groups_cover_all_pairs_and_never_reject_a_positive(
+            seed in 0u64..10_000,
+            chosen in 1u32..4,
+            negatives in 1u32..4,
+        ) {
+            use rand::Rng;
+            let mut rng = Seed::new(seed).purpose("pages").rng();
+            let requests: Vec<Request> = (0..6)
+                .map(|idx| request(idx, Some(["sofa", "lamp"][rng.random_range(0..2)]), &[]))
+                .collect();
+            let pages: Vec<Vec<Impression>> = (0..6)
+                .map(|_| {
+                    let mut items: Vec<(u32, bool)> =
+                        (0..8).map(|item| (item, rng.random_bool(0.3))).collect();
+                    items.shuffle(&mut rng);
+                    page(&items)
+                })
+                .collect();
+            let settings = PairSettings {
+                shown_negatives: 3,
+                beam_negatives: 3,
+                ..sizes(chosen, negatives)
+            };
+            let builder = PairBuilder::new(&requests, &pages, &settings);
+            let mut pairs = builder.shown_pairs();
+            for request in builder.beam_requests(Seed::new(seed)) {
+                let beam: Vec<u32> = (0..12).collect();
+                pairs.extend(builder.beam_pairs(&request, &beam, Seed::new(seed)));
+            }
+            let positive = |query: Option<&str>, item: u32| {
+                requests.iter().zip(&pages).any(|(request, page)| {
+                    request.query.as_deref() == query
+                        && page.iter().any(|shown| shown.click && shown.item == item)
+                })
+            };
+            let groups = group_pairs(&pairs, &settings);
+            let mut covered: HashMap<(u32, u32, u32), u32> = HashMap::new();
+            for group in &groups {
+                let query = requests[group.prompt as usize].query.as_deref();
+                proptest::prop_assert!(group.rejected.iter().all(|r| !positive(query, r.item)));
+                for &winner in &group.chosen {
+                    for rejected in &group.rejected {
+                        *covered.entry((group.prompt, winner, rejected.item)).or_default() += 1;
+                    }
+                }
+                proptest::prop_assert!(group.chosen.len() <= chosen as usize);
+                proptest::prop_assert!(group.rejected.len() <= negatives as usize);
+            }
+            let wanted: HashSet<(u32, u32, u32)> =
+                pairs.iter().map(|pair| (pair.prompt, pair.chosen, pair.rejected)).collect();
+            proptest::prop_assert!(wanted.iter().all(|pair| covered.contains_key(pair)));
+            if chosen == 1 {
+                proptest::prop_assert_eq!(covered.len(), wanted.len());
+            }
+            if chosen > 1 || negatives > 1 {
+                proptest::prop_assert!(covered.values().all(|&times| times == 1));
+            }
+        }
+    }
+
     #[test]
     fn files_round_trip_and_must_match() {
         let folder = tempfile::tempdir().expect("temporary folder");
