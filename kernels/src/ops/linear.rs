@@ -1,12 +1,15 @@
 //! Linear layers: products with a `[out, in]` weight, gradients without transposed copies.
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
 
-use super::cpu::{slice, tensor, with_slices};
+use super::cpu::{block_rows, slice, tensor, with_slices};
 use super::matmul::{MatMut, MatRef, Threads, matmul};
+use super::simd::axpy;
 
 const NAME: &str = "linear";
 const NAME_ADD: &str = "linear-add";
+const NAME_BIAS: &str = "linear-bias";
 
 /// `x Wᵀ`.
 ///
@@ -34,6 +37,36 @@ pub fn linear_add(x: &Tensor, weight: &Tensor, residual: &Tensor) -> Result<Tens
     x.contiguous()?.apply_op3(&weight.contiguous()?, &residual.contiguous()?, LinearAdd)
 }
 
+/// `x Wᵀ + b`.
+///
+/// Shapes: `x [.., in]`, `weight [out, in]`, `bias [out]`, result `[.., out]`; `f32`. Differentiable in all three.
+///
+/// # Errors
+/// When shapes or types do not fit.
+pub fn linear_bias(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    let (_, out) = check(x, weight, NAME_BIAS)?;
+    if bias.dims() != [out] {
+        bail!("{NAME_BIAS}: expected a bias of shape [{out}], got {:?}", bias.dims());
+    }
+    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LinearAdd)
+}
+
+/// Sums the rows of `gradient [.., out]`: the gradient of a bias. Partial sums of blocks of rows are
+/// added in order.
+fn column_sums(gradient: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    let width = bias.elem_count();
+    with_slices([gradient], NAME_BIAS, |[g]| {
+        let block = (block_rows(width) * width).max(1);
+        let sum = |rows: &[f32]| {
+            let mut sum = vec![0f32; width];
+            rows.chunks_exact(width).for_each(|row| axpy(1.0, row, &mut sum));
+            sum
+        };
+        let partial: Vec<Vec<f32>> = g.par_chunks(block).map(sum).collect();
+        tensor(sum(&partial.concat()), bias)
+    })
+}
+
 fn check(x: &Tensor, weight: &Tensor, name: &str) -> Result<(usize, usize)> {
     match (x.dims().last(), weight.dims()) {
         (Some(width), [out, inner]) if width == inner => Ok((*inner, *out)),
@@ -41,7 +74,7 @@ fn check(x: &Tensor, weight: &Tensor, name: &str) -> Result<(usize, usize)> {
     }
 }
 
-fn output_shape(x: &[usize], out: usize) -> Vec<usize> {
+pub(super) fn output_shape(x: &[usize], out: usize) -> Vec<usize> {
     let mut shape = x.to_vec();
     if let Some(last) = shape.last_mut() {
         *last = out;
@@ -50,7 +83,26 @@ fn output_shape(x: &[usize], out: usize) -> Vec<usize> {
 }
 
 struct Linear;
+
+/// The residual is of the shape of the output, or one row that is added to every row.
 struct LinearAdd;
+
+/// A residual, or one row as often as there are rows.
+pub(super) fn repeated(residual: &[f32], entries: usize) -> Vec<f32> {
+    if residual.len() == entries {
+        return residual.to_vec();
+    }
+    residual.repeat(entries / residual.len().max(1))
+}
+
+/// The gradient of a residual or bias; none where nothing asks for it.
+pub(super) fn d_residual(residual: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+    Ok(match residual.track_op() {
+        false => None,
+        true if residual.dims() == gradient.dims() => Some(gradient.clone()),
+        true => Some(column_sums(gradient, residual)?),
+    })
+}
 
 fn forward(x: &[f32], weight: &[f32], inner: usize, outer: usize, keep: f32, out: &mut [f32]) {
     let rows = out.len() / outer.max(1);
@@ -129,21 +181,23 @@ impl CustomOp3 for LinearAdd {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (slice(x, x_layout, NAME_ADD)?, slice(weight, weight_layout, NAME_ADD)?);
         let (outer, inner) = weight_layout.shape().dims2()?;
-        let mut out = slice(residual, residual_layout, NAME_ADD)?.to_vec();
+        let residual = slice(residual, residual_layout, NAME_ADD)?;
+        let shape = output_shape(x_layout.dims(), outer);
+        let mut out = repeated(residual, shape.iter().product());
         forward(x, weight, inner, outer, 1.0, &mut out);
-        Ok((CpuStorage::F32(out), residual_layout.shape().clone()))
+        Ok((CpuStorage::F32(out), Shape::from(shape)))
     }
 
     fn bwd(
         &self,
         x: &Tensor,
         weight: &Tensor,
-        _residual: &Tensor,
+        residual: &Tensor,
         _out: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (dx, dw) = backward(x, weight, gradient)?;
-        Ok((Some(dx), Some(dw), Some(gradient.clone())))
+        Ok((Some(dx), Some(dw), d_residual(residual, gradient)?))
     }
 }
 
@@ -169,6 +223,14 @@ mod tests {
                 1e-4,
                 |v| linear_add(&v[0], &v[1], &v[2]),
                 |v| v[0].matmul(&v[1].t()?)? + &v[2],
+            );
+            let inputs =
+                [random(&[rows, inner], 1), random(&[outer, inner], 2), random(&[outer], 3)];
+            assert_same_gradients(
+                &inputs,
+                1e-4,
+                |v| linear_bias(&v[0], &v[1], &v[2]),
+                |v| v[0].matmul(&v[1].t()?)?.broadcast_add(&v[2]),
             );
         }
     }

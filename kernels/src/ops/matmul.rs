@@ -28,6 +28,18 @@ impl<'a> MatRef<'a> {
         Self { data, rows, cols, row_stride, col_stride: 1 }
     }
 
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// A row whose entries lie behind one another.
+    #[cfg(test)]
+    pub(super) fn row(&self, row: usize) -> &'a [f32] {
+        assert_eq!(self.col_stride, 1);
+        &self.data[row * self.row_stride..][..self.cols]
+    }
+
     /// The transposed view; nothing is copied.
     #[must_use]
     pub fn t(self) -> Self {

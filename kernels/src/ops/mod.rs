@@ -6,17 +6,22 @@
 //! device they return candle's "no cuda implementation" error. Sums are taken in a fixed order that
 //! does not depend on the number of threads.
 //!
-//! Packed batches: sequences lie behind one another in one `[tokens, …]` tensor, and [`Segments`] says
-//! where each begins; a padded `[batch, seq]` batch is the special case of equal lengths.
+//! Packed batches: sequences and trees lie behind one another in one `[tokens, …]` tensor, and
+//! [`Packing`] says which tokens see each other; a padded `[batch, seq]` batch is the special case of
+//! sequences of equal length.
 
 #[macro_use]
 mod simd;
 mod adamw;
 mod attention;
 mod cpu;
-mod cross_entropy;
+mod embedding;
+mod frozen;
 mod linear;
+mod linear_frozen;
+mod log_probs;
 mod matmul;
+mod packing;
 mod rms_norm;
 mod rope;
 mod segments;
@@ -26,10 +31,15 @@ mod swiglu;
 mod testing;
 
 pub use adamw::{AdamW, adamw_step};
-pub use attention::causal_attention;
-pub use cross_entropy::{cross_entropy_rows, token_log_probs};
-pub use linear::{linear, linear_add};
+pub use attention::{causal_attention, packed_attention};
+pub use embedding::{embedding, embedding_rows};
+pub use linear::{linear, linear_add, linear_bias};
+pub use linear_frozen::{linear_frozen, linear_frozen_add};
+pub use log_probs::{
+    cross_entropy_rows, token_log_probs, token_log_probs_at, token_log_probs_extended,
+};
 pub use matmul::{MatMut, MatRef, Threads, matmul};
+pub use packing::{Packing, Tree};
 pub use rms_norm::{rms_norm, rms_norm_rows};
 pub use rope::{RopeTable, rope, rotate_head};
 pub use segments::Segments;

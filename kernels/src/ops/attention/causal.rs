@@ -7,10 +7,10 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::cpu::{slice, tensor, with_slices};
-use super::matmul::{MatMut, MatRef, Threads, matmul};
-use super::segments::Segments;
-use super::simd::{softmax_backward, softmax_in_place};
+use super::super::cpu::{slice, tensor, with_slices};
+use super::super::matmul::{MatMut, MatRef, Threads, matmul};
+use super::super::segments::Segments;
+use super::super::simd::{softmax_backward, softmax_in_place};
 
 const NAME: &str = "causal-attention";
 

@@ -1,0 +1,164 @@
+//! Which tokens of a packed batch belong together, and which of them see each other.
+//!
+//! Sequences and *trees* lie behind one another in one `[tokens, …]` tensor. A tree is a prompt followed
+//! by branches: a token of a branch sees the whole prompt and its own branch up to itself, and is
+//! counted on behind the prompt. So a prompt with several continuations is encoded once, and gives
+//! the numbers that each continuation alone behind a copy of the prompt would give. Knows nothing of
+//! what is computed with it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The trees of a packed batch; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packing(Arc<Trees>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Trees {
+    heads: Vec<Head>,
+    /// Tokens of every branch, tree after tree.
+    branches: Vec<usize>,
+    tokens: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    /// First token of the tree.
+    start: usize,
+    prompt: usize,
+    /// First branch of the tree in the list of all.
+    branch: usize,
+}
+
+/// One tree of a packed batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tree<'a> {
+    start: usize,
+    prompt: usize,
+    branches: &'a [usize],
+    tokens: usize,
+}
+
+impl Packing {
+    /// Plain sequences (trees without branches) of the given lengths, in order; 0 is allowed.
+    pub fn sequences(lengths: impl IntoIterator<Item = usize>) -> Self {
+        Self::trees(lengths.into_iter().map(|length| (length, [])))
+    }
+
+    /// `batch` plain sequences of `seq` tokens each: a padded `[batch, seq]` batch read row by row.
+    pub fn uniform(batch: usize, seq: usize) -> Self {
+        Self::sequences(std::iter::repeat_n(seq, batch))
+    }
+
+    /// Trees of the given tokens: those of the prompt, then those of each branch; 0 is allowed
+    /// everywhere.
+    pub fn trees<B: IntoIterator<Item = usize>>(
+        trees: impl IntoIterator<Item = (usize, B)>,
+    ) -> Self {
+        let mut all = Trees { heads: Vec::new(), branches: Vec::new(), tokens: 0 };
+        for (prompt, branches) in trees {
+            all.heads.push(Head { start: all.tokens, prompt, branch: all.branches.len() });
+            let first = all.branches.len();
+            all.branches.extend(branches);
+            all.tokens += prompt + all.branches[first..].iter().sum::<usize>();
+        }
+        Self(Arc::new(all))
+    }
+
+    /// Number of trees.
+    pub fn len(&self) -> usize {
+        self.0.heads.len()
+    }
+
+    /// Whether there is no tree at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tokens of all trees together.
+    pub fn tokens(&self) -> usize {
+        self.0.tokens
+    }
+
+    /// The trees, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Tree<'_>> {
+        let trees = &*self.0;
+        (0..trees.heads.len()).map(move |i| {
+            let head = &trees.heads[i];
+            let next = trees.heads.get(i + 1);
+            let end = next.map_or(trees.tokens, |next| next.start);
+            let last = next.map_or(trees.branches.len(), |next| next.branch);
+            Tree {
+                start: head.start,
+                prompt: head.prompt,
+                branches: &trees.branches[head.branch..last],
+                tokens: end - head.start,
+            }
+        })
+    }
+
+    /// Position of every token, counted from the start of its tree's prompt: `[tokens]`.
+    pub fn positions(&self) -> Vec<u32> {
+        let mut positions = Vec::with_capacity(self.tokens());
+        for tree in self.iter() {
+            positions.extend(0..tree.prompt as u32);
+            for branch in tree.branches {
+                positions.extend(tree.prompt as u32..(tree.prompt + branch) as u32);
+            }
+        }
+        positions
+    }
+}
+
+impl<'a> Tree<'a> {
+    /// Its tokens in the batch: the prompt, then each branch.
+    pub fn tokens(&self) -> Range<usize> {
+        self.start..self.start + self.tokens
+    }
+
+    /// The tokens of its prompt in the batch.
+    pub fn prompt(&self) -> Range<usize> {
+        self.start..self.start + self.prompt
+    }
+
+    /// The tokens of each of its branches in the batch.
+    pub fn branches(&self) -> impl ExactSizeIterator<Item = Range<usize>> + use<'a> {
+        let mut start = self.start + self.prompt;
+        self.branches.iter().map(move |length| {
+            start += length;
+            start - length..start
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Packing;
+
+    #[test]
+    fn positions_restart_in_every_sequence() {
+        let packing = Packing::sequences([3, 0, 2]);
+        assert_eq!(packing.positions(), [0, 1, 2, 0, 1]);
+        assert_eq!((packing.len(), packing.tokens()), (3, 5));
+        let ranges: Vec<_> = packing.iter().map(|tree| tree.tokens()).collect();
+        assert_eq!(ranges, [0..3, 3..3, 3..5]);
+        assert!(packing.iter().all(|tree| tree.prompt() == tree.tokens()));
+        assert_eq!(Packing::uniform(2, 2), Packing::sequences([2, 2]));
+        assert!(Packing::sequences([]).is_empty());
+        assert_eq!(Packing::sequences([]).tokens(), 0);
+    }
+
+    #[test]
+    fn branches_are_counted_on_behind_their_prompt() {
+        let packing = Packing::trees([(2, vec![1, 0, 3]), (0, vec![2]), (1, vec![])]);
+        assert_eq!(packing.positions(), [0, 1, 2, 2, 3, 4, 0, 1, 0]);
+        assert_eq!((packing.len(), packing.tokens()), (3, 9));
+        let branches: Vec<_> = packing.iter().flat_map(|tree| tree.branches()).collect();
+        assert_eq!(branches, [2..3, 3..3, 3..6, 6..8]);
+        let counts: Vec<_> = packing.iter().map(|tree| tree.branches().len()).collect();
+        assert_eq!(counts, [3, 1, 0]);
+        let trees: Vec<_> = packing.iter().map(|tree| (tree.tokens(), tree.prompt())).collect();
+        assert_eq!(trees, [(0..6, 0..2), (6..8, 6..6), (8..9, 8..9)]);
+    }
+}
