@@ -9,7 +9,8 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 use trieval_kernels::ops::{
-    RopeTable, Segments, causal_attention, linear, linear_add, rms_norm, rope, swiglu,
+    Packing, RopeTable, Segments, linear, linear_add, packed_attention, rms_norm, rope, swiglu,
+    token_log_probs_at,
 };
 
 use crate::error::{Error, Result};
@@ -193,35 +194,63 @@ impl Decoder {
                 tails.tokens()
             ))));
         }
-        let positions: Arc<[u32]> = segments.positions().into();
-        let tail_rows = (segments != tails).then(|| {
-            let pairs = segments.ranges().zip(tails.ranges());
-            pairs
-                .flat_map(|(all, tail)| (all.end - tail.len()) as u32..all.end as u32)
-                .collect::<Vec<u32>>()
-        });
+        let packing = Packing::sequences(segments.ranges().map(|range| range.len()));
+        let pairs = segments.ranges().zip(tails.ranges());
+        let rows: Vec<u32> =
+            pairs.flat_map(|(all, tail)| (all.end - tail.len()) as u32..all.end as u32).collect();
+        self.hidden_rows(ids, &packing, &rows)
+    }
+
+    /// Final hidden states of some tokens of a packed batch; the last layer is computed for those only.
+    ///
+    /// Shapes: `ids [tokens]`, `u32`; `rows` token numbers, ascending; result `[rows, hidden]`, after the final norm.
+    ///
+    /// # Errors
+    /// As [`Decoder::hidden`], or when packing or rows do not fit `ids`.
+    pub fn hidden_rows(&self, ids: &Tensor, packing: &Packing, rows: &[u32]) -> Result<Tensor> {
+        let positions: Arc<[u32]> = packing.positions().into();
         let mut x = self.embedding.index_select(ids, 0)?;
-        let mut queries = Queries { segments, positions: &positions, rows: None };
-        let tail_positions: Arc<[u32]>;
-        let n_layers = self.layers.len();
-        for (i, layer) in self.layers.iter().enumerate() {
-            if let (true, Some(rows)) = (i + 1 == n_layers, &tail_rows) {
-                tail_positions = rows.iter().map(|r| positions[*r as usize]).collect();
-                let rows = Tensor::from_slice(rows, rows.len(), &Device::Cpu)?;
-                queries = Queries { segments: tails, positions: &tail_positions, rows: Some(rows) };
-                x = self.layer(layer, &x, segments, &positions, &queries)?;
-                break;
-            }
-            x = self.layer(layer, &x, segments, &positions, &queries)?;
+        let all = Queries { numbers: None, rows: None, positions: &positions };
+        let Some((last, before)) = self.layers.split_last() else {
+            return Err(Error::Failed("a decoder has at least one layer".into()));
+        };
+        for layer in before {
+            x = self.layer(layer, &x, packing, &positions, &all)?;
         }
+        x = if rows.len() == ids.elem_count() {
+            self.layer(last, &x, packing, &positions, &all)?
+        } else {
+            let few: Arc<[u32]> = rows
+                .iter()
+                .map(|&row| positions.get(row as usize).copied().unwrap_or_default())
+                .collect();
+            let numbers = Tensor::from_slice(rows, rows.len(), &Device::Cpu)?;
+            let queries = Queries { numbers: Some(rows), rows: Some(numbers), positions: &few };
+            self.layer(last, &x, packing, &positions, &queries)?
+        };
         Ok(rms_norm(&x, &self.norm, self.config.rms_norm_eps)?)
+    }
+
+    /// `ln p(target)` under the full vocabulary, in nats; several targets may read the same row.
+    ///
+    /// Shapes: `hidden [n, hidden]`; `rows` (of `hidden`) and `targets` equally long; result `[rows]`. Differentiable.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when a row or target does not exist.
+    pub fn log_probs_at(&self, hidden: &Tensor, rows: &[u32], targets: &[u32]) -> Result<Tensor> {
+        Ok(token_log_probs_at(hidden, &self.head, rows, targets)?)
+    }
+
+    /// The parameters that training moves: all of them.
+    pub fn trained(&self) -> &BTreeMap<String, Var> {
+        &self.params
     }
 
     fn layer(
         &self,
         layer: &Layer,
         x: &Tensor,
-        segments: &Segments,
+        packing: &Packing,
         positions: &Arc<[u32]>,
         queries: &Queries<'_>,
     ) -> candle_core::Result<Tensor> {
@@ -238,7 +267,7 @@ impl Decoder {
         };
         let q = linear(normed, &layer.q)?.reshape(((), heads, dim))?;
         let q = rope(&rms_norm(&q, &layer.q_norm, eps)?, queries.positions, &self.rope)?;
-        let seen = causal_attention(&q, &k, &v, queries.segments, segments)?;
+        let seen = packed_attention(&q, &k, &v, packing, queries.numbers)?;
         let x = linear_add(&seen.reshape(((), heads * dim))?, &layer.out, x)?;
         let normed = rms_norm(&x, &layer.post_norm, eps)?;
         let inner = swiglu(&linear(&normed, &layer.gate)?, &linear(&normed, &layer.up)?)?;
@@ -246,11 +275,11 @@ impl Decoder {
     }
 }
 
-/// The rows of a layer whose output is wanted; `rows` is none where it is all of them.
+/// The rows of a layer whose output is wanted; `rows` and their `numbers` are none where it is all of them.
 struct Queries<'a> {
-    segments: &'a Segments,
-    positions: &'a Arc<[u32]>,
+    numbers: Option<&'a [u32]>,
     rows: Option<Tensor>,
+    positions: &'a Arc<[u32]>,
 }
 
 /// Normal deviates by Box and Muller's transform.

@@ -212,26 +212,27 @@ fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, s
     let ModelSettings::Scratch(shape) = &recipe.model[recipe.model_of(training)];
     let IdentifierSettings::ResidualKMeans(identifier) = &recipe.identifier[&shape.identifier];
     let answer = u64::from(identifier.levels) + 1;
-    let (examples, rows) = match &training.objective {
-        ObjectiveSettings::Supervised(_) => (sizes.examples(), 1),
+    // A prompt is encoded once, however many answers it has.
+    let (examples, answers, about) = match &training.objective {
+        ObjectiveSettings::Supervised(_) => (sizes.examples(), 1, sizes.about()),
         ObjectiveSettings::Preference(_) => {
             let groups = groups(training, sizes);
-            (groups.map(|groups| groups.n), groups.map_or(2, |groups| groups.answers))
+            (groups.map(|groups| groups.n), groups.map_or(2, |groups| groups.answers), "≈ ")
         }
     };
-    let row = if sizes.sequences {
-        u64::from(shape.history_items) * answer
+    let prompt = if sizes.sequences {
+        u64::from(shape.history_items.saturating_sub(1)) * answer
     } else {
-        ASSUMED_PROMPT + answer
+        ASSUMED_PROMPT
     };
-    let about = if rows == 1 { sizes.about() } else { "≈ " };
+    let row = prompt + answers * answer;
     push_known(out, "examples", about, examples);
     let n_steps = examples.map(|n| steps(n, training.epochs, training.batch, training.accumulate));
     push_known(out, "steps", about, n_steps);
-    let tokens = examples.map(|n| (n as f64 * training.epochs) as u64 * rows * row);
+    let tokens = examples.map(|n| (n as f64 * training.epochs) as u64 * row);
     push_known(out, "tokens", "≈ ", tokens);
     let parameters = parameters(recipe, shape);
-    let batch_tokens = u64::from(training.batch) * rows * row;
+    let batch_tokens = u64::from(training.batch) * row;
     let width = u64::from(shape.hidden);
     let activations = batch_tokens * u64::from(shape.layers) * width * ACTIVATIONS_PER_WIDTH * 4;
     push(

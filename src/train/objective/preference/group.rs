@@ -60,19 +60,16 @@ impl GroupData<'_> {
         self.groups.iter().map(Group::n_answers).sum()
     }
 
-    /// One row per answer, group by group: chosen, then rejected.
+    /// One tree per group: its prompt, with chosen and rejected answers as branches.
     ///
     /// # Errors
     /// When a tensor cannot be made.
     pub fn batch(&self, groups: &[&Group]) -> Result<TargetBatch> {
-        let rows: Vec<Row> = groups
-            .iter()
-            .flat_map(|group| {
-                let prompt = &self.prompts[group.prompt as usize];
-                group.answers().map(|item| Row::answer(prompt, self.item_tokens.tokens(item)))
-            })
-            .collect();
-        TargetBatch::new(&rows)
+        let row = |group: &&Group| {
+            let answers = group.answers().map(|item| self.item_tokens.tokens(item));
+            Row::answers(&self.prompts[group.prompt as usize], answers)
+        };
+        TargetBatch::new(&groups.iter().map(row).collect::<Vec<Row>>())
     }
 
     /// Log-probability of every token of every answer, `[answers, length]`, differentiable.

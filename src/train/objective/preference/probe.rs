@@ -28,7 +28,9 @@ pub struct Probe {
 /// A prompt and an item that was chosen for it.
 struct Example {
     row: Row,
-    /// Tokens that may follow along the item's path, per position.
+    /// Tokens of the chosen identifier.
+    path: Vec<u32>,
+    /// Tokens that may follow along the path, per position.
     legal: Vec<Vec<u32>>,
     /// Log-probabilities of all first tokens at the start, `[vocab]`.
     start: Vec<f32>,
@@ -70,8 +72,9 @@ impl Probe {
             return Ok(None);
         }
         let examples = drawn.into_iter().map(|(prompt, item)| {
-            let row = Row::answer(&data.prompts[prompt as usize], data.item_tokens.tokens(item));
-            Ok(Example { row, legal: legal(data, index, item)?, start: Vec::new() })
+            let path = data.item_tokens.tokens(item).to_vec();
+            let row = Row::answer(&data.prompts[prompt as usize], &path);
+            Ok(Example { row, path, legal: legal(data, index, item)?, start: Vec::new() })
         });
         let examples = examples.collect::<Result<_>>()?;
         let mut probe = Self { examples, start_log_prob: 0.0, start_illegal: 0.0 };
@@ -108,15 +111,23 @@ impl Probe {
     }
 
     fn sights(&self, decoder: &Decoder) -> Result<Vec<Sight>> {
+        let vocabulary = decoder.config().vocab_size as u32;
         let mut sights = Vec::with_capacity(self.examples.len());
         for chunk in self.examples.chunks(CHUNK) {
             let rows: Vec<Row> = chunk.iter().map(|example| example.row.clone()).collect();
-            let distributions = TargetBatch::new(&rows)?.distributions(decoder)?;
-            let mut rest = distributions.as_slice();
+            let (mut places, mut tokens) = (Vec::new(), Vec::new());
+            let mut place = 0;
             for example in chunk {
-                let (own, later) = rest.split_at(example.legal.len());
-                sights.push(example.sight(own));
-                rest = later;
+                for asked in example.asked(vocabulary) {
+                    places.extend(std::iter::repeat_n(place, asked.len()));
+                    tokens.extend(asked);
+                    place += 1;
+                }
+            }
+            let seen = TargetBatch::new(&rows)?.log_probs_of(decoder, &places, &tokens)?;
+            let mut rest = seen.as_slice();
+            for example in chunk {
+                sights.push(example.sight(&mut rest, vocabulary as usize));
             }
         }
         Ok(sights)
@@ -124,20 +135,29 @@ impl Probe {
 }
 
 impl Example {
-    /// From log-probabilities of the whole vocabulary at every position.
-    fn sight(&self, distributions: &[Vec<f32>]) -> Sight {
-        let targets = self.row.targets();
-        let at = |values: &[f32], token: u32| f64::from(values[token as usize]);
-        let log_prob = distributions.iter().zip(targets).map(|(values, &token)| at(values, token));
-        let illegal = distributions.iter().zip(&self.legal).map(|(values, legal)| {
-            let mass: f64 = legal.iter().map(|&token| at(values, token).exp()).sum();
-            (1.0 - mass).max(0.0)
-        });
-        Sight {
-            log_prob: log_prob.sum(),
-            illegal: mean(illegal),
-            first: distributions.first().cloned().unwrap_or_default(),
+    /// Tokens to look at, position by position: all at the first, then those of the path and the legal ones.
+    fn asked(&self, vocabulary: u32) -> impl Iterator<Item = Vec<u32>> {
+        self.path.iter().zip(&self.legal).enumerate().map(move |(position, (token, legal))| {
+            if position == 0 { (0..vocabulary).collect() } else { [&[*token], &legal[..]].concat() }
+        })
+    }
+
+    /// Takes the log-probabilities of the tokens of [`Self::asked`] off the front of `seen`.
+    fn sight(&self, seen: &mut &[f32], vocabulary: usize) -> Sight {
+        let (first, after) = seen.split_at(vocabulary);
+        *seen = after;
+        let probability = |value: f32| f64::from(value).exp();
+        let mut log_prob = f64::from(first[self.path[0] as usize]);
+        let legal = self.legal[0].iter().map(|&token| probability(first[token as usize]));
+        let mut illegal = (1.0 - legal.sum::<f64>()).max(0.0);
+        for legal in &self.legal[1..] {
+            let (own, after) = seen.split_at(1 + legal.len());
+            *seen = after;
+            log_prob += f64::from(own[0]);
+            let legal: f64 = own[1..].iter().map(|&value| probability(value)).sum();
+            illegal += (1.0 - legal).max(0.0);
         }
+        Sight { first: first.to_vec(), log_prob, illegal: illegal / self.legal.len() as f64 }
     }
 }
 

@@ -186,7 +186,7 @@ fn gradients_of_the_decoder_equal_finite_differences() {
         let batch = whole_batch(&preference);
         let gradients = preference.loss(&batch).unwrap().sum.backward().unwrap();
         let mut checked = 0;
-        for (name, var) in decoder.params() {
+        for (name, var) in decoder.trained() {
             let gradient = gradients.get(var).unwrap();
             let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             let norm = f64::from(norm.sqrt());
@@ -249,11 +249,11 @@ fn the_probe_starts_at_no_divergence_and_sees_illegal_tokens() {
         let row = [prompt, &path[..1]].concat();
         let ids = Tensor::new(row.as_slice(), &Device::Cpu).unwrap().unsqueeze(0).unwrap();
         let hidden = decoder.hidden(&ids).unwrap().squeeze(0).unwrap();
-        let logits = hidden.matmul(&decoder.head().t().unwrap()).unwrap().to_vec2::<f32>().unwrap();
-        for (logits, legal) in logits[row.len() - 2..].iter().zip([&[20, 21, 22][..], second]) {
-            let total: f64 = logits.iter().map(|&value| f64::from(value).exp()).sum();
-            let mass: f64 = legal.iter().map(|&t| f64::from(logits[t as usize]).exp()).sum();
-            expected += (1.0 - mass / total) / 6.0;
+        for (place, legal) in (row.len() as u32 - 2..).zip([&[20, 21, 22][..], second]) {
+            let values = decoder.log_probs_at(&hidden, &vec![place; legal.len()], legal).unwrap();
+            let values = values.to_vec1::<f32>().unwrap();
+            let mass: f64 = values.iter().map(|&value| f64::from(value).exp()).sum();
+            expected += (1.0 - mass) / 6.0;
         }
     }
     let found = probe.start_illegal();
@@ -270,12 +270,12 @@ fn the_probe_measures_the_divergence_over_the_whole_vocabulary() {
     let first = |decoder: &Decoder| -> Vec<f64> {
         let ids = Tensor::new(&[[4u32]], &Device::Cpu).unwrap();
         let hidden = decoder.hidden(&ids).unwrap().squeeze(0).unwrap();
-        let logits = hidden.matmul(&decoder.head().t().unwrap()).unwrap().to_vec2::<f32>().unwrap();
-        let total: f64 = logits[0].iter().map(|&value| f64::from(value).exp()).sum();
-        logits[0].iter().map(|&value| f64::from(value).exp() / total).collect()
+        let all: Vec<u32> = (0..27).collect();
+        let values = decoder.log_probs_at(&hidden, &[0; 27], &all).unwrap();
+        values.to_vec1::<f32>().unwrap().iter().map(|&value| f64::from(value).exp()).collect()
     };
     let before = first(&decoder);
-    for var in decoder.params().values() {
+    for var in decoder.trained().values() {
         let shift = normal(var.elem_count(), 0.05, Seed::new(8).purpose("shift"));
         let shift = Tensor::from_vec(shift, var.shape(), &Device::Cpu).unwrap();
         var.set(&(var.as_tensor() + shift).unwrap()).unwrap();
