@@ -1,14 +1,18 @@
-"""The work of judge.rs with ranx and pytrec_eval, on the files that judge.rs made.
+"""The work of judge.rs with ranx, pytrec_eval and the verb `trieval eval`, on the files that judge.rs made.
 
     pip install ranx pytrec_eval-terrier pyarrow "pandas<3"
-    python eval/benches/peers.py /tmp/judge trec|parquet ranx|pytrec_eval [repetitions]
+    python eval/benches/peers.py /tmp/judge trec|parquet ranx|pytrec_eval|verb [repetitions]
 
 Prints the phases in seconds (medians), the peak memory and the means. ranx is warmed up first, so that its compilation does
-not count.
+not count, nor do the imports of either. `verb` is the program from start to end, with all that the peers do not do: ranks that
+contradict scores, checksums, 2,000 bootstrap resamples. The program is `$TRIEVAL`, or target/release/trieval.
 """
 
+import json
+import os
 import resource
 import statistics
+import subprocess
 import sys
 import time
 
@@ -72,6 +76,23 @@ def table(path, number, kind):
     return nested
 
 
+def verb_once(folder, kind):
+    program = os.environ.get("TRIEVAL", "target/release/trieval")
+    command = [program, "eval", "--qrels", f"{folder}/qrels.{kind}", "--run", f"{folder}/run.{kind}",
+               "-m", ",".join(OURS), "--json"]
+    start = time.perf_counter()
+    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+    seconds = time.perf_counter() - start
+    found = json.loads(answer)["systems"][0]["metrics"]
+    return (0.0, 0.0, seconds), [found[name]["value"] for name in OURS]
+
+
+def processor_seconds():
+    """User and system time of this process and of those that it waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 def warm_up():
     import ranx
 
@@ -81,19 +102,20 @@ def warm_up():
 def main():
     folder, kind, peer = sys.argv[1:4]
     repetitions = int(sys.argv[4]) if len(sys.argv) > 4 else 3
-    once = {"ranx": ranx_once, "pytrec_eval": pytrec_once}[peer]
+    once = {"ranx": ranx_once, "pytrec_eval": pytrec_once, "verb": verb_once}[peer]
     if peer == "ranx":
         warm_up()
     phases, means = [], []
     cpu = []
     for _ in range(repetitions):
-        before = time.process_time()
+        before = processor_seconds()
         times, means = once(folder, kind)
         phases.append(times)
-        cpu.append(time.process_time() - before)
+        cpu.append(processor_seconds() - before)
     run, qrels, metrics = (statistics.median(column) for column in zip(*phases))
     total = statistics.median(sum(times) for times in phases)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000
+    who = resource.RUSAGE_CHILDREN if peer == "verb" else resource.RUSAGE_SELF
+    peak = resource.getrusage(who).ru_maxrss / 1_000
     print(f"{peer} {kind}: run {run:.3f} s, qrels {qrels:.3f} s, metrics {metrics:.3f} s, all {total:.3f} s, "
           f"processor {statistics.median(cpu):.2f} s (medians of {repetitions}), peak {peak:.0f} MB")
     for name, value in zip(OURS, means):

@@ -1,6 +1,7 @@
 //! Several systems judged together: scored on the same requests, with intervals, compared with the baseline and with each
 //! other, over everything and over slices. Puts together what the other modules compute; knows no file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
@@ -11,7 +12,9 @@ use crate::qrels::Qrels;
 use crate::report::model::{Comparison, Estimate, ReliabilityReport, SliceReport, SliceSystem};
 use crate::run::Run;
 use crate::settings::Missing;
-use crate::significance::{SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct};
+use crate::significance::{
+    Assessment, SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct,
+};
 use crate::slice::Slice;
 
 /// How a contest is held.
@@ -27,11 +30,24 @@ pub struct Rules<'a> {
     pub baseline: usize,
 }
 
+/// Systems that were trained with several seeds.
+#[derive(Debug, Clone, Copy)]
+pub struct Seeded<'a> {
+    /// `[system]`: names.
+    pub names: &'a [String],
+    /// `[system]`: how many seeds each has.
+    pub n_seeds: &'a [usize],
+    /// `[system, seed]`: one run per seed, those of a system together.
+    pub runs: &'a [Run],
+}
+
 /// What came of it.
 #[derive(Debug, Clone, Default)]
 pub struct Contest {
     /// Names of the systems, in the order of the runs.
     pub systems: Vec<String>,
+    /// `[system]`: how many seeds each has, most often one.
+    pub n_seeds: Vec<usize>,
     /// Names of the metrics, those from outside last.
     pub metrics: Vec<String>,
     /// `[system, seed]`: values of metrics of lists and from outside; empty where none was asked for.
@@ -70,22 +86,15 @@ pub fn hold(
     Ok(contest)
 }
 
-/// Judges systems that were trained with several seeds, given as a name and one run per seed: figures are means over seeds,
-/// and intervals hold the spread over seeds as well as over requests.
+/// Judges systems that were trained with several seeds: figures are means over seeds, and intervals hold the spread over seeds
+/// as well as over requests.
 ///
 /// # Errors
 /// As [`hold`].
-pub fn hold_seeds(
-    entrants: &[(String, Vec<Run>)],
-    qrels: &Qrels,
-    rules: &Rules<'_>,
-) -> Result<Contest> {
-    let names: Vec<String> = entrants.iter().map(|(name, _)| name.clone()).collect();
-    let sizes: Vec<usize> = entrants.iter().map(|(_, runs)| runs.len()).collect();
-    let runs: Vec<Run> = entrants.iter().flat_map(|(_, runs)| runs.iter().cloned()).collect();
-    let lists = score_lists(&runs, qrels, &[], rules)?;
-    let labels = score_labels(&runs, qrels, rules)?;
-    decide(&names, &sizes, lists, labels, rules)
+pub fn hold_seeds(entrants: &Seeded<'_>, qrels: &Qrels, rules: &Rules<'_>) -> Result<Contest> {
+    let lists = score_lists(entrants.runs, qrels, &[], rules)?;
+    let labels = score_labels(entrants.runs, qrels, rules)?;
+    decide(entrants.names, entrants.n_seeds, lists, labels, rules)
 }
 
 /// From scores (`[system and seed]`, `sizes[system]` seeds each) to figures and verdicts.
@@ -107,6 +116,7 @@ fn decide(
     }
     let mut contest = Contest {
         systems: names.to_vec(),
+        n_seeds: sizes.to_vec(),
         estimates: vec![Vec::new(); names.len()],
         ..Contest::default()
     };
@@ -127,11 +137,7 @@ fn decide(
             .iter()
             .map(|column| place(rules.metrics, &mut contest.metrics, &column.metric))
             .collect();
-        let assessment = if sizes.iter().all(|&n_seeds| n_seeds == 1) {
-            assess_pairs(scores, &pairs, &rules.significance)?
-        } else {
-            assess_seeds(&groups(names, sizes, scores), &pairs, &rules.significance)?
-        };
+        let assessment = assess(names, sizes, scores, &pairs, rules)?;
         for (system, estimates) in assessment.estimates.into_iter().enumerate() {
             figures[system].extend(places.iter().copied().zip(estimates));
         }
@@ -159,6 +165,20 @@ fn decide(
     correct(&mut contest.pairs, &rules.significance);
     (contest.lists, contest.labels) = (lists, labels);
     Ok(contest)
+}
+
+/// Intervals and comparisons, over requests, and over seeds where a system has several.
+fn assess(
+    names: &[String],
+    sizes: &[usize],
+    scores: &[SystemScores],
+    pairs: &[(usize, usize)],
+    rules: &Rules<'_>,
+) -> Result<Assessment> {
+    if sizes.iter().all(|&n_seeds| n_seeds == 1) {
+        return assess_pairs(scores, pairs, &rules.significance);
+    }
+    assess_seeds(&groups(names, sizes, scores), pairs, &rules.significance)
 }
 
 /// Scores by system, each with its seeds.
@@ -285,8 +305,7 @@ fn has_requests(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> bool {
     })
 }
 
-/// Figures of all systems over each slice. A slice of which no request enters the figures is left out; figures that are
-/// undefined over a slice are left out of it.
+/// Figures of all systems over each slice: [`slice_reports_of_seeds`] with one run per system.
 ///
 /// # Errors
 /// Where a metric cannot be computed.
@@ -296,6 +315,23 @@ pub fn slice_reports(
     slices: &[Slice],
     rules: &Rules<'_>,
 ) -> Result<Vec<SliceReport>> {
+    let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
+    let entrants = Seeded { names: &names, n_seeds: &vec![1; runs.len()], runs };
+    slice_reports_of_seeds(&entrants, qrels, slices, rules)
+}
+
+/// Figures of all systems over each slice, means over their seeds. A slice of which no request enters the figures is left out; figures that are
+/// undefined over a slice are left out of it.
+///
+/// # Errors
+/// Where a metric cannot be computed.
+pub fn slice_reports_of_seeds(
+    entrants: &Seeded<'_>,
+    qrels: &Qrels,
+    slices: &[Slice],
+    rules: &Rules<'_>,
+) -> Result<Vec<SliceReport>> {
+    let &Seeded { names, n_seeds, runs } = entrants;
     let mut reports = Vec::new();
     for slice in slices {
         let part = slice.cut(qrels)?;
@@ -310,19 +346,18 @@ pub fn slice_reports(
         let defined: Vec<Metric> = rules.metrics.iter().copied().filter(is_defined).collect();
         let rules = Rules { metrics: &defined, ..*rules };
         let scores = [score_lists(runs, &part, &[], &rules)?, score_labels(runs, &part, &rules)?];
-        let mut systems: Vec<SliceSystem> = runs
+        let mut systems: Vec<SliceSystem> = names
             .iter()
-            .map(|run| SliceSystem { name: run.name().to_owned(), ..SliceSystem::default() })
+            .map(|name| SliceSystem { name: name.clone(), ..SliceSystem::default() })
             .collect();
         let mut n_requests = 0;
         for scores in scores.iter().filter(|scores| !scores.is_empty()) {
             n_requests = n_requests.max(scores[0].requests.len());
-            let assessment = assess_pairs(scores, &[], &rules.significance)?;
-            for ((system, one), estimates) in
-                systems.iter_mut().zip(scores).zip(assessment.estimates)
-            {
-                let names = one.columns.iter().map(|column| column.metric.clone());
-                system.metrics.extend(names.zip(estimates));
+            let assessment = assess(names, n_seeds, scores, &[], &rules)?;
+            for (system, estimates) in systems.iter_mut().zip(assessment.estimates) {
+                // Every run has the same columns.
+                let metrics = scores[0].columns.iter().map(|column| column.metric.clone());
+                system.metrics.extend(metrics.zip(estimates));
             }
         }
         reports.push(SliceReport {
@@ -348,34 +383,30 @@ pub struct Telling {
 }
 
 impl Contest {
-    /// Requests on which systems differ most by the first metric: for any two systems, the `most` largest wins of either
-    /// over the other. Ties go to the request that comes first; no request is listed twice. Empty where the first metric is
-    /// no value per request.
+    /// Requests on which systems differ most by the first metric, by means over seeds: for any two systems, the `most` largest
+    /// wins of either over the other. Ties go to the request that comes first; no request is listed twice. Empty where the
+    /// first metric is no value per request.
     pub fn telling(&self, most: usize) -> Vec<Telling> {
-        let columns: Vec<(&str, &[f64])> = self
-            .lists
-            .iter()
-            .filter_map(|one| match &one.columns.first()?.values {
-                Values::PerRequest(values) => Some((one.system.as_str(), values.as_slice())),
-                Values::Pooled(_) => None,
-            })
-            .collect();
+        let columns = self.values_per_request();
+        let n_seeds = self.n_seeds.iter().max().copied().unwrap_or(1);
+        let of_seeds =
+            if n_seeds > 1 { format!(", by means over {n_seeds} seeds") } else { String::new() };
         let mut chosen: Vec<Telling> = Vec::new();
-        for (at, &(winner, left)) in columns.iter().enumerate() {
-            for (other_at, &(loser, right)) in columns.iter().enumerate() {
+        for (at, (winner, left)) in columns.iter().enumerate() {
+            for (other_at, (loser, right)) in columns.iter().enumerate() {
                 if at == other_at {
                     continue;
                 }
                 let mut wins: Vec<(usize, f64)> = left
                     .iter()
-                    .zip(right)
+                    .zip(right.iter())
                     .map(|(left, right)| left - right)
                     .enumerate()
                     .filter(|&(_, gain)| gain > 0.0)
                     .collect();
                 wins.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
                 for (request, _) in wins.into_iter().take(most) {
-                    let why = format!("among the largest wins of {winner} over {loser}");
+                    let why = format!("among the largest wins of {winner} over {loser}{of_seeds}");
                     chosen.push(self.tell(request, why));
                 }
             }
@@ -385,18 +416,59 @@ impl Contest {
         chosen
     }
 
-    /// What the systems' values are on one evaluated request, by its number.
+    /// The first metric's values by system, means over its seeds; systems of which it is no value per request are left out.
+    fn values_per_request(&self) -> Vec<(&str, Cow<'_, [f64]>)> {
+        let mut found: Vec<(&str, Cow<'_, [f64]>)> = Vec::new();
+        for (name, seeds) in self.by_system() {
+            let values: Option<Vec<&[f64]>> = seeds.iter().map(first_values).collect();
+            match values.as_deref() {
+                Some(&[one]) => found.push((name, Cow::Borrowed(one))),
+                Some([first, others @ ..]) => {
+                    let mut sums = first.to_vec();
+                    for other in others {
+                        sums.iter_mut().zip(*other).for_each(|(sum, value)| *sum += value);
+                    }
+                    sums.iter_mut().for_each(|sum| *sum /= seeds.len() as f64);
+                    found.push((name, Cow::Owned(sums)));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Scores of lists by system, each with its seeds.
+    fn by_system(&self) -> impl Iterator<Item = (&str, &[SystemScores])> {
+        let mut rest = self.lists.as_slice();
+        self.systems.iter().zip(&self.n_seeds).map(move |(name, &n_seeds)| {
+            let (seeds, others) = rest.split_at(n_seeds.min(rest.len()));
+            rest = others;
+            (name.as_str(), seeds)
+        })
+    }
+
+    /// What the systems' values are on one evaluated request, by its number; means over their seeds.
     pub fn tell(&self, request: usize, why: String) -> Telling {
-        let value = |one: &SystemScores| match &one.columns.first()?.values {
-            Values::PerRequest(values) => Some((one.system.clone(), *values.get(request)?)),
-            Values::Pooled(_) => None,
+        let value = |(name, seeds): (&str, &[SystemScores])| {
+            let values: Option<Vec<f64>> =
+                seeds.iter().map(|one| first_values(one)?.get(request).copied()).collect();
+            let values = values.filter(|values| !values.is_empty())?;
+            Some((name.to_owned(), values.iter().sum::<f64>() / values.len() as f64))
         };
         let names = self.lists.first().map_or(&[][..], |one| one.requests.as_slice());
         Telling {
             request: names.get(request).cloned().unwrap_or_default(),
             why,
-            values: self.lists.iter().filter_map(value).collect(),
+            values: self.by_system().filter_map(value).collect(),
         }
+    }
+}
+
+/// The first metric's value for every request.
+fn first_values(scores: &SystemScores) -> Option<&[f64]> {
+    match &scores.columns.first()?.values {
+        Values::PerRequest(values) => Some(values),
+        Values::Pooled(_) => None,
     }
 }
 
@@ -532,16 +604,29 @@ mod tests {
     #[test]
     fn seeds_of_one_system_are_one_entrant() {
         let (runs, qrels, metrics) = contest("recall@1");
-        let entrants = [
-            ("base".to_owned(), vec![runs[0].clone()]),
-            ("mixed".to_owned(), vec![runs[1].clone(), runs[2].clone()]),
-        ];
+        let names = ["base".to_owned(), "mixed".to_owned()];
+        let entrants = Seeded { names: &names, n_seeds: &[1, 2], runs: &runs };
         let held = hold_seeds(&entrants, &qrels, &rules(&metrics)).unwrap();
         assert_eq!(held.systems, ["base", "mixed"]);
         assert_eq!(held.estimates[1][0].value, 0.5);
         // The seeds differ as much as can be, which the interval must hold.
         assert!(held.estimates[1][0].low <= 0.1 && held.estimates[1][0].high >= 0.9);
         assert_eq!(held.comparisons.len(), 1);
+        // Requests are told by means over seeds, and so are slices.
+        let telling = held.telling(1);
+        let values = |one: &Telling| (one.values["base"], one.values["mixed"]);
+        assert_eq!(telling.iter().map(values).collect::<Vec<_>>(), [(1.0, 0.5), (0.0, 0.5)]);
+        assert_eq!(
+            telling[0].why,
+            "among the largest wins of base over mixed, by means over 2 seeds"
+        );
+        let even = (0..10).step_by(2).map(|request| request.to_string()).collect();
+        let texts = ["number", "even", ""].map(str::to_owned);
+        let [by, value, meaning] = texts;
+        let slice = Slice { by, value, meaning, keep: Keep::Requests(even) };
+        let slices = slice_reports_of_seeds(&entrants, &qrels, &[slice], &rules(&metrics)).unwrap();
+        let value = |system: usize| slices[0].systems[system].metrics["recall@1"].value;
+        assert_eq!((slices[0].requests, value(0), value(1)), (5, 1.0, 0.5));
         assert!(!held.comparisons[0].significant);
         assert!(
             held.warnings.iter().any(|warning| warning.contains("seed")),

@@ -39,6 +39,16 @@ struct Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key([u8; SHORT + 1]);
 
+#[cfg(test)]
+impl Ids {
+    /// Bytes that the table takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.capacity()
+            + self.ends.capacity() * size_of::<usize>()
+            + self.slots.capacity() * size_of::<Slot>()
+    }
+}
+
 impl Ids {
     /// The number of the id, which is added where it is new. A table holds 2^31 ids; more than memory does.
     pub(crate) fn intern(&mut self, name: &str) -> u32 {

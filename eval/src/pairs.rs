@@ -116,6 +116,17 @@ impl<V: Copy> Pairs<V> {
     }
 }
 
+#[cfg(test)]
+impl<V> Pairs<V> {
+    /// Bytes that the rows and their ids take in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<(u32, V)>()
+            + self.segments.capacity() * size_of::<Segment>()
+            + self.requests.bytes()
+            + self.items.bytes()
+    }
+}
+
 impl<'a, V: Copy> Part<'a, V> {
     /// An empty part beside the rows joined so far.
     pub(crate) fn new(known: &'a Pairs<V>) -> Self {

@@ -9,8 +9,9 @@ use super::args::CompareArgs;
 use super::eval::{DEFAULT_METRICS, Inputs, judge_files};
 use super::form::show;
 use crate::error::{Error, Result};
-use crate::pipeline::finished::FinishedRun;
+use crate::pipeline::finished::{Answers, FinishedRun};
 use crate::pipeline::judge::{Entries, Entry, judge};
+use crate::pipeline::report::About;
 use crate::progress::Context;
 
 pub(super) fn execute(args: &CompareArgs, ctx: &Context) -> Result<()> {
@@ -73,12 +74,15 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         let label = path
             .file_name()
             .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
-        for (name, kind, answers) in run.answers()? {
+        for Answers { system: name, kind, path, run } in run.answers()? {
             // Runs that differ in their seed only are trainings of the same systems.
             let name = if seeds_only || runs.len() == 1 { name } else { format!("{label}/{name}") };
             match systems.iter_mut().find(|system| system.name == name) {
-                Some(system) => system.runs.push(answers),
-                None => systems.push(Entry { name, kind, path: None, runs: vec![answers] }),
+                Some(system) => system.runs.push(run),
+                None => {
+                    let path = Some(path.display().to_string());
+                    systems.push(Entry { name, kind, path, runs: vec![run] });
+                }
             }
         }
     }
@@ -97,12 +101,14 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         significance: judging.significance(),
         baseline: judging.baseline(&names)?,
     };
+    let requests = first.evaluated_requests()?;
     let entries = Entries {
         name: format!("{} runs of {}", runs.len(), first.recipe().name),
         systems,
         qrels: &qrels,
         outside: Vec::new(),
-        slices: Vec::new(),
+        slices: first.slices(&requests)?,
+        about: Some(About::new(first.catalogue(), &requests)),
         fingerprints: Vec::new(),
     };
     let (report, _) = judge(entries, &rules)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use trieval_eval::contest::{Contest, Rules};
 use trieval_eval::fusion::{Fusion, FusionMethod, fuse};
-use trieval_eval::io::{RequestValues, rank_conflict, read_qrels, read_run, write_values};
+use trieval_eval::io::{RequestValues, read_qrels, read_run_with_ranks, write_values};
 use trieval_eval::labelled::read_values;
 use trieval_eval::metric::parse_metrics;
 use trieval_eval::report::Report;
@@ -76,13 +76,12 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
     let mut fingerprints = vec![fingerprint("qrels", args.qrels)?];
     for text in &args.runs {
         let (name, path) = named(text);
-        let (run, conflict) = rayon::join(|| read_run(&path), || rank_conflict(&path));
-        let run = run.map_err(|e| unusable(&path, e))?;
+        let (run, conflict) = read_run_with_ranks(&path).map_err(|e| unusable(&path, e))?;
         let run = match name {
             Some(name) => run.renamed(name),
             None => run,
         };
-        if let Some(conflict) = conflict.map_err(|e| unusable(&path, e))? {
+        if let Some(conflict) = conflict {
             ctx.warn(conflict);
         }
         fingerprints.push(fingerprint(&format!("run {}", run.name()), &path)?);
@@ -134,6 +133,7 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
         qrels: &qrels,
         outside,
         slices: args.slices.map(slices).transpose()?.unwrap_or_default(),
+        about: None,
         fingerprints,
     };
     let (report, contest) = judge(entries, &rules)?;

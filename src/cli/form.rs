@@ -1,16 +1,32 @@
 //! Shows a report in the form that was asked for.
 
+use std::path::Path;
+
 use trieval_eval::report::{self, Report};
 
 use super::args::FormArgs;
 use crate::error::{Error, Result};
 use crate::store::write_atomic;
 
+/// The report with the paths of its runs as the page at `path` must name them: from the page's folder, or in full.
+fn seen_from(report: &Report, path: &Path) -> Report {
+    let mut report = report.clone();
+    let folder = std::path::absolute(path).ok().and_then(|path| Some(path.parent()?.to_owned()));
+    let Some(folder) = folder else { return report };
+    for system in &mut report.systems {
+        let Some(run) = system.run.as_ref().and_then(|run| std::path::absolute(run).ok()) else {
+            continue;
+        };
+        system.run = Some(run.strip_prefix(&folder).unwrap_or(&run).display().to_string());
+    }
+    report
+}
+
 /// Prints the report, as a table by default, and writes the page where one is wanted.
 pub(super) fn show(report: &Report, form: &FormArgs) -> Result<()> {
     let failed = |e: trieval_eval::Error| Error::Failed(format!("report: {e}"));
     if let Some(path) = &form.html {
-        let page = report::html(report).map_err(failed)?;
+        let page = report::html(&seen_from(report, path)).map_err(failed)?;
         write_atomic(path, |writer| {
             std::io::Write::write_all(writer, page.as_bytes())
                 .map_err(|e| Error::unwritable(path, &e))

@@ -1,21 +1,36 @@
 //! Requests as prompts: the one renderer for training, evaluation and search.
 //!
+//! A model that begins from scratch is prompted with tokens of its own:
+//!
 //! ```text
 //! query:    <|query|> words … <|answer|>                       → identifier
 //! history:  <|history|> identifier … identifier                → identifier
 //! both:     <|history|> identifier … <|query|> words … <|answer|> → identifier
 //! ```
+//!
+//! A pretrained model is prompted with a template, inside its chat template or plain.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::item_tokens::ItemTokens;
+use crate::model::settings::{ModelSettings, PretrainedSettings, PromptKind};
+use crate::model::template::Template;
 use crate::model::tokenizer::{Special, Tokenizer};
 
 /// Renders prompts for one model.
 pub struct PromptBuilder {
     tokenizer: Tokenizer,
     items: ItemTokens,
+    frame: Frame,
     prompt_tokens: usize,
     history_items: usize,
+}
+
+/// What stands around query and history.
+enum Frame {
+    /// Tokens of their own.
+    Tokens { query: u32, history: u32, answer: u32 },
+    /// A template; `prefix` begins every text that is not a chat.
+    Template { template: Template, prefix: Vec<u32> },
 }
 
 /// A rendered prompt.
@@ -28,39 +43,58 @@ pub struct Prompt {
 }
 
 impl PromptBuilder {
-    /// `prompt_tokens` bounds the words of a query, `history_items` the items of a history.
-    pub fn new(
-        tokenizer: Tokenizer,
-        items: ItemTokens,
-        prompt_tokens: usize,
-        history_items: usize,
-    ) -> Self {
-        Self { tokenizer, items, prompt_tokens, history_items }
+    /// For a model whose tokenizer spells `items`; the settings bound the tokens of a query and the items of a
+    /// history.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] when the settings ask for a chat and the tokenizer has no chat template, or a template
+    /// cannot be read; [`Error::Failed`] when the tokenizer is not one of a model from scratch and should be.
+    pub fn new(tokenizer: Tokenizer, items: ItemTokens, settings: &ModelSettings) -> Result<Self> {
+        let frame = match settings {
+            ModelSettings::Scratch(_) => Frame::own(&tokenizer)?,
+            ModelSettings::Pretrained(settings) => Frame::template(&tokenizer, settings)?,
+        };
+        let prompt_tokens = settings.prompt_tokens() as usize;
+        let history_items = settings.history_items() as usize;
+        Ok(Self { tokenizer, items, frame, prompt_tokens, history_items })
     }
 
     /// Renders a request. User text never becomes a special or identifier token.
     ///
     /// # Errors
-    /// When the tokenizer fails.
+    /// When the tokenizer or a template fails.
     pub fn build(&self, query: Option<&str>, history: &[u32]) -> Result<Prompt> {
-        let mut tokens = Vec::new();
-        let mut truncated = false;
-        if !history.is_empty() || query.is_none() {
-            let newest = history.len().saturating_sub(self.history_items);
-            truncated |= newest > 0;
-            tokens.push(self.history_token());
-            for &item in &history[newest..] {
-                tokens.extend_from_slice(self.items.tokens(item));
+        let newest = history.len().saturating_sub(self.history_items);
+        let shown = &history[newest..];
+        let mut truncated = newest > 0;
+        let tokens = match &self.frame {
+            Frame::Tokens { query: opens_query, history: opens_history, answer } => {
+                let mut tokens = Vec::new();
+                if !history.is_empty() || query.is_none() {
+                    tokens.push(*opens_history);
+                    tokens.extend(shown.iter().flat_map(|item| self.items.tokens(*item)));
+                }
+                if let Some(query) = query {
+                    let mut words = self.tokenizer.encode(query)?;
+                    truncated |= words.len() > self.prompt_tokens;
+                    words.truncate(self.prompt_tokens);
+                    tokens.push(*opens_query);
+                    tokens.extend(words);
+                    tokens.push(*answer);
+                }
+                tokens
             }
-        }
-        if let Some(query) = query {
-            let mut words = self.tokenizer.encode(query)?;
-            truncated |= words.len() > self.prompt_tokens;
-            words.truncate(self.prompt_tokens);
-            tokens.push(self.tokenizer.special(Special::Query));
-            tokens.extend(words);
-            tokens.push(self.tokenizer.special(Special::Answer));
-        }
+            Frame::Template { template, prefix } => {
+                let cut = query.map(|query| self.tokenizer.cut(query, self.prompt_tokens));
+                let (query, was_cut) = cut.transpose()?.unzip();
+                truncated |= was_cut == Some(true);
+                let pieces = template.render(query, shown.len())?;
+                let item = |number: usize| self.items.tokens(shown[number]);
+                let mut tokens = prefix.clone();
+                tokens.extend(self.tokenizer.encode_pieces(&pieces, item)?);
+                tokens
+            }
+        };
         Ok(Prompt { tokens, truncated })
     }
 
@@ -74,8 +108,143 @@ impl PromptBuilder {
         self.history_items
     }
 
-    /// The token that opens a history.
-    pub fn history_token(&self) -> u32 {
-        self.tokenizer.special(Special::History)
+    /// The token that opens a history which is continued item by item, so that one pass learns every next item;
+    /// none where a template closes the history before the answer.
+    pub fn history_token(&self) -> Option<u32> {
+        match self.frame {
+            Frame::Tokens { history, .. } => Some(history),
+            Frame::Template { .. } => None,
+        }
+    }
+}
+
+/// Whether a pretrained model's requests can be rendered: renders one.
+///
+/// # Errors
+/// As [`PromptBuilder::new`] and [`PromptBuilder::build`].
+pub fn check_template(tokenizer: &Tokenizer, settings: &PretrainedSettings) -> Result<()> {
+    if let Frame::Template { template, .. } = Frame::template(tokenizer, settings)? {
+        template.render(Some("query"), 2)?;
+        template.render(None, 1)?;
+    }
+    Ok(())
+}
+
+impl Frame {
+    fn own(tokenizer: &Tokenizer) -> Result<Self> {
+        let special = |special: Special| {
+            tokenizer
+                .special(special)
+                .ok_or_else(|| Error::Failed(format!("the tokenizer lacks {}", special.text())))
+        };
+        Ok(Self::Tokens {
+            query: special(Special::Query)?,
+            history: special(Special::History)?,
+            answer: special(Special::Answer)?,
+        })
+    }
+
+    fn template(tokenizer: &Tokenizer, settings: &PretrainedSettings) -> Result<Self> {
+        let chat = match settings.prompt {
+            PromptKind::Plain => None,
+            PromptKind::Chat => Some(tokenizer.chat_template().ok_or_else(|| {
+                Error::Recipe(format!(
+                    "model: {} has no chat template; set prompt = \"plain\"",
+                    settings.path.display()
+                ))
+            })?),
+        };
+        let role = |name| tokenizer.role(name).unwrap_or_default();
+        let (bos, eos) = (role("bos_token"), role("eos_token"));
+        let template = Template::new(&settings.ask, chat, settings.system.as_deref(), bos, eos)?;
+        // A chat template writes the token that begins a text itself.
+        let prefix = if chat.is_some() { Vec::new() } else { tokenizer.text_prefix()? };
+        Ok(Self::Template { template, prefix })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::settings::ScratchSettings;
+
+    /// Settings whose queries are cut behind 12 tokens and histories to two items.
+    pub(crate) fn scratch() -> ModelSettings {
+        ModelSettings::Scratch(ScratchSettings {
+            identifier: "sid".into(),
+            vocabulary: 300,
+            layers: 1,
+            hidden: 8,
+            heads: 1,
+            kv_heads: None,
+            head_dim: None,
+            ffn: None,
+            prompt_tokens: 12,
+            history_items: 2,
+        })
+    }
+
+    fn pretrained(prompt: PromptKind) -> PretrainedSettings {
+        PretrainedSettings {
+            path: "model".into(),
+            identifier: "sid".into(),
+            adapter: None,
+            dtype: None,
+            prompt,
+            system: None,
+            ask: "{% for item in history %}{{ item }},{% endfor %}{{ query }}".into(),
+            prompt_tokens: 4,
+            history_items: 2,
+        }
+    }
+
+    fn builder(settings: PretrainedSettings) -> Result<PromptBuilder> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut tokenizer =
+            Tokenizer::load(&folder.join("tests/golden/tokenizers/llama3")).unwrap();
+        let tokens: Vec<String> = (0..5).map(|i| format!("<a_{i}>")).collect();
+        let first = tokenizer.extend(&tokens).unwrap().start;
+        let items = ItemTokens::new(&[0, 1, 2, 3, 4], &[5], first);
+        PromptBuilder::new(tokenizer, items, &ModelSettings::Pretrained(settings))
+    }
+
+    #[test]
+    fn templates_hold_the_newest_items_and_the_beginning_of_the_query() {
+        let builder = builder(pretrained(PromptKind::Plain)).unwrap();
+        let text = |prompt: &Prompt| builder.tokenizer.decode(&prompt.tokens).unwrap();
+        let short = builder.build(Some("shirt"), &[3]).unwrap();
+        assert_eq!(
+            (text(&short).as_str(), short.truncated),
+            ("<|begin_of_text|><a_3>,shirt", false)
+        );
+        let long = builder.build(Some("red cotton shirt blue shoes"), &[1, 2, 3]).unwrap();
+        assert!(text(&long).starts_with("<|begin_of_text|><a_2>,<a_3>,red"), "{}", text(&long));
+        assert!(long.truncated && !text(&long).ends_with("shoes"));
+        assert_eq!(builder.history_token(), None);
+    }
+
+    #[test]
+    fn a_chat_opens_with_one_begin_token_and_ends_with_the_assistant() {
+        let builder = builder(pretrained(PromptKind::Chat)).unwrap();
+        let prompt = builder.build(Some("shirt"), &[]).unwrap();
+        let text = builder.tokenizer.decode(&prompt.tokens).unwrap();
+        assert_eq!(text.matches("<|begin_of_text|>").count(), 1);
+        assert!(text.ends_with("<|start_header_id|>assistant<|end_header_id|>\n\n"), "{text}");
+    }
+
+    #[test]
+    fn faults_of_templates_are_found_before_any_request() {
+        let fault = |settings| builder(settings).err().map(|e| e.to_string());
+        let broken = PretrainedSettings { ask: "{{".into(), ..pretrained(PromptKind::Plain) };
+        assert!(fault(broken).unwrap().contains("ask is not a template"));
+        let folder = tempfile::tempdir().unwrap();
+        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let golden = golden.join("tests/golden/tokenizers/llama3/tokenizer.json");
+        std::fs::copy(golden, folder.path().join("tokenizer.json")).unwrap();
+        let bare = Tokenizer::load(folder.path()).unwrap();
+        let told = check_template(&bare, &pretrained(PromptKind::Chat)).unwrap_err().to_string();
+        assert!(told.contains("has no chat template; set prompt = \"plain\""), "{told}");
+        check_template(&bare, &pretrained(PromptKind::Plain)).unwrap();
     }
 }

@@ -4,11 +4,10 @@ use std::num::NonZeroU32;
 
 use trieval_kernels::beam::{BeamSearch, Frontier, Hit, Scorer, SearchError};
 use trieval_kernels::index::SidIndex;
-use trieval_kernels::ops::{Threads, log_sum_exp};
+use trieval_kernels::ops::log_sum_exp;
 
 use super::settings::{DecodeSettings, Normalizer};
 use crate::error::{Error, Result};
-use crate::model::decoder::Decoder;
 use crate::model::inference::{BeamCache, FrozenDecoder, PromptCache};
 use crate::model::item_tokens::ItemTokens;
 
@@ -22,17 +21,13 @@ pub struct Retriever {
 
 impl Retriever {
     /// `items` spells the catalogue of `index` in the decoder's tokens.
-    ///
-    /// # Errors
-    /// When the decoder's weights cannot be read.
     pub fn new(
-        decoder: &Decoder,
+        decoder: FrozenDecoder,
         index: SidIndex,
         items: ItemTokens,
         settings: &DecodeSettings,
-    ) -> Result<Self> {
-        let decoder = decoder.freeze(Threads::One)?;
-        Ok(Self { decoder, index, items, settings: settings.clone() })
+    ) -> Self {
+        Self { decoder, index, items, settings: settings.clone() }
     }
 
     /// Unique items for a prompt, best first: at most the beam plus `extra`, fewer where the

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use candle_core::{Device, Tensor};
 use rand::Rng;
 use rand::seq::SliceRandom;
-use trieval_kernels::ops::token_log_probs;
+use trieval_kernels::ops::Threads;
 
 use super::*;
+use crate::model::Decoder;
 use crate::model::config::tests::small;
 use crate::model::decoder::tests::lively;
 use crate::seed::Seed;
@@ -56,7 +57,8 @@ impl Fixture {
     fn retriever(&self, beam: u32, normalizer: Normalizer) -> Retriever {
         let index = SidIndex::build(&self.codes, &LEVELS).unwrap();
         let settings = DecodeSettings { beam, normalizer };
-        Retriever::new(&self.decoder, index, self.items.clone(), &settings).unwrap()
+        let decoder = self.decoder.freeze(Threads::One).unwrap();
+        Retriever::new(decoder, index, self.items.clone(), &settings)
     }
 
     /// Log-probability of each of `tokens` behind `prompt`, by one forward pass of the training
@@ -66,9 +68,8 @@ impl Fixture {
         let ids = Tensor::from_slice(&all, (1, all.len()), &Device::Cpu).unwrap();
         let hidden = self.decoder.hidden(&ids).unwrap().squeeze(0).unwrap();
         let rows = hidden.narrow(0, prompt.len() - 1, tokens.len()).unwrap();
-        let targets = Tensor::new(tokens, &Device::Cpu).unwrap();
-        let scores = token_log_probs(&rows.contiguous().unwrap(), self.decoder.head(), &targets);
-        scores.unwrap().to_vec1().unwrap()
+        let numbers: Vec<u32> = (0..tokens.len() as u32).collect();
+        self.decoder.log_probs_at(&rows, &numbers, tokens).unwrap().to_vec1().unwrap()
     }
 
     /// Every item with its score, best first, under the full vocabulary.

@@ -1,51 +1,57 @@
-//! The training decoder: Qwen3 (arXiv:2505.09388) over candle variables and the fused operations.
+//! The training decoder: Qwen3, Qwen2 and Llama over candle variables and the fused operations.
 //!
 //! Sequences are packed behind one another, so no arithmetic is spent on padding, and the last layer
-//! can be limited to the rows that a loss reads. Knows nothing of losses, optimizers or files.
+//! is computed only for the rows that a loss reads. Knows nothing of losses, optimizers or files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use rand::Rng;
-use trieval_kernels::ops::{
-    Packing, RopeTable, Segments, linear, linear_add, packed_attention, rms_norm, rope, swiglu,
-    token_log_probs_at,
-};
+use trieval_kernels::ops::{Packing, RopeTable, packed_attention, rms_norm, rope, swiglu};
 
 use crate::error::{Error, Result};
-use crate::model::config::DecoderConfig;
+use crate::model::config::{DecoderConfig, EMBEDDING, FINAL_NORM, HEAD, frequencies};
+use crate::model::embedding::Table;
+use crate::model::lora::{AdapterSpec, new_rows};
+use crate::model::projection::{LowRank, Projection, TokenKeys, Weight};
 use crate::seed::Seed;
 
-/// A decoder with trainable parameters, named as in Hugging Face checkpoints.
+/// A decoder whose parameters are named as in Hugging Face checkpoints.
+///
+/// Either all of them train, or an adapter beside frozen weights does.
 pub struct Decoder {
     config: DecoderConfig,
-    params: BTreeMap<String, Var>,
+    /// Weights without a gradient, in the type of their checkpoint; empty where all train.
+    frozen: BTreeMap<String, Tensor>,
+    trained: BTreeMap<String, Var>,
+    adapter: Option<AdapterSpec>,
     layers: Vec<Layer>,
-    embedding: Tensor,
+    embedding: Table,
     norm: Tensor,
-    head: Tensor,
+    /// None where the embedding is the head.
+    head: Option<Table>,
     rope: Arc<RopeTable>,
 }
 
-/// The parameters of one layer; each shares its storage with the entry in `params`.
+/// The parameters of one layer.
 struct Layer {
     input_norm: Tensor,
     post_norm: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    out: Tensor,
-    q_norm: Tensor,
-    k_norm: Tensor,
-    gate: Tensor,
-    up: Tensor,
-    down: Tensor,
+    q: Projection,
+    k: Projection,
+    v: Projection,
+    out: Projection,
+    /// Norms of query and key heads, where the family has them.
+    head_norms: Option<(Tensor, Tensor)>,
+    gate: Projection,
+    up: Projection,
+    down: Projection,
 }
 
 impl Decoder {
     /// Fresh weights: normal with `initializer_range`, output projections scaled by
-    /// `1 / sqrt(2 layers)` (GPT-2's rule), norms 1. Each parameter has its own stream, by name.
+    /// `1 / sqrt(2 layers)` (GPT-2's rule), norms 1, biases 0. Each parameter has its own stream, by name.
     ///
     /// # Errors
     /// [`Error::Tensor`] when memory or shapes refuse.
@@ -53,7 +59,9 @@ impl Decoder {
         let residual = 1.0 / (2.0 * config.num_hidden_layers as f64).sqrt();
         let tensors = config.parameters().into_iter().map(|(name, shape)| {
             let n = shape.iter().product();
-            let data = if shape.len() == 1 {
+            let data = if name.ends_with(".bias") {
+                vec![0f32; n]
+            } else if shape.len() == 1 {
                 vec![1f32; n]
             } else {
                 let is_output =
@@ -67,67 +75,71 @@ impl Decoder {
         Self::from_tensors(config, tensors)
     }
 
-    /// A decoder of given values; the tensors become its variables.
+    /// A decoder of given values, all of which train, in `f32`.
     ///
     /// # Errors
     /// [`Error::Failed`] when a parameter is missing, unknown or of another shape.
-    pub fn from_tensors(
-        config: DecoderConfig,
-        mut tensors: BTreeMap<String, Tensor>,
-    ) -> Result<Self> {
-        let mut params = BTreeMap::new();
-        for (name, shape) in config.parameters() {
-            let Some(tensor) = tensors.remove(&name) else {
-                return Err(Error::Failed(format!("parameter {name} is missing")));
-            };
-            if tensor.dims() != shape {
-                let got = tensor.dims();
-                return Err(Error::Failed(format!(
-                    "{name}: expected shape {shape:?}, got {got:?}"
-                )));
-            }
-            params.insert(name, Var::from_tensor(&tensor)?);
+    pub fn from_tensors(config: DecoderConfig, tensors: BTreeMap<String, Tensor>) -> Result<Self> {
+        let mut trained = BTreeMap::new();
+        for (name, tensor) in take(tensors, config.parameters())? {
+            trained.insert(name, Var::from_tensor(&tensor.to_dtype(DType::F32)?)?);
         }
-        if let Some(name) = tensors.keys().next() {
-            return Err(Error::Failed(format!("parameter {name} does not belong to this decoder")));
-        }
-        let get = |name: &str| match params.get(name) {
-            Some(var) => Ok(var.as_tensor().clone()),
-            None => Err(Error::Failed(format!("parameter {name} is missing"))),
-        };
-        let layer = |i: usize| {
-            let part = |part: &str| get(&format!("model.layers.{i}.{part}.weight"));
-            Ok(Layer {
-                input_norm: part("input_layernorm")?,
-                post_norm: part("post_attention_layernorm")?,
-                q: part("self_attn.q_proj")?,
-                k: part("self_attn.k_proj")?,
-                v: part("self_attn.v_proj")?,
-                out: part("self_attn.o_proj")?,
-                q_norm: part("self_attn.q_norm")?,
-                k_norm: part("self_attn.k_norm")?,
-                gate: part("mlp.gate_proj")?,
-                up: part("mlp.up_proj")?,
-                down: part("mlp.down_proj")?,
-            })
-        };
-        let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
-        let embedding = get("model.embed_tokens.weight")?;
-        let norm = get("model.norm.weight")?;
-        let head =
-            if config.tie_word_embeddings { embedding.clone() } else { get("lm_head.weight")? };
-        let positions = config.max_position_embeddings;
-        let rope = Arc::new(RopeTable::new(config.head_dim, positions, config.rope_theta)?);
-        Ok(Self { config, params, layers, embedding, norm, head, rope })
+        Self::assemble(config, BTreeMap::new(), trained, None)
     }
 
-    /// An independent copy with the same values, for instance a reference model.
+    /// A decoder of given values that stay as they are, in the type they have, and a fresh adapter
+    /// beside them.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when memory refuses.
-    pub fn duplicate(&self) -> Result<Self> {
-        let copies = self.params.iter().map(|(name, var)| Ok((name.clone(), var.copy()?)));
-        Self::from_tensors(self.config.clone(), copies.collect::<Result<_>>()?)
+    /// As [`Decoder::from_tensors`].
+    pub fn adapted(
+        config: DecoderConfig,
+        tensors: BTreeMap<String, Tensor>,
+        spec: AdapterSpec,
+        seed: Seed,
+    ) -> Result<Self> {
+        let start = spec.init(&config, &tensors, seed)?;
+        Self::with_adapter(config, tensors, spec, start)
+    }
+
+    /// As [`Decoder::adapted`], with given values of the adapter.
+    ///
+    /// # Errors
+    /// As [`Decoder::from_tensors`].
+    pub fn with_adapter(
+        config: DecoderConfig,
+        tensors: BTreeMap<String, Tensor>,
+        spec: AdapterSpec,
+        adapter: BTreeMap<String, Tensor>,
+    ) -> Result<Self> {
+        let mut trained = BTreeMap::new();
+        for (name, tensor) in take(adapter, spec.parameters(&config))? {
+            trained.insert(name, Var::from_tensor(&tensor.to_dtype(DType::F32)?)?);
+        }
+        let mut frozen = BTreeMap::new();
+        for (name, tensor) in take(tensors, config.parameters())? {
+            // Vectors are small: they are held in f32, which the operations on them want.
+            let tensor = if tensor.rank() == 1 { tensor.to_dtype(DType::F32)? } else { tensor };
+            frozen.insert(name, tensor.detach());
+        }
+        Self::assemble(config, frozen, trained, Some(spec))
+    }
+
+    fn assemble(
+        config: DecoderConfig,
+        frozen: BTreeMap<String, Tensor>,
+        trained: BTreeMap<String, Var>,
+        adapter: Option<AdapterSpec>,
+    ) -> Result<Self> {
+        let parts = Parts { frozen: &frozen, trained: &trained, adapter: adapter.as_ref() };
+        let layers = (0..config.num_hidden_layers).map(|i| parts.layer(&config, i));
+        let layers = layers.collect::<Result<_>>()?;
+        let embedding = parts.table(EMBEDDING)?;
+        let head = if config.tie_word_embeddings { None } else { Some(parts.table(HEAD)?) };
+        let norm = parts.vector(FINAL_NORM)?;
+        let frequencies = frequencies(config.head_dim, config.rope_theta, config.rope_scaling);
+        let rope = Arc::new(RopeTable::new(&frequencies, config.max_position_embeddings)?);
+        Ok(Self { config, frozen, trained, adapter, layers, embedding, norm, head, rope })
     }
 
     /// The shape.
@@ -135,18 +147,39 @@ impl Decoder {
         &self.config
     }
 
-    /// Every parameter under its Hugging Face name, sorted by name.
-    pub fn params(&self) -> &BTreeMap<String, Var> {
-        &self.params
+    /// Every parameter that trains, sorted by name: Hugging Face's names, and [`crate::model::lora`]'s.
+    pub fn trained(&self) -> &BTreeMap<String, Var> {
+        &self.trained
     }
 
-    /// The output head `[vocab, hidden]`; the embedding itself where they are tied.
-    pub fn head(&self) -> &Tensor {
-        &self.head
+    /// The adapter, where one trains beside frozen weights.
+    pub fn adapter(&self) -> Option<&AdapterSpec> {
+        self.adapter.as_ref()
     }
 
-    pub(super) fn rope_table(&self) -> &Arc<RopeTable> {
-        &self.rope
+    /// A weight by its Hugging Face name, in `f32`, the adapter merged into it.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when there is none of this name.
+    pub fn weight(&self, name: &str) -> Result<Tensor> {
+        match (&self.adapter, self.frozen.get(name), self.trained.get(name)) {
+            (Some(spec), Some(base), _) => {
+                let trained = self.trained.iter();
+                let trained = trained.map(|(name, var)| (name.clone(), var.as_tensor().clone()));
+                spec.merge(name, base, &trained.collect())
+            }
+            (None, _, Some(var)) => Ok(var.as_tensor().clone()),
+            _ => Err(Error::Failed(format!("parameter {name} is missing"))),
+        }
+    }
+
+    /// All weights by their Hugging Face names, as [`Decoder::weight`] gives them.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when memory refuses.
+    pub fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
+        let names = self.config.parameters().into_iter();
+        names.map(|(name, _)| Ok((name.clone(), self.weight(&name)?))).collect()
     }
 
     /// Final hidden states of a right-padded batch; padding needs no mask, since nothing looks ahead.
@@ -157,48 +190,10 @@ impl Decoder {
     /// [`Error::Tensor`] when an id or the length lies outside what the decoder knows.
     pub fn hidden(&self, ids: &Tensor) -> Result<Tensor> {
         let (batch, seq) = ids.dims2()?;
-        let flat = self.hidden_packed(&ids.flatten_all()?, &Segments::uniform(batch, seq))?;
+        let packing = Packing::sequences(std::iter::repeat_n(seq, batch));
+        let rows: Vec<u32> = (0..(batch * seq) as u32).collect();
+        let flat = self.hidden_rows(&ids.flatten_all()?, &packing, &rows)?;
         Ok(flat.reshape((batch, seq, self.config.hidden_size))?)
-    }
-
-    /// Final hidden states of packed sequences.
-    ///
-    /// Shapes: `ids [tokens]`, `u32`; result `[tokens, hidden]`, after the final norm.
-    ///
-    /// # Errors
-    /// As [`Decoder::hidden`], or when the segments do not cover `ids`.
-    pub fn hidden_packed(&self, ids: &Tensor, segments: &Segments) -> Result<Tensor> {
-        self.hidden_tails(ids, segments, segments)
-    }
-
-    /// Final hidden states of the last rows of each packed sequence: sequence `s` gives as many rows
-    /// as `tails` has tokens in its segment `s`. The last layer is computed for those rows only.
-    ///
-    /// Shapes: `ids [tokens]`, `u32`; result `[tails.tokens(), hidden]`, after the final norm.
-    ///
-    /// # Errors
-    /// As [`Decoder::hidden_packed`], or when a tail is longer than its sequence.
-    pub fn hidden_tails(
-        &self,
-        ids: &Tensor,
-        segments: &Segments,
-        tails: &Segments,
-    ) -> Result<Tensor> {
-        let fits = segments.len() == tails.len()
-            && segments.ranges().zip(tails.ranges()).all(|(all, tail)| tail.len() <= all.len());
-        if segments.tokens() != ids.elem_count() || !fits {
-            return Err(Error::Tensor(candle_core::Error::Msg(format!(
-                "decoder: {} ids do not fit segments of {} tokens with tails of {}",
-                ids.elem_count(),
-                segments.tokens(),
-                tails.tokens()
-            ))));
-        }
-        let packing = Packing::sequences(segments.ranges().map(|range| range.len()));
-        let pairs = segments.ranges().zip(tails.ranges());
-        let rows: Vec<u32> =
-            pairs.flat_map(|(all, tail)| (all.end - tail.len()) as u32..all.end as u32).collect();
-        self.hidden_rows(ids, &packing, &rows)
     }
 
     /// Final hidden states of some tokens of a packed batch; the last layer is computed for those only.
@@ -208,27 +203,24 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::hidden`], or when packing or rows do not fit `ids`.
     pub fn hidden_rows(&self, ids: &Tensor, packing: &Packing, rows: &[u32]) -> Result<Tensor> {
-        let positions: Arc<[u32]> = packing.positions().into();
-        let mut x = self.embedding.index_select(ids, 0)?;
-        let all = Queries { numbers: None, rows: None, positions: &positions };
-        let Some((last, before)) = self.layers.split_last() else {
-            return Err(Error::Failed("a decoder has at least one layer".into()));
-        };
-        for layer in before {
-            x = self.layer(layer, &x, packing, &positions, &all)?;
-        }
-        x = if rows.len() == ids.elem_count() {
-            self.layer(last, &x, packing, &positions, &all)?
-        } else {
-            let few: Arc<[u32]> = rows
-                .iter()
-                .map(|&row| positions.get(row as usize).copied().unwrap_or_default())
-                .collect();
-            let numbers = Tensor::from_slice(rows, rows.len(), &Device::Cpu)?;
-            let queries = Queries { numbers: Some(rows), rows: Some(numbers), positions: &few };
-            self.layer(last, &x, packing, &positions, &queries)?
-        };
-        Ok(rms_norm(&x, &self.norm, self.config.rms_norm_eps)?)
+        self.forward(ids, packing, rows, None)
+    }
+
+    /// As [`Decoder::hidden_rows`], in a training step: the adapter drops inputs, by the token's key.
+    ///
+    /// Shapes: as there, and `keys [tokens]`.
+    ///
+    /// # Errors
+    /// As [`Decoder::hidden_rows`].
+    pub fn hidden_rows_in_training(
+        &self,
+        ids: &Tensor,
+        packing: &Packing,
+        rows: &[u32],
+        keys: &TokenKeys,
+    ) -> Result<Tensor> {
+        let drops = self.adapter.as_ref().is_some_and(|spec| spec.settings.dropout > 0.0);
+        self.forward(ids, packing, rows, drops.then_some(keys))
     }
 
     /// `ln p(target)` under the full vocabulary, in nats; several targets may read the same row.
@@ -238,48 +230,210 @@ impl Decoder {
     /// # Errors
     /// [`Error::Tensor`] when a row or target does not exist.
     pub fn log_probs_at(&self, hidden: &Tensor, rows: &[u32], targets: &[u32]) -> Result<Tensor> {
-        Ok(token_log_probs_at(hidden, &self.head, rows, targets)?)
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        Ok(head.log_probs(hidden, rows, targets)?)
     }
 
-    /// The parameters that training moves: all of them.
-    pub fn trained(&self) -> &BTreeMap<String, Var> {
-        &self.params
-    }
-
-    fn layer(
+    fn forward(
         &self,
-        layer: &Layer,
-        x: &Tensor,
+        ids: &Tensor,
         packing: &Packing,
-        positions: &Arc<[u32]>,
-        queries: &Queries<'_>,
-    ) -> candle_core::Result<Tensor> {
+        rows: &[u32],
+        keys: Option<&TokenKeys>,
+    ) -> Result<Tensor> {
+        let tokens = ids.elem_count();
+        let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
+        let inside = rows.last().is_none_or(|row| (*row as usize) < tokens);
+        if packing.tokens() != tokens || !ascending || !inside {
+            return Err(Error::Tensor(candle_core::Error::Msg(format!(
+                "decoder: {tokens} ids do not fit a packing of {} tokens, {} of whose rows are wanted",
+                packing.tokens(),
+                rows.len()
+            ))));
+        }
+        let positions: Arc<[u32]> = packing.positions().into();
+        let mut x = self.embedding.look_up(ids)?;
+        let all = Queries { packing, positions: &positions, keys, rows: None };
+        let Some((last, before)) = self.layers.split_last() else {
+            return Ok(rms_norm(&x, &self.norm, self.config.rms_norm_eps)?);
+        };
+        for layer in before {
+            x = self.layer(layer, &x, &all)?;
+        }
+        x = if rows.len() == tokens {
+            self.layer(last, &x, &all)?
+        } else {
+            self.layer(
+                last,
+                &x,
+                &Queries { rows: Some(Rows::new(rows, &positions, keys)?), ..all },
+            )?
+        };
+        Ok(rms_norm(&x, &self.norm, self.config.rms_norm_eps)?)
+    }
+
+    fn layer(&self, layer: &Layer, x: &Tensor, all: &Queries<'_>) -> candle_core::Result<Tensor> {
         let config = &self.config;
         let (eps, dim) = (config.rms_norm_eps, config.head_dim);
         let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
-        let normed = rms_norm(x, &layer.input_norm, eps)?;
-        let k = linear(&normed, &layer.k)?.reshape(((), kv_heads, dim))?;
-        let k = rope(&rms_norm(&k, &layer.k_norm, eps)?, positions, &self.rope)?;
-        let v = linear(&normed, &layer.v)?.reshape(((), kv_heads, dim))?;
-        let (x, normed) = match &queries.rows {
-            Some(rows) => (&x.index_select(rows, 0)?, &normed.index_select(rows, 0)?),
-            None => (x, &normed),
+        let normalized = |x: Tensor, norm: Option<&Tensor>| match norm {
+            Some(norm) => rms_norm(&x, norm, eps),
+            None => Ok(x),
         };
-        let q = linear(normed, &layer.q)?.reshape(((), heads, dim))?;
-        let q = rope(&rms_norm(&q, &layer.q_norm, eps)?, queries.positions, &self.rope)?;
-        let seen = packed_attention(&q, &k, &v, packing, queries.numbers)?;
-        let x = linear_add(&seen.reshape(((), heads * dim))?, &layer.out, x)?;
+        let (q_norm, k_norm) = match &layer.head_norms {
+            Some((q, k)) => (Some(q), Some(k)),
+            None => (None, None),
+        };
+        let normed = rms_norm(x, &layer.input_norm, eps)?;
+        let k = layer.k.apply(&normed, all.keys)?.reshape(((), kv_heads, dim))?;
+        let k = rope(&normalized(k, k_norm)?, all.positions, &self.rope)?;
+        let v = layer.v.apply(&normed, all.keys)?.reshape(((), kv_heads, dim))?;
+        let (x, normed, positions, keys) = match &all.rows {
+            Some(rows) => (
+                &x.index_select(&rows.index, 0)?,
+                &normed.index_select(&rows.index, 0)?,
+                &rows.positions,
+                rows.keys.as_ref(),
+            ),
+            None => (x, &normed, all.positions, all.keys),
+        };
+        let q = layer.q.apply(normed, keys)?.reshape(((), heads, dim))?;
+        let q = rope(&normalized(q, q_norm)?, positions, &self.rope)?;
+        let rows = all.rows.as_ref().map(|rows| rows.numbers);
+        let seen = packed_attention(&q, &k, &v, all.packing, rows)?;
+        let x = layer.out.apply_add(&seen.reshape(((), heads * dim))?, x, keys)?;
         let normed = rms_norm(&x, &layer.post_norm, eps)?;
-        let inner = swiglu(&linear(&normed, &layer.gate)?, &linear(&normed, &layer.up)?)?;
-        linear_add(&inner, &layer.down, &x)
+        let inner = swiglu(&layer.gate.apply(&normed, keys)?, &layer.up.apply(&normed, keys)?)?;
+        layer.down.apply_add(&inner, &x, keys)
     }
 }
 
-/// The rows of a layer whose output is wanted; `rows` and their `numbers` are none where it is all of them.
+/// The tokens of a batch, and which of them a layer's output is wanted for (`None`: all).
 struct Queries<'a> {
-    numbers: Option<&'a [u32]>,
-    rows: Option<Tensor>,
+    packing: &'a Packing,
     positions: &'a Arc<[u32]>,
+    keys: Option<&'a TokenKeys>,
+    rows: Option<Rows<'a>>,
+}
+
+struct Rows<'a> {
+    numbers: &'a [u32],
+    index: Tensor,
+    positions: Arc<[u32]>,
+    keys: Option<TokenKeys>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(
+        numbers: &'a [u32],
+        positions: &[u32],
+        keys: Option<&TokenKeys>,
+    ) -> candle_core::Result<Self> {
+        Ok(Self {
+            numbers,
+            index: Tensor::from_slice(numbers, numbers.len(), &Device::Cpu)?,
+            positions: numbers.iter().map(|row| positions[*row as usize]).collect(),
+            keys: keys.map(|keys| numbers.iter().map(|row| keys[*row as usize]).collect()),
+        })
+    }
+}
+
+/// Where a decoder's pieces come from.
+struct Parts<'a> {
+    frozen: &'a BTreeMap<String, Tensor>,
+    trained: &'a BTreeMap<String, Var>,
+    adapter: Option<&'a AdapterSpec>,
+}
+
+impl Parts<'_> {
+    fn var(&self, name: &str) -> Option<Tensor> {
+        self.trained.get(name).map(|var| var.as_tensor().clone())
+    }
+
+    fn weight(&self, name: &str) -> Result<Weight> {
+        match (self.var(name), self.frozen.get(name)) {
+            (Some(var), _) => Ok(Weight::Trained(var)),
+            (None, Some(frozen)) => Ok(Weight::Frozen(frozen.clone())),
+            (None, None) => Err(Error::Failed(format!("parameter {name} is missing"))),
+        }
+    }
+
+    fn vector(&self, name: &str) -> Result<Tensor> {
+        match self.weight(name)? {
+            Weight::Trained(tensor) | Weight::Frozen(tensor) => Ok(tensor),
+        }
+    }
+
+    fn table(&self, name: &str) -> Result<Table> {
+        Ok(match (self.weight(name)?, self.var(&new_rows(name))) {
+            (Weight::Trained(table), _) => Table::Trained(table),
+            (Weight::Frozen(table), None) => Table::Frozen(table),
+            (Weight::Frozen(table), Some(new)) => {
+                let before = table.dim(0)? - new.dim(0)?;
+                Table::Extended { frozen: table.narrow(0, 0, before)?, new }
+            }
+        })
+    }
+
+    fn layer(&self, config: &DecoderConfig, i: usize) -> Result<Layer> {
+        let norm = |part: &str| self.vector(&format!("model.layers.{i}.{part}.weight"));
+        let projection = |part: &str, has_bias: bool| {
+            let module = format!("model.layers.{i}.{part}");
+            let low_rank = |spec: &AdapterSpec| {
+                let [a, b] = spec.names(&module)?;
+                let (a, b) = (self.var(&a)?, self.var(&b)?);
+                let dropout = spec.settings.dropout;
+                let stream = Seed::new(0).purpose(&module).to_u64();
+                Some(LowRank { a, b, scale: spec.scale(), dropout, stream })
+            };
+            Ok::<_, Error>(Projection {
+                weight: self.weight(&format!("{module}.weight"))?,
+                bias: has_bias.then(|| self.vector(&format!("{module}.bias"))).transpose()?,
+                adapter: self.adapter.and_then(low_rank),
+            })
+        };
+        let head_norms = if config.family.has_head_norms() {
+            Some((norm("self_attn.q_norm")?, norm("self_attn.k_norm")?))
+        } else {
+            None
+        };
+        Ok(Layer {
+            input_norm: norm("input_layernorm")?,
+            post_norm: norm("post_attention_layernorm")?,
+            q: projection("self_attn.q_proj", config.qkv_bias)?,
+            k: projection("self_attn.k_proj", config.qkv_bias)?,
+            v: projection("self_attn.v_proj", config.qkv_bias)?,
+            out: projection("self_attn.o_proj", config.out_bias)?,
+            head_norms,
+            gate: projection("mlp.gate_proj", config.mlp_bias)?,
+            up: projection("mlp.up_proj", config.mlp_bias)?,
+            down: projection("mlp.down_proj", config.mlp_bias)?,
+        })
+    }
+}
+
+/// Moves the expected tensors out of a map and refuses anything else.
+fn take(
+    mut tensors: BTreeMap<String, Tensor>,
+    expected: Vec<(String, Vec<usize>)>,
+) -> Result<Vec<(String, Tensor)>> {
+    let mut taken = Vec::with_capacity(expected.len());
+    for (name, shape) in expected {
+        let Some(tensor) = tensors.remove(&name) else {
+            return Err(Error::Failed(format!("parameter {name} is missing")));
+        };
+        if tensor.dims() != shape {
+            let got = tensor.dims();
+            return Err(Error::Failed(format!("{name}: expected shape {shape:?}, got {got:?}")));
+        }
+        taken.push((name, tensor));
+    }
+    match tensors.keys().next() {
+        Some(name) => {
+            Err(Error::Failed(format!("parameter {name} does not belong to this decoder")))
+        }
+        None => Ok(taken),
+    }
 }
 
 /// Normal deviates by Box and Muller's transform.
@@ -296,117 +450,5 @@ pub(crate) fn normal(n: usize, scale: f64, seed: Seed) -> Vec<f32> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-pub(crate) mod tests {
-    use candle_core::DType;
-    use trieval_kernels::ops::cross_entropy_rows;
-
-    use super::*;
-    use crate::model::config::tests::small;
-
-    fn ids(n: usize, vocab: u32) -> Vec<u32> {
-        (0..n as u32).map(|i| (i * 7 + i * i) % vocab).collect()
-    }
-
-    pub(crate) fn max_difference(a: &Tensor, b: &Tensor) -> f32 {
-        (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
-    }
-
-    /// Weights far from the initial ones, so that every term of the network matters.
-    pub(crate) fn lively(config: DecoderConfig) -> Decoder {
-        let decoder = Decoder::init(config, Seed::new(3)).unwrap();
-        for (name, var) in decoder.params() {
-            let n = var.elem_count();
-            let is_norm = var.rank() == 1;
-            let mut data = normal(n, if is_norm { 0.2 } else { 0.25 }, Seed::new(9).purpose(name));
-            if is_norm {
-                data.iter_mut().for_each(|v| *v += 1.0);
-            }
-            var.set(&Tensor::from_vec(data, var.shape(), &Device::Cpu).unwrap()).unwrap();
-        }
-        decoder
-    }
-
-    #[test]
-    fn every_parameter_receives_a_gradient() {
-        for tied in [true, false] {
-            let config = DecoderConfig { tie_word_embeddings: tied, ..small(50) };
-            let decoder = Decoder::init(config, Seed::new(1)).unwrap();
-            let input = Tensor::from_vec(ids(18, 50), 18, &Device::Cpu).unwrap();
-            let segments = Segments::new([7, 11]);
-            let hidden = decoder.hidden_tails(&input, &segments, &Segments::new([3, 4])).unwrap();
-            let targets = Tensor::from_vec(ids(7, 50), 7, &Device::Cpu).unwrap();
-            let weights = Tensor::ones(7, DType::F32, &Device::Cpu).unwrap();
-            let loss = cross_entropy_rows(&hidden, decoder.head(), &targets, &weights).unwrap();
-            let gradients = loss.backward().unwrap();
-            for (name, var) in decoder.params() {
-                let gradient = gradients.get(var).unwrap_or_else(|| panic!("{name}: none"));
-                let largest = gradient.abs().unwrap().max_all().unwrap();
-                assert!(largest.to_scalar::<f32>().unwrap() > 0.0, "{name}: zero");
-            }
-        }
-    }
-
-    #[test]
-    fn hidden_states_equal_the_reference_implementation() {
-        use candle_transformers::models::qwen3;
-        let config = small(50);
-        let decoder = lively(config.clone());
-        let json = serde_json::to_value(&config).unwrap();
-        let reference: qwen3::Config = serde_json::from_value(json).unwrap();
-        let tensors = decoder.params().iter();
-        let tensors = tensors.map(|(k, v)| (k.clone(), v.as_tensor().clone())).collect();
-        let builder = candle_nn::VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-        let mut reference = qwen3::Model::new(&reference, builder).unwrap();
-        let input = Tensor::from_vec(ids(26, 50), (2, 13), &Device::Cpu).unwrap();
-        let expected = reference.forward(&input, 0).unwrap();
-        let ours = decoder.hidden(&input).unwrap();
-        assert_eq!(ours.dims(), [2, 13, 24]);
-        let difference = max_difference(&ours, &expected);
-        assert!(difference < 1e-4, "{difference}");
-    }
-
-    #[test]
-    fn packing_and_tails_change_nothing() {
-        let decoder = lively(small(50));
-        let all = ids(18, 50);
-        let segments = Segments::new([7, 11]);
-        let input = Tensor::from_slice(&all, 18, &Device::Cpu).unwrap();
-        let packed = decoder.hidden_packed(&input, &segments).unwrap();
-        for range in [0..7, 7..18] {
-            let part = Tensor::from_slice(&all[range.clone()], (1, range.len()), &Device::Cpu);
-            let alone = decoder.hidden(&part.unwrap()).unwrap().squeeze(0).unwrap();
-            let together = packed.narrow(0, range.start, range.len()).unwrap();
-            assert!(max_difference(&alone, &together) < 1e-5);
-        }
-        let tails = decoder.hidden_tails(&input, &segments, &Segments::new([3, 4])).unwrap();
-        let expected = [packed.narrow(0, 4, 3).unwrap(), packed.narrow(0, 14, 4).unwrap()];
-        assert!(max_difference(&tails, &Tensor::cat(&expected, 0).unwrap()) < 1e-5);
-        assert!(decoder.hidden_tails(&input, &segments, &Segments::new([8, 4])).is_err());
-    }
-
-    #[test]
-    fn initial_weights_depend_on_the_seed_alone() {
-        let sum = |seed| {
-            let decoder = Decoder::init(small(50), Seed::new(seed)).unwrap();
-            let all =
-                decoder.params().values().map(|v| v.flatten_all().unwrap().to_vec1().unwrap());
-            all.collect::<Vec<Vec<f32>>>()
-        };
-        assert!(sum(1) == sum(1));
-        assert!(sum(1) != sum(2));
-        let values = normal(100_000, 0.5, Seed::new(1));
-        let mean: f32 = values.iter().sum::<f32>() / 1e5;
-        let variance: f32 = values.iter().map(|v| v * v).sum::<f32>() / 1e5;
-        assert!(mean.abs() < 0.01 && (variance - 0.25).abs() < 0.01);
-    }
-
-    #[test]
-    fn duplicates_are_independent() {
-        let decoder = lively(small(20));
-        let copy = decoder.duplicate().unwrap();
-        let name = "model.norm.weight";
-        decoder.params()[name].set(&Tensor::zeros(24, DType::F32, &Device::Cpu).unwrap()).unwrap();
-        assert!(max_difference(&decoder.params()[name], &copy.params()[name]) > 0.5);
-    }
-}
+#[path = "decoder_tests.rs"]
+pub(crate) mod tests;

@@ -3,17 +3,15 @@
 //! A frozen decoder holds packed copies of the weights, takes no locks and is shared by any number of
 //! threads, one request each. Beams keep only their own few tokens; re-ordering them moves indices, never keys.
 
+use candle_core::{DType, Tensor};
 use std::ops::Range;
-use std::sync::Arc;
-
-use candle_core::Var;
 use trieval_kernels::ops::{
     MatMut, MatRef, RopeTable, Threads, axpy, dot, matmul, rms_norm_rows, rotate_head,
     softmax_in_place, swiglu_rows,
 };
 
 use crate::error::{Error, Result};
-use crate::model::config::DecoderConfig;
+use crate::model::config::{DecoderConfig, EMBEDDING, FINAL_NORM, HEAD, frequencies};
 use crate::model::decoder::Decoder;
 
 /// A snapshot of a [`Decoder`] for inference on the CPU; later training does not change it.
@@ -23,21 +21,29 @@ pub struct FrozenDecoder {
     embedding: Vec<f32>,
     head: Option<Vec<f32>>,
     norm: Vec<f32>,
-    rope: Arc<RopeTable>,
+    rope: RopeTable,
     threads: Threads,
 }
 
 struct FrozenLayer {
     input_norm: Vec<f32>,
     post_norm: Vec<f32>,
-    q_norm: Vec<f32>,
-    k_norm: Vec<f32>,
-    /// Queries, keys, values: `[(heads + 2 kv_heads) * head_dim, hidden]`.
-    qkv: Vec<f32>,
-    out: Vec<f32>,
-    gate: Vec<f32>,
-    up: Vec<f32>,
-    down: Vec<f32>,
+    /// Norms of query and key heads, where the family has them.
+    head_norms: Option<(Vec<f32>, Vec<f32>)>,
+    q: FrozenLinear,
+    k: FrozenLinear,
+    v: FrozenLinear,
+    out: FrozenLinear,
+    gate: FrozenLinear,
+    up: FrozenLinear,
+    down: FrozenLinear,
+}
+
+/// A weight `[out, in]` and perhaps a bias `[out]`.
+struct FrozenLinear {
+    weight: Vec<f32>,
+    bias: Option<Vec<f32>>,
+    outer: usize,
 }
 
 /// Keys and values of one layer, `[rows, kv_heads * head_dim]` each.
@@ -112,42 +118,67 @@ impl Decoder {
     /// # Errors
     /// [`Error::Tensor`] when a parameter cannot be read.
     pub fn freeze(&self, threads: Threads) -> Result<FrozenDecoder> {
-        let read = |var: &Var| -> Result<Vec<f32>> { Ok(var.flatten_all()?.to_vec1()?) };
-        let get = |name: &str| match self.params().get(name) {
-            Some(var) => read(var),
-            None => Err(Error::Failed(format!("parameter {name} is missing"))),
-        };
-        let layer = |i: usize| {
-            let part = |part: &str| get(&format!("model.layers.{i}.{part}.weight"));
-            let mut qkv = part("self_attn.q_proj")?;
-            qkv.extend(part("self_attn.k_proj")?);
-            qkv.extend(part("self_attn.v_proj")?);
-            Ok(FrozenLayer {
-                input_norm: part("input_layernorm")?,
-                post_norm: part("post_attention_layernorm")?,
-                q_norm: part("self_attn.q_norm")?,
-                k_norm: part("self_attn.k_norm")?,
-                qkv,
-                out: part("self_attn.o_proj")?,
-                gate: part("mlp.gate_proj")?,
-                up: part("mlp.up_proj")?,
-                down: part("mlp.down_proj")?,
-            })
-        };
-        let config = self.config().clone();
-        Ok(FrozenDecoder {
-            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
-            embedding: get("model.embed_tokens.weight")?,
-            head: if config.tie_word_embeddings { None } else { Some(get("lm_head.weight")?) },
-            norm: get("model.norm.weight")?,
-            rope: self.rope_table().clone(),
-            threads,
-            config,
-        })
+        FrozenDecoder::new(self.config().clone(), threads, |name| self.weight(name))
     }
 }
 
 impl FrozenDecoder {
+    /// A decoder whose weights are given by name, in any type.
+    ///
+    /// # Errors
+    /// Those of `weight`, or [`Error::Tensor`] when a weight cannot be read.
+    pub fn new(
+        config: DecoderConfig,
+        threads: Threads,
+        weight: impl Fn(&str) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let get = |name: &str| -> Result<Vec<f32>> {
+            Ok(weight(name)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+        };
+        let layer = |i: usize| {
+            let norm = |part: &str| get(&format!("model.layers.{i}.{part}.weight"));
+            let linear = |part: &str, outer: usize, has_bias: bool| {
+                let name = format!("model.layers.{i}.{part}");
+                let bias = has_bias.then(|| get(&format!("{name}.bias"))).transpose()?;
+                Ok::<_, Error>(FrozenLinear {
+                    weight: get(&format!("{name}.weight"))?,
+                    bias,
+                    outer,
+                })
+            };
+            let head_norms = if config.family.has_head_norms() {
+                Some((norm("self_attn.q_norm")?, norm("self_attn.k_norm")?))
+            } else {
+                None
+            };
+            let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
+            let heads = config.num_attention_heads * config.head_dim;
+            let kv = config.num_key_value_heads * config.head_dim;
+            Ok(FrozenLayer {
+                input_norm: norm("input_layernorm")?,
+                post_norm: norm("post_attention_layernorm")?,
+                head_norms,
+                q: linear("self_attn.q_proj", heads, config.qkv_bias)?,
+                k: linear("self_attn.k_proj", kv, config.qkv_bias)?,
+                v: linear("self_attn.v_proj", kv, config.qkv_bias)?,
+                out: linear("self_attn.o_proj", hidden, config.out_bias)?,
+                gate: linear("mlp.gate_proj", ffn, config.mlp_bias)?,
+                up: linear("mlp.up_proj", ffn, config.mlp_bias)?,
+                down: linear("mlp.down_proj", hidden, config.mlp_bias)?,
+            })
+        };
+        let frequencies = frequencies(config.head_dim, config.rope_theta, config.rope_scaling);
+        Ok(Self {
+            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
+            embedding: get(EMBEDDING)?,
+            head: if config.tie_word_embeddings { None } else { Some(get(HEAD)?) },
+            norm: get(FINAL_NORM)?,
+            rope: RopeTable::new(&frequencies, config.max_position_embeddings)?,
+            threads,
+            config,
+        })
+    }
+
     /// The shape.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
@@ -347,16 +378,36 @@ impl FrozenDecoder {
         out
     }
 
-    /// Normalizes and rotates every head of `[rows, heads, head_dim]` in place.
+    /// `x Wᵀ + b`, added to what `out` holds where `keep` is 1.
+    fn apply(&self, linear: &FrozenLinear, x: &[f32], keep: f32, out: &mut [f32]) {
+        let (outer, rows) = (linear.outer, out.len() / linear.outer);
+        let inner = linear.weight.len() / outer;
+        let (x, weight) = (MatRef::new(x, rows, inner), MatRef::new(&linear.weight, outer, inner));
+        matmul(&mut MatMut::new(out, rows, outer), keep, 1.0, x, weight.t(), self.threads);
+        if let Some(bias) = &linear.bias {
+            out.chunks_exact_mut(outer).for_each(|row| axpy(1.0, bias, row));
+        }
+    }
+
+    fn project(&self, linear: &FrozenLinear, x: &[f32]) -> Vec<f32> {
+        let rows = x.len() * linear.outer / linear.weight.len();
+        let mut out = vec![0f32; rows * linear.outer];
+        self.apply(linear, x, 0.0, &mut out);
+        out
+    }
+
+    /// Normalizes (where there is a norm) and rotates every head of `[rows, heads, head_dim]` in place.
     fn place_heads(
         &self,
         heads: &mut [f32],
-        norm: &[f32],
+        norm: Option<&Vec<f32>>,
         width: usize,
         at: impl Fn(usize) -> usize,
     ) {
-        let normed = self.norm(heads, norm);
-        heads.copy_from_slice(&normed);
+        if let Some(norm) = norm {
+            let normed = self.norm(heads, norm);
+            heads.copy_from_slice(&normed);
+        }
         for (row, heads) in heads.chunks_exact_mut(width).enumerate() {
             let (cos, sin) = self.rope.at(at(row));
             for head in heads.chunks_exact_mut(self.config.head_dim) {
@@ -366,10 +417,9 @@ impl FrozenDecoder {
     }
 
     fn queries(&self, layer: &FrozenLayer, x: &[f32], at: impl Fn(usize) -> usize) -> Vec<f32> {
-        let (hidden, width) =
-            (self.config.hidden_size, self.config.num_attention_heads * self.config.head_dim);
-        let mut q = self.product(x, &layer.qkv[..width * hidden], hidden, width);
-        self.place_heads(&mut q, &layer.q_norm, width, at);
+        let mut q = self.project(&layer.q, x);
+        let norm = layer.head_norms.as_ref().map(|(q, _)| q);
+        self.place_heads(&mut q, norm, layer.q.outer, at);
         q
     }
 
@@ -379,12 +429,10 @@ impl FrozenDecoder {
         x: &[f32],
         at: impl Fn(usize) -> usize,
     ) -> KeyValues {
-        let (hidden, kv) = (self.config.hidden_size, self.kv_width());
-        let skip = self.config.num_attention_heads * self.config.head_dim * hidden;
-        let (k, v) = layer.qkv[skip..].split_at(kv * hidden);
-        let mut keys = self.product(x, k, hidden, kv);
-        self.place_heads(&mut keys, &layer.k_norm, kv, at);
-        KeyValues { keys, values: self.product(x, v, hidden, kv) }
+        let mut keys = self.project(&layer.k, x);
+        let norm = layer.head_norms.as_ref().map(|(_, k)| k);
+        self.place_heads(&mut keys, norm, layer.k.outer, at);
+        KeyValues { keys, values: self.project(&layer.v, x) }
     }
 
     /// Scores of one head's queries against prompt keys, into rows `row` entries apart.
@@ -410,32 +458,23 @@ impl FrozenDecoder {
 
     /// Output projection, residual and feed-forward: everything behind attention.
     fn finish_layer(&self, layer: &FrozenLayer, x: &mut [f32], seen: &[f32]) {
-        let (hidden, ffn) = (self.config.hidden_size, self.config.intermediate_size);
-        let width = self.config.num_attention_heads * self.config.head_dim;
-        let rows = x.len() / hidden;
-        let add = |x: &mut [f32], inputs: &[f32], weight: &[f32], inner: usize| {
-            let inputs = MatRef::new(inputs, rows, inner);
-            let weight = MatRef::new(weight, hidden, inner).t();
-            matmul(&mut MatMut::new(x, rows, hidden), 1.0, 1.0, inputs, weight, self.threads);
-        };
-        add(x, seen, &layer.out, width);
+        self.apply(&layer.out, seen, 1.0, x);
         let normed = self.norm(x, &layer.post_norm);
-        let gate = self.product(&normed, &layer.gate, hidden, ffn);
-        let up = self.product(&normed, &layer.up, hidden, ffn);
+        let (gate, up) = (self.project(&layer.gate, &normed), self.project(&layer.up, &normed));
         let mut inner = vec![0f32; gate.len()];
         swiglu_rows(&gate, &up, &mut inner);
-        add(x, &inner, &layer.down, ffn);
+        self.apply(&layer.down, &inner, 1.0, x);
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use candle_core::{Device, Tensor};
+    use candle_core::Device;
 
     use super::*;
     use crate::model::config::tests::small;
-    use crate::model::decoder::tests::lively;
+    use crate::model::decoder::tests::{all_shapes, lively};
 
     /// Hidden states of a whole sequence by the training forward pass.
     fn full(decoder: &Decoder, ids: &[u32]) -> Vec<Vec<f32>> {
@@ -452,8 +491,7 @@ mod tests {
 
     #[test]
     fn beams_equal_full_forward_passes_under_reordering() {
-        for tied in [true, false] {
-            let config = DecoderConfig { tie_word_embeddings: tied, ..small(50) };
+        for config in all_shapes() {
             let decoder = lively(config);
             let frozen = decoder.freeze(Threads::One).unwrap();
             let prompt_ids = [3u32, 17, 4, 42, 8, 8, 1];
@@ -479,7 +517,9 @@ mod tests {
                 }
                 let logits = frozen.logits(&hidden, 10..30).unwrap();
                 let hidden = Tensor::from_vec(hidden, (tokens.len(), 24), &Device::Cpu).unwrap();
-                let all = hidden.matmul(&decoder.head().t().unwrap()).unwrap();
+                let tied = decoder.config().tie_word_embeddings;
+                let head = decoder.weight(if tied { EMBEDDING } else { HEAD }).unwrap();
+                let all = hidden.matmul(&head.t().unwrap()).unwrap();
                 let expected = all.narrow(1, 10, 20).unwrap().flatten_all().unwrap();
                 assert_close(&logits, &expected.to_vec1::<f32>().unwrap());
             }

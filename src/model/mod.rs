@@ -1,17 +1,24 @@
 //! Decoders: configuration, training forward pass, inference with shared prompts, tokenizer, folders
 //! on disk. Knows nothing of identifiers beyond the names of their tokens, nor of objectives.
 
+pub mod adapter;
+pub mod added_rows;
 pub mod checkpoint;
 pub mod config;
 pub mod decoder;
+mod embedding;
 pub mod folder;
 pub mod inference;
 pub mod item_tokens;
+pub mod lora;
+mod projection;
 pub mod settings;
+pub mod template;
 pub mod tokenizer;
 
 pub use config::DecoderConfig;
 pub use decoder::Decoder;
 pub use folder::ModelFolder;
 pub use inference::{BeamCache, FrozenDecoder, PromptCache};
+pub use projection::TokenKeys;
 pub use tokenizer::{Special, Tokenizer};

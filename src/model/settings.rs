@@ -1,5 +1,7 @@
 //! Settings of decoders.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,165 @@ use serde::{Deserialize, Serialize};
 pub enum ModelSettings {
     /// A Qwen3-architecture decoder from scratch, with a byte-level BPE trained on the corpus.
     Scratch(ScratchSettings),
+    /// A Qwen3, Qwen2 or Llama decoder in a local folder of Hugging Face's layout.
+    Pretrained(PretrainedSettings),
+}
+
+impl ModelSettings {
+    /// Name of the identifier that the model generates.
+    pub fn identifier(&self) -> &str {
+        match self {
+            Self::Scratch(settings) => &settings.identifier,
+            Self::Pretrained(settings) => &settings.identifier,
+        }
+    }
+
+    /// Longest query in tokens.
+    pub fn prompt_tokens(&self) -> u32 {
+        match self {
+            Self::Scratch(settings) => settings.prompt_tokens,
+            Self::Pretrained(settings) => settings.prompt_tokens,
+        }
+    }
+
+    /// Items of a history that enter the prompt.
+    pub fn history_items(&self) -> u32 {
+        match self {
+            Self::Scratch(settings) => settings.history_items,
+            Self::Pretrained(settings) => settings.history_items,
+        }
+    }
+}
+
+/// Type in which weights are stored; all arithmetic on a CPU is done in `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightType {
+    /// Four bytes per value.
+    F32,
+    /// Two bytes: the exponent of `f32`, eight bits of precision.
+    Bf16,
+    /// Two bytes: eleven bits of precision, largest value 65,504.
+    F16,
+}
+
+/// A decoder in a local folder: `config.json`, weights as safetensors (one file or shards), and
+/// `tokenizer.json` or `vocab.json` with `merges.txt`. Sampling settings of the folder
+/// (`generation_config.json`) are not used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainedSettings {
+    /// The folder.
+    pub path: PathBuf,
+    /// Name of the `[identifier.NAME]` whose tokens are added to the vocabulary.
+    pub identifier: String,
+    /// Folder of a LoRA adapter in PEFT's format that is merged into the weights first.
+    #[serde(default)]
+    pub adapter: Option<PathBuf>,
+    /// Type in which weights are stored from here on; by default that of the folder.
+    #[serde(default)]
+    pub dtype: Option<WeightType>,
+    /// How a request becomes a prompt.
+    #[serde(default)]
+    pub prompt: PromptKind,
+    /// System message of a chat; none by default.
+    #[serde(default)]
+    pub system: Option<String>,
+    /// What is asked, as a template in Jinja's syntax with `query` (text, or none) and `history` (a list of
+    /// identifiers, oldest first, may be empty). The text of a query never becomes a special token.
+    #[serde(default = "default_ask")]
+    pub ask: String,
+    /// Longest query in tokens; longer ones are cut and counted.
+    #[serde(default = "default_prompt")]
+    #[schemars(range(min = 4, max = 32_768))]
+    pub prompt_tokens: u32,
+    /// Items of a history that enter the prompt, newest last.
+    #[serde(default = "default_history")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub history_items: u32,
+}
+
+/// How a request becomes a prompt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptKind {
+    /// `ask` as the user's turn of the folder's own chat template; the identifier is the assistant's.
+    #[default]
+    Chat,
+    /// `ask` as it is, behind the token that begins a text where the folder names one.
+    Plain,
+}
+
+fn default_ask() -> String {
+    "{% if history %}Items so far: {{ history | join(\" \") }}\n{% endif %}\
+     {% if query %}Search query: {{ query }}\n{% endif %}Next item:"
+        .into()
+}
+
+/// A low-rank adapter (LoRA, arXiv 2106.09685): the weights stay as they are, small matrices beside them train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoraSettings {
+    /// Rank of the matrices.
+    #[schemars(range(min = 1, max = 4_096))]
+    pub rank: u32,
+    /// The product is scaled by `alpha / rank`.
+    #[schemars(range(min = 0.001, max = 100_000.0))]
+    pub alpha: f64,
+    /// Share of the adapter's inputs that a training step drops.
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub dropout: f64,
+    /// Projections of every layer that are adapted.
+    pub targets: Vec<LoraTarget>,
+    /// Scale by `alpha / sqrt(rank)` instead (rsLoRA, arXiv 2312.03732).
+    pub rank_stabilized: bool,
+    /// Whether the embedding rows of the identifier's tokens train as well; no other row ever does.
+    pub train_new_tokens: bool,
+}
+
+impl Default for LoraSettings {
+    fn default() -> Self {
+        Self {
+            rank: 16,
+            alpha: 32.0,
+            dropout: 0.0,
+            targets: LoraTarget::ALL.to_vec(),
+            rank_stabilized: false,
+            train_new_tokens: true,
+        }
+    }
+}
+
+/// A projection of a decoder's layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LoraTarget {
+    /// Queries.
+    #[serde(rename = "q_proj")]
+    Q,
+    /// Keys.
+    #[serde(rename = "k_proj")]
+    K,
+    /// Values.
+    #[serde(rename = "v_proj")]
+    V,
+    /// Output of attention.
+    #[serde(rename = "o_proj")]
+    O,
+    /// Gate of the feed-forward.
+    #[serde(rename = "gate_proj")]
+    Gate,
+    /// Input of the feed-forward.
+    #[serde(rename = "up_proj")]
+    Up,
+    /// Output of the feed-forward.
+    #[serde(rename = "down_proj")]
+    Down,
+}
+
+impl LoraTarget {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
 }
 
 /// Shape of a Qwen3-architecture decoder that starts from random weights.

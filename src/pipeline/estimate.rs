@@ -14,7 +14,9 @@ use crate::corpus::{self, Corpus};
 use crate::error::Result;
 use crate::identifier::settings::IdentifierSettings;
 use crate::model::config::DecoderConfig;
-use crate::model::settings::{ModelSettings, ScratchSettings};
+use crate::model::folder::CONFIG;
+use crate::model::lora::AdapterSpec;
+use crate::model::settings::ModelSettings;
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::recipe::Recipe;
 use crate::train::sampler;
@@ -168,8 +170,10 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
             push(&mut out, "index", total);
         }
         StepKind::Model(name) => {
-            let ModelSettings::Scratch(shape) = &recipe.model[name];
-            push(&mut out, "parameters", format!("≈ {}", grouped(parameters(recipe, shape))));
+            if let Some(config) = shape(recipe, &recipe.model[name]) {
+                let parameters = config.parameter_count() as u64;
+                push(&mut out, "parameters", format!("≈ {}", grouped(parameters)));
+            }
         }
         StepKind::Pairs(name) => {
             if let Some(ObjectiveSettings::Preference(s)) =
@@ -209,8 +213,8 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
 }
 
 fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, sizes: &Sizes) {
-    let ModelSettings::Scratch(shape) = &recipe.model[recipe.model_of(training)];
-    let IdentifierSettings::ResidualKMeans(identifier) = &recipe.identifier[&shape.identifier];
+    let model = &recipe.model[recipe.model_of(training)];
+    let IdentifierSettings::ResidualKMeans(identifier) = &recipe.identifier[model.identifier()];
     let answer = u64::from(identifier.levels) + 1;
     // A prompt is encoded once, however many answers it has.
     let (examples, answers, about) = match &training.objective {
@@ -221,7 +225,7 @@ fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, s
         }
     };
     let prompt = if sizes.sequences {
-        u64::from(shape.history_items.saturating_sub(1)) * answer
+        u64::from(model.history_items().saturating_sub(1)) * answer
     } else {
         ASSUMED_PROMPT
     };
@@ -231,21 +235,34 @@ fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, s
     push_known(out, "steps", about, n_steps);
     let tokens = examples.map(|n| (n as f64 * training.epochs) as u64 * row);
     push_known(out, "tokens", "≈ ", tokens);
-    let parameters = parameters(recipe, shape);
-    let batch_tokens = u64::from(training.batch) * row;
-    let width = u64::from(shape.hidden);
-    let activations = batch_tokens * u64::from(shape.layers) * width * ACTIVATIONS_PER_WIDTH * 4;
-    push(
-        out,
-        "memory",
-        format!(
-            "≈ weights {} + gradients {} + moments {} + activations {}",
-            bytes(parameters * 4),
-            bytes(parameters * 4),
-            bytes(parameters * 8),
-            bytes(activations)
-        ),
-    );
+    let Some(config) = shape(recipe, model) else { return };
+    let memory = training_memory(&config, training, u64::from(training.batch) * row);
+    push(out, "memory", memory);
+}
+
+/// Bytes of a training in words: what is held throughout, and what a step of `tokens` tokens adds.
+fn training_memory(config: &DecoderConfig, training: &TrainSettings, tokens: u64) -> String {
+    let parameters = config.parameter_count() as u64;
+    let stored = config.dtype.bytes() as u64;
+    let (weights, trained) = match &training.lora {
+        None => (parameters * 4, parameters),
+        Some(lora) => {
+            let spec = AdapterSpec { settings: lora.clone(), first_new_token: config.vocab_size };
+            let all = spec.parameters(config);
+            let added = all.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+            (parameters * stored + added * 4, added)
+        }
+    };
+    let width = config.hidden_size as u64;
+    let layers = config.num_hidden_layers as u64;
+    let activations = tokens * layers * width * ACTIVATIONS_PER_WIDTH * 4;
+    format!(
+        "≈ weights {} + gradients {} + moments {} + activations {}",
+        bytes(weights),
+        bytes(trained * 4),
+        bytes(trained * 8),
+        bytes(activations)
+    )
 }
 
 /// Examples of a preference training.
@@ -274,12 +291,23 @@ fn steps(examples: u64, epochs: f64, batch: u32, accumulate: u32) -> u64 {
     sampler::n_steps(examples, u64::from(batch) * u64::from(accumulate), epochs)
 }
 
-fn parameters(recipe: &Recipe, shape: &ScratchSettings) -> u64 {
-    let IdentifierSettings::ResidualKMeans(s) = &recipe.identifier[&shape.identifier];
-    let vocabulary = shape.vocabulary + s.levels * s.codes;
+/// The decoder that a model will be; none where its folder cannot be read, which the plan has told by then.
+fn shape(recipe: &Recipe, model: &ModelSettings) -> Option<DecoderConfig> {
+    let IdentifierSettings::ResidualKMeans(s) = &recipe.identifier[model.identifier()];
+    let identifier = s.levels * s.codes;
     let levels = s.levels as usize + 1;
-    DecoderConfig::from_scratch(shape, levels, vocabulary as usize, 0, 0)
-        .map_or(0, |config| config.parameter_count() as u64)
+    match model {
+        ModelSettings::Scratch(shape) => {
+            let vocabulary = (shape.vocabulary + identifier) as usize;
+            DecoderConfig::from_scratch(shape, levels, vocabulary, 0, 0).ok()
+        }
+        ModelSettings::Pretrained(settings) => {
+            let mut config = DecoderConfig::read(&settings.path.join(CONFIG)).ok()?;
+            config.vocab_size += identifier as usize;
+            config.dtype = settings.dtype.unwrap_or(config.dtype);
+            Some(config)
+        }
+    }
 }
 
 /// Codes packed to whole bits, four bytes of item id, and a little for the offsets.

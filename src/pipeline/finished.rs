@@ -1,15 +1,17 @@
 //! A finished run, opened to be asked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use trieval_eval::io::{read_trec_qrels, read_trec_run};
 use trieval_eval::metric::Metric;
+use trieval_eval::slice::{Slice, SliceBy};
 use trieval_eval::{Qrels, Run};
 
 use super::folder::RunFolder;
 use super::measured::measured_catalogue;
 use super::plan::{Plan, StepKind};
 use super::runner::{RECIPE_FILE, finished};
+use super::slices::slices;
 use super::steps;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
@@ -24,6 +26,18 @@ pub struct FinishedRun {
     folder: RunFolder,
     corpus: Corpus,
     catalogue: Catalogue,
+}
+
+/// What a system of a finished run answered.
+pub struct Answers {
+    /// Name of the system.
+    pub system: String,
+    /// Its kind.
+    pub kind: String,
+    /// Where the answers lie.
+    pub path: PathBuf,
+    /// The answers.
+    pub run: Run,
 }
 
 /// What was found for a query.
@@ -86,17 +100,39 @@ impl FinishedRun {
         measured_catalogue(&self.corpus, &self.catalogue, folder.as_deref(), metrics)
     }
 
-    /// Every system's name, kind and answers.
+    /// The requests that the systems were judged on.
+    ///
+    /// # Errors
+    /// When the corpus cannot be read.
+    pub fn evaluated_requests(&self) -> Result<Vec<Request>> {
+        steps::evaluated_requests(&self.corpus, &self.recipe)
+    }
+
+    /// The parts that the recipe divides `requests` into.
+    ///
+    /// # Errors
+    /// When the corpus cannot be read.
+    pub fn slices(&self, requests: &[Request]) -> Result<Vec<Slice>> {
+        let by = |text: &String| {
+            text.parse().map_err(|e: trieval_eval::Error| Error::Usage(e.to_string()))
+        };
+        let wanted: Vec<SliceBy> =
+            self.recipe.evaluation.slices.iter().map(by).collect::<Result<_>>()?;
+        slices(&self.corpus, &self.catalogue, requests, &wanted)
+    }
+
+    /// What every system answered.
     ///
     /// # Errors
     /// [`Error::Data`] when they cannot be read.
-    pub fn answers(&self) -> Result<Vec<(String, String, Run)>> {
+    pub fn answers(&self) -> Result<Vec<Answers>> {
         let mut answers = Vec::new();
         for system in &self.recipe.system {
             let step = StepKind::System(system.name().to_owned()).name();
             let path = finished(&self.plan, &self.folder, &step)?.join(steps::RUN_FILE);
             let run = read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))?;
-            answers.push((system.name().to_owned(), system.kind().to_owned(), run));
+            let (system, kind) = (system.name().to_owned(), system.kind().to_owned());
+            answers.push(Answers { system, kind, path, run });
         }
         Ok(answers)
     }

@@ -1,18 +1,17 @@
 //! A report of runs that were made anywhere: run files handed in, or the systems of finished runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use trieval_eval::contest::{Contest, Rules, Telling, hold, hold_seeds, slice_reports};
+use trieval_eval::contest::{Contest, Rules, Seeded, hold, hold_seeds, slice_reports_of_seeds};
 use trieval_eval::labelled::OutsideValues;
 use trieval_eval::report::Report;
 use trieval_eval::report::model::{
-    Counts, EvaluationSummary, ExampleItem, ExampleReport, ExampleSystem, Fingerprint,
-    REPORT_FORMAT, SystemReport,
+    Counts, EvaluationSummary, Fingerprint, REPORT_FORMAT, SystemReport,
 };
 use trieval_eval::slice::Slice;
 use trieval_eval::{Qrels, Run};
 
-use super::report::machine;
+use super::report::{About, Judging, example, machine};
 use crate::error::{Error, Result};
 
 /// Kind of a system that is known by its run file alone.
@@ -34,6 +33,8 @@ pub struct Entries<'a> {
     pub outside: Vec<(usize, OutsideValues)>,
     /// Parts of the judgments to look at.
     pub slices: Vec<Slice>,
+    /// What items and requests are called, where that is known.
+    pub about: Option<About<'a>>,
     /// What the figures rest on.
     pub fingerprints: Vec<Fingerprint>,
 }
@@ -58,24 +59,42 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
     let unusable = |e: trieval_eval::Error| Error::Usage(e.to_string());
     let seeded = entries.systems.iter().any(|system| system.runs.len() > 1);
     let n_seeds: Vec<usize> = entries.systems.iter().map(|system| system.runs.len()).collect();
+    let names: Vec<String> = entries.systems.iter().map(|system| system.name.clone()).collect();
     // The runs move: they may be large.
-    let entrants: Vec<(String, Vec<Run>)> = entries
+    let runs: Vec<Run> = entries
         .systems
         .iter_mut()
-        .map(|system| (system.name.clone(), std::mem::take(&mut system.runs)))
+        .flat_map(|system| {
+            let name = &system.name;
+            let runs = std::mem::take(&mut system.runs);
+            runs.into_iter().map(|run| run.renamed(name.clone())).collect::<Vec<_>>()
+        })
         .collect();
-    let held = if seeded { Some(hold_seeds(&entrants, entries.qrels, rules)) } else { None };
-    let runs: Vec<Run> = entrants
-        .into_iter()
-        .filter_map(|(name, runs)| Some(runs.into_iter().next()?.renamed(name)))
-        .collect();
-    let contest = held.unwrap_or_else(|| hold(&runs, entries.qrels, &entries.outside, rules));
+    let entrants = Seeded { names: &names, n_seeds: &n_seeds, runs: &runs };
+    let contest = if seeded {
+        hold_seeds(&entrants, entries.qrels, rules)
+    } else {
+        hold(&runs, entries.qrels, &entries.outside, rules)
+    };
     let contest = contest.map_err(unusable)?;
-    let slices = slice_reports(&runs, entries.qrels, &entries.slices, rules).map_err(unusable)?;
-    let mut warnings = contest.warnings.clone();
-    if seeded && !slices.is_empty() {
-        warnings.push("slices show the first seed of every system".into());
-    }
+    let slices = slice_reports_of_seeds(&entrants, entries.qrels, &entries.slices, rules);
+    let slices = slices.map_err(unusable)?;
+    // Lists cannot be averaged: those of the first seed are shown.
+    let first_runs: Vec<&Run> = n_seeds
+        .iter()
+        .scan(0, |start, &n| {
+            let first = runs.get(*start);
+            *start += n;
+            Some(first)
+        })
+        .flatten()
+        .collect();
+    let judging = Judging {
+        qrels: entries.qrels,
+        relevant_grade: rules.options.relevant_grade,
+        n_items: EXAMPLE_ITEMS,
+        about: entries.about.as_ref(),
+    };
     let counts: Vec<_> =
         contest.lists.iter().chain(&contest.labels).map(|scores| scores.counts).collect();
     let first = counts.first().copied().unwrap_or_default();
@@ -101,7 +120,17 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
         })
         .collect();
     let other = [("skipped_requests", first.skipped), ("unjudged_requests", first.unjudged)];
-    let examples = if seeded { Vec::new() } else { contest.telling(WINS) };
+    let examples = contest.telling(WINS);
+    let notes = if seeded {
+        vec![
+            "figures, those over slices and those of single requests are means over the seeds; the \
+             lists and scores shown with a request, and the runs that figures lead to, are those of \
+             the first seed"
+                .to_owned(),
+        ]
+    } else {
+        Vec::new()
+    };
     let report = Report {
         format: REPORT_FORMAT,
         name: entries.name.clone(),
@@ -131,11 +160,9 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
         pairs: contest.pairs.clone(),
         slices,
         reliability: contest.reliability.clone(),
-        examples: examples
-            .into_iter()
-            .map(|one| example(one, &runs, entries.qrels, rules))
-            .collect(),
-        warnings,
+        examples: examples.into_iter().map(|one| example(one, &first_runs, &judging)).collect(),
+        warnings: contest.warnings.clone(),
+        notes,
         machine: machine(),
         fingerprints: entries.fingerprints,
         ..Report::default()
@@ -147,39 +174,4 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
 fn deepest(runs: &[Run]) -> u32 {
     let lengths = runs.iter().flat_map(|run| run.rankings().map(|ranking| ranking.len()));
     lengths.max().unwrap_or(0) as u32
-}
-
-fn example(one: Telling, runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> ExampleReport {
-    let judgments = qrels.get(&one.request);
-    let grades: HashMap<&str, f64> =
-        judgments.into_iter().flat_map(|judgments| judgments.grades()).collect();
-    let mut relevant: Vec<(&str, f64)> = grades
-        .iter()
-        .map(|(item, grade)| (*item, *grade))
-        .filter(|(_, grade)| *grade >= rules.options.relevant_grade)
-        .collect();
-    relevant.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
-    let item = |id: &str, score: Option<f32>| ExampleItem {
-        item: id.to_owned(),
-        title: String::new(),
-        grade: grades.get(id).copied(),
-        score: score.map(f64::from),
-    };
-    let systems = runs.iter().map(|run| {
-        let ranking = run.get(&one.request);
-        let items = ranking.into_iter().flat_map(|ranking| ranking.items());
-        ExampleSystem {
-            system: run.name().to_owned(),
-            items: items.take(EXAMPLE_ITEMS).map(|(id, score)| item(id, Some(score))).collect(),
-        }
-    });
-    ExampleReport {
-        systems: systems.collect(),
-        relevant_total: relevant.len() as u64,
-        relevant: relevant.iter().take(EXAMPLE_ITEMS).map(|(id, _)| item(id, None)).collect(),
-        request: one.request,
-        values: one.values,
-        chosen: one.why,
-        ..ExampleReport::default()
-    }
 }

@@ -11,9 +11,12 @@ use serde_json::{Value, json};
 
 use super::folder::{Manifest, hash_file, previous, read_manifest, step_dir};
 use crate::corpus;
+use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
 use crate::identifier::settings::IdentifierSettings;
+use crate::model::folder::source_files;
 use crate::model::settings::ModelSettings;
+use crate::model::{ModelFolder, adapter};
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::recipe::Recipe;
 use crate::store::write_json;
@@ -124,10 +127,16 @@ impl Plan {
     pub fn new(recipe: &Recipe) -> Result<Self> {
         let mut builder = Builder { recipe, steps: Vec::new() };
         builder.corpus()?;
-        // Vectors from a file first: what is wrong with the file is told before any work is done.
+        // Vectors from a file and models from a folder first: what is wrong with them is told before any
+        // work is done.
         for (name, vectors) in &recipe.vectors {
             if matches!(vectors, VectorsSettings::File(_)) {
                 builder.vectors(name)?;
+            }
+        }
+        for (name, model) in &recipe.model {
+            if matches!(model, ModelSettings::Pretrained(_)) {
+                builder.model(name)?;
             }
         }
         for system in &recipe.system {
@@ -217,10 +226,11 @@ fn compare(path: &str, before: &Value, now: &Value, reasons: &mut Vec<String>) {
     }
 }
 
-/// Settings without `path`: where data lie does not matter, their content enters the key by itself.
+/// Settings without paths: where data lie does not matter, their content enters the key by itself.
 fn without_path(mut settings: Value) -> Value {
     if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
         settings.remove("path");
+        settings.remove("adapter");
     }
     settings
 }
@@ -299,9 +309,21 @@ impl Builder<'_> {
 
     fn model(&mut self, name: &str) -> Result<String> {
         let settings = &self.recipe.model[name];
-        let ModelSettings::Scratch(inner) = settings;
-        let inputs = [self.corpus()?, self.identifier(&inner.identifier)?];
-        self.add(StepKind::Model(name.into()), self.seeded(settings), &inputs, &[])
+        let files = match settings {
+            ModelSettings::Scratch(_) => Vec::new(),
+            ModelSettings::Pretrained(pretrained) => {
+                // What is wrong with a model's folder is told before any work is done.
+                let folder = ModelFolder::open(&pretrained.path)?;
+                if let Some(adapter) = &pretrained.adapter {
+                    adapter::load(adapter, folder.config(), &pretrained.path)?;
+                }
+                check_template(folder.tokenizer(), pretrained)?;
+                source_files(pretrained)?
+            }
+        };
+        let inputs = [self.corpus()?, self.identifier(settings.identifier())?];
+        let settings = without_path(self.seeded(settings));
+        self.add(StepKind::Model(name.into()), settings, &inputs, &files)
     }
 
     fn train(&mut self, name: &str) -> Result<String> {
@@ -309,8 +331,7 @@ impl Builder<'_> {
             return Ok(StepKind::Train(name.into()).name());
         };
         let model = recipe.model_of(settings);
-        let ModelSettings::Scratch(inner) = &recipe.model[model];
-        let identifier = self.identifier(&inner.identifier)?;
+        let identifier = self.identifier(recipe.model[model].identifier())?;
         let start = match &settings.init {
             Some(init) => self.train(init)?,
             None => self.model(model)?,
@@ -358,8 +379,8 @@ impl Builder<'_> {
             SystemSettings::TwoTower { vectors, .. } => inputs.push(self.vectors(vectors)?),
             SystemSettings::Generative { train, .. } => {
                 if let Some(settings) = recipe.training(train) {
-                    let ModelSettings::Scratch(inner) = &recipe.model[recipe.model_of(settings)];
-                    inputs.push(self.identifier(&inner.identifier)?);
+                    let model = &recipe.model[recipe.model_of(settings)];
+                    inputs.push(self.identifier(model.identifier())?);
                 }
                 inputs.push(self.train(train)?);
             }

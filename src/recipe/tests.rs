@@ -300,6 +300,24 @@ mod overrides {
     }
 
     #[test]
+    fn metrics_of_two_classes_need_both() {
+        // every answer of a sequence is its next item, so nothing judged is irrelevant
+        let sequences = "name = \"x\"\n[corpus]\nkind = \"sequences\"\npath = \"d\"\nsequences_file = \"s\"\nitems_file = \"i\"\n[[system]]\nname = \"a\"\nkind = \"popularity\"\n[evaluation]\nmetrics = [\"ndcg@10\"]\n";
+        assert!(parse(sequences, &[]).is_ok(), "{:?}", parse(sequences, &[]).err());
+        let shown = parse(sequences, &["evaluation.metrics = [\"ndcg@10\", \"auc\"]"]);
+        let shown = shown.unwrap_err();
+        assert!(shown.contains("auc cannot be measured on this corpus"), "{shown}");
+        assert!(shown.contains("every judged item of this corpus is relevant"), "{shown}");
+        let shown =
+            quickstart(&["evaluation.metrics = [\"auc\"]", "evaluation.relevant_grade = 1"]);
+        assert!(shown.unwrap_err().contains("set `evaluation.relevant_grade` to 2"));
+        assert!(
+            quickstart(&["evaluation.metrics = [\"auc\"]", "evaluation.relevant_grade = 3"])
+                .is_ok()
+        );
+    }
+
+    #[test]
     fn changing_a_kind_shows_what_no_longer_fits() {
         let shown = quickstart(&["corpus.kind=sequences"]).unwrap_err();
         assert!(shown.contains("key `requests` is not used by kind = \"sequences\""), "{shown}");

@@ -35,7 +35,9 @@ impl Fixture {
         let first = tokenizer.extend(&tokens).unwrap().start;
         let items = ItemTokens::new(&[0, 0, 1, 3, 2, 1, 2, 2], &LEVELS, first);
         let decoder = lively(small(tokenizer.len()));
-        Self { decoder, prompts: PromptBuilder::new(tokenizer, items, 12, 2) }
+        let prompts =
+            PromptBuilder::new(tokenizer, items, &crate::decode::prompt::tests::scratch());
+        Self { decoder, prompts: prompts.unwrap() }
     }
 
     fn objective(&self) -> Supervised<'_> {
@@ -53,7 +55,7 @@ impl Fixture {
     }
 
     fn parameters(&self) -> Parameters {
-        self.decoder.params().iter().map(|(name, var)| (name.clone(), var.clone())).collect()
+        self.decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect()
     }
 
     fn train(&self, settings: &LoopSettings, folder: &Path) {

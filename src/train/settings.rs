@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::settings::LoraSettings;
+
 /// One training of a decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +19,9 @@ pub struct TrainSettings {
     pub init: Option<String>,
     /// What is learnt.
     pub objective: ObjectiveSettings,
+    /// A low-rank adapter beside frozen weights; without it all parameters train.
+    #[serde(default)]
+    pub lora: Option<LoraSettings>,
     /// How the weights move.
     #[serde(default)]
     pub optimizer: OptimizerSettings,

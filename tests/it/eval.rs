@@ -142,6 +142,40 @@ fn seeds_of_one_recipe_are_compared_as_such() {
     assert!(
         report["systems"][0]["metrics"]["diversity@10"]["value"].as_f64().expect("diversity") > 0.0
     );
+    // Slices and requests are means over the seeds; lists are the first seed's.
+    let single = trieval(&["report", text(&first), "--json"]).expect(0).json();
+    let slices = |report: &Value| report["slices"].as_array().expect("slices").clone();
+    assert_eq!(slices(&report).len(), slices(&single).len());
+    let figure = |report: &Value, slice: usize, system: usize| {
+        let metrics = slices(report)[slice]["systems"][system]["metrics"].clone();
+        metrics["recall@10"]["value"].as_f64().expect("recall@10")
+    };
+    let other = trieval(&["report", text(&second), "--json"]).expect(0).json();
+    let n_systems = names(&report).len();
+    for (slice, system) in
+        (0..slices(&report).len()).flat_map(|s| (0..n_systems).map(move |y| (s, y)))
+    {
+        let mean = (figure(&single, slice, system) + figure(&other, slice, system)) / 2.0;
+        assert!((figure(&report, slice, system) - mean).abs() < 1e-9, "{slice} {system}");
+    }
+    let examples = report["examples"].as_array().expect("examples");
+    assert!(!examples.is_empty());
+    for one in examples {
+        let why = one["chosen"].as_str().expect("why");
+        assert!(why.ends_with("by means over 2 seeds"), "{why}");
+        let items = one["systems"][0]["items"].as_array().expect("items");
+        assert!(items.iter().all(|item| item["title"] != ""), "{one}");
+    }
+    assert!(report["notes"][0].as_str().expect("a note").contains("means over the seeds"));
+    // The page leads to the runs from wherever it lies.
+    let page = folder.path().join("pages").join("seeds.html");
+    std::fs::create_dir(folder.path().join("pages")).expect("a folder");
+    let html = folder.path().join("seeds.html");
+    for (path, start) in [(&html, "href=\"./seed-17/steps/"), (&page, "href=\"/")] {
+        trieval(&["compare", text(&first), text(&second), "--html", text(path)]).expect(0);
+        let text = std::fs::read_to_string(path).expect("a page").replace("&#x2f;", "/");
+        assert!(text.contains(start) && text.contains("by means over 2 seeds"));
+    }
     // A shop of another seed has other requests.
     run(TINY, &out(19), &["--set", "seed=19"]).expect(0);
     trieval(&["compare", text(&first), text(&out(19))]).expect(2).says(&["corpus.seed"]);

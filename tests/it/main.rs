@@ -10,6 +10,7 @@ mod cli;
 mod data;
 mod docs;
 mod eval;
+mod pretrained;
 mod resume;
 mod run_folder;
 mod source;

@@ -20,6 +20,15 @@ pub fn read_run(path: &Path) -> Result<Run> {
     }
 }
 
+/// The same, and what is to be said of a file whose ranks contradict its scores: how many lines do, and where the first stands.
+/// None where ranks agree, or the format has none.
+pub fn read_run_with_ranks(path: &Path) -> Result<(Run, Option<String>)> {
+    match Format::of(path) {
+        Format::Trec => trec_run::read_trec_run_with_ranks(path),
+        _ => Ok((read_run(path)?, None)),
+    }
+}
+
 /// Reads judgments; names as for [`read_run`].
 pub fn read_qrels(path: &Path) -> Result<Qrels> {
     match Format::of(path) {

@@ -65,14 +65,37 @@ impl<V: Copy + Send + Sync> Joiner<V> {
     }
 }
 
+/// What a format notices beside the rows: one for every part, appended in the order of the file.
+pub(super) trait Notice: Default + Send {
+    /// Appends what was noticed in the lines that follow; `before` lines stand before them.
+    fn append(&mut self, before: usize, next: Self);
+}
+
+impl Notice for () {
+    fn append(&mut self, _: usize, (): ()) {}
+}
+
 /// Reads rows from lines. `first` sees the first line that is not blank, `parse` every such line.
 pub(super) fn read_rows<V: Copy + Send + Sync>(
     reader: &mut dyn Read,
     path: &Path,
-    mut first: impl FnMut(&str),
+    first: impl FnMut(&str),
     parse: impl Fn(&str, &mut Part<'_, V>) -> ParsedLine + Sync,
 ) -> Result<Pairs<V>> {
+    let rows =
+        read_rows_noticing(reader, path, first, |line, _, rows, (): &mut ()| parse(line, rows));
+    Ok(rows?.0)
+}
+
+/// The same, where `parse` also notices something; it is told the number of the line within its part, from 1.
+pub(super) fn read_rows_noticing<V: Copy + Send + Sync, N: Notice>(
+    reader: &mut dyn Read,
+    path: &Path,
+    mut first: impl FnMut(&str),
+    parse: impl Fn(&str, usize, &mut Part<'_, V>, &mut N) -> ParsedLine + Sync,
+) -> Result<(Pairs<V>, N)> {
     let mut joiner = Joiner::new();
+    let mut noticed = N::default();
     let mut seen_first = false;
     for_each_block(reader, path, |block, lines_before| {
         if !seen_first {
@@ -89,13 +112,16 @@ pub(super) fn read_rows<V: Copy + Send + Sync>(
         let mut before = lines_before;
         for result in results {
             match result {
-                Ok(n_lines) => before += n_lines,
+                Ok((n_lines, next)) => {
+                    noticed.append(before, next);
+                    before += n_lines;
+                }
                 Err((line, what)) => return Err(Error::line(path, before + line, what)),
             }
         }
         Ok(before)
     })?;
-    Ok(joiner.finish())
+    Ok((joiner.finish(), noticed))
 }
 
 /// A fault about a pair that comes twice, with the line on which it comes again. `reader` starts over, `how` says what comes
@@ -195,12 +221,13 @@ fn cut(block: &[u8], pieces: usize) -> Vec<&[u8]> {
     parts
 }
 
-/// Parses all lines; answers with their number, or with the number of the first faulty one and what is wrong with it.
-fn parse_lines<V: Copy>(
+/// Parses all lines; answers with their number and what was noticed, or with the number of the first faulty one and what is
+/// wrong with it.
+fn parse_lines<V: Copy, N: Notice>(
     bytes: &[u8],
     rows: &mut Part<'_, V>,
-    parse: &(impl Fn(&str, &mut Part<'_, V>) -> ParsedLine + Sync),
-) -> std::result::Result<usize, (usize, String)> {
+    parse: &(impl Fn(&str, usize, &mut Part<'_, V>, &mut N) -> ParsedLine + Sync),
+) -> std::result::Result<(usize, N), (usize, String)> {
     let (text, is_whole) = match std::str::from_utf8(bytes) {
         Ok(text) => (text, true),
         // What stands before the bad bytes is parsed, so that the first fault is the one that is told.
@@ -212,18 +239,19 @@ fn parse_lines<V: Copy>(
     };
     let mut start = 0;
     let mut number = 0;
+    let mut noticed = N::default();
     while start < text.len() {
         let end =
             memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at);
         number += 1;
         let line = &text[start..end];
         if !line.as_bytes().trim_ascii().is_empty() {
-            parse(line, rows).map_err(|what| (number, what))?;
+            parse(line, number, rows, &mut noticed).map_err(|what| (number, what))?;
         }
         start = end + 1;
     }
     if is_whole {
-        return Ok(number);
+        return Ok((number, noticed));
     }
     Err((number + 1, "the line is not UTF-8; convert the file".to_owned()))
 }
@@ -347,6 +375,58 @@ mod tests {
         let error =
             read_rows(&mut bad.as_bytes(), Path::new("f"), |_| {}, parse_pair).err().unwrap();
         assert_eq!(error.to_string(), "f:2000001: no number");
+    }
+
+    /// Lines that are made when they are read, so that no text is ever whole in memory.
+    struct Generated {
+        next: u32,
+        n_lines: u32,
+        line: Vec<u8>,
+        at: usize,
+    }
+
+    impl Read for Generated {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let mut filled = 0;
+            while filled < buffer.len() {
+                if self.at == self.line.len() {
+                    if self.next == self.n_lines {
+                        break;
+                    }
+                    use std::io::Write;
+                    let (request, item) = (self.next / 1_000, self.next % 1_000);
+                    self.line.clear();
+                    writeln!(self.line, "request{request} item{item} {}", self.next)?;
+                    (self.next, self.at) = (self.next + 1, 0);
+                }
+                let n = (buffer.len() - filled).min(self.line.len() - self.at);
+                buffer[filled..filled + n].copy_from_slice(&self.line[self.at..self.at + n]);
+                (filled, self.at) = (filled + n, self.at + n);
+            }
+            Ok(filled)
+        }
+    }
+
+    #[test]
+    fn a_line_costs_its_row_and_no_text() {
+        const N_LINES: u32 = 3_000_000;
+        let mut reader = Generated { next: 0, n_lines: N_LINES, line: Vec::new(), at: 0 };
+        let mut largest = 0;
+        for_each_block(&mut reader, Path::new("f"), |block, before| {
+            largest = largest.max(block.len());
+            Ok(before + memchr::memchr_iter(b'\n', block).count())
+        })
+        .unwrap();
+        // 70 MB of text, of which a block and the beginning of a line are held at a time.
+        assert!(largest <= BLOCK_BYTES + 64, "{largest}");
+        let mut reader = Generated { next: 0, n_lines: N_LINES, line: Vec::new(), at: 0 };
+        let rows = read_rows(&mut reader, Path::new("f"), |_| {}, parse_pair).unwrap();
+        assert_eq!(rows.entries.len(), N_LINES as usize);
+        assert_eq!((rows.requests.len(), rows.items.len()), (3_000, 1_000));
+        // Eight bytes per row, at most twice where the vector has just grown; 4,000 ids are next to nothing.
+        let bytes = rows.bytes();
+        assert!(bytes < 17 * N_LINES as usize, "{:.1} per line", bytes as f64 / f64::from(N_LINES));
+        assert!(bytes >= 8 * N_LINES as usize);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::lines::{ParsedLine, fields, is_one_field, read_rows, shorten, with_line};
+use super::lines::{
+    Notice, ParsedLine, fields, is_one_field, read_rows_noticing, shorten, with_line,
+};
+use super::ranks::Ranks;
 use super::source;
 use crate::error::{Error, Result};
 use crate::pairs::Part;
@@ -14,33 +17,65 @@ const FIELDS: &str = "request Q0 item rank score tag";
 
 /// Reads a run file, which may be compressed. The run's name is the tag of the first line.
 pub fn read_trec_run(path: &Path) -> Result<Run> {
-    parse(&|| source::open(path), path)
+    Ok(parse::<()>(&|| source::open(path), path)?.0)
+}
+
+/// Reads a run file, and what is to be said of ranks that contradict its scores.
+pub(super) fn read_trec_run_with_ranks(path: &Path) -> Result<(Run, Option<String>)> {
+    let (run, ranks) = parse::<Ranks>(&|| source::open(path), path)?;
+    Ok((run, ranks.told(path)))
 }
 
 /// Reads a run from bytes; `path` is for messages, and names the run where no line has a tag.
 pub fn parse_trec_run(bytes: &[u8], path: &Path) -> Result<Run> {
-    parse(&|| source::decompressed(bytes, path), path)
+    Ok(parse::<()>(&|| source::decompressed(bytes, path), path)?.0)
 }
 
-fn parse<'a>(open: &dyn Fn() -> Result<Box<dyn Read + Send + 'a>>, path: &Path) -> Result<Run> {
+fn parse<'a, N: Rows>(
+    open: &dyn Fn() -> Result<Box<dyn Read + Send + 'a>>,
+    path: &Path,
+) -> Result<(Run, N)> {
     let mut name = source::run_name(path);
     let tag_of = |line: &str| {
         if let Ok([.., tag]) = fields::<6>(line, FIELDS) {
             name = tag.to_owned();
         }
     };
-    let rows = read_rows(&mut *open()?, path, tag_of, parse_line)?;
-    RunBuilder::from_rows(name, rows)
+    let (rows, noticed) = read_rows_noticing(&mut *open()?, path, tag_of, parse_line::<N>)?;
+    let again = |line: &str, rows: &mut Part<'_, f32>| parse_line(line, 1, rows, &mut ());
+    let run = RunBuilder::from_rows(name, rows)
         .finish()
-        .map_err(|error| with_line(error, open(), path, "appears", parse_line))
+        .map_err(|error| with_line(error, open(), path, "appears", again))?;
+    Ok((run, noticed))
 }
 
-fn parse_line(line: &str, rows: &mut Part<'_, f32>) -> ParsedLine {
-    let [request, _, item, _, score, _] = fields(line, FIELDS)?;
+/// What is noticed of a row.
+trait Rows: Notice {
+    fn see(&mut self, line: usize, request: &str, rank: &str, score: f32);
+}
+
+impl Rows for () {
+    fn see(&mut self, _: usize, _: &str, _: &str, _: f32) {}
+}
+
+impl Rows for Ranks {
+    fn see(&mut self, line: usize, request: &str, rank: &str, score: f32) {
+        self.row(line, request, rank, score);
+    }
+}
+
+fn parse_line<N: Rows>(
+    line: &str,
+    number: usize,
+    rows: &mut Part<'_, f32>,
+    noticed: &mut N,
+) -> ParsedLine {
+    let [request, _, item, rank, score, _] = fields(line, FIELDS)?;
     let value = score.parse::<f64>().ok().filter(|value| !value.is_nan());
     let value =
         value.ok_or_else(|| format!("the score must be a number, not `{}`", shorten(score)))?;
     rows.push(request, item, value as f32);
+    noticed.see(number, request, rank, value as f32);
     Ok(())
 }
 

@@ -1,8 +1,25 @@
-//! Paths of run files as addresses in a page. Whatever a path holds, the address stays a path: it can name no scheme and no
-//! host.
+//! Paths of run files as addresses in a page, the one place that every form of the report takes its links from. Whatever a
+//! path holds, the address stays a path: it can name no scheme and no host.
+
+use super::model::{Report, SystemReport};
+
+/// The address of the run that a system's figures come from.
+pub(super) fn run(system: &SystemReport) -> Option<String> {
+    system.run.as_deref().and_then(href)
+}
+
+/// The same by the system's name.
+pub(super) fn run_of(report: &Report, system: &str) -> Option<String> {
+    report.system(system).and_then(run)
+}
+
+/// What such an address leads to, for whoever points at it.
+pub(super) fn title(system: &str) -> String {
+    format!("run of {system}")
+}
 
 /// The address of a path relative to the report; `/` is its only separator. Empty paths have none.
-pub(super) fn href(path: &str) -> Option<String> {
+fn href(path: &str) -> Option<String> {
     let path = path.trim_start_matches("./");
     // Several slashes in front would name a host.
     let (root, path) = match path.strip_prefix('/') {

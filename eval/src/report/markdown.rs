@@ -2,7 +2,8 @@
 //! charts and with fewer requests.
 
 use super::model::{ExampleItem, Report, SliceReport};
-use super::{numbers, table, words};
+use super::sentence::Sentence;
+use super::{link, numbers, table, words};
 
 /// Requests that are shown.
 const REQUESTS: usize = 5;
@@ -16,9 +17,9 @@ pub fn markdown(report: &Report) -> String {
     if !report.description.is_empty() {
         text.push_str(&format!("{}\n\n", escape(&report.description)));
     }
-    text.push_str(&format!("**{}**\n\n", escape(&summary.headline)));
+    text.push_str(&format!("**{}**\n\n", sentence_text(&summary.headline)));
     for sentence in &summary.sentences {
-        text.push_str(&format!("{}\n", escape(sentence)));
+        text.push_str(&format!("{}\n", sentence_text(sentence)));
     }
     text.push('\n');
     for warning in &report.warnings {
@@ -104,10 +105,19 @@ fn name(row: &table::Row) -> String {
         (_, true) => " (ceiling)",
         _ => "",
     };
-    match &row.link {
-        Some(link) => format!("[{}]({link}){note}", escape(&row.name)),
-        None => format!("{}{note}", escape(&row.name)),
+    format!("{}{note}", linked(&row.name, row.link.as_deref()))
+}
+
+/// A text that leads to a run, where there is one.
+fn linked(text: &str, link: Option<&str>) -> String {
+    match link {
+        Some(link) => format!("[{}]({link})", escape(text)),
+        None => escape(text),
     }
+}
+
+fn sentence_text(sentence: &Sentence) -> String {
+    sentence.pieces.iter().map(|piece| linked(&piece.text, piece.run())).collect()
 }
 
 fn head(first: &[&str], columns: &[String]) -> String {
@@ -190,7 +200,8 @@ fn slices(report: &Report) -> String {
                 format!("{value}<br><sub>{low} to {high}</sub>")
             };
             let cells: Vec<String> = slices.iter().map(figure).collect();
-            text.push_str(&format!("| {} | {} |\n", escape(&system.name), cells.join(" | ")));
+            let name = linked(&system.name, link::run(system).as_deref());
+            text.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
         }
         for slice in slices.iter().filter(|slice| !slice.meaning.is_empty()) {
             text.push_str(&format!("\n- {}: {}", escape(&slice.value), escape(&slice.meaning)));
@@ -214,8 +225,8 @@ fn pairs(report: &Report) -> String {
     for one in pairs {
         text.push_str(&format!(
             "| {} | {} | {} {} | {} | {} | {} |\n",
-            escape(&one.system),
-            escape(&one.baseline),
+            linked(&one.system, one.link.as_deref()),
+            linked(&one.baseline, one.baseline_link.as_deref()),
             one.difference.text,
             one.mark,
             one.interval,
@@ -255,7 +266,8 @@ fn requests(report: &Report) -> String {
             );
             let value = example.values.get(&system.system);
             let value = value.map_or_else(String::new, |&v| format!(" ({})", numbers::value(v)));
-            text.push_str(&format!("  - {}: {found}{value}\n", escape(&system.system)));
+            let name = linked(&system.system, link::run_of(report, &system.system).as_deref());
+            text.push_str(&format!("  - {name}: {found}{value}\n"));
         }
     }
     if report.examples.len() > REQUESTS {
@@ -315,7 +327,7 @@ fn trust(report: &Report) -> String {
             for bin in &one.bins {
                 text.push_str(&format!(
                     "| {} | {} to {} | {} | {} | {} |\n",
-                    escape(&one.system),
+                    linked(&one.system, link::run_of(report, &one.system).as_deref()),
                     numbers::short(bin.low),
                     numbers::short(bin.high),
                     numbers::value(bin.mean_prediction),
@@ -395,14 +407,15 @@ mod tests {
             "## recall@10 by slice",
             "| by item exposure | head (903) |",
             "- never seen: relevant item never shown in training",
-            "| aligned | two-tower | +0.059 ▲ |",
+            "| [aligned](./steps/system.aligned/run.tsv) | [two-tower](./steps/system.two-tower/run.tsv) | +0.059 ▲ |",
+            "of [0.447 (95% interval 0.436 to 0.459)](./steps/system.aligned/run.tsv).",
             "- **small oak side table** (largest win of aligned over bm25)",
-            "  - bm25: found at 3 (0.333)",
+            "  - [bm25](./steps/system.bm25/run.tsv): found at 3 (0.333)",
             "The JSON form has all 21 requests.",
             "| supervised | supervised | 900 |",
             "## Leak check",
             "such as small oak side table; brass lamp; &lt;svg onload=alert(1)&gt;",
-            "| two-tower | 0 to 0.1 |",
+            "| [two-tower](./steps/system.two-tower/run.tsv) | 0 to 0.1 |",
             "- fingerprint of items.csv: blake3:5d1f8c0a77b2e946 (412 kB)",
             "- commit: 4626671c0ffee",
             "values.parquet",

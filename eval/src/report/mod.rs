@@ -12,6 +12,7 @@ mod numbers;
 #[cfg(any(test, feature = "browser"))]
 #[doc(hidden)]
 pub mod sample;
+mod sentence;
 mod table;
 mod text;
 mod words;

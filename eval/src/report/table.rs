@@ -94,7 +94,7 @@ pub(super) fn table(report: &Report) -> Table {
         kind: system.kind.clone(),
         baseline: report.baseline.as_deref() == Some(&system.name),
         ceiling: system.is_ceiling(),
-        link: system.run.as_deref().and_then(link::href),
+        link: link::run(system),
         cells: metrics
             .iter()
             .zip(&best)
@@ -230,6 +230,10 @@ fn explained(one: &Comparison) -> String {
 pub(super) struct Pair {
     pub(super) system: String,
     pub(super) baseline: String,
+    /// Address of the system's run, where its figures lead.
+    pub(super) link: Option<String>,
+    /// Address of the other's run.
+    pub(super) baseline_link: Option<String>,
     pub(super) difference: Figure,
     pub(super) interval: String,
     pub(super) p_value: Figure,
@@ -263,6 +267,8 @@ pub(super) fn pairs(report: &Report) -> Vec<Pair> {
             Pair {
                 system: one.system.clone(),
                 baseline: baseline.to_owned(),
+                link: link::run_of(report, &one.system),
+                baseline_link: link::run_of(report, baseline),
                 difference: Figure::new(Some(one.difference), numbers::signed),
                 interval: format!("{} to {}", numbers::signed(one.low), numbers::signed(one.high)),
                 p_value: Figure::new(Some(one.p_adjusted), numbers::p_value),
@@ -350,9 +356,7 @@ pub(super) fn fingerprints(report: &Report) -> Vec<(String, String, String)> {
 /// The run that each system's figures come from: system, path, address.
 pub(super) fn runs(report: &Report) -> Vec<(String, String, String)> {
     let run = |system: &SystemReport| {
-        let path = system.run.clone()?;
-        let address = link::href(&path)?;
-        Some((system.name.clone(), path, address))
+        Some((system.name.clone(), system.run.clone()?, link::run(system)?))
     };
     report.systems.iter().filter_map(run).collect()
 }

@@ -37,7 +37,7 @@ pub fn text_table(report: &Report) -> String {
     let width =
         |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..n_columns).map(width).collect();
-    let mut text = format!("{}\n\n", one_line(&summary(report).headline));
+    let mut text = format!("{}\n\n", one_line(&summary(report).headline.to_string()));
     for (index, line) in lines.iter().enumerate() {
         let mut row = format!("{:<1$}", line[0], widths[0]);
         for (column, cell) in line.iter().enumerate().skip(1) {

@@ -2,6 +2,7 @@
 
 use super::model::{Comparison, Report, SystemReport, Verdict};
 use super::numbers;
+use super::sentence::Sentence;
 
 /// Whether less of the metric is better: as the report says, or as its name is known for.
 pub(super) fn lower_is_better(report: &Report, metric: &str) -> bool {
@@ -18,28 +19,33 @@ pub(super) fn correction(report: &Report) -> &str {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Summary {
     /// One sentence.
-    pub(super) headline: String,
+    pub(super) headline: Sentence,
     /// What a reader asks next, one sentence each.
-    pub(super) sentences: Vec<String>,
+    pub(super) sentences: Vec<Sentence>,
 }
 
 /// The outcome on the first metric, with the other metrics, the cost and the ceiling beside it.
 pub(super) fn summary(report: &Report) -> Summary {
     let Some((metric, leader)) = leader(report) else {
-        return Summary { headline: "No system was evaluated.".to_owned(), sentences: Vec::new() };
+        return Summary { headline: say("No system was evaluated."), sentences: Vec::new() };
     };
     let baseline = report.baseline.as_deref().and_then(|name| report.system(name));
     let comparison = report.comparison(&leader.name, metric);
     let mut sentences = vec![level_sentence(report, metric, leader)];
     if let Some(one) = comparison {
-        sentences.push(certainty_sentence(report, one));
-        sentences.extend(requests_sentence(one));
+        sentences.push(certainty_sentence(report, leader, one));
+        sentences.extend(requests_sentence(leader, one));
     }
     sentences.extend(others_sentence(report, metric, leader));
     sentences.extend(metrics_sentence(report, metric, leader));
     sentences.extend(cost_sentence(leader, baseline));
     sentences.extend(ceiling_sentence(report, metric, leader));
     Summary { headline: headline(report, metric, leader, baseline, comparison), sentences }
+}
+
+/// A sentence that begins with these words.
+fn say(text: impl Into<String>) -> Sentence {
+    Sentence::default().say(text)
 }
 
 /// Systems from best to worst on the first metric, ceilings last; ties keep the order of the recipe.
@@ -74,18 +80,18 @@ fn headline(
     leader: &SystemReport,
     baseline: Option<&SystemReport>,
     comparison: Option<&Comparison>,
-) -> String {
+) -> Sentence {
     let name = &leader.name;
     let n_rivals = report.systems.iter().filter(|one| !one.is_ceiling()).count();
     let Some(baseline) = baseline.filter(|_| n_rivals > 1) else {
         let value = numbers::value(mean(leader, metric).unwrap_or(f64::NAN));
-        return format!("{name} reaches {value} on {metric}.");
+        return say(format!("{name} reaches ")).figure(value, leader).say(format!(" on {metric}."));
     };
     if baseline.name == *name {
-        return format!("No system beats the baseline {name} on {metric}.");
+        return say(format!("No system beats the baseline {name} on {metric}."));
     }
     let Some(one) = comparison else {
-        return format!("{name} is highest on {metric}.");
+        return say(format!("{name} is highest on {metric}."));
     };
     let base = &baseline.name;
     let (best, beyond, behind) = if lower_is_better(report, metric) {
@@ -96,62 +102,59 @@ fn headline(
     match one.verdict {
         Verdict::Better => {
             let relative = mean(baseline, metric).filter(|&value| value > 0.0);
-            let relative = relative.map_or_else(String::new, |value| {
-                format!(", {} {beyond}", numbers::percent((one.difference / value).abs()))
-            });
-            format!("{name} beats {base} on {metric}{relative}.")
+            let beats = say(format!("{name} beats {base} on {metric}"));
+            let Some(value) = relative else { return beats.say(".") };
+            let share = numbers::percent((one.difference / value).abs());
+            beats.say(", ").figure(share, leader).say(format!(" {beyond}."))
         }
         Verdict::Inconclusive => {
-            format!("{name} is {best} on {metric}, but no difference from {base} is shown.")
+            say(format!("{name} is {best} on {metric}, but no difference from {base} is shown."))
         }
-        Verdict::Worse => format!("{name} is {best} on {metric}, {behind} the baseline {base}."),
+        Verdict::Worse => {
+            say(format!("{name} is {best} on {metric}, {behind} the baseline {base}."))
+        }
     }
 }
 
-fn level_sentence(report: &Report, metric: &str, leader: &SystemReport) -> String {
+fn level_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Sentence {
     let one = leader.metrics.get(metric).copied().unwrap_or_default();
     let requests = numbers::count(report.counts.evaluated);
-    format!(
-        "Over {requests} test requests {} has a mean {metric} of {} ({} interval {} to {}).",
-        leader.name,
-        numbers::value(one.value),
-        numbers::percent(report.evaluation.confidence),
-        numbers::value(one.low),
-        numbers::value(one.high),
-    )
+    let [value, low, high] = [one.value, one.low, one.high].map(numbers::value);
+    let confidence = numbers::percent(report.evaluation.confidence);
+    let figure = format!("{value} ({confidence} interval {low} to {high})");
+    say("Over ")
+        .setting(format!("{requests} test requests"))
+        .say(format!(" {} has a mean {metric} of ", leader.name))
+        .figure(figure, leader)
+        .say(".")
 }
 
-fn certainty_sentence(report: &Report, one: &Comparison) -> String {
+fn certainty_sentence(report: &Report, leader: &SystemReport, one: &Comparison) -> Sentence {
     let n_comparisons = report.comparisons.len();
-    let corrected = if n_comparisons > 1 {
-        format!(" after {} over {n_comparisons} comparisons", correction(report))
-    } else {
-        String::new()
-    };
-    format!(
-        "That is {} against {} ({} interval {} to {}; {}{corrected}).",
-        numbers::signed(one.difference),
-        report.baseline.as_deref().unwrap_or("the baseline"),
-        numbers::percent(report.evaluation.confidence),
-        numbers::signed(one.low),
-        numbers::signed(one.high),
-        numbers::p_value(one.p_adjusted),
-    )
+    let [difference, low, high] = [one.difference, one.low, one.high].map(numbers::signed);
+    let confidence = numbers::percent(report.evaluation.confidence);
+    let base = report.baseline.as_deref().unwrap_or("the baseline");
+    let sure =
+        format!("{confidence} interval {low} to {high}; {}", numbers::p_value(one.p_adjusted));
+    let known = say("That is ")
+        .figure(difference, leader)
+        .say(format!(" against {base} ("))
+        .figure(sure, leader);
+    if n_comparisons < 2 {
+        return known.say(").");
+    }
+    let corrected = format!(" after {} over ", correction(report));
+    known.say(corrected).setting(format!("{n_comparisons} comparisons")).say(").")
 }
 
 /// On how many requests it is ahead, which a mean does not tell.
-fn requests_sentence(one: &Comparison) -> Option<String> {
-    (one.wins + one.ties + one.losses > 0).then(|| {
-        format!(
-            "It is ahead on {} requests, equal on {} and behind on {}.",
-            numbers::count(one.wins),
-            numbers::count(one.ties),
-            numbers::count(one.losses)
-        )
-    })
+fn requests_sentence(leader: &SystemReport, one: &Comparison) -> Option<Sentence> {
+    let [wins, ties, losses] = [one.wins, one.ties, one.losses].map(numbers::count);
+    let counts = format!("ahead on {wins} requests, equal on {ties} and behind on {losses}");
+    (one.wins + one.ties + one.losses > 0).then(|| say("It is ").figure(counts, leader).say("."))
 }
 
-fn others_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<String> {
+fn others_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<Sentence> {
     let named = |verdict: Verdict| -> Vec<&str> {
         ordered(report)
             .into_iter()
@@ -178,10 +181,10 @@ fn others_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Opti
     if !open.is_empty() {
         parts.push(format!("for {} no difference from {base} is shown", list(&open)));
     }
-    (!parts.is_empty()).then(|| format!("Of the other systems, {}.", parts.join("; ")))
+    (!parts.is_empty()).then(|| say(format!("Of the other systems, {}.", parts.join("; "))))
 }
 
-fn metrics_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<String> {
+fn metrics_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<Sentence> {
     let rest = report.evaluation.metrics.iter().filter(|one| *one != metric);
     let mut parts = Vec::new();
     for (verdict, words) in [
@@ -201,33 +204,34 @@ fn metrics_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Opt
         }
     }
     (!parts.is_empty())
-        .then(|| format!("By the other metrics {} is {}.", leader.name, parts.join("; ")))
+        .then(|| say(format!("By the other metrics {} is {}.", leader.name, parts.join("; "))))
 }
 
-fn cost_sentence(leader: &SystemReport, baseline: Option<&SystemReport>) -> Option<String> {
+fn cost_sentence(leader: &SystemReport, baseline: Option<&SystemReport>) -> Option<Sentence> {
     let own = numbers::milliseconds(leader.latency_ms?.p50);
     let other = baseline.filter(|one| one.name != leader.name);
-    let other = other.and_then(|one| one.latency_ms.map(|latency| (&one.name, latency.p50)));
+    let other = other.and_then(|one| one.latency_ms.map(|latency| (one, latency.p50)));
+    let takes = say("A request takes it ").figure(own, leader).say(" at the median");
     Some(match other {
-        Some((name, p50)) => format!(
-            "A request takes it {own} at the median, where {name} takes {}.",
-            numbers::milliseconds(p50)
-        ),
-        None => format!("A request takes it {own} at the median."),
+        Some((one, p50)) => takes
+            .say(format!(", where {} takes ", one.name))
+            .figure(numbers::milliseconds(p50), one)
+            .say("."),
+        None => takes.say("."),
     })
 }
 
-fn ceiling_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<String> {
+fn ceiling_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Option<Sentence> {
     let ceiling = report.systems.iter().find(|one| one.is_ceiling() && one.name != leader.name)?;
     let (top, own) = (mean(ceiling, metric)?, mean(leader, metric)?);
-    let share = (top > 0.0)
-        .then(|| format!("; {} is at {} of it", leader.name, numbers::percent(own / top)));
-    Some(format!(
-        "{}, which knows the truth, reaches {}: the ceiling{}.",
-        ceiling.name,
-        numbers::value(top),
-        share.unwrap_or_default()
-    ))
+    let reaches = say(format!("{}, which knows the truth, reaches ", ceiling.name))
+        .figure(numbers::value(top), ceiling)
+        .say(": the ceiling");
+    let Some(share) = (top > 0.0).then(|| numbers::percent(own / top)) else {
+        return Some(reaches.say("."));
+    };
+    let at = reaches.say(format!("; {} is at ", leader.name)).figure(share, leader);
+    Some(at.say(" of it."))
 }
 
 /// Names joined for a sentence.
@@ -244,11 +248,15 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
+    fn plain(summary: &Summary) -> String {
+        summary.sentences.iter().map(Sentence::to_string).collect::<Vec<_>>().join("\n")
+    }
+
     #[test]
     fn the_winner_is_named_with_its_margin() {
         let summary = summary(&sample::report());
-        assert_eq!(summary.headline, "aligned beats bm25 on recall@10, 8.5% above it.");
-        let text = summary.sentences.join("\n");
+        assert_eq!(summary.headline.to_string(), "aligned beats bm25 on recall@10, 8.5% above it.");
+        let text = plain(&summary);
         for piece in [
             "Over 1,784 test requests aligned has a mean recall@10 of 0.447",
             "+0.035 against bm25",
@@ -267,12 +275,12 @@ mod tests {
         let mut report = sample::report();
         sample::turn(&mut report);
         let summary = summary(&report);
-        assert_eq!(summary.headline, "popularity beats bm25 on recall@10, 83% below it.");
+        assert_eq!(
+            summary.headline.to_string(),
+            "popularity beats bm25 on recall@10, 83% below it."
+        );
         assert!(
-            summary
-                .sentences
-                .join("\n")
-                .contains("colbert <v2> and aligned are significantly worse"),
+            plain(&summary).contains("colbert <v2> and aligned are significantly worse"),
             "{summary:?}"
         );
         assert!(lower_is_better(&report, "log_loss") && lower_is_better(&report, "gini@10"));
@@ -285,12 +293,15 @@ mod tests {
         for one in &mut report.comparisons {
             (one.significant, one.verdict) = (false, Verdict::Inconclusive);
         }
-        assert!(summary(&report).headline.contains("no difference from bm25 is shown"));
+        assert!(summary(&report).headline.to_string().contains("no difference from bm25 is shown"));
         report.systems.retain(|one| matches!(one.name.as_str(), "bm25" | "popularity"));
-        assert_eq!(summary(&report).headline, "No system beats the baseline bm25 on recall@10.");
+        assert_eq!(
+            summary(&report).headline.to_string(),
+            "No system beats the baseline bm25 on recall@10."
+        );
         report.systems.retain(|one| one.name == "bm25");
-        assert_eq!(summary(&report).headline, "bm25 reaches 0.412 on recall@10.");
+        assert_eq!(summary(&report).headline.to_string(), "bm25 reaches 0.412 on recall@10.");
         report.systems.clear();
-        assert_eq!(summary(&report).headline, "No system was evaluated.");
+        assert_eq!(summary(&report).headline.to_string(), "No system was evaluated.");
     }
 }

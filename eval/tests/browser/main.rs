@@ -158,7 +158,8 @@ fn any_two_systems_are_compared() {
         assert_eq!(cells, expected);
         let links =
             page.eval("document.querySelectorAll('#versus tbody a[href^=\"./steps/\"]').length");
-        assert_eq!(links, 5);
+        // Its mean, the difference, its interval, p, counts and effect size; the other system’s run lies elsewhere.
+        assert_eq!(links, 5 * 6);
 
         // Largest wins first, with both lists beside each other.
         let swings = page.eval("[...document.querySelectorAll('.swing')].map((s) => [...s.querySelectorAll('summary .side')].map((e) => parseFloat(e.textContent.replace('−', '-'))))");
@@ -224,6 +225,57 @@ fn any_two_systems_are_compared() {
 }
 
 #[test]
+fn figures_that_the_script_writes_lead_to_their_runs() {
+    with_browser("linked", |browser, folder| {
+        let report = sample::report();
+        let address = write(&report, "linked", folder);
+        let mut page = browser.open(&address, 1280, 900);
+        // Everything is opened, as for printing: lists are filled then.
+        page.eval("dispatchEvent(new Event('beforeprint'))");
+        let figures = |page: &mut Page<'_>, linked: bool| {
+            page.eval(&format!(
+                "(() => {{ const walk = document.createTreeWalker(document.getElementById('chooser'), NodeFilter.SHOW_TEXT); const found = []; while (walk.nextNode()) {{ const node = walk.currentNode; if (/\\d\\.\\d|\\d%/.test(node.data) && !node.parentElement.closest('select, .grade') && !!node.parentElement.closest('a[href^=\"./\"]') === {linked}) found.push(node.parentElement.outerHTML.slice(0, 150)); }} return found; }})()"
+            ))
+        };
+        assert_eq!(figures(&mut page, false), json!([]));
+        let n_linked = figures(&mut page, true).as_array().unwrap().len();
+        assert!(n_linked > 60, "{n_linked}");
+
+        // Marks of charts: Tab stops at them, they say what they are, and they lead to the run.
+        let first = page.text("(() => { const a = document.querySelector('.wide a.row'); a.focus(); return document.activeElement.getAttribute('href'); })()");
+        assert_eq!(first, "./steps/system.aligned/run.tsv");
+        page.press("Tab", 9, "");
+        assert_eq!(
+            page.text("document.activeElement.querySelector('title').textContent"),
+            "colbert <v2>: 0.431 (0.420 to 0.443)"
+        );
+        let outline = page.text("getComputedStyle(document.activeElement).outlineStyle");
+        assert_eq!(outline, "solid", "focus is not visible");
+        let tree = page.call("Accessibility.getFullAXTree", json!({}));
+        let named = |role: &str, name: &str| {
+            let nodes = tree["nodes"].as_array().unwrap();
+            let is =
+                |key: &str, node: &serde_json::Value, text: &str| node[key]["value"] == json!(text);
+            nodes.iter().any(|node| is("role", node, role) && is("name", node, name))
+        };
+        assert!(named("link", "aligned: 0.447 (0.436 to 0.459)"));
+        assert!(named("link", "0.447 (95% interval 0.436 to 0.459)"));
+        assert_quiet(&mut page, &address);
+        page.close();
+
+        // Without runs nothing pretends to lead anywhere, and the walk finds the figures.
+        let mut report = report;
+        report.systems.iter_mut().for_each(|system| system.run = None);
+        let address = write(&report, "unlinked", folder);
+        let mut page = browser.open(&address, 1280, 900);
+        assert_eq!(figures(&mut page, true), json!([]));
+        assert!(figures(&mut page, false).as_array().unwrap().len() > 20);
+        assert_quiet(&mut page, &address);
+        page.close();
+    });
+}
+
+#[test]
 fn everything_has_a_name_for_screen_readers() {
     with_browser("names", |browser, folder| {
         let address = write(&sample::report(), "names", folder);
@@ -262,7 +314,7 @@ fn everything_has_a_name_for_screen_readers() {
         assert!(seen["table"].iter().any(|name| name.starts_with("Metrics of every system")));
         assert!(seen["button"].iter().any(|name| name == "recall@10"));
         let images: Vec<&String> =
-            ["image", "img"].iter().filter_map(|role| seen.get(*role)).flatten().collect();
+            ["image", "img", "group"].iter().filter_map(|role| seen.get(*role)).flatten().collect();
         assert!(
             images.iter().any(|name| name.starts_with("recall@10 against median latency")),
             "{images:?}"

@@ -15,6 +15,7 @@ mod simd;
 mod adamw;
 mod attention;
 mod cpu;
+mod dropout;
 mod embedding;
 mod frozen;
 mod linear;
@@ -32,6 +33,7 @@ mod testing;
 
 pub use adamw::{AdamW, adamw_step};
 pub use attention::{causal_attention, packed_attention};
+pub use dropout::dropout;
 pub use embedding::{embedding, embedding_rows};
 pub use linear::{linear, linear_add, linear_bias};
 pub use linear_frozen::{linear_frozen, linear_frozen_add};

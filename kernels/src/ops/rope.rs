@@ -18,22 +18,19 @@ pub struct RopeTable {
 }
 
 impl RopeTable {
-    /// Tables for positions `0..positions`. Angles are computed in `f32`, as the reference
-    /// implementation in `transformers` does, so that checkpoints give the same numbers in both.
+    /// Tables for positions `0..positions`, given the radians per position of each pair of coordinates
+    /// (`head_dim / 2` of them). Angles are computed in `f32`, as the reference implementation in
+    /// `transformers` does, so that checkpoints give the same numbers in both.
     ///
     /// # Errors
-    /// When `head_dim` is odd or zero.
-    pub fn new(head_dim: usize, positions: usize, theta: f64) -> Result<Self> {
-        if head_dim == 0 || head_dim % 2 == 1 {
-            bail!("{NAME}: head_dim must be even and positive, got {head_dim}");
+    /// When there is no frequency.
+    pub fn new(frequencies: &[f32], positions: usize) -> Result<Self> {
+        if frequencies.is_empty() {
+            bail!("{NAME}: head_dim must be even and positive, got no frequency");
         }
-        let half = head_dim / 2;
-        let inverse: Vec<f32> = (0..half)
-            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32))
-            .collect();
-        let angles = (0..positions).flat_map(|p| inverse.iter().map(move |f| p as f32 * f));
+        let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f32 * f));
         let (sin, cos) = angles.map(f32::sin_cos).unzip();
-        Ok(Self { cos, sin, half })
+        Ok(Self { cos, sin, half: frequencies.len() })
     }
 
     /// Positions covered.
@@ -130,10 +127,14 @@ mod tests {
     use super::*;
     use crate::ops::testing::{assert_same_gradients, random};
 
+    fn frequencies(head_dim: usize) -> Vec<f32> {
+        (0..head_dim / 2).map(|i| 10_000f32.powf(-2.0 * i as f32 / head_dim as f32)).collect()
+    }
+
     #[test]
     fn value_and_gradient_equal_candles_differentiable_rope() {
         let (batch, seq, heads, head_dim) = (3, 9, 2, 6);
-        let table = Arc::new(RopeTable::new(head_dim, 12, 10_000.0).unwrap());
+        let table = Arc::new(RopeTable::new(&frequencies(head_dim), 12).unwrap());
         let positions: Arc<[u32]> = super::super::Segments::uniform(batch, seq).positions().into();
         let shape = [seq, head_dim / 2];
         let cos =
@@ -156,10 +157,10 @@ mod tests {
 
     #[test]
     fn positions_outside_the_table_are_refused() {
-        let table = Arc::new(RopeTable::new(4, 2, 10_000.0).unwrap());
+        let table = Arc::new(RopeTable::new(&frequencies(4), 2).unwrap());
         let message =
             rope(&random(&[1, 1, 4], 1), &vec![2].into(), &table).unwrap_err().to_string();
         assert!(message.contains("position 2 is outside the table of 2"), "{message}");
-        assert!(RopeTable::new(3, 2, 1e4).is_err());
+        assert!(RopeTable::new(&[], 2).is_err());
     }
 }

@@ -19,7 +19,9 @@ use crate::corpus::{Corpus, CorpusSummary};
 use crate::error::{Error, Result};
 use crate::recipe::LoadedRecipe;
 use crate::store::write_atomic;
+pub use examples::About;
 use examples::examples;
+pub(super) use examples::{Judging, example};
 use systems::{relative, systems};
 use training::{identifiers, training};
 

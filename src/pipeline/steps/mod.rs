@@ -13,7 +13,9 @@ pub(super) use evaluation::{
     EVALUATION_FILE, Evaluation, Example, QRELS_FILE, SystemResult, VALUES_DIR,
 };
 pub(super) use identifier::INDEX_FILE;
-pub(super) use system::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, ranker};
+pub(super) use system::{
+    RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_requests, evaluated_split, ranker,
+};
 pub(super) use train::{MODEL_DIR, log_path};
 
 use std::path::Path;

@@ -1,9 +1,12 @@
 //! A decoder with its tokenizer and the identifier it speaks.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use trieval_kernels::index::SidIndex;
+use trieval_kernels::ops::Threads;
 
 use super::INDEX_FILE;
 use crate::corpus::{Corpus, Split};
@@ -12,11 +15,15 @@ use crate::decode::retriever::Retriever;
 use crate::decode::settings::DecodeSettings;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
+use crate::model::adapter;
+use crate::model::config::{EMBEDDING, HEAD};
 use crate::model::item_tokens::ItemTokens;
-use crate::model::settings::{ModelSettings, ScratchSettings};
-use crate::model::{Decoder, DecoderConfig, ModelFolder, Special, Tokenizer};
+use crate::model::lora::AdapterSpec;
+use crate::model::settings::{LoraSettings, ModelSettings, PretrainedSettings, ScratchSettings};
+use crate::model::{Decoder, DecoderConfig, ModelFolder, Special, Tokenizer, added_rows};
 use crate::pipeline::folder::hash_file;
 use crate::pipeline::runner::StepEnv;
+use crate::seed::Seed;
 use crate::store::write_json;
 
 /// Ties a model folder to the identifier and tokenizer it was made for.
@@ -37,11 +44,18 @@ struct Binding {
 }
 
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
-    let ModelSettings::Scratch(settings) = &env.loaded.recipe.model[name];
+    let settings = &env.loaded.recipe.model[name];
+    let identifier = env.input(&format!("identifier.{}", settings.identifier()))?;
+    let identifiers = Identifiers::load(&identifier, None)?;
+    match settings {
+        ModelSettings::Scratch(settings) => scratch(env, settings, &identifiers),
+        ModelSettings::Pretrained(settings) => pretrained(env, settings, &identifiers),
+    }
+}
+
+fn scratch(env: &StepEnv<'_>, settings: &ScratchSettings, identifiers: &Identifiers) -> Result<()> {
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
-    let identifiers =
-        Identifiers::load(&env.input(&format!("identifier.{}", settings.identifier))?, None)?;
     let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
     let queries: Vec<String> = corpus
         .request_iter(Split::Train)?
@@ -50,32 +64,101 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let mut tokenizer =
         Tokenizer::train_bpe(texts.chain(queries), settings.vocabulary as usize, env.ctx)?;
     let first_token = tokenizer.extend(&identifiers.tokens())?.start;
-    let config = DecoderConfig::from_scratch(
-        settings,
-        identifiers.levels.len(),
-        tokenizer.len(),
-        tokenizer.special(Special::Pad),
-        tokenizer.special(Special::End),
-    )?;
+    let special = |special: Special| {
+        let lacks = || Error::Failed(format!("the tokenizer lacks {}", special.text()));
+        tokenizer.special(special).ok_or_else(lacks)
+    };
+    let (pad, end) = (special(Special::Pad)?, special(Special::End)?);
+    let levels = identifiers.levels.len();
+    let config = DecoderConfig::from_scratch(settings, levels, tokenizer.len(), pad, end)?;
     let decoder = Decoder::init(config, env.seed())?;
-    save(env.out.as_path(), &decoder, &tokenizer, &identifiers, first_token)?;
-    env.ctx.say(format!(
-        "model: {} parameters, vocabulary {} ({} identifier tokens)",
-        decoder.config().parameter_count(),
-        tokenizer.len(),
-        identifiers.levels.iter().sum::<u32>(),
-    ));
+    ModelFolder::save(&env.out, &decoder, &tokenizer)?;
+    bind(&env.out, identifiers, first_token)?;
+    tell(env, decoder.config(), &tokenizer, identifiers);
     Ok(())
 }
 
-fn save(
-    folder: &Path,
-    decoder: &Decoder,
+/// A folder from outside: its adapter merged, the identifier's tokens added.
+fn pretrained(
+    env: &StepEnv<'_>,
+    settings: &PretrainedSettings,
+    identifiers: &Identifiers,
+) -> Result<()> {
+    let folder = ModelFolder::open(&settings.path)?;
+    if let Some(ignored) = folder.ignored_generation_settings() {
+        env.ctx.say(format!(
+            "{}: generation_config.json is not used ({ignored}): decoding is a beam search",
+            env.step.name
+        ));
+    }
+    let mut config = folder.config().clone();
+    let mut tensors = folder.tensors()?;
+    if let Some(path) = &settings.adapter {
+        let (spec, trained) = adapter::load(path, &config, &settings.path)?;
+        for (name, tensor) in &mut tensors {
+            *tensor = spec.merge(name, tensor, &trained)?;
+        }
+    }
+    let mut tokenizer = folder.tokenizer().clone();
+    let tokens = identifiers.tokens();
+    let first_token = if let Some(known) = tokenizer.find(&tokens) {
+        env.ctx.say(format!(
+            "{}: the identifier's tokens are in the vocabulary already; their rows are kept",
+            env.step.name
+        ));
+        known.start
+    } else {
+        let first = tokenizer.extend(&tokens)?.start;
+        // Some vocabularies are padded beyond their tokenizer: those rows are taken first, none is dropped.
+        config.vocab_size = config.vocab_size.max(tokenizer.len());
+        for name in [EMBEDDING, HEAD] {
+            if let Some(table) = tensors.get_mut(name) {
+                let seed = env.seed().purpose(name);
+                *table = added_rows::extend(table, first as usize, config.vocab_size, seed)?;
+            }
+        }
+        first
+    };
+    if let Some(dtype) = settings.dtype {
+        config.dtype = dtype;
+    }
+    check_range(&settings.path, &tensors, config.dtype.dtype())?;
+    ModelFolder::write(&env.out, &config, &tensors, &tokenizer)?;
+    bind(&env.out, identifiers, first_token)?;
+    tell(env, &config, &tokenizer, identifiers);
+    Ok(())
+}
+
+/// Refuses a type that cannot hold the weights: the largest `f16` is 65,504.
+fn check_range(path: &Path, tensors: &BTreeMap<String, Tensor>, dtype: DType) -> Result<()> {
+    for (name, tensor) in tensors {
+        let largest = tensor.to_dtype(dtype)?.to_dtype(DType::F32)?.abs()?.max_all()?;
+        if !largest.to_scalar::<f32>()?.is_finite() {
+            return Err(Error::data(
+                path,
+                format!("{name} holds values too large for {}", dtype.as_str()),
+            )
+            .with_help("set dtype = \"bf16\" or \"f32\""));
+        }
+    }
+    Ok(())
+}
+
+fn tell(
+    env: &StepEnv<'_>,
+    config: &DecoderConfig,
     tokenizer: &Tokenizer,
     identifiers: &Identifiers,
-    first_token: u32,
-) -> Result<()> {
-    ModelFolder::save(folder, decoder, tokenizer)?;
+) {
+    env.ctx.say(format!(
+        "model: {} parameters, vocabulary {} ({} identifier tokens)",
+        config.parameter_count(),
+        tokenizer.len(),
+        identifiers.levels.iter().sum::<u32>(),
+    ));
+}
+
+fn bind(folder: &Path, identifiers: &Identifiers, first_token: u32) -> Result<()> {
     let binding = Binding {
         format: 1,
         catalogue: identifiers.catalogue.clone(),
@@ -88,19 +171,18 @@ fn save(
 
 /// A model with everything that is needed to prompt it and to search with it.
 pub(in crate::pipeline) struct LoadedModel {
-    pub decoder: Decoder,
     pub prompts: PromptBuilder,
-    tokenizer: Tokenizer,
+    folder: ModelFolder,
     identifiers: Identifiers,
     first_token: u32,
 }
 
 impl LoadedModel {
-    /// Loads a model folder and checks that it belongs to the identifier in `identifier_folder`.
+    /// Opens a model folder and checks that it belongs to the identifier in `identifier_folder`.
     pub(in crate::pipeline) fn load(
         folder: &Path,
         identifier_folder: &Path,
-        settings: &ScratchSettings,
+        settings: &ModelSettings,
     ) -> Result<Self> {
         let identifiers = Identifiers::load(identifier_folder, None)?;
         let path = folder.join(BINDING_FILE);
@@ -121,21 +203,28 @@ impl LoadedModel {
         if binding.tokenizer != hash_file(&tokenizer_path)? {
             return mismatch("tokenizer");
         }
-        let ModelFolder { decoder, tokenizer } = ModelFolder::load(folder)?;
+        let folder = ModelFolder::open(folder)?;
         let first_token = binding.first_token;
         let items = ItemTokens::new(&identifiers.codes, &identifiers.levels, first_token);
-        let prompts = PromptBuilder::new(
-            tokenizer.clone(),
-            items,
-            settings.prompt_tokens as usize,
-            settings.history_items as usize,
-        );
-        Ok(Self { decoder, prompts, tokenizer, identifiers, first_token })
+        let prompts = PromptBuilder::new(folder.tokenizer().clone(), items, settings)?;
+        Ok(Self { prompts, folder, identifiers, first_token })
     }
 
-    /// Writes the model, with whatever weights it has now, to another folder.
-    pub(in crate::pipeline) fn save(&self, folder: &Path) -> Result<()> {
-        save(folder, &self.decoder, &self.tokenizer, &self.identifiers, self.first_token)
+    /// The decoder, all of whose parameters train.
+    pub(in crate::pipeline) fn decoder(&self) -> Result<Decoder> {
+        self.folder.decoder()
+    }
+
+    /// The decoder with frozen weights and a fresh adapter.
+    pub(in crate::pipeline) fn adapted(&self, lora: &LoraSettings, seed: Seed) -> Result<Decoder> {
+        let first_new_token = self.first_token as usize;
+        self.folder.adapted(AdapterSpec { settings: lora.clone(), first_new_token }, seed)
+    }
+
+    /// Writes `decoder`, this model with other weights, to another folder.
+    pub(in crate::pipeline) fn save(&self, decoder: &Decoder, folder: &Path) -> Result<()> {
+        ModelFolder::save(folder, decoder, self.folder.tokenizer())?;
+        bind(folder, &self.identifiers, self.first_token)
     }
 
     /// A search with this model over the index in `identifier_folder`.
@@ -145,7 +234,8 @@ impl LoadedModel {
         decode: &DecodeSettings,
     ) -> Result<(PromptBuilder, Retriever)> {
         let index = open_index(identifier_folder)?;
-        let retriever = Retriever::new(&self.decoder, index, self.prompts.items().clone(), decode)?;
+        let decoder = self.folder.freeze(Threads::One)?;
+        let retriever = Retriever::new(decoder, index, self.prompts.items().clone(), decode);
         Ok((self.prompts, retriever))
     }
 }

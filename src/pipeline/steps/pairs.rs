@@ -83,7 +83,8 @@ pub(super) fn score(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let data = load(&corpus, &model, &env.input(&format!("train.{name}.pairs"))?)?;
     let mut bar = env.ctx.bar("reference scores", data.groups.len() as u64, "group");
-    let scores = reference_scores(&data, &model.decoder, SCORE_CHUNK, |done| {
+    let decoder = model.decoder()?;
+    let scores = reference_scores(&data, &decoder, SCORE_CHUNK, |done| {
         bar.advance(done);
         env.ctx.check_interrupt()
     })?;

@@ -18,7 +18,6 @@ use super::unwritten;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::WEIGHTS;
-use crate::model::settings::ModelSettings;
 use crate::pipeline::answer::{Asking, Cost, answer};
 use crate::pipeline::folder::RunFolder;
 use crate::pipeline::fused::{Fused, TunedWeights};
@@ -140,8 +139,8 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
         }
         SystemSettings::Generative { train, .. } => {
             let Some(training) = recipe.training(train) else { return Ok(None) };
-            let ModelSettings::Scratch(shape) = &recipe.model[recipe.model_of(training)];
-            let index = env.input(&format!("identifier.{}", shape.identifier))?.join(INDEX_FILE);
+            let model = &recipe.model[recipe.model_of(training)];
+            let index = env.input(&format!("identifier.{}", model.identifier()))?.join(INDEX_FILE);
             let model = env.input(&format!("train.{train}"))?.join(MODEL_DIR).join(WEIGHTS);
             Some(size(index)? + size(model)?)
         }
@@ -245,7 +244,10 @@ fn strictly_falling<'a>(
 }
 
 /// The requests that all systems answer.
-pub(super) fn evaluated_requests(corpus: &Corpus, recipe: &Recipe) -> Result<Vec<Request>> {
+pub(in crate::pipeline) fn evaluated_requests(
+    corpus: &Corpus,
+    recipe: &Recipe,
+) -> Result<Vec<Request>> {
     let mut requests = corpus.requests(evaluated_split(recipe))?;
     if let Some(limit) = recipe.evaluation.requests
         && requests.len() > limit as usize
@@ -286,10 +288,10 @@ pub(in crate::pipeline) fn ranker(
             let training = recipe.training(train);
             let training = training
                 .ok_or_else(|| Error::Failed(format!("the recipe has no training {train}")))?;
-            let ModelSettings::Scratch(shape) = &recipe.model[recipe.model_of(training)];
-            let identifier = input(format!("identifier.{}", shape.identifier))?;
+            let settings = &recipe.model[recipe.model_of(training)];
+            let identifier = input(format!("identifier.{}", settings.identifier()))?;
             let model_folder = input(format!("train.{train}"))?.join(MODEL_DIR);
-            let model = LoadedModel::load(&model_folder, &identifier, shape)?;
+            let model = LoadedModel::load(&model_folder, &identifier, settings)?;
             let (prompts, retriever) = model.into_retriever(&identifier, decode)?;
             Box::new(Generative { prompts, retriever })
         }

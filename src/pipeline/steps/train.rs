@@ -6,17 +6,26 @@ use super::model::{LoadedModel, open_index};
 use super::pairs;
 use crate::corpus::{Corpus, Request, Split};
 use crate::error::{Error, Result};
-use crate::model::settings::{ModelSettings, ScratchSettings};
+use crate::model::settings::ModelSettings;
+use crate::model::{Decoder, ModelFolder, adapter};
 use crate::pipeline::runner::StepEnv;
 use crate::recipe::Recipe;
 use crate::train::engine::{LOG_FILE, LoopSettings, train};
 use crate::train::objective::preference::{Preference, Probe};
 use crate::train::objective::supervised::{Example, Supervised};
+use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 use crate::train::world::World;
 
 /// Folder of the trained model inside the step's folder, in Hugging Face layout.
 pub(in crate::pipeline) const MODEL_DIR: &str = "model";
+
+/// Folder of the adapter inside the step's folder, in PEFT's format.
+pub(in crate::pipeline) const ADAPTER_DIR: &str = "adapter";
+/// Requests by which a merged model is compared with the adapted one.
+const MERGE_PROBES: usize = 8;
+/// Difference in nats from which on a merge is warned of.
+const MERGE_WARNING: f32 = 0.05;
 
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let Training { settings, shape, start, identifier } = training(env, name)?;
@@ -30,8 +39,12 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         accumulate: settings.accumulate,
         checkpoint_steps: settings.checkpoint_steps,
     };
+    let decoder = match &settings.lora {
+        Some(lora) => model.adapted(lora, env.seed().purpose("adapter"))?,
+        None => model.decoder()?,
+    };
     let parameters =
-        model.decoder.params().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
+        decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
     let (seed, work, ctx) = (env.seed(), env.work.as_path(), env.ctx);
     match &settings.objective {
         ObjectiveSettings::Supervised(objective) => {
@@ -41,7 +54,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
             let prompts = render(env, &model, &requests)?;
             let examples = examples(&corpus, &requests)?;
             let mut objective = Supervised::new(
-                &model.decoder,
+                &decoder,
                 &model.prompts,
                 prompts,
                 examples,
@@ -62,21 +75,59 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
             };
             // The decoder has the weights of its start here; a checkpoint is loaded later.
             let index = open_index(&identifier)?;
-            let probe = Probe::new(&model.decoder, &data, &index, objective.probe_prompts, seed)?;
-            let mut objective = Preference::new(&model.decoder, data, reference, objective, probe)?;
+            let probe = Probe::new(&decoder, &data, &index, objective.probe_prompts, seed)?;
+            let mut objective = Preference::new(&decoder, data, reference, objective, probe)?;
             train(&parameters, &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
         }
     }
-    model.save(&env.out.join(MODEL_DIR))?;
+    let merged = env.out.join(MODEL_DIR);
+    model.save(&decoder, &merged)?;
+    if decoder.adapter().is_some() {
+        adapter::save(&env.out.join(ADAPTER_DIR), &decoder, &start)?;
+        tell_merge(env, &model, &decoder, &merged)?;
+    }
     let log = env.out.join(LOG_FILE);
     std::fs::copy(work.join(LOG_FILE), &log).map_err(|e| Error::unwritable(&log, &e))?;
+    Ok(())
+}
+
+/// Says how far the stored model, whose weights hold the adapter and may be rounded, is from the trained one.
+fn tell_merge(
+    env: &StepEnv<'_>,
+    model: &LoadedModel,
+    decoder: &Decoder,
+    merged: &Path,
+) -> Result<()> {
+    let corpus = Corpus::open(&env.input("corpus")?)?;
+    let items = model.prompts.items();
+    let mut rows = Vec::new();
+    for (i, request) in corpus.request_iter(Split::Train)?.take(MERGE_PROBES).enumerate() {
+        let request = request?;
+        let prompt = model.prompts.build(request.query.as_deref(), &request.history)?;
+        let item = (i * items.n_items() / MERGE_PROBES) as u32;
+        rows.push(Row::answer(&prompt.tokens, items.tokens(item)));
+    }
+    let batch = TargetBatch::new(&rows)?;
+    let stored = ModelFolder::open(merged)?.decoder()?;
+    let (a, b) = (batch.log_probs(decoder)?, batch.log_probs(&stored)?);
+    let difference = (a - b)?.abs()?.max_all()?.to_scalar::<f32>()?;
+    let told = format!(
+        "{}: the adapter is merged; log-probabilities of {} identifier tokens differ by at most {difference:.1e}",
+        env.step.name,
+        batch.n_targets()
+    );
+    if difference > MERGE_WARNING {
+        env.ctx.warn(format!("{told}; weights stored as f32 (model.dtype) would be closer"));
+    } else {
+        env.ctx.say(told);
+    }
     Ok(())
 }
 
 /// Where a training begins.
 pub(super) struct Training<'a> {
     pub settings: &'a TrainSettings,
-    pub shape: &'a ScratchSettings,
+    pub shape: &'a ModelSettings,
     /// Folder of the weights it starts from.
     pub start: PathBuf,
     /// Folder of the identifier.
@@ -89,12 +140,12 @@ pub(super) fn training<'a>(env: &StepEnv<'a>, name: &str) -> Result<Training<'a>
     let settings =
         settings.ok_or_else(|| Error::Failed(format!("the recipe has no training {name}")))?;
     let model = recipe.model_of(settings);
-    let ModelSettings::Scratch(shape) = &recipe.model[model];
+    let shape = &recipe.model[model];
     let start = match &settings.init {
         Some(init) => env.input(&format!("train.{init}"))?.join(MODEL_DIR),
         None => env.input(&format!("model.{model}"))?,
     };
-    let identifier = env.input(&format!("identifier.{}", shape.identifier))?;
+    let identifier = env.input(&format!("identifier.{}", shape.identifier()))?;
     Ok(Training { settings, shape, start, identifier })
 }
 

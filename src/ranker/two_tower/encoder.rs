@@ -99,7 +99,7 @@ impl Encoder {
 
     pub(super) fn load(&self, path: &Path) -> Result<()> {
         let shapes = self.parameters.iter().map(|(name, var)| (name.clone(), var.dims().to_vec()));
-        let tensors = load_tensors(path, shapes.collect(), |_| false)?;
+        let tensors = load_tensors(path, shapes.collect())?;
         for (name, var) in &self.parameters {
             if let Some(tensor) = tensors.get(name) {
                 var.set(tensor)?;

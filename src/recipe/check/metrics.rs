@@ -42,6 +42,43 @@ pub(super) fn check_measured(text: &str) -> Result<(), String> {
     }
 }
 
+/// Checks that a metric over judged pairs finds both kinds of them, where `grades` are all that a judged item can have. What
+/// such a corpus does not hold, a figure of two classes cannot be computed from.
+pub(super) fn check_classes(text: &str, grades: &[f64], relevant_grade: f64) -> Result<(), String> {
+    let Ok(metric) = text.parse::<Metric>() else { return Ok(()) };
+    let MetricKind::Labelled(labelled) = metric.kind() else { return Ok(()) };
+    let listed = || {
+        let grades: Vec<String> = grades.iter().map(f64::to_string).collect();
+        grades.join(", ")
+    };
+    match labelled {
+        LabelledMetric::Auc | LabelledMetric::UserAuc(_) | LabelledMetric::PrAuc => {
+            let threshold = metric.relevant_grade().unwrap_or(relevant_grade);
+            if grades.iter().any(|&grade| grade < threshold) {
+                return Ok(());
+            }
+            let above = grades.iter().copied().find(|&grade| grade > threshold);
+            let above = above.or(grades.last().copied().filter(|_| grades.len() > 1));
+            Err(match above {
+                Some(grade) => format!(
+                    "judged items have grades {} and all count as relevant; set \
+                     `evaluation.relevant_grade` to {grade}, or leave it out",
+                    listed()
+                ),
+                None => "every judged item of this corpus is relevant; leave it out, lists are \
+                         judged by metrics such as `ndcg@10`"
+                    .into(),
+            })
+        }
+        LabelledMetric::Pairwise { higher, lower }
+            if !(grades.contains(&higher) && grades.contains(&lower)) =>
+        {
+            Err(format!("judged items of this corpus have only these grades: {}", listed()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks a metric that weights can be tuned for: one of lists that needs nothing but judgments.
 pub(super) fn check_tuned(text: &str) -> Result<(), String> {
     check_metric(text)?;
@@ -100,6 +137,27 @@ mod tests {
         assert_eq!(check_tuned("ndcg@10"), Ok(()));
         for bad in ["auc", "coverage@10", "ndgc@10"] {
             assert!(check_tuned(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn classes_that_no_judgment_has_are_told_before_any_work() {
+        for bad in ["auc", "user_auc", "user_auc(weight=users)", "pr_auc", "pairwise(pair=1:0)"] {
+            let help = check_classes(bad, &[1.0], 1.0).expect_err(bad);
+            assert!(
+                help.contains("relevant; leave it out") || help.contains("grades: 1"),
+                "{help}"
+            );
+        }
+        let help = check_classes("auc", &[1.0, 2.0, 3.0], 1.0).expect_err("all relevant");
+        assert!(help.contains("`evaluation.relevant_grade` to 2"), "{help}");
+        for (good, grades, relevant_grade) in [
+            ("auc", &[1.0, 2.0, 3.0][..], 2.0),
+            ("pairwise(pair=3:1)", &[1.0, 2.0, 3.0], 1.0),
+            ("rmse", &[1.0], 1.0),
+            ("ndcg@10", &[1.0], 1.0),
+        ] {
+            assert_eq!(check_classes(good, grades, relevant_grade), Ok(()), "{good}");
         }
     }
 

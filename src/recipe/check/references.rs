@@ -6,7 +6,6 @@ use trieval_eval::settings::EvaluatedSplit;
 
 use super::{Checker, Part, Parts};
 use crate::identifier::settings::IdentifierSettings;
-use crate::model::settings::ModelSettings;
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 
@@ -139,11 +138,10 @@ fn identifiers(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>
 fn models(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
     for part in &parts.model {
         let Some(model) = &part.value else { continue };
-        let ModelSettings::Scratch(settings) = model;
-        let header = format!("[identifier.{}]", settings.identifier);
+        let header = format!("[identifier.{}]", model.identifier());
         let names = known(&parts.identifier);
         let path = part.at(&["identifier"]);
-        dangling.identifier |= !resolves(&path, &settings.identifier, &names, &header, checker);
+        dangling.identifier |= !resolves(&path, model.identifier(), &names, &header, checker);
     }
 }
 
@@ -334,8 +332,7 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
     }
     for part in &parts.model {
         let Some(model) = &part.value else { continue };
-        let ModelSettings::Scratch(settings) = model;
-        identifiers.push(&settings.identifier);
+        identifiers.push(model.identifier());
     }
     for train in parts.train.iter().filter_map(|part| part.value.as_ref()) {
         models.extend(train.model.as_deref());

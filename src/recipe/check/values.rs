@@ -2,7 +2,7 @@
 
 use trieval_eval::settings::EvaluationSettings;
 
-use super::metrics::{check_measured, check_slice, cut_off, needs_vectors};
+use super::metrics::{check_classes, check_measured, check_slice, cut_off, needs_vectors};
 use super::{Checker, Part, Parts};
 use crate::corpus::settings::{
     CorpusSettings, JudgedPairsSettings, PairSplit, SequencesSettings, SimulatorSettings,
@@ -377,19 +377,24 @@ fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
         slices(part, settings, checker);
         vectors_for_diversity(parts, part, settings, checker);
     }
-    let highest = match parts.corpus.as_ref().and_then(|part| part.value.as_ref()) {
-        Some(CorpusSettings::Simulator(_)) => Some((3.0, "the simulator's grades run from 0 to 3")),
+    let known = match parts.corpus.as_ref().and_then(|part| part.value.as_ref()) {
+        Some(CorpusSettings::Simulator(_)) => {
+            Some((&[1.0, 2.0, 3.0][..], "the simulator's grades run from 0 to 3"))
+        }
         Some(CorpusSettings::Sequences(_)) => {
-            Some((1.0, "the next item of a sequence has grade 1"))
+            Some((&[1.0][..], "the next item of a sequence has grade 1"))
         }
         _ => None,
     };
-    if let (Some(part), Some((highest, label))) = (part, highest)
-        && settings.relevant_grade > highest
-    {
-        let message = format!("no item can reach a grade of {}", settings.relevant_grade);
-        let help = format!("set `evaluation.relevant_grade` to {highest} or less");
-        checker.fault(&part.at(&["relevant_grade"]), message, label, &help);
+    if let (Some(part), Some((grades, label))) = (part, known) {
+        classes(part, settings, grades, checker);
+        // both lists of grades end with their highest
+        let highest = grades.last().copied().unwrap_or(f64::INFINITY);
+        if settings.relevant_grade > highest {
+            let message = format!("no item can reach a grade of {}", settings.relevant_grade);
+            let help = format!("set `evaluation.relevant_grade` to {highest} or less");
+            checker.fault(&part.at(&["relevant_grade"]), message, label, &help);
+        }
     }
     let deepest =
         settings.metrics.iter().filter_map(|metric| Some((cut_off(metric)?, metric))).max();
@@ -455,6 +460,22 @@ fn metrics(
     if settings.requests == Some(0) {
         let message = "no test request is to be evaluated";
         checker.fault(&part.at(&["requests"]), message, "0", "leave it out to evaluate all");
+    }
+}
+
+/// Metrics of two classes where the judgments of the corpus, `grades`, have only one.
+fn classes(
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    grades: &[f64],
+    checker: &mut Checker<'_>,
+) {
+    for (index, metric) in settings.metrics.iter().enumerate() {
+        if let Err(help) = check_classes(metric, grades, settings.relevant_grade) {
+            let path = [part.at(&["metrics"]), vec![Step::Index(index)]].concat();
+            let message = format!("{metric} cannot be measured on this corpus");
+            checker.fault(&path, message, "judged items are of one class", &help);
+        }
     }
 }
 

@@ -78,7 +78,7 @@ impl<'a> Supervised<'a> {
                 &self.prompt_tokens[*prompt as usize],
                 self.prompts.items().tokens(*item),
             ),
-            Example::Sequence(items) => self.sequence(items, &mut rng),
+            Example::Sequence(items) => self.sequence(items, &mut rng)?,
         })
     }
 
@@ -91,15 +91,22 @@ impl<'a> Supervised<'a> {
         Ok(Some(Row::answer(&prompt.tokens, self.prompts.items().tokens(item as u32))))
     }
 
-    /// Every position predicts the next item; long sequences give a random window.
-    fn sequence(&self, items: &[u32], rng: &mut impl Rng) -> Row {
+    /// Every position predicts the next item, where a history can be continued; else a random one does. Long
+    /// sequences give a random window.
+    fn sequence(&self, items: &[u32], rng: &mut impl Rng) -> Result<Row> {
+        let all = self.prompts.items();
+        let Some(opening) = self.prompts.history_token() else {
+            let at = rng.random_range(1..items.len());
+            let prompt = self.prompts.build(None, &items[..at])?;
+            return Ok(Row::answer(&prompt.tokens, all.tokens(items[at])));
+        };
         let window = (self.prompts.history_items() + 1).min(items.len());
         let start = rng.random_range(0..=items.len() - window);
         let answer: Vec<u32> = items[start..start + window]
             .iter()
-            .flat_map(|&item| self.prompts.items().tokens(item).iter().copied())
+            .flat_map(|&item| all.tokens(item).iter().copied())
             .collect();
-        Row::answer(&[self.prompts.history_token()], &answer)
+        Ok(Row::answer(&[opening], &answer))
     }
 }
 

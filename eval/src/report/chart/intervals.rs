@@ -1,6 +1,6 @@
 //! Means with their intervals, one row per system: the first thing that a reader looks at.
 
-use super::{Name, Room, both, cut, escape, open, ticks};
+use super::{Name, Room, both, cut, escape, figure, open_linked, ticks};
 use crate::report::numbers;
 
 /// One system of an interval chart.
@@ -11,6 +11,8 @@ pub(in crate::report) struct Interval<'a> {
     pub(in crate::report) high: f64,
     pub(in crate::report) baseline: bool,
     pub(in crate::report) ceiling: bool,
+    /// Address of its run.
+    pub(in crate::report) link: Option<String>,
 }
 
 /// Means with their intervals and a dashed line at the baseline's mean. The axis begins at 0.
@@ -39,10 +41,11 @@ fn draw(name: &Name, rows: &[Interval<'_>], room: Room) -> String {
     let x = |value: f64| left + (value - first) / (last - first) * (right - left);
     let height = row_height * rows.len() as f64 + 34.0;
     let foot = height - 24.0;
-    let mut svg = open(width, height, name);
+    let linked = rows.iter().any(|row| row.link.is_some());
+    let mut svg = open_linked(width, height, name, linked);
     for &tick in &ticks {
         svg.push_str(&format!(
-            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="4" y2="{foot:.1}"/><text class="tick" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="4" y2="{foot:.1}"/><text class="tick" aria-hidden="true" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
             height - 8.0,
             numbers::short(tick),
             at = x(tick),
@@ -65,17 +68,16 @@ fn draw(name: &Name, rows: &[Interval<'_>], room: Room) -> String {
         let text_y = if wide { middle + 4.5 } else { middle - 6.0 };
         let (label_x, label_end) = if wide { (left - 14.0, "end") } else { (left, "start") };
         let (figure_x, figure_end) = if wide { (right + 16.0, "start") } else { (right, "end") };
-        svg.push_str(&format!(
-            r#"<g class="row {class}"><title>{label}: {value} ({low_text} to {high_text})</title><text class="label" x="{label_x:.1}" y="{text_y:.1}" text-anchor="{label_end}">{short_label}</text><line class="whisker" x1="{low:.1}" x2="{high:.1}" y1="{y:.1}" y2="{y:.1}"/><circle class="dot" cx="{at:.1}" cy="{y:.1}" r="5"/><text class="figure" x="{figure_x:.1}" y="{text_y:.1}" text-anchor="{figure_end}">{value}</text></g>"#,
-            label = escape(row.label),
-            value = numbers::value(row.value),
-            low_text = numbers::value(row.low),
-            high_text = numbers::value(row.high),
+        let [value, low_text, high_text] = [row.value, row.low, row.high].map(numbers::value);
+        let marks = format!(
+            r#"<text class="label" x="{label_x:.1}" y="{text_y:.1}" text-anchor="{label_end}">{short_label}</text><line class="whisker" x1="{low:.1}" x2="{high:.1}" y1="{y:.1}" y2="{y:.1}"/><circle class="dot" cx="{at:.1}" cy="{y:.1}" r="5"/><text class="figure" x="{figure_x:.1}" y="{text_y:.1}" text-anchor="{figure_end}">{value}</text>"#,
             low = x(row.low),
             high = x(row.high),
             at = x(row.value),
             short_label = escape(&cut(row.label, 28)),
-        ));
+        );
+        let title = format!("{}: {value} ({low_text} to {high_text})", row.label);
+        svg.push_str(&figure(&format!("row {class}"), &title, row.link.as_deref(), false, &marks));
     }
     svg.push_str("</svg>");
     svg
@@ -95,6 +97,7 @@ mod tests {
             high: value,
             baseline: true,
             ceiling: false,
+            link: (value > 0.0).then(|| "./a%20b".to_owned()),
         };
         assert_eq!(intervals(&name(), &[one(f64::NAN)]), "");
         for rows in [vec![one(0.0)], vec![one(0.3), one(-0.5)], vec![one(1e12), one(f64::INFINITY)]]

@@ -7,15 +7,21 @@ pub(in crate::report) struct Key<'a> {
     /// Position in the row of colors and shapes.
     pub(in crate::report) index: usize,
     pub(in crate::report) label: &'a str,
+    /// Address of the run that the entry stands for, if it stands for one.
+    pub(in crate::report) link: Option<String>,
 }
 
 /// A list of entries as HTML.
 pub(in crate::report) fn key(entries: &[Key<'_>]) -> String {
     let entry = |one: &Key<'_>| {
+        let label = format!("<bdi>{}</bdi>", escape(one.label));
+        let label = match &one.link {
+            Some(link) => format!(r#"<a class="quiet" href="{}">{label}</a>"#, escape(link)),
+            None => label,
+        };
         format!(
-            r#"<li><svg class="chart" viewBox="-8 -8 16 16" width="16" height="16" aria-hidden="true">{}</svg><bdi>{}</bdi></li>"#,
+            r#"<li><svg class="chart" viewBox="-8 -8 16 16" width="16" height="16" aria-hidden="true">{}</svg>{label}</li>"#,
             marker(one.index, 0.0, 0.0, &color(one.index)),
-            escape(one.label)
         )
     };
     let entries: String = entries.iter().map(entry).collect();

@@ -54,13 +54,36 @@ fn both(name: &Name, draw: impl Fn(&Name, Room) -> String) -> String {
     format!(r#"<div class="wide">{wide}</div><div class="narrow">{narrow}</div>"#)
 }
 
-/// The opening tag with the chart's name; the caller closes it.
+/// The opening tag with the chart's name; the caller closes it. Without links it is one image.
 fn open(width: f64, height: f64, name: &Name) -> String {
+    open_as("img", width, height, name)
+}
+
+/// The opening tag of a chart whose figures are links: an image would hide them from screen readers.
+fn open_linked(width: f64, height: f64, name: &Name, linked: bool) -> String {
+    open_as(if linked { "group" } else { "img" }, width, height, name)
+}
+
+fn open_as(role: &str, width: f64, height: f64, name: &Name) -> String {
     let (id, title) = (&name.id, escape(&name.title));
     let description = escape(&name.description);
     format!(
-        r#"<svg class="chart" viewBox="0 0 {width:.0} {height:.0}" width="{width:.0}" height="{height:.0}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}</title><desc id="{id}-d">{description}</desc>"#
+        r#"<svg class="chart" viewBox="0 0 {width:.0} {height:.0}" width="{width:.0}" height="{height:.0}" role="{role}" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}</title><desc id="{id}-d">{description}</desc>"#
     )
+}
+
+/// A figure of the drawing: marks that carry a title, and lead to the run they come from where there is one. With `quiet` the
+/// keyboard passes it by, for charts whose key has the same links.
+fn figure(class: &str, title: &str, link: Option<&str>, quiet: bool, marks: &str) -> String {
+    let (class, title) = (escape(class), escape(title));
+    match link {
+        Some(link) => {
+            let link = escape(link);
+            let passed = if quiet { r#" tabindex="-1""# } else { "" };
+            format!(r#"<a class="{class}" href="{link}"{passed}><title>{title}</title>{marks}</a>"#)
+        }
+        None => format!(r#"<g class="{class}"><title>{title}</title>{marks}</g>"#),
+    }
 }
 
 /// A marker of that shape, about 10 units across; `class` gives its color.
@@ -171,7 +194,7 @@ mod tests {
         for bad in ["NaN", "inf", "a<b", "x & y"] {
             assert!(!chart.contains(bad), "{bad} in {chart}");
         }
-        for tag in ["svg", "g", "text", "title", "desc", "div"] {
+        for tag in ["svg", "a", "g", "text", "title", "desc", "div"] {
             let opened = chart.matches(&format!("<{tag} ")).count()
                 + chart.matches(&format!("<{tag}>")).count();
             assert_eq!(opened, chart.matches(&format!("</{tag}>")).count(), "{tag} in {chart}");

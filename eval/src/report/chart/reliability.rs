@@ -1,11 +1,16 @@
 //! Reliability diagrams: how often predictions came true, by bin, against the diagonal of perfect calibration.
 
-use super::{Name, escape, open, ticks};
+use super::{Name, figure, open_linked, ticks};
 use crate::report::model::ReliabilityBin;
 use crate::report::numbers;
 
 /// The diagram of one system; both axes have the same scale and begin at 0. The area of a dot grows with its count.
-pub(in crate::report) fn reliability(name: &Name, bins: &[ReliabilityBin]) -> String {
+/// `link` is the address of its run.
+pub(in crate::report) fn reliability(
+    name: &Name,
+    bins: &[ReliabilityBin],
+    link: Option<&str>,
+) -> String {
     let known: Vec<&ReliabilityBin> = bins
         .iter()
         .filter(|bin| {
@@ -27,11 +32,11 @@ pub(in crate::report) fn reliability(name: &Name, bins: &[ReliabilityBin]) -> St
     let last = ticks[ticks.len() - 1].max(top);
     let x = |value: f64| LEFT + (value / last).clamp(0.0, 1.0) * (RIGHT - LEFT);
     let y = |value: f64| BOTTOM - (value / last).clamp(0.0, 1.0) * (BOTTOM - TOP);
-    let mut svg = open(WIDTH, HEIGHT, name);
+    let mut svg = open_linked(WIDTH, HEIGHT, name, link.is_some());
     for &tick in &ticks {
         let text = numbers::short(tick);
         svg.push_str(&format!(
-            r#"<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y:.1}" y2="{y:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{text}</text><text class="tick" x="{x:.1}" y="{:.1}" text-anchor="middle">{text}</text>"#,
+            r#"<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y:.1}" y2="{y:.1}"/><text class="tick" aria-hidden="true" x="{:.1}" y="{:.1}" text-anchor="end">{text}</text><text class="tick" aria-hidden="true" x="{x:.1}" y="{:.1}" text-anchor="middle">{text}</text>"#,
             LEFT - 8.0,
             y(tick) + 4.0,
             BOTTOM + 18.0,
@@ -40,7 +45,7 @@ pub(in crate::report) fn reliability(name: &Name, bins: &[ReliabilityBin]) -> St
         ));
     }
     svg.push_str(&format!(
-        r#"<line class="reference" x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="middle">mean prediction</text>"#,
+        r#"<line class="reference" x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}"/><text class="tick" aria-hidden="true" x="{:.1}" y="{:.1}" text-anchor="middle">mean prediction</text>"#,
         x(0.0),
         y(0.0),
         x(last),
@@ -55,18 +60,20 @@ pub(in crate::report) fn reliability(name: &Name, bins: &[ReliabilityBin]) -> St
     svg.push_str(&format!(r#"<polyline class="line s0" points="{}"/>"#, path.join(" ")));
     let most = known.iter().map(|bin| bin.count).max().unwrap_or(1) as f64;
     for bin in known {
-        svg.push_str(&format!(
-            r#"<circle class="dot s0" cx="{:.1}" cy="{:.1}" r="{:.1}"><title>{}</title></circle>"#,
+        let mark = format!(
+            r#"<circle class="dot s0" cx="{:.1}" cy="{:.1}" r="{:.1}"/>"#,
             x(bin.mean_prediction),
             y(bin.share_positive),
             (8.0 * (bin.count as f64 / most).sqrt()).max(2.5),
-            escape(&format!(
-                "predicted {}, came true {}, {} predictions",
-                numbers::value(bin.mean_prediction),
-                numbers::value(bin.share_positive),
-                numbers::count(bin.count)
-            ))
-        ));
+        );
+        let title = format!(
+            "predicted {}, came true {}, {} predictions",
+            numbers::value(bin.mean_prediction),
+            numbers::value(bin.share_positive),
+            numbers::count(bin.count)
+        );
+        // The caption leads to the same run.
+        svg.push_str(&figure("bin", &title, link, true, &mark));
     }
     svg.push_str("</svg>");
     svg
@@ -86,9 +93,12 @@ mod tests {
             share_positive,
             count,
         };
-        assert_eq!(reliability(&name(), &[]), "");
-        assert_eq!(reliability(&name(), &[bin(0.5, 0.5, 0), bin(f64::NAN, 0.5, 3)]), "");
-        assert_eq!(reliability(&name(), &[bin(0.0, 0.0, 9)]), "");
-        assert_sound(&reliability(&name(), &[bin(0.01, 0.02, 9), bin(-1.0, 0.5, u64::MAX)]));
+        assert_eq!(reliability(&name(), &[], None), "");
+        assert_eq!(reliability(&name(), &[bin(0.5, 0.5, 0), bin(f64::NAN, 0.5, 3)], None), "");
+        assert_eq!(reliability(&name(), &[bin(0.0, 0.0, 9)], None), "");
+        for link in [None, Some("./a%20b")] {
+            let bins = [bin(0.01, 0.02, 9), bin(-1.0, 0.5, u64::MAX)];
+            assert_sound(&reliability(&name(), &bins, link));
+        }
     }
 }

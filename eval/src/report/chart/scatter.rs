@@ -1,7 +1,7 @@
 //! Quality against cost: one marker per system, its interval as a whisker, cost on a logarithmic axis, and a line along the
 //! systems that nothing else beats on both. Labels stand at the markers where there is room.
 
-use super::{Name, Room, both, bounds, color, cut, escape, marker, open, ticks};
+use super::{Name, Room, both, bounds, color, cut, escape, figure, marker, open_linked, ticks};
 use crate::report::numbers;
 
 /// Beyond this number of systems only those on the line and the baseline carry labels.
@@ -18,6 +18,8 @@ pub(in crate::report) struct Spot<'a> {
     pub(in crate::report) low: f64,
     pub(in crate::report) high: f64,
     pub(in crate::report) baseline: bool,
+    /// Address of its run.
+    pub(in crate::report) link: Option<String>,
 }
 
 /// The axis of the cost and the direction of the quality.
@@ -64,10 +66,11 @@ fn draw(name: &Name, spots: &[&Spot<'_>], axis: &Axis, room: Room) -> String {
     let (y_first, y_last) = (y_ticks[0].min(low), y_ticks[y_ticks.len() - 1].max(high));
     let x = |cost: f64| left + (cost.log10() - x_first) / (x_last - x_first) * (right - left);
     let y = |value: f64| bottom - (value - y_first) / (y_last - y_first) * (bottom - top);
-    let mut svg = open(width, height, name);
+    let linked = spots.iter().any(|one| one.link.is_some());
+    let mut svg = open_linked(width, height, name, linked);
     for &tick in &y_ticks {
         svg.push_str(&format!(
-            r#"<line class="grid" x1="{left:.1}" x2="{right:.1}" y1="{at:.1}" y2="{at:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
+            r#"<line class="grid" x1="{left:.1}" x2="{right:.1}" y1="{at:.1}" y2="{at:.1}"/><text class="tick" aria-hidden="true" x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
             left - 8.0,
             y(tick) + 4.0,
             numbers::short(tick),
@@ -76,14 +79,14 @@ fn draw(name: &Name, spots: &[&Spot<'_>], axis: &Axis, room: Room) -> String {
     }
     for tick in decades(x_first, x_last, if room == Room::Wide { 7 } else { 4 }) {
         svg.push_str(&format!(
-            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="{top:.1}" y2="{bottom:.1}"/><text class="tick" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="{top:.1}" y2="{bottom:.1}"/><text class="tick" aria-hidden="true" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
             bottom + 18.0,
             escape(&(axis.show)(tick)),
             at = x(tick),
         ));
     }
     svg.push_str(&format!(
-        r#"<text class="tick" x="{:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+        r#"<text class="tick" aria-hidden="true" x="{:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
         (left + right) / 2.0,
         bottom + 38.0,
         escape(&axis.label)
@@ -116,29 +119,27 @@ fn draw(name: &Name, spots: &[&Spot<'_>], axis: &Axis, room: Room) -> String {
         let marks = marker(one.kind, at_x, at_y, &color(one.kind));
         // Ends wider than the marker, so that a short interval shows beside it.
         let (left_cap, right_cap) = (at_x - 7.0, at_x + 7.0);
-        svg.push_str(&format!(
-            r#"<g class="{class}"><title>{}: {} ({} to {}) at {}</title><path class="whisker {}" d="M{left_cap:.1} {low_y:.1}H{right_cap:.1}M{left_cap:.1} {high_y:.1}H{right_cap:.1}M{at_x:.1} {low_y:.1}V{high_y:.1}"/>{marks}"#,
-            escape(one.label),
-            numbers::value(one.value),
-            numbers::value(one.low),
-            numbers::value(one.high),
-            escape(&(axis.show)(one.cost)),
+        let mut marks = format!(
+            r#"<path class="whisker {}" d="M{left_cap:.1} {low_y:.1}H{right_cap:.1}M{left_cap:.1} {high_y:.1}H{right_cap:.1}M{at_x:.1} {low_y:.1}V{high_y:.1}"/>{marks}"#,
             color(one.kind),
             low_y = y(one.low),
             high_y = y(one.high),
-        ));
+        );
         let spoken = front.contains(&index) || one.baseline;
         if spots.len() <= MAX_LABELS || spoken {
             let text = cut(one.label, if room == Room::Wide { 24 } else { 16 });
             let (label_x, label_y, anchor, area) =
                 place(&text, (at_x, at_y), &taken, (left, top, right, bottom));
             taken.push(area);
-            svg.push_str(&format!(
+            marks.push_str(&format!(
                 r#"<text class="label" x="{label_x:.1}" y="{label_y:.1}" text-anchor="{anchor}">{}</text>"#,
                 escape(&text)
             ));
         }
-        svg.push_str("</g>");
+        let [value, low, high] = [one.value, one.low, one.high].map(numbers::value);
+        let title =
+            format!("{}: {value} ({low} to {high}) at {}", one.label, (axis.show)(one.cost));
+        svg.push_str(&figure(class, &title, one.link.as_deref(), false, &marks));
     }
     svg.push_str("</svg>");
     svg
@@ -249,6 +250,7 @@ mod tests {
             low: value - 0.1,
             high: value + 0.1,
             baseline: false,
+            link: (value > 0.1).then(|| "./a%20b".to_owned()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A dot plot of one division of the requests: a band per slice, in it one marker with whisker per system.
 
-use super::{Name, Room, both, bounds, color, cut, escape, marker, open, ticks};
+use super::{Name, Room, both, bounds, color, cut, escape, figure, marker, open_linked, ticks};
 use crate::report::numbers;
 
 /// One band.
@@ -19,6 +19,8 @@ pub(in crate::report) struct SliceDot<'a> {
     pub(in crate::report) value: f64,
     pub(in crate::report) low: f64,
     pub(in crate::report) high: f64,
+    /// Address of its run.
+    pub(in crate::report) link: Option<String>,
 }
 
 const DOT_STEP: f64 = 15.0;
@@ -48,10 +50,11 @@ fn draw(name: &Name, rows: &[SliceRow<'_>], span: (f64, f64), room: Room) -> Str
     let (first, last) = (ticks[0].min(low), ticks[ticks.len() - 1].max(high));
     let x = |value: f64| left + (value - first) / (last - first) * (right - left);
     let foot = height - 24.0;
-    let mut svg = open(width, height, name);
+    let linked = rows.iter().flat_map(|row| &row.dots).any(|dot| dot.link.is_some());
+    let mut svg = open_linked(width, height, name, linked);
     for &tick in &ticks {
         svg.push_str(&format!(
-            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="0" y2="{foot:.1}"/><text class="tick" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="0" y2="{foot:.1}"/><text class="tick" aria-hidden="true" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
             height - 8.0,
             numbers::short(tick),
             at = x(tick),
@@ -84,17 +87,16 @@ fn draw(name: &Name, rows: &[SliceRow<'_>], span: (f64, f64), room: Room) -> Str
                 continue;
             }
             let color = color(dot.index);
-            svg.push_str(&format!(
-                r#"<g><title>{}, {}: {} ({} to {})</title><line class="whisker {color}" x1="{:.1}" x2="{:.1}" y1="{dot_y:.1}" y2="{dot_y:.1}"/>{}</g>"#,
-                escape(row.label),
-                escape(dot.label),
-                numbers::value(dot.value),
-                numbers::value(dot.low),
-                numbers::value(dot.high),
+            let marks = format!(
+                r#"<line class="whisker {color}" x1="{:.1}" x2="{:.1}" y1="{dot_y:.1}" y2="{dot_y:.1}"/>{}"#,
                 x(dot.low),
                 x(dot.high),
                 marker(dot.index, x(dot.value), dot_y, &color),
-            ));
+            );
+            let [value, low, high] = [dot.value, dot.low, dot.high].map(numbers::value);
+            let title = format!("{}, {}: {value} ({low} to {high})", row.label, dot.label);
+            // The key leads to the same runs: a stop of the keyboard for every dot would be a hundred of them.
+            svg.push_str(&figure("spot-small", &title, dot.link.as_deref(), true, &marks));
         }
         y += band(row);
     }
@@ -121,6 +123,7 @@ mod tests {
                     value,
                     low: value,
                     high: value,
+                    link: (index == 0).then(|| "./a%20b".to_owned()),
                 })
                 .collect(),
         };

@@ -92,7 +92,7 @@ pub(super) fn data(report: &Report) -> String {
             .iter()
             .map(|system| System {
                 name: system.name.clone(),
-                link: system.run.as_deref().and_then(link::href),
+                link: link::run(system),
                 estimates: metrics
                     .iter()
                     .map(|metric| {

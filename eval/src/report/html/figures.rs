@@ -28,13 +28,14 @@ pub(super) fn intervals(report: &Report) -> String {
                 high: one.high,
                 baseline: report.baseline.as_deref() == Some(&system.name),
                 ceiling: system.is_ceiling(),
+                link: link::run(system),
             })
         })
         .collect();
     let name = Name {
         id: "chart-outcome".to_owned(),
         title: format!("{metric} by system, with intervals"),
-        description: words::summary(report).headline,
+        description: words::summary(report).headline.to_string(),
     };
     chart::intervals(&name, &rows)
 }
@@ -97,7 +98,7 @@ pub(super) fn costs(report: &Report) -> Option<Costs> {
         add("chart-memory", "peak memory", bytes, spots(&peak));
     }
     let entries: Vec<Key<'_>> =
-        kinds.iter().enumerate().map(|(index, label)| Key { index, label }).collect();
+        kinds.iter().enumerate().map(|(index, label)| Key { index, label, link: None }).collect();
     (!charts.is_empty()).then(|| Costs { key: chart::key(&entries), charts })
 }
 
@@ -117,6 +118,7 @@ fn spot<'a>(
         low: one.low,
         high: one.high,
         baseline: report.baseline.as_deref() == Some(&system.name),
+        link: link::run(system),
     })
 }
 
@@ -180,7 +182,7 @@ pub(super) fn divisions(report: &Report) -> Option<Divisions> {
                         shown.join(", ")
                     ),
                 },
-                &rows(slices, metric, &shown),
+                &rows(report, slices, metric, &shown),
                 (low, high),
             );
             division(report, by, slices, metric, svg)
@@ -197,8 +199,11 @@ pub(super) fn divisions(report: &Report) -> Option<Divisions> {
     };
     let further: Vec<&String> = others.iter().filter(has).collect();
     let rivals = report.systems.iter().filter(|one| !one.is_ceiling()).count();
-    let entries: Vec<Key<'_>> =
-        shown.iter().enumerate().map(|(index, label)| Key { index, label }).collect();
+    let entries: Vec<Key<'_>> = shown
+        .iter()
+        .enumerate()
+        .map(|(index, label)| Key { index, label, link: link::run_of(report, label) })
+        .collect();
     Some(Divisions {
         key: chart::key(&entries),
         left_out: rivals.saturating_sub(shown.len()),
@@ -225,7 +230,12 @@ fn shown_systems(report: &Report) -> Vec<&str> {
     rivals.iter().copied().take(places).chain(late).collect()
 }
 
-fn rows<'a>(slices: &[&'a SliceReport], metric: &str, shown: &[&'a str]) -> Vec<SliceRow<'a>> {
+fn rows<'a>(
+    report: &Report,
+    slices: &[&'a SliceReport],
+    metric: &str,
+    shown: &[&'a str],
+) -> Vec<SliceRow<'a>> {
     let row = |slice: &&'a SliceReport| SliceRow {
         label: &slice.value,
         side: format!("{} requests", numbers::count(slice.requests)),
@@ -235,7 +245,8 @@ fn rows<'a>(slices: &[&'a SliceReport], metric: &str, shown: &[&'a str]) -> Vec<
             .filter_map(|(index, name)| {
                 let one = estimate(slice, name, metric)?;
                 let (value, low, high) = (one.value, one.low, one.high);
-                Some(SliceDot { index, label: name, value, low, high })
+                let link = link::run_of(report, name);
+                Some(SliceDot { index, label: name, value, low, high, link })
             })
             .collect(),
     };
@@ -263,7 +274,7 @@ fn division(
     let best: Vec<Option<f64>> = slices.iter().map(|slice| best(slice)).collect();
     let row = |system: &SystemReport| SliceSystemRow {
         name: system.name.clone(),
-        link: system.run.as_deref().and_then(link::href),
+        link: link::run(system),
         cells: slices
             .iter()
             .zip(&best)

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::cut;
 use crate::report::chart::{self, Name, Series};
 use crate::report::model::{IdentifierReport, Report, TrainingReport};
-use crate::report::numbers;
+use crate::report::{link, numbers};
 
 #[derive(Serialize)]
 pub(super) struct Training {
@@ -38,6 +38,7 @@ struct Level {
 #[derive(Serialize)]
 pub(super) struct Reliability {
     system: String,
+    link: Option<String>,
     svg: String,
     /// Bin, mean prediction, share that came true, count.
     rows: Vec<(String, String, String, String)>,
@@ -155,6 +156,7 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
 
 pub(super) fn reliability(report: &Report) -> Vec<Reliability> {
     let one = |(at, one): (usize, &crate::report::model::ReliabilityReport)| {
+        let link = link::run_of(report, &one.system);
         Reliability {
         system: one.system.clone(),
         svg: chart::reliability(
@@ -165,6 +167,7 @@ pub(super) fn reliability(report: &Report) -> Vec<Reliability> {
                     .to_owned(),
             },
             &one.bins,
+            link.as_deref(),
         ),
         rows: one
             .bins
@@ -178,6 +181,7 @@ pub(super) fn reliability(report: &Report) -> Vec<Reliability> {
                 )
             })
             .collect(),
+        link,
     }
     };
     report.reliability.iter().enumerate().map(one).collect()

@@ -78,11 +78,10 @@ fn request(report: &Report, example: &ExampleReport) -> Request {
         .map(|system| {
             let items: Vec<Item> = system.items.iter().map(item).collect();
             let first_hit = items.iter().position(|one| one.relevant).map(|index| index + 1);
-            let run = report.system(&system.system).and_then(|one| one.run.as_deref());
             let value = example.values.get(&system.system);
             System {
                 name: system.system.clone(),
-                link: run.and_then(link::href),
+                link: link::run_of(report, &system.system),
                 value: value.map_or_else(String::new, |&value| numbers::value(value)),
                 items,
                 first_hit,

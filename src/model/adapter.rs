@@ -1,0 +1,338 @@
+//! Folders of adapters in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`.
+//!
+//! What is written loads with `PeftModel.from_pretrained` over the base that it names. A file of our own
+//! beside it, `base.json`, holds a checksum of that base, so that an adapter of another one is refused.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{DType, Tensor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::model::checkpoint::{WeightFiles, save_tensors};
+use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
+use crate::model::decoder::Decoder;
+use crate::model::lora::AdapterSpec;
+use crate::model::settings::{LoraSettings, LoraTarget};
+use crate::store::{create_dir, write_json};
+
+/// Name of the adapter's description.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+/// Name of the adapter's weights.
+pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+/// Name of what ties an adapter to its base.
+pub const ADAPTER_BASE: &str = "base.json";
+/// What PEFT puts before every name.
+const PREFIX: &str = "base_model.model.";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Base {
+    /// BLAKE3 of the base's weight files.
+    weights: String,
+}
+
+/// The fields of `adapter_config.json` that decide what an adapter is.
+#[derive(Debug, Deserialize)]
+struct ConfigFile {
+    peft_type: String,
+    r: u32,
+    lora_alpha: f64,
+    #[serde(default)]
+    lora_dropout: f64,
+    target_modules: Value,
+    #[serde(default)]
+    use_rslora: Option<bool>,
+    #[serde(default)]
+    use_dora: Option<bool>,
+    #[serde(default)]
+    bias: Option<String>,
+    #[serde(default)]
+    modules_to_save: Option<Value>,
+    #[serde(default)]
+    rank_pattern: Option<serde_json::Map<String, Value>>,
+    #[serde(default)]
+    alpha_pattern: Option<serde_json::Map<String, Value>>,
+    #[serde(default)]
+    trainable_token_indices: Option<Value>,
+    #[serde(default)]
+    base_model_name_or_path: Option<String>,
+}
+
+/// Writes the adapter of `decoder`, whose base lies in the folder `base`.
+///
+/// # Errors
+/// [`Error::Failed`] when the decoder has no adapter, [`Error::Environment`] when the disk refuses,
+/// [`Error::Data`] when the base cannot be read.
+pub fn save(folder: &Path, decoder: &Decoder, base: &Path) -> Result<()> {
+    let Some(spec) = decoder.adapter() else {
+        return Err(Error::Failed("the decoder has no adapter to save".into()));
+    };
+    let config = decoder.config();
+    create_dir(folder)?;
+    let named = |(name, var): (&String, &candle_core::Var)| {
+        (format!("{PREFIX}{name}"), var.as_tensor().clone())
+    };
+    let tensors: BTreeMap<String, Tensor> = decoder.trained().iter().map(named).collect();
+    save_tensors(&folder.join(ADAPTER_WEIGHTS), &tensors, DType::F32)?;
+    let weights = WeightFiles::open(base)?.digest();
+    write_json(&folder.join(ADAPTER_BASE), &Base { weights })?;
+    let rows: Vec<usize> = (spec.first_new_token..config.vocab_size).collect();
+    let rows = match (spec.trains_rows(config), config.tie_word_embeddings) {
+        (false, _) => Value::Null,
+        (true, true) => json!({ "embed_tokens": rows }),
+        (true, false) => json!({ "embed_tokens": rows, "lm_head": rows }),
+    };
+    let targets: Vec<&str> = spec.settings.targets.iter().map(|target| target.module()).collect();
+    let description = json!({
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": spec.settings.rank,
+        "lora_alpha": spec.settings.alpha,
+        "lora_dropout": spec.settings.dropout,
+        "target_modules": targets,
+        "use_rslora": spec.settings.rank_stabilized,
+        "trainable_token_indices": rows,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "init_lora_weights": true,
+        "modules_to_save": Value::Null,
+    });
+    write_json(&folder.join(ADAPTER_CONFIG), &description)
+}
+
+/// Reads an adapter for the decoder of configuration `config` in the folder `base`.
+///
+/// # Errors
+/// [`Error::Data`] when a file is missing or damaged, the adapter is of a kind that is not supported, or it
+/// was made for another base.
+pub fn load(
+    folder: &Path,
+    config: &DecoderConfig,
+    base: &Path,
+) -> Result<(AdapterSpec, BTreeMap<String, Tensor>)> {
+    let path = folder.join(ADAPTER_CONFIG);
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, &e))?;
+    let file: ConfigFile = serde_json::from_str(&text).map_err(|e| {
+        Error::data_at(&path, e.line() as u64, format!("not an adapter of PEFT: {e}"))
+    })?;
+    let faults = file.unsupported();
+    if !faults.is_empty() {
+        return Err(Error::data(&path, faults.join("; ")));
+    }
+    check_base(folder, base)?;
+    let spec = file.spec(&path, config)?;
+    let expected: Vec<(String, Vec<usize>)> = spec
+        .parameters(config)
+        .into_iter()
+        .map(|(name, shape)| (format!("{PREFIX}{name}"), shape))
+        .collect();
+    let weights = WeightFiles::open_file(&folder.join(ADAPTER_WEIGHTS))?;
+    weights.check(&expected, |_| false).map_err(|error| {
+        let of = file.base_model_name_or_path.as_deref().unwrap_or("an unnamed base");
+        error.with_help(format!(
+            "the adapter was made for another base: it names {of}, the model is {}",
+            base.display()
+        ))
+    })?;
+    let read = |(name, _): (String, Vec<usize>)| {
+        let tensor = weights.tensor(&name, Some(DType::F32))?;
+        Ok((name[PREFIX.len()..].to_owned(), tensor))
+    };
+    Ok((spec, expected.into_iter().map(read).collect::<Result<_>>()?))
+}
+
+/// An adapter that says which weights it was made for must be given those.
+fn check_base(folder: &Path, base: &Path) -> Result<()> {
+    let path = folder.join(ADAPTER_BASE);
+    if !path.is_file() {
+        return Ok(());
+    }
+    let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+    let stated: Base = serde_json::from_slice(&text)
+        .map_err(|e| Error::data(&path, format!("not the checksum of a base: {e}")))?;
+    if stated.weights == WeightFiles::open(base)?.digest() {
+        return Ok(());
+    }
+    Err(Error::data(
+        &path,
+        format!("the adapter was made for other weights than those in {}", base.display()),
+    )
+    .with_help("give the folder that adapter_config.json names as its base"))
+}
+
+impl ConfigFile {
+    fn unsupported(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.peft_type != "LORA" {
+            faults.push(format!("peft_type is `{}`, expected `LORA`", self.peft_type));
+        }
+        if self.use_dora == Some(true) {
+            faults.push("use_dora is set, which is not supported".into());
+        }
+        if let Some(bias) = self.bias.as_deref().filter(|bias| *bias != "none") {
+            faults.push(format!("bias is `{bias}`, expected `none`"));
+        }
+        if self.modules_to_save.as_ref().is_some_and(|value| !value.is_null()) {
+            faults.push("modules_to_save is set, which is not supported".into());
+        }
+        for (name, pattern) in
+            [("rank_pattern", &self.rank_pattern), ("alpha_pattern", &self.alpha_pattern)]
+        {
+            if pattern.as_ref().is_some_and(|pattern| !pattern.is_empty()) {
+                faults.push(format!("{name} is set, which is not supported"));
+            }
+        }
+        faults
+    }
+
+    fn spec(&self, path: &Path, config: &DecoderConfig) -> Result<AdapterSpec> {
+        let fault = |message: String| Error::data(path, message);
+        let modules: Vec<String> = serde_json::from_value(self.target_modules.clone())
+            .map_err(|_| fault("target_modules: expected a list of module names".into()))?;
+        let mut targets = Vec::new();
+        for module in &modules {
+            let target = LoraTarget::ALL.into_iter().find(|target| target.module() == module);
+            targets.push(target.ok_or_else(|| {
+                let known = LoraTarget::ALL.map(LoraTarget::module).join(", ");
+                fault(format!("target_modules: `{module}` is not one of {known}"))
+            })?);
+        }
+        let first_new_token = self.first_new_token(config).map_err(fault)?;
+        let settings = LoraSettings {
+            rank: self.r,
+            alpha: self.lora_alpha,
+            dropout: self.lora_dropout,
+            targets,
+            rank_stabilized: self.use_rslora == Some(true),
+            train_new_tokens: first_new_token < config.vocab_size,
+        };
+        if settings.rank == 0 || !(settings.alpha.is_finite() && settings.alpha > 0.0) {
+            return Err(fault("r and lora_alpha must be above 0".into()));
+        }
+        Ok(AdapterSpec { settings, first_new_token })
+    }
+
+    /// Where the trained rows begin; they must be the last of the vocabulary, in every table there is.
+    fn first_new_token(&self, config: &DecoderConfig) -> std::result::Result<usize, String> {
+        let stated = match &self.trainable_token_indices {
+            None | Some(Value::Null) => return Ok(config.vocab_size),
+            Some(stated) => stated,
+        };
+        let tables: BTreeMap<String, Vec<usize>> = match stated {
+            Value::Array(_) => serde_json::from_value(stated.clone())
+                .map(|rows| BTreeMap::from([("embed_tokens".to_owned(), rows)])),
+            other => serde_json::from_value(other.clone()),
+        }
+        .map_err(|e| format!("trainable_token_indices: {e}"))?;
+        let wanted: Vec<&str> = [EMBEDDING, HEAD]
+            .into_iter()
+            .filter(|name| *name == EMBEDDING || !config.tie_word_embeddings)
+            .map(|name| if name == HEAD { "lm_head" } else { "embed_tokens" })
+            .collect();
+        if !tables.keys().map(String::as_str).eq(wanted.iter().copied()) {
+            return Err(format!(
+                "trainable_token_indices: expected rows of {}",
+                wanted.join(" and ")
+            ));
+        }
+        let first = tables["embed_tokens"].first().copied().unwrap_or(config.vocab_size);
+        let is_tail = |rows: &Vec<usize>| rows.iter().copied().eq(first..config.vocab_size);
+        if tables.values().all(is_tail) {
+            return Ok(first);
+        }
+        Err(format!(
+            "trainable_token_indices: expected the last rows of a vocabulary of {}",
+            config.vocab_size
+        ))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::model::config::tests::small;
+    use crate::model::decoder::tests::lively;
+    use crate::model::lora::new_rows;
+    use crate::seed::Seed;
+
+    fn prefixed(table: &str) -> String {
+        format!("{PREFIX}{}", new_rows(table))
+    }
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        base: std::path::PathBuf,
+        adapter: std::path::PathBuf,
+        decoder: Decoder,
+    }
+
+    fn fixture(tied: bool) -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let config = DecoderConfig { tie_word_embeddings: tied, ..small(50) };
+        let weights = lively(config.clone()).weights().unwrap();
+        let (base, adapter) = (folder.path().join("base"), folder.path().join("adapter"));
+        create_dir(&base).unwrap();
+        save_tensors(&base.join("model.safetensors"), &weights, DType::F32).unwrap();
+        let settings = LoraSettings { rank: 2, alpha: 3.0, ..LoraSettings::default() };
+        let spec = AdapterSpec { settings, first_new_token: 44 };
+        let decoder = Decoder::adapted(config, weights, spec, Seed::new(2)).unwrap();
+        for (i, var) in decoder.trained().values().enumerate() {
+            let value = Tensor::full(0.01 * i as f32, var.shape(), &Device::Cpu).unwrap();
+            var.set(&value).unwrap();
+        }
+        save(&adapter, &decoder, &base).unwrap();
+        Fixture { _folder: folder, base, adapter, decoder }
+    }
+
+    fn edited(fixture: &Fixture, from: &str, to: &str) -> String {
+        let path = fixture.adapter.join(ADAPTER_CONFIG);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        let loaded = load(&fixture.adapter, fixture.decoder.config(), &fixture.base);
+        std::fs::write(&path, text).unwrap();
+        loaded.err().unwrap().to_string()
+    }
+
+    #[test]
+    fn an_adapter_returns_as_it_was() {
+        for tied in [true, false] {
+            let fixture = fixture(tied);
+            let (spec, tensors) =
+                load(&fixture.adapter, fixture.decoder.config(), &fixture.base).unwrap();
+            assert_eq!(Some(&spec), fixture.decoder.adapter());
+            assert_eq!(tensors.len(), fixture.decoder.trained().len());
+            for (name, var) in fixture.decoder.trained() {
+                let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                assert_eq!(flat(var), flat(&tensors[name]));
+            }
+            let file = WeightFiles::open_file(&fixture.adapter.join(ADAPTER_WEIGHTS)).unwrap();
+            assert!(file.names().any(|name| name == prefixed(EMBEDDING)));
+            assert_eq!(file.names().any(|name| name == prefixed(HEAD)), !tied);
+        }
+    }
+
+    #[test]
+    fn adapters_of_another_base_or_kind_are_refused() {
+        let fixture = fixture(true);
+        assert!(edited(&fixture, "\"LORA\"", "\"IA3\"").contains("peft_type is `IA3`"));
+        assert!(edited(&fixture, "\"none\"", "\"all\"").contains("bias is `all`"));
+        assert!(edited(&fixture, "\"q_proj\"", "\"qkv\"").contains("`qkv` is not one of q_proj"));
+        let told = edited(&fixture, "\"r\": 2", "\"r\": 4");
+        assert!(told.contains("of another shape") && told.contains("another base"), "{told}");
+        assert!(edited(&fixture, "44,", "40,").contains("last rows of a vocabulary of 50"));
+        let other = lively(DecoderConfig { hidden_size: 32, ..small(50) });
+        let path = fixture.base.join("model.safetensors");
+        save_tensors(&path, &other.weights().unwrap(), DType::F32).unwrap();
+        let told = load(&fixture.adapter, fixture.decoder.config(), &fixture.base);
+        let told = told.err().unwrap().to_string();
+        assert!(told.contains("made for other weights"), "{told}");
+    }
+}

@@ -1,0 +1,249 @@
+//! Every family against what `transformers` computes; packing, adapters and gradients against definitions.
+
+use super::*;
+use crate::model::checkpoint::{WeightFiles, is_redundant};
+use crate::model::config::Family;
+use crate::model::config::tests::small;
+use crate::model::settings::{LoraSettings, LoraTarget};
+
+fn ids(n: usize, vocab: u32) -> Vec<u32> {
+    (0..n as u32).map(|i| (i * 7 + i * i) % vocab).collect()
+}
+
+pub(crate) fn max_difference(a: &Tensor, b: &Tensor) -> f32 {
+    (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+}
+
+/// Weights far from the initial ones, so that every term of the network matters.
+pub(crate) fn lively(config: DecoderConfig) -> Decoder {
+    let decoder = Decoder::init(config, Seed::new(3)).unwrap();
+    shake(&decoder);
+    decoder
+}
+
+fn shake(decoder: &Decoder) {
+    for (name, var) in decoder.trained() {
+        let n = var.elem_count();
+        let is_vector = var.rank() == 1;
+        let mut data = normal(n, if is_vector { 0.2 } else { 0.25 }, Seed::new(9).purpose(name));
+        if is_vector && !name.ends_with(".bias") {
+            data.iter_mut().for_each(|v| *v += 1.0);
+        }
+        var.set(&Tensor::from_vec(data, var.shape(), &Device::Cpu).unwrap()).unwrap();
+    }
+}
+
+/// Configurations that between them have every part a decoder may have.
+pub(crate) fn all_shapes() -> Vec<DecoderConfig> {
+    let base = small(50);
+    vec![
+        base.clone(),
+        DecoderConfig { tie_word_embeddings: false, ..base.clone() },
+        DecoderConfig { family: Family::Qwen2, qkv_bias: true, ..base.clone() },
+        DecoderConfig {
+            family: Family::Llama,
+            qkv_bias: true,
+            out_bias: true,
+            mlp_bias: true,
+            tie_word_embeddings: false,
+            ..base
+        },
+    ]
+}
+
+fn spec(vocab: usize, dropout: f64) -> AdapterSpec {
+    let settings = LoraSettings { rank: 3, alpha: 6.0, dropout, ..LoraSettings::default() };
+    AdapterSpec { settings, first_new_token: vocab - 9 }
+}
+
+/// An adapter with lively values beside the weights of `config`'s lively decoder.
+fn adapted(config: &DecoderConfig, dropout: f64) -> Decoder {
+    let weights = lively(config.clone()).weights().unwrap();
+    let spec = spec(config.vocab_size, dropout);
+    Decoder::adapted(config.clone(), weights, spec, Seed::new(5)).unwrap()
+}
+
+/// Log-probabilities of some targets, over two packed sequences.
+fn score(decoder: &Decoder, keys: Option<&TokenKeys>) -> Tensor {
+    let vocab = decoder.config().vocab_size as u32;
+    let input = Tensor::from_vec(ids(18, vocab), 18, &Device::Cpu).unwrap();
+    let packing = Packing::sequences([7, 11]);
+    let rows = [4u32, 5, 6, 14, 15, 16, 17];
+    let hidden = match keys {
+        Some(keys) => decoder.hidden_rows_in_training(&input, &packing, &rows, keys).unwrap(),
+        None => decoder.hidden_rows(&input, &packing, &rows).unwrap(),
+    };
+    let targets: Vec<u32> = (vocab - 7..vocab).collect();
+    decoder.log_probs_at(&hidden, &[0, 1, 2, 3, 4, 5, 6], &targets).unwrap()
+}
+
+fn assert_all_trained_receive_gradients(decoder: &Decoder, but: fn(&str) -> bool) {
+    let gradients = score(decoder, None).sum_all().unwrap().backward().unwrap();
+    for (name, var) in decoder.trained() {
+        let gradient = gradients.get(var).unwrap_or_else(|| panic!("{name}: none"));
+        let largest = gradient.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(largest > 0.0 || but(name), "{name}: zero");
+    }
+}
+
+#[test]
+fn every_parameter_receives_a_gradient() {
+    for config in all_shapes() {
+        assert_all_trained_receive_gradients(&lively(config.clone()), |_| false);
+        // Fresh adapters: A has none while B is zero.
+        assert_all_trained_receive_gradients(&adapted(&config, 0.0), |name| {
+            name.contains("lora_A")
+        });
+        let moved = adapted(&config, 0.0);
+        shake(&moved);
+        assert_all_trained_receive_gradients(&moved, |_| false);
+    }
+}
+
+#[test]
+fn logits_equal_those_of_transformers() {
+    for family in ["qwen3", "qwen2", "llama"] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = folder.join("tests/golden/decoders").join(family);
+        let config = DecoderConfig::read(&folder.join("config.json")).unwrap();
+        let files = WeightFiles::open(&folder).unwrap();
+        files.check(&config.parameters(), |name| is_redundant(&config, name)).unwrap();
+        let read = |(name, _): (String, _)| (name.clone(), files.tensor(&name, None).unwrap());
+        let tensors: BTreeMap<String, Tensor> = config.parameters().into_iter().map(read).collect();
+        let text = std::fs::read_to_string(folder.join("logits.json")).unwrap();
+        let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let expected: Vec<Vec<Vec<f32>>> =
+            serde_json::from_value(golden["logits"].clone()).unwrap();
+        let input: Vec<Vec<u32>> = serde_json::from_value(golden["ids"].clone()).unwrap();
+        // As the weights are stored (beside an adapter that does nothing yet), and widened.
+        let decoders = [
+            Decoder::from_tensors(config.clone(), tensors.clone()).unwrap(),
+            Decoder::adapted(config.clone(), tensors, spec(48, 0.0), Seed::new(1)).unwrap(),
+        ];
+        for decoder in decoders {
+            let hidden = decoder.hidden(&Tensor::new(input.clone(), &Device::Cpu).unwrap());
+            let head = if config.tie_word_embeddings { EMBEDDING } else { HEAD };
+            let head = decoder.weight(head).unwrap().t().unwrap();
+            let logits = hidden.unwrap().broadcast_matmul(&head).unwrap();
+            let difference =
+                max_difference(&logits, &Tensor::new(expected.clone(), &Device::Cpu).unwrap());
+            assert!(difference < 1e-4, "{family}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn packing_and_rows_change_nothing() {
+    for config in all_shapes() {
+        let decoder = lively(config);
+        let all = ids(18, 50);
+        let input = Tensor::from_slice(&all, 18, &Device::Cpu).unwrap();
+        let packing = Packing::sequences([7, 11]);
+        let every: Vec<u32> = (0..18).collect();
+        let packed = decoder.hidden_rows(&input, &packing, &every).unwrap();
+        for range in [0..7, 7..18] {
+            let part = Tensor::from_slice(&all[range.clone()], (1, range.len()), &Device::Cpu);
+            let alone = decoder.hidden(&part.unwrap()).unwrap().squeeze(0).unwrap();
+            let together = packed.narrow(0, range.start, range.len()).unwrap();
+            assert!(max_difference(&alone, &together) < 1e-5);
+        }
+        let rows = [4u32, 5, 6, 14, 17];
+        let some = decoder.hidden_rows(&input, &packing, &rows).unwrap();
+        let index = Tensor::from_slice(&rows, 5, &Device::Cpu).unwrap();
+        let expected = packed.index_select(&index, 0).unwrap();
+        assert!(max_difference(&some, &expected) < 1e-5);
+        for rows in [&[18u32][..], &[5, 4], &[4, 4]] {
+            assert!(decoder.hidden_rows(&input, &packing, rows).is_err());
+        }
+    }
+}
+
+#[test]
+fn branches_equal_separate_sequences() {
+    for config in all_shapes() {
+        let decoder = lively(config);
+        // One prompt of five tokens with three answers, one of them empty, and a second prompt.
+        let (prompt, other) = (ids(5, 50), vec![9u32, 8]);
+        let answers = [vec![3u32, 1], vec![], vec![3, 7, 40]];
+        let tokens = [&prompt[..], &answers[0], &answers[2], &other].concat();
+        let packing = Packing::trees([(5, vec![2, 0, 3]), (2, vec![])]);
+        let input = Tensor::from_slice(&tokens, tokens.len(), &Device::Cpu).unwrap();
+        let every: Vec<u32> = (0..tokens.len() as u32).collect();
+        let tree = decoder.hidden_rows(&input, &packing, &every).unwrap();
+        let alone = |ids: &[u32]| {
+            let ids = Tensor::from_slice(ids, (1, ids.len()), &Device::Cpu).unwrap();
+            decoder.hidden(&ids).unwrap().squeeze(0).unwrap()
+        };
+        for (at, answer) in [(5, &answers[0]), (7, &answers[2])] {
+            let whole = alone(&[&prompt[..], answer].concat());
+            let branch = tree.narrow(0, at, answer.len()).unwrap();
+            let expected = whole.narrow(0, 5, answer.len()).unwrap();
+            assert!(max_difference(&branch, &expected) < 1e-5);
+            let shared = tree.narrow(0, 0, 5).unwrap();
+            assert!(max_difference(&shared, &whole.narrow(0, 0, 5).unwrap()) < 1e-5);
+        }
+        let last = tree.narrow(0, 10, 2).unwrap();
+        assert!(max_difference(&last, &alone(&other)) < 1e-5);
+    }
+}
+
+#[test]
+fn a_fresh_adapter_changes_nothing_and_a_merged_one_is_the_adapted_model() {
+    for config in all_shapes() {
+        let base = lively(config.clone());
+        let adapter = adapted(&config, 0.5);
+        assert!(max_difference(&score(&base, None), &score(&adapter, None)) < 1e-6);
+        shake(&adapter);
+        let merged = Decoder::from_tensors(config.clone(), adapter.weights().unwrap()).unwrap();
+        let (a, b) = (score(&adapter, None), score(&merged, None));
+        assert!(max_difference(&a, &b) < 1e-4, "{a} {b}");
+        assert!(max_difference(&a, &score(&base, None)) > 1e-2);
+    }
+}
+
+#[test]
+fn only_targets_and_new_rows_train() {
+    let config = DecoderConfig { tie_word_embeddings: false, ..small(50) };
+    let weights = lively(config.clone()).weights().unwrap();
+    let settings =
+        LoraSettings { targets: vec![LoraTarget::Q, LoraTarget::Down], ..LoraSettings::default() };
+    let names = |settings: LoraSettings| {
+        let spec = AdapterSpec { settings, first_new_token: 41 };
+        let decoder =
+            Decoder::adapted(config.clone(), weights.clone(), spec, Seed::new(1)).unwrap();
+        decoder.trained().keys().cloned().collect::<Vec<_>>()
+    };
+    let all = names(settings.clone());
+    assert_eq!(all.len(), 2 * 2 * 2 + 2, "{all:?}");
+    assert!(all.contains(&"lm_head.token_adapter.trainable_tokens_delta".to_owned()));
+    assert!(all.contains(&"model.layers.1.mlp.down_proj.lora_B.weight".to_owned()));
+    let without = names(LoraSettings { train_new_tokens: false, ..settings });
+    assert_eq!(without.len(), 8);
+}
+
+#[test]
+fn dropout_acts_in_training_alone_and_by_token() {
+    let decoder = adapted(&small(50), 0.5);
+    shake(&decoder);
+    let keys: TokenKeys = (0..18).collect();
+    let (plain, dropped) = (score(&decoder, None), score(&decoder, Some(&keys)));
+    assert!(max_difference(&plain, &dropped) > 1e-3);
+    assert_eq!(max_difference(&dropped, &score(&decoder, Some(&keys))), 0.0);
+    let other: TokenKeys = (100..118).collect();
+    assert!(max_difference(&dropped, &score(&decoder, Some(&other))) > 1e-3);
+}
+
+#[test]
+fn initial_weights_depend_on_the_seed_alone() {
+    let values = |seed| {
+        let decoder = Decoder::init(small(50), Seed::new(seed)).unwrap();
+        let all = decoder.trained().values();
+        all.map(|v| v.flatten_all().unwrap().to_vec1().unwrap()).collect::<Vec<Vec<f32>>>()
+    };
+    assert!(values(1) == values(1));
+    assert!(values(1) != values(2));
+    let values = normal(100_000, 0.5, Seed::new(1));
+    let mean: f32 = values.iter().sum::<f32>() / 1e5;
+    let variance: f32 = values.iter().map(|v| v * v).sum::<f32>() / 1e5;
+    assert!(mean.abs() < 0.01 && (variance - 0.25).abs() < 0.01);
+}

@@ -1,0 +1,52 @@
+//! The table that turns tokens into vectors, and vectors back into log-probabilities of tokens.
+//!
+//! It trains as a whole, not at all, or only in its last rows (those of tokens that were added).
+
+use candle_core::{Result, Tensor};
+use trieval_kernels::ops::{
+    embedding, embedding_rows, token_log_probs_at, token_log_probs_extended,
+};
+
+/// Rows `[vocab, hidden]`.
+pub(super) enum Table {
+    /// Shares its storage with a variable.
+    Trained(Tensor),
+    /// Only `new`, whose rows follow those of `frozen`, get a gradient.
+    Extended {
+        /// `[before, hidden]`.
+        frozen: Tensor,
+        /// `[added, hidden]`.
+        new: Tensor,
+    },
+    /// Gets no gradient.
+    Frozen(Tensor),
+}
+
+impl Table {
+    /// Rows of tokens. Shapes: `ids [tokens]`, `u32`; result `[tokens, hidden]`, `f32`.
+    pub(super) fn look_up(&self, ids: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Trained(table) => embedding(ids, table),
+            Self::Extended { frozen, new } => embedding_rows(ids, frozen, Some(new)),
+            Self::Frozen(table) => embedding_rows(ids, table, None),
+        }
+    }
+
+    /// `ln p(target)` under `softmax(hidden tableᵀ)`.
+    ///
+    /// Shapes: `hidden [n, hidden]`, `rows` and `targets` equally long; result `[rows]`, in nats.
+    pub(super) fn log_probs(
+        &self,
+        hidden: &Tensor,
+        rows: &[u32],
+        targets: &[u32],
+    ) -> Result<Tensor> {
+        match self {
+            Self::Trained(table) => token_log_probs_at(hidden, table, rows, targets),
+            Self::Extended { frozen, new } => {
+                token_log_probs_extended(hidden, frozen, Some(new), rows, targets)
+            }
+            Self::Frozen(table) => token_log_probs_extended(hidden, table, None, rows, targets),
+        }
+    }
+}

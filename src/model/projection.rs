@@ -1,0 +1,85 @@
+//! A matrix product of the decoder: weight, perhaps a bias, perhaps a low-rank adapter.
+//!
+//! Knows which of its parts train: frozen weights cost no gradient, and may be stored in half
+//! precision.
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor};
+use trieval_kernels::ops::{
+    dropout, linear, linear_add, linear_bias, linear_frozen, linear_frozen_add,
+};
+
+/// One key per token of a batch, from which dropout draws; equal keys give equal masks.
+pub type TokenKeys = Arc<[u64]>;
+
+/// `y = x Wᵀ + b + scale · drop(x) Aᵀ Bᵀ` (LoRA: arXiv:2106.09685, equation 3).
+pub(super) struct Projection {
+    pub(super) weight: Weight,
+    /// `[out]`.
+    pub(super) bias: Option<Tensor>,
+    pub(super) adapter: Option<LowRank>,
+}
+
+/// A weight `[out, in]`.
+pub(super) enum Weight {
+    /// Shares its storage with a variable.
+    Trained(Tensor),
+    /// Gets no gradient.
+    Frozen(Tensor),
+}
+
+/// The adapter of one projection.
+pub(super) struct LowRank {
+    /// `[rank, in]`.
+    pub(super) a: Tensor,
+    /// `[out, rank]`.
+    pub(super) b: Tensor,
+    pub(super) scale: f64,
+    /// Share of the inputs of `a` that a training step drops.
+    pub(super) dropout: f64,
+    /// Tells this adapter's random stream from the others'.
+    pub(super) stream: u64,
+}
+
+impl Projection {
+    /// Shapes: `x [rows, in]`, result `[rows, out]`. `keys` (one per row) are given where a training step may drop.
+    pub(super) fn apply(&self, x: &Tensor, keys: Option<&TokenKeys>) -> Result<Tensor> {
+        let y = match (&self.weight, &self.bias) {
+            (Weight::Trained(weight), None) => linear(x, weight)?,
+            (Weight::Trained(weight), Some(bias)) => linear_bias(x, weight, bias)?,
+            (Weight::Frozen(weight), None) => linear_frozen(x, weight)?,
+            (Weight::Frozen(weight), Some(bias)) => linear_frozen_add(x, weight, bias)?,
+        };
+        self.adapt(y, x, keys)
+    }
+
+    /// As [`Projection::apply`], added to `residual [rows, out]`.
+    pub(super) fn apply_add(
+        &self,
+        x: &Tensor,
+        residual: &Tensor,
+        keys: Option<&TokenKeys>,
+    ) -> Result<Tensor> {
+        let y = match &self.weight {
+            Weight::Trained(weight) => linear_add(x, weight, residual)?,
+            Weight::Frozen(weight) => linear_frozen_add(x, weight, residual)?,
+        };
+        let y = match &self.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        };
+        self.adapt(y, x, keys)
+    }
+
+    fn adapt(&self, y: Tensor, x: &Tensor, keys: Option<&TokenKeys>) -> Result<Tensor> {
+        let Some(low) = &self.adapter else { return Ok(y) };
+        let inner = match keys {
+            Some(keys) if low.dropout > 0.0 => {
+                linear(&dropout(x, low.dropout, keys, low.stream)?, &low.a)?
+            }
+            _ => linear(x, &low.a)?,
+        };
+        linear_add(&(inner * low.scale)?, &low.b, &y)
+    }
+}
