@@ -59,6 +59,15 @@ pub trait Objective {
     /// When a tensor operation fails.
     fn loss(&self, batch: &Self::Batch) -> Result<Loss>;
 
+    /// Further figures of a finished step, measured on the weights it left, for instance on a fixed probe; `step` counts
+    /// from 1 to `n_steps`. Must depend on the weights alone, so that a resumed training measures the same.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn measure(&self, _step: u64, _n_steps: u64) -> Result<Vec<(&'static str, f64)>> {
+        Ok(Vec::new())
+    }
+
     /// Looks at a finished step and may say something worrying in plain words. A resumed training shows
     /// the steps before again.
     fn remark(&mut self, _record: &StepRecord) -> Option<String> {
@@ -147,13 +156,17 @@ pub fn train<O: Objective>(
             if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
         optimizer.step(parameters, &gradients.tensors, scale, rate, step)?;
 
+        let tokens_per_s = gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9);
+        let mut metrics = gradients.metrics;
+        let measured = objective.measure(step + 1, n_steps)?;
+        metrics.extend(measured.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let record = StepRecord {
             step: step + 1,
             loss: gradients.loss,
             learning_rate: rate,
             grad_norm: norm,
-            tokens_per_s: gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9),
-            metrics: gradients.metrics,
+            tokens_per_s,
+            metrics,
         };
         log.push(&record)?;
         settings.tracker.record(&record);

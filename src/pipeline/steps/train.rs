@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::model::LoadedModel;
+use super::model::{LoadedModel, open_index};
 use super::{pairs, tracking};
 use crate::corpus::{Corpus, Request, Split};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::model::{Decoder, ModelFolder, adapter};
 use crate::pipeline::runner::StepEnv;
 use crate::recipe::Recipe;
 use crate::train::engine::{LOG_FILE, LoopSettings, train};
-use crate::train::objective::preference::Preference;
+use crate::train::objective::preference::{Preference, Probe};
 use crate::train::objective::supervised::{Example, Supervised};
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
@@ -76,9 +76,16 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
         ObjectiveSettings::Preference(objective) => {
             let pairs_folder = env.input(&format!("train.{name}.pairs"))?;
             let data = pairs::load(&corpus, &model, &pairs_folder)?;
-            let reference_folder = env.input(&format!("train.{name}.reference"))?;
-            let reference = pairs::load_reference(&reference_folder, data.pairs.len())?;
-            let mut objective = Preference::new(&decoder, data, reference, objective);
+            let reference = if objective.loss.needs_reference() {
+                let folder = env.input(&format!("train.{name}.reference"))?;
+                Some(pairs::load_reference(&folder, data.n_answers())?)
+            } else {
+                None
+            };
+            // The decoder has the weights of its start here; a checkpoint is loaded later.
+            let index = open_index(&identifier)?;
+            let probe = Probe::new(&decoder, &data, &index, objective.probe_prompts, seed)?;
+            let mut objective = Preference::new(&decoder, data, reference, objective, probe)?;
             train(&parameters, &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
         }
     }
