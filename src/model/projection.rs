@@ -72,6 +72,17 @@ impl Projection {
         self.adapt(y, x, keys)
     }
 
+    /// Adds every tensor that has a gradient, and perhaps biases that have none.
+    pub(super) fn collect_trained(&self, all: &mut Vec<Tensor>) {
+        if let Weight::Trained(weight) = &self.weight {
+            all.push(weight.clone());
+        }
+        all.extend(self.bias.clone());
+        if let Some(low) = &self.adapter {
+            all.extend([low.a.clone(), low.b.clone()]);
+        }
+    }
+
     fn adapt(&self, y: Tensor, x: &Tensor, keys: Option<&TokenKeys>) -> Result<Tensor> {
         let Some(low) = &self.adapter else { return Ok(y) };
         let inner = match keys {

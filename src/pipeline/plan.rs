@@ -232,6 +232,15 @@ fn without_path(mut settings: Value) -> Value {
     settings
 }
 
+/// Settings of a training without those that change how it is done and not what comes out.
+fn without_means(mut settings: Value) -> Value {
+    if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
+        settings.remove("recompute");
+        settings.remove("memory_limit");
+    }
+    settings
+}
+
 struct Builder<'a> {
     recipe: &'a Recipe,
     steps: Vec<Step>,
@@ -342,7 +351,8 @@ impl Builder<'_> {
             let reference = self.add(reference, Value::Null, &inputs, &[])?;
             inputs.push(reference);
         }
-        self.add(StepKind::Train(name.into()), self.seeded(settings), &inputs, &[])
+        let settings = without_means(self.seeded(settings));
+        self.add(StepKind::Train(name.into()), settings, &inputs, &[])
     }
 
     fn system(&mut self, system: &SystemSettings) -> Result<String> {

@@ -1,6 +1,6 @@
 //! The course of every training of a finished run, and the diagnostics of its identifiers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use trieval_eval::report::model::{
     IdentifierReport, LevelReport, TrainingPoint, TrainingReport, finite,
@@ -62,9 +62,14 @@ fn curve_point(records: &[log::StepRecord]) -> Option<TrainingPoint> {
     let mean = |value: &dyn Fn(&log::StepRecord) -> f64| {
         records.iter().map(value).sum::<f64>() / records.len() as f64
     };
-    let extra = last.metrics.keys().map(|name| {
-        (name.clone(), mean(&|record| record.metrics.get(name).copied().unwrap_or(0.0)))
-    });
+    // Some figures are measured every few steps only.
+    let mut extra: BTreeMap<&String, (f64, u32)> = BTreeMap::new();
+    for (name, value) in records.iter().flat_map(|record| &record.metrics) {
+        let (sum, n) = extra.entry(name).or_default();
+        *sum += value;
+        *n += 1;
+    }
+    let extra = extra.into_iter().map(|(name, (sum, n))| (name.clone(), sum / f64::from(n)));
     Some(TrainingPoint {
         step: last.step,
         loss: finite(mean(&|record| record.loss)),

@@ -7,6 +7,7 @@ mod model;
 mod pairs;
 mod system;
 mod train;
+mod validation;
 mod vectors;
 
 pub(super) use evaluation::{

@@ -233,13 +233,18 @@ impl LoadedModel {
         identifier_folder: &Path,
         decode: &DecodeSettings,
     ) -> Result<(PromptBuilder, Retriever)> {
-        let path = identifier_folder.join(INDEX_FILE);
-        let index = SidIndex::open(&path).map_err(|e| {
-            Error::data(&path, e.to_string())
-                .with_help("delete the identifier's step folder and run again")
-        })?;
+        let index = open_index(identifier_folder)?;
         let decoder = self.folder.freeze(Threads::One)?;
         let retriever = Retriever::new(decoder, index, self.prompts.items().clone(), decode);
         Ok((self.prompts, retriever))
     }
+}
+
+/// The index in `identifier_folder`.
+pub(super) fn open_index(identifier_folder: &Path) -> Result<SidIndex> {
+    let path = identifier_folder.join(INDEX_FILE);
+    SidIndex::open(&path).map_err(|e| {
+        Error::data(&path, e.to_string())
+            .with_help("delete the identifier's step folder and run again")
+    })
 }
