@@ -2,6 +2,7 @@
 //! a request, aligns it with clicks, decodes it so that it can only name what exists, and measures
 //! it beside every other ranker. See ARCHITECTURE.md for the map.
 
+pub mod bench;
 pub mod cli;
 pub mod corpus;
 pub mod decode;

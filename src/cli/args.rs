@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use candle_core::DType;
 use clap::{Args, Parser, Subcommand};
 use trieval_eval::fusion::FusionMethod;
 use trieval_eval::settings::{Missing, Ties};
 use trieval_eval::significance::{Correction, Test};
 
 use super::judging::word;
+use crate::bench::TrainBench;
 
 /// Generative retrieval from recipe to report.
 #[derive(Debug, Parser)]
@@ -43,6 +45,8 @@ pub enum Verb {
     Recipes(RecipesArgs),
     /// Look up identifiers of a finished run: item to tokens, tokens to item, diagnostics.
     Ids(IdsArgs),
+    /// Measure this machine: time and memory of a training step.
+    Bench(BenchArgs),
 }
 
 /// A recipe and changes to it.
@@ -315,4 +319,105 @@ pub struct IdsArgs {
     /// JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure.
+    #[command(subcommand)]
+    pub action: BenchAction,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchAction {
+    /// A training step on random tokens: forward, backward, clipping, AdamW.
+    Train(BenchTrainArgs),
+}
+
+/// Arguments of `bench train`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  trieval bench train --prompt 0 --target 64 --threads 2\n  \
+    trieval bench train --prompt 128 --target 4 --vocab 32000 --json\n  \
+    trieval bench train --prompt 128 --target 4 --negatives 4\n  \
+    trieval bench train --lora 16 --dtype bf16")]
+pub struct BenchTrainArgs {
+    /// Layers of the decoder.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
+    pub layers: u32,
+    /// Width of the residual stream.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(2..))]
+    pub width: u32,
+    /// Attention heads.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub heads: u32,
+    /// Key-value heads; by default as many as heads.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub kv_heads: Option<u32>,
+    /// Width of the feed-forward.
+    #[arg(long, default_value_t = 768, value_parser = clap::value_parser!(u32).range(1..))]
+    pub ffn: u32,
+    /// Tokens of the vocabulary.
+    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(2..))]
+    pub vocab: u32,
+    /// Examples per step.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: u32,
+    /// Tokens of a prompt; 0 is a row of `--target` tokens, each of which predicts the next.
+    #[arg(long, default_value_t = 0)]
+    pub prompt: u32,
+    /// Tokens of an answer.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub target: u32,
+    /// Rejected answers of each prompt; with any, the loss is DPO's.
+    #[arg(long, default_value_t = 0)]
+    pub negatives: u32,
+    /// Threads.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub threads: u32,
+    /// Type of frozen weights, with --lora.
+    #[arg(long, default_value = "f32", value_parser = dtype, value_name = "f32|bf16|f16")]
+    pub dtype: DType,
+    /// Train an adapter of this rank beside frozen weights; 0 trains all weights.
+    #[arg(long, default_value_t = 0, value_name = "RANK")]
+    pub lora: u32,
+    /// Steps that are measured, after three that are not.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: u32,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl BenchTrainArgs {
+    /// What they ask for.
+    pub fn bench(&self) -> TrainBench {
+        TrainBench {
+            layers: self.layers,
+            width: self.width,
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            ffn: self.ffn,
+            vocab: self.vocab,
+            batch: self.batch,
+            prompt: self.prompt,
+            target: self.target,
+            negatives: self.negatives,
+            threads: self.threads,
+            dtype: self.dtype,
+            lora: self.lora,
+            steps: self.steps,
+        }
+    }
+}
+
+/// A type of weights by its name.
+fn dtype(name: &str) -> Result<DType, String> {
+    match name {
+        "f32" => Ok(DType::F32),
+        "bf16" => Ok(DType::BF16),
+        "f16" => Ok(DType::F16),
+        _ => Err("expected f32, bf16 or f16".into()),
+    }
 }

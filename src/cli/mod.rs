@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Standard output carries data, standard error talk.
 
 mod args;
+mod bench;
 mod check;
 mod compare;
 mod docs;
@@ -55,6 +56,7 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::execute(args, &ctx),
         Verb::Recipes(args) => recipes::execute(args),
         Verb::Ids(args) => ids::execute(args),
+        Verb::Bench(args) => bench::execute(args, &ctx),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

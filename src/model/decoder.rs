@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var};
 use rand::Rng;
-use trieval_kernels::ops::{Packing, RopeTable, packed_attention, rms_norm, rope, swiglu};
+use trieval_kernels::ops::{Packing, RopeTable, embedding, packed_attention, rms_norm, rope};
 
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::config::{DecoderConfig, EMBEDDING, FINAL_NORM, HEAD, frequencies};
 use crate::model::embedding::Table;
 use crate::model::lora::{AdapterSpec, new_rows};
-use crate::model::projection::{LowRank, Projection, TokenKeys, Weight};
+use crate::model::projection::{LowRank, Projection, TokenKeys, Weight, gated};
 use crate::model::recompute::recomputed;
 use crate::seed::Seed;
 
@@ -343,8 +343,9 @@ impl Layer {
         let v = self.v.apply(&normed, all.keys.as_ref())?.reshape(((), kv_heads, dim))?;
         let (x, normed, positions, keys) = match &all.rows {
             Some(rows) => (
-                &x.index_select(&rows.index, 0)?,
-                &normed.index_select(&rows.index, 0)?,
+                // candle's index_select would add its gradient on one thread.
+                &embedding(&rows.index, x)?,
+                &embedding(&rows.index, &normed)?,
                 &rows.positions,
                 rows.keys.as_ref(),
             ),
@@ -356,7 +357,7 @@ impl Layer {
         let seen = packed_attention(&q, &k, &v, &all.packing, rows)?;
         let x = self.out.apply_add(&seen.reshape(((), heads * dim))?, x, keys)?;
         let normed = rms_norm(&x, &self.post_norm, eps)?;
-        let inner = swiglu(&self.gate.apply(&normed, keys)?, &self.up.apply(&normed, keys)?)?;
+        let inner = gated(&self.gate, &self.up, &normed, keys)?;
         self.down.apply_add(&inner, &x, keys)
     }
 

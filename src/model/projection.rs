@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 use trieval_kernels::ops::{
-    dropout, linear, linear_add, linear_bias, linear_frozen, linear_frozen_add,
+    dropout, gated_linear, linear, linear_add, linear_bias, linear_frozen, linear_frozen_add,
+    swiglu,
 };
 
 /// One key per token of a batch, from which dropout draws; equal keys give equal masks.
@@ -83,6 +84,14 @@ impl Projection {
         }
     }
 
+    /// The weight, where it trains and is all there is.
+    fn plain(&self) -> Option<&Tensor> {
+        match (&self.weight, &self.bias, &self.adapter) {
+            (Weight::Trained(weight), None, None) => Some(weight),
+            _ => None,
+        }
+    }
+
     fn adapt(&self, y: Tensor, x: &Tensor, keys: Option<&TokenKeys>) -> Result<Tensor> {
         let Some(low) = &self.adapter else { return Ok(y) };
         let inner = match keys {
@@ -92,5 +101,20 @@ impl Projection {
             _ => linear(x, &low.a)?,
         };
         linear_add(&(inner * low.scale)?, &low.b, &y)
+    }
+}
+
+/// `silu(gate(x)) ∘ up(x)`, as one operation where both are plain trained weights.
+///
+/// Shapes: `x [rows, in]`, result `[rows, out]`; `keys` as in [`Projection::apply`].
+pub(super) fn gated(
+    gate: &Projection,
+    up: &Projection,
+    x: &Tensor,
+    keys: Option<&TokenKeys>,
+) -> Result<Tensor> {
+    match (gate.plain(), up.plain()) {
+        (Some(gate), Some(up)) => gated_linear(x, gate, up),
+        _ => swiglu(&gate.apply(x, keys)?, &up.apply(x, keys)?),
     }
 }

@@ -323,7 +323,8 @@ mod overrides {
         assert!(shown.contains("every judged item of this corpus is relevant"), "{shown}");
         let shown =
             quickstart(&["evaluation.metrics = [\"auc\"]", "evaluation.relevant_grade = 1"]);
-        assert!(shown.unwrap_err().contains("set `evaluation.relevant_grade` to 2"));
+        let shown = shown.unwrap_err();
+        assert!(shown.contains("`evaluation.relevant_grade` to 2"), "{shown}");
         assert!(
             quickstart(&["evaluation.metrics = [\"auc\"]", "evaluation.relevant_grade = 3"])
                 .is_ok()

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["decode"],
     &["train"],
-    &["identifier", "ranker"],
+    &["identifier", "ranker", "bench"],
     &["recipe"],
     &["pipeline"],
     &["cli"],
@@ -36,6 +36,7 @@ const WITHOUT_KERNELS: &[&str] =
 /// Files that may hold `unsafe`, each block with a SAFETY note.
 const UNSAFE_FILES: &[&str] = &[
     "kernels/src/map.rs",
+    "kernels/src/ops/buffer.rs",
     "kernels/src/ops/matmul.rs",
     "kernels/src/ops/simd.rs",
     "kernels/src/threads.rs",

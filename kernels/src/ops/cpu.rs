@@ -1,10 +1,9 @@
-//! Borrowing `f32` slices from candle's storage, and parallel loops over rows.
+//! Borrowing `f32` slices from candle's storage, and the size of blocks.
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
-use rayon::prelude::*;
 
-/// Entries of work below which a loop stays on the calling thread.
-const SERIAL_BELOW: usize = 1 << 14;
+/// Entries of one block of element-wise work.
+const BLOCK_ENTRIES: usize = 1 << 14;
 
 /// The entries of a contiguous `f32` tensor on the CPU.
 pub(super) fn slice<'a>(
@@ -49,28 +48,8 @@ pub(super) fn tensor(data: Vec<f32>, like: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(data, like.shape(), &candle_core::Device::Cpu)
 }
 
-/// Calls `work(first_row, rows of out)` on blocks of `rows` rows, in parallel where it pays.
-pub(super) fn for_row_blocks(
-    out: &mut [f32],
-    width: usize,
-    rows: usize,
-    work: impl Fn(usize, &mut [f32]) + Send + Sync,
-) {
-    if out.is_empty() {
-        return;
-    }
-    let block = (rows * width).max(1);
-    if out.len() < SERIAL_BELOW {
-        for (i, out) in out.chunks_mut(block).enumerate() {
-            work(i * rows, out);
-        }
-    } else {
-        out.par_chunks_mut(block).enumerate().for_each(|(i, out)| work(i * rows, out));
-    }
-}
-
 /// Rows of `width` entries per block so that a block is about 16 thousand entries: enough work for a
 /// task, small enough to stay in cache. Depends on the width alone, never on the threads.
 pub(super) fn block_rows(width: usize) -> usize {
-    (SERIAL_BELOW / width.max(1)).max(1)
+    (BLOCK_ENTRIES / width.max(1)).max(1)
 }

@@ -1,9 +1,9 @@
 //! Rows of a table by id, with a gradient that costs what the ids cost.
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
 
-use super::cpu::{for_row_blocks, slice, tensor, with_slices};
+use super::buffer::new_rows;
+use super::cpu::{slice, tensor, with_slices};
 use super::frozen::{frozen, with_frozen};
 use super::simd::axpy;
 
@@ -82,24 +82,22 @@ impl CustomOp1 for Embedding {
     fn cpu_fwd(&self, table: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, width) = layout.shape().dims2()?;
         let (table, skip) = (slice(table, layout, NAME)?, self.skip());
-        let mut out = vec![0f32; self.ids.len() * width];
-        let copy = |read_frozen: &(dyn Fn(usize, &mut [f32]) + Sync), out: &mut [f32]| {
-            for_row_blocks(out, width, ROW_BLOCK, |first, out| {
+        let copy = |read_frozen: &(dyn Fn(usize, &mut [f32]) + Sync)| {
+            new_rows(self.ids.len() * width, width, ROW_BLOCK, |first, out| {
                 for (id, out) in self.ids[first..].iter().zip(out.chunks_exact_mut(width)) {
                     match (*id as usize).checked_sub(skip) {
                         Some(row) => out.copy_from_slice(&table[row * width..][..width]),
                         None => read_frozen(*id as usize, out),
                     }
                 }
-            });
+            })
         };
-        match &self.frozen {
-            None => copy(&|_, _| {}, &mut out),
-            Some(frozen) => with_frozen(frozen, NAME, |frozen| {
-                copy(&|row, out| frozen.row(row, out), &mut out);
-                Ok(())
-            })?,
-        }
+        let out = match &self.frozen {
+            None => copy(&|_, _| {}),
+            Some(frozen) => {
+                with_frozen(frozen, NAME, |frozen| Ok(copy(&|row, out| frozen.row(row, out))))?
+            }
+        };
         Ok((CpuStorage::F32(out), Shape::from((self.ids.len(), width))))
     }
 
@@ -116,10 +114,7 @@ impl CustomOp1 for Embedding {
             .collect();
         order.sort_unstable();
         with_slices([gradient], NAME, |[g]| {
-            let mut out = vec![0f32; vocab * width];
-            let blocks = out.par_chunks_mut((ROW_BLOCK * width).max(1)).enumerate();
-            blocks.for_each(|(block, out)| {
-                let first = block * ROW_BLOCK;
+            let out = new_rows(vocab * width, width, ROW_BLOCK, |first, out| {
                 let place = |row: usize| order.partition_point(|(id, _)| (*id as usize) < row);
                 for (id, token) in &order[place(first)..place(first + ROW_BLOCK)] {
                     let row = &mut out[(*id as usize - first) * width..][..width];

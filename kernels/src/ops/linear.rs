@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 use rayon::prelude::*;
 
 use super::cpu::{block_rows, slice, tensor, with_slices};
-use super::matmul::{MatMut, MatRef, Threads, matmul};
+use super::matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
 use super::simd::axpy;
 
 const NAME: &str = "linear";
@@ -104,32 +104,25 @@ pub(super) fn d_residual(residual: &Tensor, gradient: &Tensor) -> Result<Option<
     })
 }
 
-fn forward(x: &[f32], weight: &[f32], inner: usize, outer: usize, keep: f32, out: &mut [f32]) {
-    let rows = out.len() / outer.max(1);
-    matmul(
-        &mut MatMut::new(out, rows, outer),
-        keep,
-        1.0,
-        MatRef::new(x, rows, inner),
-        MatRef::new(weight, outer, inner).t(),
-        Threads::Pool,
-    );
-}
-
-/// Gradients of `x` and `weight`.
-fn backward(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Tensor, Tensor)> {
+/// Gradients of `x` and `weight`; none where nothing asks for it.
+fn backward(
+    x: &Tensor,
+    weight: &Tensor,
+    gradient: &Tensor,
+) -> Result<(Option<Tensor>, Option<Tensor>)> {
     let (outer, inner) = weight.dims2()?;
     with_slices([x, weight, gradient], NAME, |[x_data, w_data, g]| {
         let rows = g.len() / outer.max(1);
         let g = MatRef::new(g, rows, outer);
-        let mut dx = vec![0f32; rows * inner];
-        let w = MatRef::new(w_data, outer, inner);
-        matmul(&mut MatMut::new(&mut dx, rows, inner), 0.0, 1.0, g, w, Threads::Pool);
-        let mut dw = vec![0f32; outer * inner];
-        let x_data = MatRef::new(x_data, rows, inner);
-        let mut dw_view = MatMut::new(&mut dw, outer, inner);
-        matmul(&mut dw_view, 0.0, 1.0, g.t(), x_data, Threads::Pool);
-        Ok((tensor(dx, x)?, tensor(dw, weight)?))
+        let dx = x.track_op().then(|| {
+            let dx = matmul_new(g, MatRef::new(w_data, outer, inner), Threads::Pool);
+            tensor(dx, x)
+        });
+        let dw = weight.track_op().then(|| {
+            let dw = matmul_new(g.t(), MatRef::new(x_data, rows, inner), Threads::Pool);
+            tensor(dw, weight)
+        });
+        Ok((dx.transpose()?, dw.transpose()?))
     })
 }
 
@@ -148,8 +141,9 @@ impl CustomOp2 for Linear {
         let (x, weight) = (slice(x, x_layout, NAME)?, slice(weight, weight_layout, NAME)?);
         let (outer, inner) = weight_layout.shape().dims2()?;
         let shape = output_shape(x_layout.dims(), outer);
-        let mut out = vec![0f32; shape.iter().product()];
-        forward(x, weight, inner, outer, 0.0, &mut out);
+        let rows = shape.iter().product::<usize>() / outer.max(1);
+        let weight = MatRef::new(weight, outer, inner).t();
+        let out = matmul_new(MatRef::new(x, rows, inner), weight, Threads::Pool);
         Ok((CpuStorage::F32(out), Shape::from(shape)))
     }
 
@@ -160,8 +154,7 @@ impl CustomOp2 for Linear {
         _out: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw) = backward(x, weight, gradient)?;
-        Ok((Some(dx), Some(dw)))
+        backward(x, weight, gradient)
     }
 }
 
@@ -184,7 +177,9 @@ impl CustomOp3 for LinearAdd {
         let residual = slice(residual, residual_layout, NAME_ADD)?;
         let shape = output_shape(x_layout.dims(), outer);
         let mut out = repeated(residual, shape.iter().product());
-        forward(x, weight, inner, outer, 1.0, &mut out);
+        let rows = out.len() / outer.max(1);
+        let (x, weight) = (MatRef::new(x, rows, inner), MatRef::new(weight, outer, inner));
+        matmul(&mut MatMut::new(&mut out, rows, outer), 1.0, 1.0, x, weight.t(), Threads::Pool);
         Ok((CpuStorage::F32(out), Shape::from(shape)))
     }
 
@@ -197,7 +192,7 @@ impl CustomOp3 for LinearAdd {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (dx, dw) = backward(x, weight, gradient)?;
-        Ok((Some(dx), Some(dw), d_residual(residual, gradient)?))
+        Ok((dx, dw, d_residual(residual, gradient)?))
     }
 }
 

@@ -16,14 +16,15 @@ use super::simd::{log_sum_exp, scaled_exp};
 
 const NAME: &str = "token-log-probs";
 
-/// Logits up to this many entries (64 MiB) are kept for the backward pass.
-const KEEP_ENTRIES: usize = 1 << 24;
+/// Logits up to this many entries (256 MiB) are kept for the backward pass; few in tests, which so go
+/// both ways with little memory.
+const KEEP_ENTRIES: usize = if cfg!(test) { 1 << 14 } else { 1 << 26 };
 
 /// Entries of one block of logits (32 MiB) where they are not kept.
-const BLOCK_ENTRIES: usize = 1 << 23;
+const BLOCK_ENTRIES: usize = if cfg!(test) { 1 << 14 } else { 1 << 23 };
 
 /// Rows of one block at least: with fewer, reading the head takes longer than multiplying with it.
-const BLOCK_ROWS: usize = 128;
+const BLOCK_ROWS: usize = if cfg!(test) { 16 } else { 128 };
 
 /// `ln p(target)` of each row, where `p = softmax(hidden headᵀ)`.
 ///
@@ -426,8 +427,8 @@ mod tests {
 
     #[test]
     fn blocks_of_rows_give_what_kept_logits_give() {
-        // 180 rows of 100 thousand entries exceed what is kept; a block has 128 rows.
-        let (rows, width, vocab) = (180, 2, 100_000);
+        // 50 rows of a thousand entries exceed what is kept in tests; a block has 16 rows.
+        let (rows, width, vocab) = (50, 2, 1_000);
         let (hidden, head) = (random(&[rows, width], 1), random(&[vocab, width], 2));
         let inputs = [hidden, head];
         let targets = targets(rows, vocab);
@@ -454,7 +455,7 @@ mod tests {
 
     #[test]
     fn targets_may_share_rows() {
-        for (rows, width, vocab) in [(1, 3, 5), (12, 8, 31), (180, 2, 100_000)] {
+        for (rows, width, vocab) in [(1, 3, 5), (12, 8, 31), (50, 2, 1_000)] {
             let inputs = [random(&[rows, width], 1), random(&[vocab, width], 2)];
             let (at, targets) = scattered(rows, vocab);
             assert!(rows < 12 || (0..rows as u32).any(|row| !at.contains(&row)));

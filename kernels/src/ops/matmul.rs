@@ -130,6 +130,50 @@ pub fn matmul(
         out.rows,
         out.cols
     );
+    let out_view = Out { data: out.data.as_mut_ptr(), row_stride: out.row_stride, keep };
+    // SAFETY: the constructor of `out` proved that its `m` rows of `n` entries lie inside its slice, which it
+    // borrows mutably, and a slice's entries are initialized.
+    unsafe { product(out_view, factor, lhs, rhs, threads) };
+}
+
+/// `lhs · rhs` in a new buffer, which is not cleared first.
+///
+/// Shapes: `lhs [m, k]`, `rhs [k, n]`, result `[m, n]`.
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn matmul_new(lhs: MatRef<'_>, rhs: MatRef<'_>, threads: Threads) -> Vec<f32> {
+    let (m, n) = (lhs.rows, rhs.cols);
+    assert!(rhs.rows == lhs.cols, "[{m}, {}] x [{}, {n}] do not fit", lhs.cols, rhs.rows);
+    if lhs.cols == 0 {
+        return vec![0.0; m * n];
+    }
+    let mut out = Vec::with_capacity(m * n);
+    let view = Out { data: out.as_mut_ptr(), row_stride: n, keep: 0.0 };
+    // SAFETY: the buffer is new, so nothing else refers to it, and has room for `m` rows of `n` entries; they
+    // are not read, because `keep` is 0. The product over an inner dimension that is not empty writes
+    // each of them.
+    unsafe {
+        product(view, 1.0, lhs, rhs, threads);
+        out.set_len(m * n);
+    }
+    out
+}
+
+/// Where a product goes.
+struct Out {
+    data: *mut f32,
+    row_stride: usize,
+    keep: f32,
+}
+
+/// `out ← keep * out + factor * lhs · rhs`, of shape `[lhs.rows, rhs.cols]`.
+///
+/// # Safety
+/// The rows of `out` must be writable, not be reachable otherwise, and be initialized unless `keep` is 0.
+/// `lhs.cols` must equal `rhs.rows`.
+unsafe fn product(out: Out, factor: f32, lhs: MatRef<'_>, rhs: MatRef<'_>, threads: Threads) {
+    let (m, k, n) = (lhs.rows, lhs.cols, rhs.cols);
     if m == 0 || n == 0 {
         return;
     }
@@ -139,24 +183,24 @@ pub fn matmul(
         }
         _ => gemm::Parallelism::None,
     };
-    // SAFETY: the constructors proved that every entry (i, j) of the three views lies inside its slice,
-    // the assertion above that the shapes fit, and `out` is a mutable borrow, so it aliases neither input.
+    // SAFETY: the constructors proved that every entry (i, j) of the inputs lies inside its slice; the caller
+    // answers for `out`.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.data.as_mut_ptr(),
+            out.data,
             1,
             out.row_stride as isize,
-            keep != 0.0,
+            out.keep != 0.0,
             lhs.data.as_ptr(),
             lhs.col_stride as isize,
             lhs.row_stride as isize,
             rhs.data.as_ptr(),
             rhs.col_stride as isize,
             rhs.row_stride as isize,
-            keep,
+            out.keep,
             factor,
             false,
             false,
@@ -200,6 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn a_new_product_is_the_product() {
+        for (m, n, k) in [(1, 1, 1), (33, 17, 40), (130, 70, 90)] {
+            let (lhs, rhs) = (numbers(m * k), numbers(n * k));
+            let (lhs, rhs) = (MatRef::new(&lhs, m, k), MatRef::new(&rhs, n, k).t());
+            let mut out = vec![f32::NAN; m * n];
+            matmul(&mut MatMut::new(&mut out, m, n), 0.0, 1.0, lhs, rhs, Threads::Pool);
+            assert!(out == matmul_new(lhs, rhs, Threads::Pool));
+        }
+    }
+
+    #[test]
     fn thread_count_does_not_change_a_bit() {
         let (m, n, k) = (301, 203, 517);
         let (lhs, rhs) = (numbers(m * k), numbers(n * k));
@@ -237,5 +292,7 @@ mod tests {
             Threads::One,
         );
         assert_eq!(out, [0.0; 4]);
+        let (lhs, rhs) = (MatRef::new(&[], 2, 0), MatRef::new(&[], 0, 2));
+        assert_eq!(matmul_new(lhs, rhs, Threads::One), [0.0; 4]);
     }
 }

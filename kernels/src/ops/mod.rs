@@ -14,10 +14,12 @@
 mod simd;
 mod adamw;
 mod attention;
+mod buffer;
 mod cpu;
 mod dropout;
 mod embedding;
 mod frozen;
+mod gated;
 mod linear;
 mod linear_frozen;
 mod log_probs;
@@ -25,25 +27,24 @@ mod matmul;
 mod packing;
 mod rms_norm;
 mod rope;
-mod segments;
 mod swiglu;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
 
 pub use adamw::{AdamW, adamw_step};
-pub use attention::{causal_attention, packed_attention};
+pub use attention::packed_attention;
 pub use dropout::dropout;
 pub use embedding::{embedding, embedding_rows};
+pub use gated::gated_linear;
 pub use linear::{linear, linear_add, linear_bias};
 pub use linear_frozen::{linear_frozen, linear_frozen_add};
 pub use log_probs::{
     cross_entropy_rows, token_log_probs, token_log_probs_at, token_log_probs_extended,
 };
-pub use matmul::{MatMut, MatRef, Threads, matmul};
+pub use matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
 pub use packing::{Packing, Tree};
 pub use rms_norm::{rms_norm, rms_norm_rows};
 pub use rope::{RopeTable, rope, rotate_head};
-pub use segments::Segments;
 pub use simd::{axpy, dot, log_sum_exp, softmax_in_place};
 pub use swiglu::{swiglu, swiglu_rows};

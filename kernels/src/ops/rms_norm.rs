@@ -1,8 +1,8 @@
 //! Root-mean-square normalization (arXiv:1910.07467, equation 4), with its gradient.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
 
+use super::buffer::{new_blocks, new_rows};
 use super::cpu::{block_rows, slice, tensor, with_slices};
 use super::simd::sum2;
 
@@ -77,9 +77,8 @@ impl CustomOp2 for RmsNorm {
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (slice(x, x_layout, NAME)?, slice(weight, weight_layout, NAME)?);
-        let mut y = vec![0f32; x.len()];
         let (width, rows) = (weight.len(), block_rows(weight.len()));
-        super::cpu::for_row_blocks(&mut y, width, rows, |first, y| {
+        let y = new_rows(x.len(), width, rows, |first, y| {
             rms_norm_rows(&x[first * width..][..y.len()], weight, self.eps, y);
         });
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
@@ -94,16 +93,15 @@ impl CustomOp2 for RmsNorm {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         with_slices([x_tensor, weight_tensor, gradient], NAME, |[x, weight, g]| {
             let width = weight.len();
-            let mut dx = vec![0f32; x.len()];
             let block = (block_rows(width) * width).max(1);
-            let one = |(i, dx): (usize, &mut [f32])| {
+            let one = |first: usize, [dx]: [&mut [f32]; 1]| {
                 let mut dw = vec![0f32; width];
-                let range = i * block..i * block + dx.len();
+                let range = first..first + dx.len();
                 backward_rows(&x[range.clone()], weight, &g[range], self.eps, dx, &mut dw);
                 dw
             };
             // Partial sums per block are added in block order, whichever thread made them.
-            let partial: Vec<Vec<f32>> = dx.par_chunks_mut(block).enumerate().map(one).collect();
+            let ([dx], partial) = new_blocks(x.len(), block, one);
             let mut dw = vec![0f32; width];
             for part in &partial {
                 super::simd::axpy(1.0, part, &mut dw);

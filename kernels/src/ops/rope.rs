@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
-use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slices};
+use super::buffer::new_rows;
+use super::cpu::{block_rows, slice, tensor, with_slices};
 
 const NAME: &str = "rope";
 
@@ -89,17 +90,16 @@ struct Rope {
 
 impl Rope {
     fn apply(&self, x: &[f32], direction: f32) -> Vec<f32> {
-        let mut out = x.to_vec();
         let (half, width) = (self.table.half, x.len() / self.positions.len().max(1));
-        for_row_blocks(&mut out, width, block_rows(width), |first, out| {
-            for (i, token) in out.chunks_exact_mut(width).enumerate() {
+        new_rows(x.len(), width, block_rows(width), |first, out| {
+            out.copy_from_slice(&x[first * width..][..out.len()]);
+            for (i, token) in out.chunks_exact_mut(width.max(1)).enumerate() {
                 let (cos, sin) = self.table.at(self.positions[first + i] as usize);
                 for head in token.chunks_exact_mut(2 * half) {
                     rotate_head(head, cos, sin, direction);
                 }
             }
-        });
-        out
+        })
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     fn value_and_gradient_equal_candles_differentiable_rope() {
         let (batch, seq, heads, head_dim) = (3, 9, 2, 6);
         let table = Arc::new(RopeTable::new(&frequencies(head_dim), 12).unwrap());
-        let positions: Arc<[u32]> = super::super::Segments::uniform(batch, seq).positions().into();
+        let positions: Arc<[u32]> = super::super::Packing::uniform(batch, seq).positions().into();
         let shape = [seq, head_dim / 2];
         let cos =
             Tensor::from_slice(&table.cos[..seq * head_dim / 2], &shape, &Device::Cpu).unwrap();

@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slices};
+use super::buffer::{new_blocks, new_rows};
+use super::cpu::{block_rows, slice, tensor, with_slices};
 use super::simd::sigmoid;
 
 const NAME: &str = "swiglu";
@@ -29,15 +30,6 @@ vectorized! {
     }
 }
 
-vectorized! {
-    fn backward_gate(gate: &[f32], up: &[f32], g: &[f32], out: &mut [f32]) {
-        for (((o, a), b), g) in out.iter_mut().zip(gate).zip(up).zip(g) {
-            let s = sigmoid(*a);
-            *o = *g * *b * s * (1.0 + *a * (1.0 - s));
-        }
-    }
-}
-
 impl CustomOp2 for SwiGlu {
     fn name(&self) -> &'static str {
         NAME
@@ -51,8 +43,7 @@ impl CustomOp2 for SwiGlu {
         up_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (slice(gate, gate_layout, NAME)?, slice(up, up_layout, NAME)?);
-        let mut out = vec![0f32; gate.len()];
-        for_row_blocks(&mut out, 1, block_rows(1), |first, out| {
+        let out = new_rows(gate.len(), 1, block_rows(1), |first, out| {
             let n = out.len();
             swiglu_rows(&gate[first..][..n], &up[first..][..n], out);
         });
@@ -67,20 +58,25 @@ impl CustomOp2 for SwiGlu {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         with_slices([gate_tensor, up_tensor, gradient], NAME, |[gate, up, g]| {
-            let mut d_gate = vec![0f32; g.len()];
-            let mut d_up = vec![0f32; g.len()];
-            for_row_blocks(&mut d_gate, 1, block_rows(1), |first, out| {
-                let n = out.len();
-                let range = first..first + n;
-                backward_gate(&gate[range.clone()], &up[range.clone()], &g[range], out);
-            });
-            // d out / d up = silu(gate): the forward pass with the gradient in place of up.
-            for_row_blocks(&mut d_up, 1, block_rows(1), |first, out| {
-                let n = out.len();
-                swiglu_rows(&gate[first..][..n], &g[first..][..n], out);
-            });
+            let ([d_gate, d_up], _) =
+                new_blocks(g.len(), block_rows(1), |first, [d_gate, d_up]: [&mut [f32]; 2]| {
+                    let range = first..first + d_gate.len();
+                    d_gate.copy_from_slice(&gate[range.clone()]);
+                    d_up.copy_from_slice(&up[range.clone()]);
+                    swiglu_backward(d_gate, d_up, &g[range]);
+                });
             Ok((Some(tensor(d_gate, gate_tensor)?), Some(tensor(d_up, up_tensor)?)))
         })
+    }
+}
+
+vectorized! {
+    /// The backward pass in place: `gate` and `up` become their gradients.
+    pub(super) fn swiglu_backward(gate: &mut [f32], up: &mut [f32], g: &[f32]) {
+        for ((a, b), g) in gate.iter_mut().zip(up).zip(g) {
+            let s = sigmoid(*a);
+            (*a, *b) = (*g * *b * s * (1.0 + *a * (1.0 - s)), *g * *a * s);
+        }
     }
 }
 

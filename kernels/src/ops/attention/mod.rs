@@ -8,7 +8,6 @@
 //! task.
 
 mod block;
-mod causal;
 mod task;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -18,14 +17,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
 
+use super::buffer::new_pieces;
 use super::cpu::{slice, tensor, with_slices};
 use super::packing::Packing;
 use block::blocks;
 use task::{Gradients, HeadShape, Inputs, Task};
-
-pub use causal::causal_attention;
 
 const NAME: &str = "packed-attention";
 
@@ -156,17 +153,6 @@ enum Side {
     Keys,
 }
 
-/// Cuts a buffer into consecutive pieces of the given lengths.
-fn split(mut data: &mut [f32], lengths: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
-    lengths
-        .map(|length| {
-            let (head, tail) = std::mem::take(&mut data).split_at_mut(length);
-            data = tail;
-            head
-        })
-        .collect()
-}
-
 impl CustomOp3 for Attention {
     fn name(&self) -> &'static str {
         NAME
@@ -184,9 +170,8 @@ impl CustomOp3 for Attention {
         let (q, k) = (slice(q, q_layout, NAME)?, slice(k, k_layout, NAME)?);
         let inputs = self.inputs(q, k, slice(v, v_layout, NAME)?);
         let tasks = self.tasks();
-        let mut out = vec![0f32; q.len()];
-        let pieces = split(&mut out, tasks.iter().map(|task| task.sizes(self.shape).0));
-        tasks.par_iter().zip(pieces).for_each(|(task, out)| task.forward(inputs, out));
+        let sizes: Vec<_> = tasks.iter().map(|task| [task.sizes(self.shape).0]).collect();
+        let ([out], _) = new_pieces(&sizes, |i, [out]| tasks[i].forward(inputs, out));
         let out = self.in_rows(out, &tasks, Side::Queries);
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
@@ -200,27 +185,15 @@ impl CustomOp3 for Attention {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let tasks = self.tasks();
-        let (mut dq, mut dk, mut dv) = (
-            vec![0f32; q_tensor.elem_count()],
-            vec![0f32; k_tensor.elem_count()],
-            vec![0f32; v_tensor.elem_count()],
-        );
-        with_slices([q_tensor, k_tensor, v_tensor, gradient], NAME, |[q, k, v, g]| {
-            let inputs = self.inputs(q, k, v);
-            let q_sizes = tasks.iter().map(|task| task.sizes(self.shape).0);
-            let kv_sizes = tasks.iter().map(|task| task.sizes(self.shape).1);
-            let pieces = split(&mut dq, q_sizes)
-                .into_iter()
-                .zip(split(&mut dk, kv_sizes.clone()))
-                .zip(split(&mut dv, kv_sizes))
-                .map(|((dq, dk), dv)| Gradients { dq, dk, dv })
-                .collect::<Vec<_>>();
-            tasks
-                .par_iter()
-                .zip(pieces)
-                .for_each(|(task, mut gradients)| task.backward(inputs, g, &mut gradients));
-            Ok(())
-        })?;
+        let ([dq, dk, dv], _) =
+            with_slices([q_tensor, k_tensor, v_tensor, gradient], NAME, |[q, k, v, g]| {
+                let inputs = self.inputs(q, k, v);
+                let sizes = tasks.iter().map(|task| task.sizes(self.shape));
+                let sizes: Vec<_> = sizes.map(|(q, kv)| [q, kv, kv]).collect();
+                Ok(new_pieces(&sizes, |i, [dq, dk, dv]| {
+                    tasks[i].backward(inputs, g, &mut Gradients { dq, dk, dv });
+                }))
+            })?;
         let dq = self.in_rows(dq, &tasks, Side::Queries);
         let dk = self.in_rows(dk, &tasks, Side::Keys);
         let dv = self.in_rows(dv, &tasks, Side::Keys);

@@ -1,0 +1,57 @@
+//! What this process has used so far: CPU time and memory, as Linux tells it.
+
+/// Processor time of all threads that are alive, in milliseconds; none where the system does not tell.
+pub(super) fn cpu_ms() -> Option<f64> {
+    let mut total = 0.0;
+    for task in std::fs::read_dir("/proc/self/task").ok()? {
+        // A thread that ended meanwhile is left out.
+        let Ok(text) = std::fs::read_to_string(task.ok()?.path().join("schedstat")) else {
+            continue;
+        };
+        total += text.split_whitespace().next()?.parse::<f64>().ok()? / 1e6;
+    }
+    Some(total)
+}
+
+/// Resident memory in bytes.
+pub(super) fn resident_bytes() -> Option<u64> {
+    status("VmRSS:")
+}
+
+/// The largest resident memory in bytes since the start, or since [`forget_peak`].
+pub(super) fn peak_bytes() -> Option<u64> {
+    status("VmHWM:")
+}
+
+/// Lets [`peak_bytes`] begin anew from what is resident now; without effect where the system refuses.
+pub(super) fn forget_peak() {
+    // 5 is "reset the peak" (proc(5), clear_refs). A refusal leaves a peak that is too high, never too low.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+fn status(key: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_and_memory_grow_with_use() {
+        let cpu = cpu_ms().unwrap();
+        let mut block = vec![0u8; 64 << 20];
+        let mut state = 1u8;
+        for byte in &mut block {
+            state = state.wrapping_mul(31).wrapping_add(7);
+            *byte = state;
+        }
+        assert!(cpu_ms().unwrap() > cpu);
+        // Another test may forget the peak meanwhile: it then begins anew with this block in it.
+        assert!(resident_bytes().unwrap() > 64 << 20 && peak_bytes().unwrap() > 64 << 20);
+        drop(std::hint::black_box(block));
+    }
+}
