@@ -53,6 +53,8 @@ pub struct TrainBench {
     pub dtype: DType,
     /// Rank of an adapter beside frozen weights; 0 trains all weights.
     pub lora: u32,
+    /// Whether layers are computed again in the backward pass.
+    pub recompute: bool,
     /// Steps that are measured.
     pub steps: u32,
 }
@@ -101,7 +103,7 @@ impl TrainBench {
     fn measure(&self, ctx: &Context) -> Result<TrainFigures> {
         process::forget_peak();
         let before = process::resident_bytes();
-        let decoder = self.decoder()?;
+        let decoder = self.decoder()?.recomputing(self.recompute);
         let parameters: Vec<_> =
             decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
         let trained_parameters = parameters.iter().map(|(_, var)| var.elem_count() as u64).sum();
@@ -132,6 +134,7 @@ impl TrainBench {
             batch: self.batch,
             accumulate: 1,
             checkpoint_steps: u32::MAX,
+            memory_limit: None,
         };
         let folder =
             tempfile::tempdir().map_err(|e| Error::unwritable(std::env::temp_dir(), &e))?;
@@ -215,6 +218,7 @@ mod tests {
             threads: 1,
             dtype: DType::F32,
             lora: 0,
+            recompute: false,
             steps: 2,
         }
     }

@@ -121,7 +121,7 @@ mod tests {
 
     fn block(weight: &Tensor) -> Block {
         let weight = weight.clone();
-        Arc::new(move |x| x.matmul(&weight)?.sqr()?.exp()? * 0.5)
+        Arc::new(move |x: &Tensor| x.matmul(&weight)?.sqr()?.exp()? * 0.5)
     }
 
     /// Gradients of a chain of blocks that share one weight, which is used outside of them as well.

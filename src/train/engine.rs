@@ -179,9 +179,7 @@ impl Training<'_> {
         bar.resume_at(done);
         let mut is_due = false;
         for step in done..n_steps {
-            let exhausted =
-                |validation: &&mut Validation<'_>| validation.is_exhausted(&state.course);
-            if validation.as_ref().is_some_and(exhausted) {
+            if validation.as_ref().is_some_and(|one| one.is_exhausted(&state.course)) {
                 break;
             }
             let started = Instant::now();
@@ -276,7 +274,7 @@ impl Training<'_> {
                     longest = Some((tokens, draw));
                 }
             }
-            Ok(longest.map(|(_, draw)| draw))
+            Ok::<_, Error>(longest.map(|(_, draw)| draw))
         };
         let draws: Vec<Option<Draw>> = order.iter().map(longest_draw).collect::<Result<_>>()?;
         let draws: Vec<Draw> = draws.into_iter().flatten().collect();

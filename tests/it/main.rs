@@ -15,3 +15,4 @@ mod run_folder;
 mod source;
 mod support;
 mod tidy;
+mod training;

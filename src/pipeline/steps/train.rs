@@ -52,8 +52,9 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         Ok::<_, Error>((validation, HeldOut::new(env, validation, &corpus, &model, &identifier)?))
     });
     let held_out = held_out.transpose()?;
+    let (weights, batch) = (&decoder, settings.batch as usize);
     let mut validation = held_out.as_ref().map(|(validation, held_out)| {
-        Validation::new(validation, || held_out.measure(&decoder, settings.batch as usize))
+        Validation::new(validation, move || held_out.measure(weights, batch))
     });
     let validation = validation.as_mut();
     let parameters =

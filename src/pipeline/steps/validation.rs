@@ -86,7 +86,7 @@ impl<'a> HeldOut<'a> {
         requests.truncate(settings.requests as usize);
         requests.sort_by_key(|request| request.idx);
         let build = |request: &Request| {
-            Ok(model.prompts.build(request.query.as_deref(), &request.history)?.tokens)
+            Ok::<_, Error>(model.prompts.build(request.query.as_deref(), &request.history)?.tokens)
         };
         let prompts = requests.iter().map(build).collect::<Result<_>>()?;
         let number = |request: &u32| requests.binary_search_by_key(request, |one| one.idx).ok();
