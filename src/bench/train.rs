@@ -18,6 +18,7 @@ use crate::progress::Context;
 use crate::seed::Seed;
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
+use crate::train::track::Tracker;
 use crate::train::world::World;
 
 /// Steps that are run first and not counted.
@@ -135,6 +136,7 @@ impl TrainBench {
             accumulate: 1,
             checkpoint_steps: u32::MAX,
             memory_limit: None,
+            tracker: Tracker::default(),
         };
         let folder =
             tempfile::tempdir().map_err(|e| Error::unwritable(std::env::temp_dir(), &e))?;

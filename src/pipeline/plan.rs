@@ -232,11 +232,12 @@ fn without_path(mut settings: Value) -> Value {
     settings
 }
 
-/// Settings of a training without those that change how it is done and not what comes out.
+/// Settings of a training without trackers and those that change how it is done and not what comes out.
 fn without_means(mut settings: Value) -> Value {
     if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
-        settings.remove("recompute");
-        settings.remove("memory_limit");
+        for key in ["recompute", "memory_limit", "log"] {
+            settings.remove(key);
+        }
     }
     settings
 }

@@ -96,6 +96,7 @@ fn run_steps(
         ctx.check_interrupt()?;
         do_step(loaded, plan, folder, step, ctx)?;
     }
+    steps::write_finished_boards(&loaded.recipe, plan, folder, ctx);
     report::assemble(loaded, plan, folder)
 }
 

@@ -14,6 +14,7 @@ use super::optimizer::{AdamW, global_norm};
 use super::sampler::{Draw, Sampler};
 use super::schedule::learning_rate;
 use super::settings::OptimizerSettings;
+use super::track::Tracker;
 use super::validation::{Course, Validation};
 use super::world::World;
 use super::{Parameters, checkpoint};
@@ -99,6 +100,8 @@ pub struct LoopSettings {
     pub checkpoint_steps: u32,
     /// Most bytes that the process may hold; none where nothing is known of the machine.
     pub memory_limit: Option<u64>,
+    /// Who else is told of every step.
+    pub tracker: Tracker,
 }
 
 /// One training: what is trained, how, and where its state lies.
@@ -171,6 +174,7 @@ impl Training<'_> {
         let mut log = TrainLog::resume(&folder.join(LOG_FILE), done, |record| {
             objective.remark(record);
         })?;
+        settings.tracker.begin(done);
         if done < n_steps {
             self.probe(objective)?;
         }
@@ -226,6 +230,7 @@ impl Training<'_> {
                 metrics,
             };
             log.push(&record)?;
+            settings.tracker.record(&record);
             if let Some(remark) = objective.remark(&record) {
                 ctx.warn(format!("{}: {remark}", settings.label));
             }

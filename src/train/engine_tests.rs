@@ -76,6 +76,7 @@ fn settings(batch: u32, accumulate: u32, epochs: f64) -> LoopSettings {
         accumulate,
         checkpoint_steps: 7,
         memory_limit: None,
+        tracker: Tracker::default(),
     }
 }
 

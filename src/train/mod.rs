@@ -16,6 +16,7 @@ pub mod pseudo;
 pub mod sampler;
 pub mod schedule;
 pub mod settings;
+pub mod track;
 pub mod validation;
 pub mod world;
 

@@ -54,6 +54,54 @@ pub struct TrainSettings {
     #[serde(default = "default_checkpoint")]
     #[schemars(range(min = 1))]
     pub checkpoint_steps: u32,
+    /// Where the curves go beside `train.jsonl`; changes no result, so a finished training is not repeated for it.
+    #[serde(default)]
+    pub log: LogSettings,
+}
+
+/// Trackers of a training. They are best effort: one that fails is told of once and slows nothing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// Whether event files are written into `tensorboard/` of the run folder.
+    pub tensorboard: bool,
+    /// Address of an MLflow server, as `http://localhost:5000`; every training becomes a run of the experiment that
+    /// is called like the recipe. Without TLS: https is refused.
+    pub mlflow: Option<String>,
+}
+
+impl LogSettings {
+    /// What is wrong with the address of the MLflow server, and what to do about it.
+    pub fn mlflow_fault(&self) -> Option<(&'static str, &'static str)> {
+        let address = self.mlflow.as_deref()?;
+        let Some((scheme, rest)) = address.split_once("://") else {
+            return Some(("not an address", "write http://HOST:PORT"));
+        };
+        if scheme == "https" {
+            let help = "this build speaks plain http only: name a server in your network, or forward a local port to it";
+            return Some(("https is not supported", help));
+        }
+        if scheme != "http" {
+            return Some(("not an address of http", "write http://HOST:PORT"));
+        }
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => (name, port),
+            _ => (host, "80"),
+        };
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "@?#\\\"".contains(c);
+        if host.contains('@') {
+            return Some(("names a user", "recipes are shared: leave credentials out"));
+        }
+        if name.is_empty()
+            || port.parse::<u16>().is_err()
+            || rest.contains(odd)
+            || path.contains("//")
+        {
+            return Some(("not an address of http", "write http://HOST:PORT"));
+        }
+        None
+    }
 }
 
 impl TrainSettings {
@@ -271,4 +319,34 @@ pub enum Schedule {
     Linear,
     /// Not at all.
     Constant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LogSettings;
+
+    #[test]
+    fn addresses_of_servers_are_checked() {
+        let fault = |address: &str| {
+            let settings = LogSettings { mlflow: Some(address.into()), ..LogSettings::default() };
+            settings.mlflow_fault().map(|(label, _)| label)
+        };
+        for good in ["http://localhost:5000", "http://10.0.0.1", "http://[::1]:5000/sub/path/"] {
+            assert_eq!(fault(good), None, "{good}");
+        }
+        assert_eq!(fault("https://host"), Some("https is not supported"));
+        assert_eq!(fault("localhost:5000"), Some("not an address"));
+        assert_eq!(fault("http://me:secret@host"), Some("names a user"));
+        for bad in [
+            "ftp://host",
+            "http://",
+            "http://:5000",
+            "http://host:port",
+            "http://a b",
+            "http://h?x",
+        ] {
+            assert_eq!(fault(bad), Some("not an address of http"), "{bad}");
+        }
+        assert_eq!(LogSettings::default().mlflow_fault(), None);
+    }
 }

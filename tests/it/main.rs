@@ -15,4 +15,5 @@ mod run_folder;
 mod source;
 mod support;
 mod tidy;
+mod tracking;
 mod training;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
-use super::cpu::{block_rows, for_row_blocks, slice, tensor, with_slices};
+use super::buffer::new_rows;
+use super::cpu::{block_rows, slice, tensor, with_slices};
 
 const NAME: &str = "dropout";
 
@@ -53,8 +54,8 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Dropout {
     fn apply(&self, x: &[f32], width: usize) -> Vec<f32> {
-        let mut y = x.to_vec();
-        for_row_blocks(&mut y, width, block_rows(width), |first, rows| {
+        new_rows(x.len(), width, block_rows(width), |first, rows| {
+            rows.copy_from_slice(&x[first * width..][..rows.len()]);
             for (i, row) in rows.chunks_exact_mut(width).enumerate() {
                 let mut state = mix(self.keys[first + i] ^ mix(self.stream.wrapping_add(STEP)));
                 for pair in row.chunks_mut(2) {
@@ -65,8 +66,7 @@ impl Dropout {
                     }
                 }
             }
-        });
-        y
+        })
     }
 }
 

@@ -6,6 +6,7 @@ mod identifier;
 mod model;
 mod pairs;
 mod system;
+mod tracking;
 mod train;
 mod validation;
 mod vectors;
@@ -17,6 +18,7 @@ pub(super) use identifier::INDEX_FILE;
 pub(super) use system::{
     RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_requests, evaluated_split, ranker,
 };
+pub(super) use tracking::write_finished_boards;
 pub(super) use train::{MODEL_DIR, log_path};
 
 use std::path::Path;

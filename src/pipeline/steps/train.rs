@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::model::LoadedModel;
-use super::pairs;
 use super::validation::HeldOut;
+use super::{pairs, tracking};
 use crate::corpus::{Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -17,6 +17,7 @@ use crate::train::objective::preference::Preference;
 use crate::train::objective::supervised::{Example, Supervised};
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
+use crate::train::track::{Outcome, Tracker};
 use crate::train::validation::Validation;
 use crate::train::world::World;
 
@@ -31,6 +32,13 @@ const MERGE_PROBES: usize = 8;
 const MERGE_WARNING: f32 = 0.05;
 
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
+    let tracker = tracking::start(env, training(env, name)?.settings);
+    let outcome = learn(env, name, &tracker);
+    tracker.finish(Outcome::of(&outcome));
+    outcome
+}
+
+fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
     let Training { settings, shape, start, identifier } = training(env, name)?;
     let model = LoadedModel::load(&start, &identifier, shape)?;
     let corpus = Corpus::open(&env.input("corpus")?)?;
@@ -42,6 +50,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         accumulate: settings.accumulate,
         checkpoint_steps: settings.checkpoint_steps,
         memory_limit: settings.memory_limit().or_else(memory::allowed),
+        tracker: tracker.clone(),
     };
     let decoder = match &settings.lora {
         Some(lora) => model.adapted(lora, env.seed().purpose("adapter"))?,

@@ -22,6 +22,7 @@ use crate::seed::Seed;
 use crate::store::{Vectors, write_json};
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
+use crate::train::track::Tracker;
 use crate::train::world::World;
 
 use encoder::{Encoder, Tower};
@@ -79,6 +80,7 @@ pub fn fit(
         accumulate: 1,
         checkpoint_steps: settings.checkpoint_steps,
         memory_limit: memory::allowed(),
+        tracker: Tracker::default(),
     };
     train(encoder.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)
         .map_err(|error| match error {

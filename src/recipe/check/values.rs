@@ -281,6 +281,11 @@ fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Che
             checker.fault(&path, message, "expected numbers from 0 to below 1", "");
         }
     }
+    if let Some((label, help)) = train.log.mlflow_fault() {
+        let path = part.at(&["log", "mlflow"]);
+        let message = format!("`{}` cannot be used", checker.document.dotted(&path));
+        checker.fault(&path, message, label, help);
+    }
     schedule(part, train, checker);
     if let Some(settings) = &train.validation {
         validation(part, train, settings, checker);
