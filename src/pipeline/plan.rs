@@ -352,7 +352,12 @@ impl Builder<'_> {
             let reference = self.add(reference, Value::Null, &inputs, &[])?;
             inputs.push(reference);
         }
-        let settings = without_means(self.seeded(settings));
+        let validates = settings.validation.is_some();
+        let mut settings = without_means(self.seeded(settings));
+        if validates {
+            // What is kept depends on what counts as relevant.
+            settings["relevant_grade"] = json!(recipe.evaluation.relevant_grade);
+        }
         self.add(StepKind::Train(name.into()), settings, &inputs, &[])
     }
 
