@@ -39,6 +39,14 @@ pub enum Error {
         /// What to do about it; may be empty.
         help: String,
     },
+    /// The machine, or what the recipe allows of it, has too little memory (exit code 3).
+    #[error("{message}{}", help_suffix(.help))]
+    Memory {
+        /// What needs more than there is.
+        message: String,
+        /// What to do about it; may be empty.
+        help: String,
+    },
     /// The work ran, but its result must not be used: training diverged, a stated gate failed (exit code 1).
     #[error("{0}")]
     Failed(String),
@@ -97,7 +105,9 @@ impl Error {
     #[must_use]
     pub fn with_help(mut self, advice: impl Into<String>) -> Self {
         match &mut self {
-            Self::Data { help, .. } | Self::Environment { help, .. } => *help = advice.into(),
+            Self::Data { help, .. }
+            | Self::Environment { help, .. }
+            | Self::Memory { help, .. } => *help = advice.into(),
             _ => {}
         }
         self
@@ -107,7 +117,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Data { .. } | Self::Recipe(_) | Self::Usage(_) => 2,
-            Self::Environment { .. } => 3,
+            Self::Environment { .. } | Self::Memory { .. } => 3,
             Self::Failed(_) | Self::Tensor(_) => 1,
             Self::Interrupted => 130,
             Self::Broken => 0,

@@ -8,6 +8,7 @@ pub mod corpus;
 pub mod decode;
 pub mod error;
 pub mod identifier;
+pub mod memory;
 pub mod model;
 pub mod pipeline;
 pub mod progress;

@@ -54,6 +54,8 @@ pub struct TrainBench {
     pub dtype: DType,
     /// Rank of an adapter beside frozen weights; 0 trains all weights.
     pub lora: u32,
+    /// Whether layers are computed again in the backward pass.
+    pub recompute: bool,
     /// Steps that are measured.
     pub steps: u32,
 }
@@ -102,7 +104,7 @@ impl TrainBench {
     fn measure(&self, ctx: &Context) -> Result<TrainFigures> {
         process::forget_peak();
         let before = process::resident_bytes();
-        let decoder = self.decoder()?;
+        let decoder = self.decoder()?.recomputing(self.recompute);
         let parameters: Vec<_> =
             decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
         let trained_parameters = parameters.iter().map(|(_, var)| var.elem_count() as u64).sum();
@@ -133,6 +135,7 @@ impl TrainBench {
             batch: self.batch,
             accumulate: 1,
             checkpoint_steps: u32::MAX,
+            memory_limit: None,
             tracker: Tracker::default(),
         };
         let folder =
@@ -217,6 +220,7 @@ mod tests {
             threads: 1,
             dtype: DType::F32,
             lora: 0,
+            recompute: false,
             steps: 2,
         }
     }

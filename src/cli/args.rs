@@ -382,6 +382,9 @@ pub struct BenchTrainArgs {
     /// Train an adapter of this rank beside frozen weights; 0 trains all weights.
     #[arg(long, default_value_t = 0, value_name = "RANK")]
     pub lora: u32,
+    /// Keep only the inputs of layers for the backward pass, and compute the rest again.
+    #[arg(long)]
+    pub recompute: bool,
     /// Steps that are measured, after three that are not.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: u32,
@@ -407,6 +410,7 @@ impl BenchTrainArgs {
             threads: self.threads,
             dtype: self.dtype,
             lora: self.lora,
+            recompute: self.recompute,
             steps: self.steps,
         }
     }

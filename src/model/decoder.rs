@@ -11,10 +11,12 @@ use rand::Rng;
 use trieval_kernels::ops::{Packing, RopeTable, embedding, packed_attention, rms_norm, rope};
 
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::model::config::{DecoderConfig, EMBEDDING, FINAL_NORM, HEAD, frequencies};
 use crate::model::embedding::Table;
 use crate::model::lora::{AdapterSpec, new_rows};
 use crate::model::projection::{LowRank, Projection, TokenKeys, Weight, gated};
+use crate::model::recompute::recomputed;
 use crate::seed::Seed;
 
 /// A decoder whose parameters are named as in Hugging Face checkpoints.
@@ -26,7 +28,9 @@ pub struct Decoder {
     frozen: BTreeMap<String, Tensor>,
     trained: BTreeMap<String, Var>,
     adapter: Option<AdapterSpec>,
-    layers: Vec<Layer>,
+    layers: Vec<Arc<Layer>>,
+    /// Whether the inner values of layers are computed again in the backward pass.
+    recomputes: bool,
     embedding: Table,
     norm: Tensor,
     /// None where the embedding is the head.
@@ -132,14 +136,32 @@ impl Decoder {
         adapter: Option<AdapterSpec>,
     ) -> Result<Self> {
         let parts = Parts { frozen: &frozen, trained: &trained, adapter: adapter.as_ref() };
-        let layers = (0..config.num_hidden_layers).map(|i| parts.layer(&config, i));
+        let layers = (0..config.num_hidden_layers).map(|i| parts.layer(&config, i).map(Arc::new));
         let layers = layers.collect::<Result<_>>()?;
         let embedding = parts.table(EMBEDDING)?;
         let head = if config.tie_word_embeddings { None } else { Some(parts.table(HEAD)?) };
         let norm = parts.vector(FINAL_NORM)?;
         let frequencies = frequencies(config.head_dim, config.rope_theta, config.rope_scaling);
         let rope = Arc::new(RopeTable::new(&frequencies, config.max_position_embeddings)?);
-        Ok(Self { config, frozen, trained, adapter, layers, embedding, norm, head, rope })
+        Ok(Self {
+            config,
+            frozen,
+            trained,
+            adapter,
+            layers,
+            recomputes: false,
+            embedding,
+            norm,
+            head,
+            rope,
+        })
+    }
+
+    /// The same decoder, which keeps only the input of each layer for the backward pass, where `recomputes`; its
+    /// losses are then differentiated by [`crate::model::recompute::gradients`]. Values and gradients stay the same.
+    #[must_use]
+    pub fn recomputing(self, recomputes: bool) -> Self {
+        Self { recomputes, ..self }
     }
 
     /// The shape.
@@ -253,41 +275,72 @@ impl Decoder {
         }
         let positions: Arc<[u32]> = packing.positions().into();
         let mut x = self.embedding.look_up(ids)?;
-        let all = Queries { packing, positions: &positions, keys, rows: None };
-        let Some((last, before)) = self.layers.split_last() else {
-            return Ok(rms_norm(&x, &self.norm, self.config.rms_norm_eps)?);
-        };
-        for layer in before {
-            x = self.layer(layer, &x, &all)?;
-        }
-        x = if rows.len() == tokens {
-            self.layer(last, &x, &all)?
+        let some = if rows.len() == tokens {
+            None
         } else {
-            self.layer(
-                last,
-                &x,
-                &Queries { rows: Some(Rows::new(rows, &positions, keys)?), ..all },
-            )?
+            Some(Arc::new(Rows::new(rows, &positions, keys)?))
         };
+        let packing = packing.clone();
+        let all = Queries { packing, positions, keys: keys.cloned(), rows: None };
+        for (i, layer) in self.layers.iter().enumerate() {
+            let is_last = i + 1 == self.layers.len();
+            let queries = Queries { rows: some.clone().filter(|_| is_last), ..all.clone() };
+            x = if self.recomputes {
+                let (rope, shape) = (Arc::clone(&self.rope), Shape::of(&self.config));
+                let again = Arc::clone(layer);
+                let block = move |x: &Tensor| again.forward(&shape, &rope, x, &queries);
+                recomputed(&x, layer.trained(), Arc::new(block))?
+            } else {
+                layer.forward(&Shape::of(&self.config), &self.rope, &x, &queries)?
+            };
+            memory::check(|| {
+                format!("after layer {} of {} of a forward pass", i + 1, self.layers.len())
+            })?;
+        }
         Ok(rms_norm(&x, &self.norm, self.config.rms_norm_eps)?)
     }
+}
 
-    fn layer(&self, layer: &Layer, x: &Tensor, all: &Queries<'_>) -> candle_core::Result<Tensor> {
-        let config = &self.config;
-        let (eps, dim) = (config.rms_norm_eps, config.head_dim);
-        let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
+/// What a layer needs to know of its decoder.
+struct Shape {
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    eps: f64,
+}
+
+impl Shape {
+    fn of(config: &DecoderConfig) -> Self {
+        Self {
+            heads: config.num_attention_heads,
+            kv_heads: config.num_key_value_heads,
+            head_dim: config.head_dim,
+            eps: config.rms_norm_eps,
+        }
+    }
+}
+
+impl Layer {
+    fn forward(
+        &self,
+        shape: &Shape,
+        rope_table: &Arc<RopeTable>,
+        x: &Tensor,
+        all: &Queries,
+    ) -> candle_core::Result<Tensor> {
+        let Shape { heads, kv_heads, head_dim: dim, eps } = *shape;
         let normalized = |x: Tensor, norm: Option<&Tensor>| match norm {
             Some(norm) => rms_norm(&x, norm, eps),
             None => Ok(x),
         };
-        let (q_norm, k_norm) = match &layer.head_norms {
+        let (q_norm, k_norm) = match &self.head_norms {
             Some((q, k)) => (Some(q), Some(k)),
             None => (None, None),
         };
-        let normed = rms_norm(x, &layer.input_norm, eps)?;
-        let k = layer.k.apply(&normed, all.keys)?.reshape(((), kv_heads, dim))?;
-        let k = rope(&normalized(k, k_norm)?, all.positions, &self.rope)?;
-        let v = layer.v.apply(&normed, all.keys)?.reshape(((), kv_heads, dim))?;
+        let normed = rms_norm(x, &self.input_norm, eps)?;
+        let k = self.k.apply(&normed, all.keys.as_ref())?.reshape(((), kv_heads, dim))?;
+        let k = rope(&normalized(k, k_norm)?, &all.positions, rope_table)?;
+        let v = self.v.apply(&normed, all.keys.as_ref())?.reshape(((), kv_heads, dim))?;
         let (x, normed, positions, keys) = match &all.rows {
             Some(rows) => (
                 // candle's index_select would add its gradient on one thread.
@@ -296,42 +349,56 @@ impl Decoder {
                 &rows.positions,
                 rows.keys.as_ref(),
             ),
-            None => (x, &normed, all.positions, all.keys),
+            None => (x, &normed, &all.positions, all.keys.as_ref()),
         };
-        let q = layer.q.apply(normed, keys)?.reshape(((), heads, dim))?;
-        let q = rope(&normalized(q, q_norm)?, positions, &self.rope)?;
-        let rows = all.rows.as_ref().map(|rows| rows.numbers);
-        let seen = packed_attention(&q, &k, &v, all.packing, rows)?;
-        let x = layer.out.apply_add(&seen.reshape(((), heads * dim))?, x, keys)?;
-        let normed = rms_norm(&x, &layer.post_norm, eps)?;
-        let inner = gated(&layer.gate, &layer.up, &normed, keys)?;
-        layer.down.apply_add(&inner, &x, keys)
+        let q = self.q.apply(normed, keys)?.reshape(((), heads, dim))?;
+        let q = rope(&normalized(q, q_norm)?, positions, rope_table)?;
+        let rows = all.rows.as_ref().map(|rows| rows.numbers.as_slice());
+        let seen = packed_attention(&q, &k, &v, &all.packing, rows)?;
+        let x = self.out.apply_add(&seen.reshape(((), heads * dim))?, x, keys)?;
+        let normed = rms_norm(&x, &self.post_norm, eps)?;
+        let inner = gated(&self.gate, &self.up, &normed, keys)?;
+        self.down.apply_add(&inner, &x, keys)
+    }
+
+    /// Every tensor with a gradient that the layer reads.
+    fn trained(&self) -> Vec<Tensor> {
+        let mut all = vec![self.input_norm.clone(), self.post_norm.clone()];
+        if let Some((q, k)) = &self.head_norms {
+            all.extend([q.clone(), k.clone()]);
+        }
+        for projection in [&self.q, &self.k, &self.v, &self.out, &self.gate, &self.up, &self.down] {
+            projection.collect_trained(&mut all);
+        }
+        all.retain(Tensor::is_variable);
+        all
     }
 }
 
 /// The tokens of a batch, and which of them a layer's output is wanted for (`None`: all).
-struct Queries<'a> {
-    packing: &'a Packing,
-    positions: &'a Arc<[u32]>,
-    keys: Option<&'a TokenKeys>,
-    rows: Option<Rows<'a>>,
+#[derive(Clone)]
+struct Queries {
+    packing: Packing,
+    positions: Arc<[u32]>,
+    keys: Option<TokenKeys>,
+    rows: Option<Arc<Rows>>,
 }
 
-struct Rows<'a> {
-    numbers: &'a [u32],
+struct Rows {
+    numbers: Vec<u32>,
     index: Tensor,
     positions: Arc<[u32]>,
     keys: Option<TokenKeys>,
 }
 
-impl<'a> Rows<'a> {
+impl Rows {
     fn new(
-        numbers: &'a [u32],
+        numbers: &[u32],
         positions: &[u32],
         keys: Option<&TokenKeys>,
     ) -> candle_core::Result<Self> {
         Ok(Self {
-            numbers,
+            numbers: numbers.to_vec(),
             index: Tensor::from_slice(numbers, numbers.len(), &Device::Cpu)?,
             positions: numbers.iter().map(|row| positions[*row as usize]).collect(),
             keys: keys.map(|keys| numbers.iter().map(|row| keys[*row as usize]).collect()),

@@ -4,6 +4,7 @@ use super::*;
 use crate::model::checkpoint::{WeightFiles, is_redundant};
 use crate::model::config::Family;
 use crate::model::config::tests::small;
+use crate::model::recompute::gradients;
 use crate::model::settings::{LoraSettings, LoraTarget};
 
 fn ids(n: usize, vocab: u32) -> Vec<u32> {
@@ -231,6 +232,35 @@ fn dropout_acts_in_training_alone_and_by_token() {
     assert_eq!(max_difference(&dropped, &score(&decoder, Some(&keys))), 0.0);
     let other: TokenKeys = (100..118).collect();
     assert!(max_difference(&dropped, &score(&decoder, Some(&other))) > 1e-3);
+}
+
+#[test]
+fn recomputed_gradients_are_those_of_the_plain_decoder_bit_for_bit() {
+    let keys: TokenKeys = (0..18).collect();
+    let all = |decoder: &Decoder| -> (Vec<f32>, Vec<Vec<f32>>) {
+        let scores = score(decoder, Some(&keys));
+        let mut gradients = gradients(&scores.sum_all().unwrap()).unwrap();
+        let mut bits = |var: &Var| -> Vec<f32> {
+            gradients.take(var).unwrap().unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        };
+        (scores.to_vec1().unwrap(), decoder.trained().values().map(&mut bits).collect())
+    };
+    for config in all_shapes() {
+        let low_rank = adapted(&config, 0.3);
+        shake(&low_rank);
+        let settings = LoraSettings { train_new_tokens: false, ..LoraSettings::default() };
+        let spec = AdapterSpec { settings, first_new_token: 41 };
+        let weights = low_rank.weights().unwrap();
+        // Nothing before the first layer has a gradient.
+        let alone = Decoder::adapted(config.clone(), weights, spec, Seed::new(5)).unwrap();
+        for decoder in [lively(config), low_rank, alone] {
+            let plain = all(&decoder);
+            let decoder = decoder.recomputing(true);
+            assert!(plain == all(&decoder), "{}", decoder.trained().len());
+            // Without `gradients`, nothing silently lacks its gradient.
+            assert!(score(&decoder, None).sum_all().unwrap().backward().is_err());
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod inference;
 pub mod item_tokens;
 pub mod lora;
 mod projection;
+pub mod recompute;
 pub mod settings;
 pub mod template;
 pub mod tokenizer;

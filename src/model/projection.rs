@@ -73,6 +73,17 @@ impl Projection {
         self.adapt(y, x, keys)
     }
 
+    /// Adds every tensor that has a gradient, and perhaps biases that have none.
+    pub(super) fn collect_trained(&self, all: &mut Vec<Tensor>) {
+        if let Weight::Trained(weight) = &self.weight {
+            all.push(weight.clone());
+        }
+        all.extend(self.bias.clone());
+        if let Some(low) = &self.adapter {
+            all.extend([low.a.clone(), low.b.clone()]);
+        }
+    }
+
     /// The weight, where it trains and is all there is.
     fn plain(&self) -> Option<&Tensor> {
         match (&self.weight, &self.bias, &self.adapter) {

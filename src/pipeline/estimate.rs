@@ -13,14 +13,15 @@ use super::plan::{Plan, Status, Step, StepKind};
 use crate::corpus::{self, Corpus};
 use crate::error::Result;
 use crate::identifier::settings::IdentifierSettings;
+use crate::memory::{self, bytes};
 use crate::model::config::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::model::lora::AdapterSpec;
 use crate::model::settings::ModelSettings;
-use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::ranker::settings::{SystemSettings, TwoTowerSettings, VectorsSettings};
 use crate::recipe::Recipe;
 use crate::train::sampler;
-use crate::train::settings::{ObjectiveSettings, TrainSettings};
+use crate::train::settings::{LOSS, ObjectiveSettings, TrainSettings};
 
 /// Clicks per request assumed before the corpus is there.
 const ASSUMED_CLICKS: f64 = 1.5;
@@ -29,6 +30,9 @@ const ASSUMED_PROMPT: u64 = 12;
 /// `f32` values kept per token, layer and unit of width between forward and backward: what the fused
 /// operations store (measured on the decoder of this project, rounded up).
 const ACTIVATIONS_PER_WIDTH: u64 = 18;
+
+/// Rows that the reference model scores at once.
+const REFERENCE_ROWS: u64 = 128;
 
 /// One step with its figures.
 #[derive(Debug, Clone, Serialize)]
@@ -39,6 +43,12 @@ pub struct StepEstimate {
     pub status: String,
     /// Figures by name.
     pub figures: Vec<(String, String)>,
+    /// Bytes that the step is likely to hold at most, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// What speaks against doing the step here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Everything known about the corpus in advance.
@@ -57,18 +67,32 @@ struct Sizes {
 /// When a manifest or the corpus of the run folder is damaged.
 pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<StepEstimate>> {
     let sizes = sizes(recipe, plan, run_folder)?;
+    let allowed = memory::allowed();
     plan.steps
         .iter()
         .map(|step| {
+            let status = Plan::status(step, run_folder)?;
+            let memory = footprint(recipe, step, &sizes);
+            let is_due = status != Status::Cached;
             Ok(StepEstimate {
                 step: step.name.clone(),
-                status: match Plan::status(step, run_folder)? {
+                status: match status {
                     Status::Cached => "done".into(),
                     Status::New => "to do".into(),
                     Status::Unfinished => "continue".into(),
                     Status::Changed(why) => format!("again: {why}"),
                 },
                 figures: figures(recipe, step, &sizes),
+                memory,
+                warning: memory.filter(|_| is_due).and_then(|needed| {
+                    let limit = match &step.kind {
+                        StepKind::Train(name) => {
+                            recipe.training(name).and_then(|training| training.memory_limit())
+                        }
+                        _ => None,
+                    };
+                    warning(&step.kind, needed, limit.or(allowed)?)
+                }),
             })
         })
         .collect()
@@ -84,6 +108,9 @@ pub fn render(estimates: &[StepEstimate]) -> String {
         let line = format!("{:width$}  {:<8}  {}", one.step, one.status, figures.join(" · "));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
+        if let Some(warning) = &one.warning {
+            let _ = writeln!(text, "{:width$}  warning: {warning}", "");
+        }
     }
     text
 }
@@ -157,7 +184,7 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
                 push(&mut out, "parameters", format!("≤ {}", grouped(parameters)));
                 let steps = sizes.examples().map(|n| steps(n, s.epochs, s.batch, 1));
                 push_known(&mut out, "steps", sizes.about(), steps);
-                push(&mut out, "memory", format!("≈ {}", bytes(parameters * 16 + (64 << 20))));
+                push(&mut out, "memory", format!("≈ {}", bytes(two_tower_memory(s))));
             }
         }
         StepKind::Identifier(name) => {
@@ -214,22 +241,12 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
 
 fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, sizes: &Sizes) {
     let model = &recipe.model[recipe.model_of(training)];
-    let IdentifierSettings::ResidualKMeans(identifier) = &recipe.identifier[model.identifier()];
-    let answer = u64::from(identifier.levels) + 1;
-    // A prompt is encoded once, however many answers it has.
-    let (examples, answers, about) = match &training.objective {
-        ObjectiveSettings::Supervised(_) => (sizes.examples(), 1, sizes.about()),
-        ObjectiveSettings::Preference(_) => {
-            let groups = groups(training, sizes);
-            (groups.map(|groups| groups.n), groups.map_or(2, |groups| groups.answers), "≈ ")
-        }
+    let about = match &training.objective {
+        ObjectiveSettings::Supervised(_) => sizes.about(),
+        ObjectiveSettings::Preference(_) => "≈ ",
     };
-    let prompt = if sizes.sequences {
-        u64::from(model.history_items().saturating_sub(1)) * answer
-    } else {
-        ASSUMED_PROMPT
-    };
-    let row = prompt + answers * answer;
+    let examples = examples(training, sizes);
+    let row = example_tokens(recipe, training, sizes);
     push_known(out, "examples", about, examples);
     let n_steps = examples.map(|n| steps(n, training.epochs, training.batch, training.accumulate));
     push_known(out, "steps", about, n_steps);
@@ -237,11 +254,156 @@ fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, s
     push_known(out, "tokens", "≈ ", tokens);
     let Some(config) = shape(recipe, model) else { return };
     let memory = training_memory(&config, training, u64::from(training.batch) * row);
-    push(out, "memory", memory);
+    push(
+        out,
+        "memory",
+        format!(
+            "≈ weights {} + gradients {} + moments {} + activations {}",
+            bytes(memory.weights),
+            bytes(memory.gradients),
+            bytes(memory.moments),
+            bytes(memory.activations)
+        ),
+    );
 }
 
-/// Bytes of a training in words: what is held throughout, and what a step of `tokens` tokens adds.
-fn training_memory(config: &DecoderConfig, training: &TrainSettings, tokens: u64) -> String {
+/// Examples of a training: clicks or sequences, or groups of preferences.
+fn examples(training: &TrainSettings, sizes: &Sizes) -> Option<u64> {
+    match &training.objective {
+        ObjectiveSettings::Supervised(_) => sizes.examples(),
+        ObjectiveSettings::Preference(_) => groups(training, sizes).map(|groups| groups.n),
+    }
+}
+
+/// Tokens of one example: its prompt is encoded once, however many answers it has.
+fn example_tokens(recipe: &Recipe, training: &TrainSettings, sizes: &Sizes) -> u64 {
+    let answers = match &training.objective {
+        ObjectiveSettings::Supervised(_) => 1,
+        ObjectiveSettings::Preference(_) => {
+            groups(training, sizes).map_or(2, |groups| groups.answers)
+        }
+    };
+    let model = &recipe.model[recipe.model_of(training)];
+    let IdentifierSettings::ResidualKMeans(identifier) = &recipe.identifier[model.identifier()];
+    let answer = u64::from(identifier.levels) + 1;
+    row_tokens(recipe, model, sizes) + (answers - 1) * answer
+}
+
+/// Tokens of one row of a training's model: prompt and answer.
+fn row_tokens(recipe: &Recipe, model: &ModelSettings, sizes: &Sizes) -> u64 {
+    let IdentifierSettings::ResidualKMeans(identifier) = &recipe.identifier[model.identifier()];
+    let answer = u64::from(identifier.levels) + 1;
+    if sizes.sequences {
+        u64::from(model.history_items()) * answer
+    } else {
+        ASSUMED_PROMPT + answer
+    }
+}
+
+/// Bytes that a step is likely to hold at most; none where nothing large is held.
+fn footprint(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Option<u64> {
+    let trained = |name: &str| {
+        let training = recipe.training(name)?;
+        let model = &recipe.model[recipe.model_of(training)];
+        Some((training, shape(recipe, model)?, row_tokens(recipe, model, sizes)))
+    };
+    match &step.kind {
+        StepKind::Vectors(name) => match &recipe.vectors[name] {
+            VectorsSettings::TwoTower(s) => Some(two_tower_memory(s)),
+            VectorsSettings::File(_) => None,
+        },
+        StepKind::Train(name) => {
+            let (training, config, row) = trained(name)?;
+            let tokens = u64::from(training.batch) * example_tokens(recipe, training, sizes);
+            let memory = training_memory(&config, training, tokens);
+            let searches = training.validation.as_ref().filter(|one| one.metric != LOSS);
+            let search = searches.map_or(0, |one| search_memory(&config, one.beam, row));
+            Some(memory.total() + search)
+        }
+        StepKind::Reference(name) => {
+            let (_, config, row) = trained(name)?;
+            let tokens = REFERENCE_ROWS * row;
+            Some(config.parameter_count() as u64 * 4 + activations(&config, tokens))
+        }
+        StepKind::Pairs(name) => {
+            let (training, config, row) = trained(name)?;
+            let ObjectiveSettings::Preference(s) = &training.objective else { return None };
+            Some(search_memory(&config, s.pairs().beam, row))
+        }
+        StepKind::System(name) => {
+            let system = recipe.system.iter().find(|system| system.name() == name)?;
+            let SystemSettings::Generative { train, decode, .. } = system else { return None };
+            let (_, config, row) = trained(train)?;
+            Some(search_memory(&config, decode.beam, row))
+        }
+        StepKind::Corpus | StepKind::Identifier(_) | StepKind::Model(_) | StepKind::Evaluation => {
+            None
+        }
+    }
+}
+
+/// What to say of a step that is likely to need more than there is.
+fn warning(kind: &StepKind, needed: u64, allowed: u64) -> Option<String> {
+    if needed <= allowed {
+        return None;
+    }
+    let keys = match kind {
+        StepKind::Train(_) => {
+            "lower the training's `batch` and raise `accumulate`, set `recompute = true`, or train an adapter"
+        }
+        StepKind::Vectors(_) => "lower the vectors' `vocabulary`, `dim` or `batch`",
+        StepKind::Pairs(_) => "lower `pairs.beam`, or take a smaller model",
+        StepKind::System(_) => "lower `decode.beam`, or take a smaller model",
+        _ => "take a smaller model",
+    };
+    Some(format!(
+        "needs about {} of memory, and there are {}: {keys}",
+        bytes(needed),
+        bytes(allowed)
+    ))
+}
+
+fn two_tower_memory(settings: &TwoTowerSettings) -> u64 {
+    let dim = u64::from(settings.dim);
+    (u64::from(settings.vocabulary) * dim + 8 * dim * dim) * 16 + (64 << 20)
+}
+
+/// Weights once, and per thread the keys and values of a prompt and its beams, and the beams' logits.
+fn search_memory(config: &DecoderConfig, beam: u32, row: u64) -> u64 {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let per_token =
+        2 * (config.num_hidden_layers * config.num_key_value_heads * config.head_dim) as u64;
+    let logits = u64::from(beam) * config.vocab_size as u64;
+    let beams = u64::from(beam) * row * per_token;
+    config.parameter_count() as u64 * 4 + threads * 4 * (row * per_token + beams + logits)
+}
+
+/// Bytes of a training by what they are for.
+struct TrainingMemory {
+    weights: u64,
+    gradients: u64,
+    moments: u64,
+    activations: u64,
+}
+
+impl TrainingMemory {
+    fn total(&self) -> u64 {
+        self.weights + self.gradients + self.moments + self.activations
+    }
+}
+
+/// Bytes kept for the backward pass of `tokens` tokens.
+fn activations(config: &DecoderConfig, tokens: u64) -> u64 {
+    let (width, layers) = (config.hidden_size as u64, config.num_hidden_layers as u64);
+    tokens * layers * width * ACTIVATIONS_PER_WIDTH * 4
+}
+
+/// What is held throughout a training, and what a step of `tokens` tokens adds.
+fn training_memory(
+    config: &DecoderConfig,
+    training: &TrainSettings,
+    tokens: u64,
+) -> TrainingMemory {
     let parameters = config.parameter_count() as u64;
     let stored = config.dtype.bytes() as u64;
     let (weights, trained) = match &training.lora {
@@ -253,16 +415,15 @@ fn training_memory(config: &DecoderConfig, training: &TrainSettings, tokens: u64
             (parameters * stored + added * 4, added)
         }
     };
-    let width = config.hidden_size as u64;
     let layers = config.num_hidden_layers as u64;
-    let activations = tokens * layers * width * ACTIVATIONS_PER_WIDTH * 4;
-    format!(
-        "≈ weights {} + gradients {} + moments {} + activations {}",
-        bytes(weights),
-        bytes(trained * 4),
-        bytes(trained * 8),
-        bytes(activations)
-    )
+    let all = activations(config, tokens);
+    // Recomputed: one layer at a time, and the input of every one.
+    let activations = if training.recompute {
+        all / layers.max(1) + tokens * layers * config.hidden_size as u64 * 4
+    } else {
+        all
+    };
+    TrainingMemory { weights, gradients: trained * 4, moments: trained * 8, activations }
 }
 
 /// Examples of a preference training.
@@ -328,15 +489,6 @@ fn grouped(n: u64) -> String {
     text
 }
 
-fn bytes(n: u64) -> String {
-    match n {
-        0..1024 => format!("{n} B"),
-        1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,5 +499,17 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(steps(1000, 1.5, 64, 2), 12);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_the_keys_to_change() {
+        let kind = StepKind::Train("sft".into());
+        assert_eq!(warning(&kind, 100, 100), None);
+        let told = warning(&kind, 3 << 30, 2 << 30).expect("too large");
+        assert!(
+            told.starts_with("needs about 3.0 GiB of memory, and there are 2.0 GiB:"),
+            "{told}"
+        );
+        assert!(told.contains("`recompute = true`"), "{told}");
     }
 }

@@ -235,10 +235,12 @@ fn without_path(mut settings: Value) -> Value {
     settings
 }
 
-/// Settings without trackers, which change no result.
-fn without_log(mut settings: Value) -> Value {
+/// Settings of a training without trackers and those that change how it is done and not what comes out.
+fn without_means(mut settings: Value) -> Value {
     if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
-        settings.remove("log");
+        for key in ["recompute", "memory_limit", "log"] {
+            settings.remove(key);
+        }
     }
     settings
 }
@@ -355,7 +357,12 @@ impl Builder<'_> {
                 inputs.push(reference);
             }
         }
-        let settings = without_log(self.seeded(&settings.resolved()));
+        let validates = settings.validation.is_some();
+        let mut settings = without_means(self.seeded(&settings.resolved()));
+        if validates {
+            // What is kept depends on what counts as relevant.
+            settings["relevant_grade"] = json!(recipe.evaluation.relevant_grade);
+        }
         self.add(StepKind::Train(name.into()), settings, &inputs, &[])
     }
 

@@ -196,6 +196,25 @@ mod faults {
     }
 
     #[test]
+    fn impossible_courses_of_training() {
+        let overrides = [
+            "train.supervised.validation.every_steps=10",
+            "train.supervised.validation.every_epochs=0.5",
+            "train.supervised.validation.metric=recal@10",
+            "train.aligned.validation.metric=recall@50",
+            "train.aligned.validation.patience=0",
+            "train.supervised.optimizer.warmup=0.1",
+            "train.supervised.optimizer.warmup_steps=10",
+            "train.aligned.optimizer.schedule=constant",
+            "train.aligned.optimizer.final_share=0.1",
+            "train.aligned.memory_limit=0",
+        ];
+        insta::assert_snapshot!(shown(QUICKSTART, &overrides));
+        let loaded = quickstart(&["train.aligned.validation.keep=last"]).unwrap();
+        insta::assert_snapshot!("alignment_by_cross_entropy", loaded.warnings.unwrap());
+    }
+
+    #[test]
     fn corpora_that_lack_something() {
         let scientific = include_str!("../../recipes/scientific.toml");
         let text = scientific.replacen("items_file = \"Scientific.item.json\"\n", "", 1);

@@ -1,6 +1,10 @@
-//! Checkpoints of a running training: weights, moments and step, sealed with a checksum.
+//! Checkpoints of a running training: weights, moments, step and the course of validation, sealed with a
+//! checksum; and the weights of the best validation in a file of their own.
+//!
+//! A file of best weights is named by its step and never written over, so that the one a checkpoint speaks of
+//! is there until the next checkpoint is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, TensorView};
@@ -8,70 +12,158 @@ use safetensors::{SafeTensors, serialize};
 
 use super::Parameters;
 use super::optimizer::{AdamW, Moments};
+use super::validation::{Best, Course};
 use crate::error::{Error, Result};
 use crate::store::{SealKind, read_sealed, write_sealed};
 
 const KIND: SealKind = SealKind { kind: "ckpt", version: 1 };
+const BEST_KIND: SealKind = SealKind { kind: "best", version: 1 };
 const STEP: &str = "step";
+const WEIGHT: &str = "weight";
+/// Bits of the best value, its step, and the validations since; absent before the first validation.
+const COURSE: &str = "course";
+/// Name of a file of best weights before and after its step.
+const BEST_NAME: (&str, &str) = ("best-", ".bin");
 
-/// Writes weights, moments and the number of finished steps.
+/// Writes weights, moments, the number of finished steps and what validation has seen.
 ///
 /// # Errors
 /// [`Error::Environment`] when the disk refuses; the previous checkpoint then stays.
-pub fn save(path: &Path, parameters: &Parameters, optimizer: &AdamW, done: u64) -> Result<()> {
+pub fn save(
+    path: &Path,
+    parameters: &Parameters,
+    optimizer: &AdamW,
+    done: u64,
+    course: &Course,
+) -> Result<()> {
     let mut blobs: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::with_capacity(parameters.len() * 3);
     for ((name, var), moments) in parameters.iter().zip(optimizer.moments()) {
         let values = var.flatten_all()?.to_vec1::<f32>()?;
-        blobs.push((format!("weight/{name}"), var.dims().to_vec(), to_bytes(&values)));
+        blobs.push((format!("{WEIGHT}/{name}"), var.dims().to_vec(), to_bytes(&values)));
         blobs.push((format!("first/{name}"), var.dims().to_vec(), to_bytes(&moments.first)));
         blobs.push((format!("second/{name}"), var.dims().to_vec(), to_bytes(&moments.second)));
     }
     let step = done.to_le_bytes();
-    let mut views = Vec::with_capacity(blobs.len() + 1);
+    let course: Vec<u8> = course
+        .best
+        .iter()
+        .flat_map(|best| {
+            [best.value.to_bits(), best.step, course.misses].map(u64::to_le_bytes).concat()
+        })
+        .collect();
+    let mut views = Vec::with_capacity(blobs.len() + 2);
     for (name, shape, bytes) in &blobs {
         views.push((name.as_str(), view(Dtype::F32, shape.clone(), bytes, path)?));
     }
     views.push((STEP, view(Dtype::U64, vec![1], &step, path)?));
+    if !course.is_empty() {
+        views.push((COURSE, view(Dtype::U64, vec![3], &course, path)?));
+    }
     let payload = serialize(views, None).map_err(|e| fault(path, &e))?;
     write_sealed(path, KIND, &payload)
 }
 
-/// Loads a checkpoint into `parameters` and `optimizer` and returns the number of finished steps.
+/// Loads a checkpoint into `parameters` and `optimizer` and returns the number of finished steps and what
+/// validation has seen.
 ///
 /// # Errors
 /// [`Error::Data`] when the file is damaged or belongs to other parameters; nothing is changed then.
-pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Result<u64> {
+pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Result<(u64, Course)> {
     let payload = read_sealed(path, KIND)?;
     let tensors = SafeTensors::deserialize(&payload).map_err(|e| fault(path, &e))?;
-    let read = |prefix: &str, name: &str, shape: &[usize]| -> Result<Vec<f32>> {
-        let tensor = tensors.tensor(&format!("{prefix}/{name}")).map_err(|e| fault(path, &e))?;
-        if tensor.shape() != shape || tensor.dtype() != Dtype::F32 {
-            let got = tensor.shape();
-            return Err(Error::data(
-                path,
-                format!("{name}: expected shape {shape:?}, got {got:?}"),
-            ));
-        }
-        Ok(from_bytes(tensor.data()))
-    };
+    let read =
+        |prefix: &str, name: &str, shape: &[usize]| values(&tensors, prefix, name, shape, path);
     let mut weights = Vec::with_capacity(parameters.len());
     let mut moments = Vec::with_capacity(parameters.len());
     for (name, var) in parameters {
-        weights.push(Tensor::from_vec(
-            read("weight", name, var.dims())?,
-            var.shape(),
-            &Device::Cpu,
-        )?);
+        weights.push(Tensor::from_vec(read(WEIGHT, name, var.dims())?, var.shape(), &Device::Cpu)?);
         let (first, second) = (read("first", name, var.dims())?, read("second", name, var.dims())?);
         moments.push(Moments { first, second });
     }
     let step = tensors.tensor(STEP).map_err(|e| fault(path, &e))?;
     let step = <[u8; 8]>::try_from(step.data()).map_err(|e| fault(path, &e))?;
+    let course = match tensors.tensor(COURSE) {
+        Ok(tensor) => {
+            let word = |i: usize| -> Result<u64> {
+                let bytes = tensor.data().get(8 * i..8 * (i + 1)).unwrap_or_default();
+                Ok(u64::from_le_bytes(bytes.try_into().map_err(|e| fault(path, &e))?))
+            };
+            let best = Best { value: f64::from_bits(word(0)?), step: word(1)? };
+            Course { best: Some(best), misses: word(2)? }
+        }
+        Err(_) => Course::default(),
+    };
     for ((_, var), weight) in parameters.iter().zip(&weights) {
         var.set(weight)?;
     }
     optimizer.restore(moments);
-    Ok(u64::from_le_bytes(step))
+    Ok((u64::from_le_bytes(step), course))
+}
+
+/// Writes the weights of a validation that is the best so far.
+///
+/// # Errors
+/// [`Error::Environment`] when the disk refuses.
+pub fn save_best(folder: &Path, parameters: &Parameters, step: u64) -> Result<()> {
+    let path = best_path(folder, step);
+    let mut blobs = Vec::with_capacity(parameters.len());
+    for (name, var) in parameters {
+        let values = var.flatten_all()?.to_vec1::<f32>()?;
+        blobs.push((format!("{WEIGHT}/{name}"), var.dims().to_vec(), to_bytes(&values)));
+    }
+    let mut views = Vec::with_capacity(blobs.len());
+    for (name, shape, bytes) in &blobs {
+        views.push((name.as_str(), view(Dtype::F32, shape.clone(), bytes, &path)?));
+    }
+    write_sealed(&path, BEST_KIND, &serialize(views, None).map_err(|e| fault(&path, &e))?)
+}
+
+/// Loads the weights of the best validation, which was after `step` steps.
+///
+/// # Errors
+/// [`Error::Data`] when they are not there, damaged, or belong to other parameters.
+pub fn load_best(folder: &Path, parameters: &Parameters, step: u64) -> Result<()> {
+    let path = best_path(folder, step);
+    let payload = read_sealed(&path, BEST_KIND)?;
+    let tensors = SafeTensors::deserialize(&payload).map_err(|e| fault(&path, &e))?;
+    for (name, var) in parameters {
+        let values = values(&tensors, WEIGHT, name, var.dims(), &path)?;
+        var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
+    }
+    Ok(())
+}
+
+/// Removes best weights that the checkpoint does not speak of.
+pub fn sweep_best(folder: &Path, kept: Option<u64>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let step = name.to_str().and_then(|name| name.strip_prefix(BEST_NAME.0));
+        let step = step.and_then(|name| name.strip_suffix(BEST_NAME.1)?.parse::<u64>().ok());
+        if step.is_some() && step != kept {
+            // Best effort: a file too many does no harm.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn best_path(folder: &Path, step: u64) -> PathBuf {
+    folder.join(format!("{}{step}{}", BEST_NAME.0, BEST_NAME.1))
+}
+
+fn values(
+    tensors: &SafeTensors<'_>,
+    prefix: &str,
+    name: &str,
+    shape: &[usize],
+    path: &Path,
+) -> Result<Vec<f32>> {
+    let tensor = tensors.tensor(&format!("{prefix}/{name}")).map_err(|e| fault(path, &e))?;
+    if tensor.shape() != shape || tensor.dtype() != Dtype::F32 {
+        let got = tensor.shape();
+        return Err(Error::data(path, format!("{name}: expected shape {shape:?}, got {got:?}")));
+    }
+    Ok(from_bytes(tensor.data()))
 }
 
 fn view<'a>(
@@ -121,11 +213,12 @@ mod tests {
         let gradients: Vec<Tensor> =
             trained.iter().map(|(_, v)| v.as_tensor().copy().expect("copy")).collect();
         optimizer.step(&trained, &gradients, 1.0, 0.1, 0).expect("step");
-        save(&path, &trained, &optimizer, 41).expect("save");
+        let course = Course { best: Some(Best { value: 0.1 + 0.2, step: 40 }), misses: 1 };
+        save(&path, &trained, &optimizer, 41, &course).expect("save");
 
         let fresh = parameters(7.0);
         let mut restored = AdamW::new(&OptimizerSettings::default(), &fresh);
-        assert_eq!(load(&path, &fresh, &mut restored).expect("load"), 41);
+        assert_eq!(load(&path, &fresh, &mut restored).expect("load"), (41, course));
         for ((_, a), (_, b)) in trained.iter().zip(&fresh) {
             let bits = |v: &Var| v.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values");
             assert_eq!(bits(a), bits(b));
@@ -137,5 +230,20 @@ mod tests {
         let mut optimizer = AdamW::new(&OptimizerSettings::default(), &other);
         let message = load(&path, &other, &mut optimizer).expect_err("shapes differ").to_string();
         assert!(message.contains("a.weight: expected shape [9]"), "{message}");
+    }
+
+    #[test]
+    fn best_weights_stay_until_the_checkpoint_speaks_of_others() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let folder = folder.path();
+        save_best(folder, &parameters(0.5), 10).expect("save");
+        save_best(folder, &parameters(0.25), 20).expect("save");
+        let loaded = parameters(7.0);
+        load_best(folder, &loaded, 10).expect("load");
+        assert_eq!(loaded[1].1.to_vec1::<f32>().expect("values"), [0.5; 4]);
+        sweep_best(folder, Some(20));
+        load_best(folder, &loaded, 10).expect_err("swept");
+        load_best(folder, &loaded, 20).expect("load");
+        assert_eq!(loaded[1].1.to_vec1::<f32>().expect("values"), [0.25; 4]);
     }
 }

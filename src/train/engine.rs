@@ -3,21 +3,23 @@
 //! Knows steps, gradients, clipping, checkpoints and logs; what an example is, and what a good
 //! answer to it, is the [`Objective`]'s business.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 
+use super::gradients::{GradientGuard, StepGradients, share_gradients, step_gradients};
 use super::log::{StepRecord, TrainLog};
 use super::optimizer::{AdamW, global_norm};
 use super::sampler::{Draw, Sampler};
 use super::schedule::learning_rate;
 use super::settings::OptimizerSettings;
 use super::track::Tracker;
+use super::validation::{Course, Validation};
 use super::world::World;
 use super::{Parameters, checkpoint};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::progress::Context;
 use crate::seed::Seed;
 
@@ -25,8 +27,10 @@ use crate::seed::Seed;
 pub const CHECKPOINT_FILE: &str = "checkpoint.bin";
 /// Name of the log inside a training's folder.
 pub const LOG_FILE: &str = "train.jsonl";
-/// Steps within which every parameter must have moved.
-const GUARDED_STEPS: u64 = 8;
+/// Most examples that a message about a divergence names.
+const NAMED_EXAMPLES: usize = 8;
+/// Epochs in which the longest examples are drawn to find the longest batch.
+const PROBED_EPOCHS: u64 = 4;
 /// A checkpoint is also written after this long, so that slow steps do not lose much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
@@ -68,6 +72,11 @@ pub trait Objective {
         Ok(Vec::new())
     }
 
+    /// What a drawn example is, in words, for messages about it.
+    fn describe(&self, draw: &Draw) -> String {
+        format!("example {}", draw.example)
+    }
+
     /// Looks at a finished step and may say something worrying in plain words. A resumed training shows
     /// the steps before again.
     fn remark(&mut self, _record: &StepRecord) -> Option<String> {
@@ -98,15 +107,33 @@ pub struct LoopSettings {
     pub accumulate: u32,
     /// Steps between checkpoints.
     pub checkpoint_steps: u32,
+    /// Most bytes that the process may hold; none where nothing is known of the machine.
+    pub memory_limit: Option<u64>,
     /// Who else is told of every step.
     pub tracker: Tracker,
 }
 
-/// Trains `parameters` on `objective`, continuing from the checkpoint in `folder` where there is one.
+/// One training: what is trained, how, and where its state lies.
+pub struct Training<'a> {
+    /// What is trained.
+    pub parameters: &'a Parameters,
+    /// How the loop runs.
+    pub settings: &'a LoopSettings,
+    /// Who else computes the same step.
+    pub world: World,
+    /// Seed of the order of examples.
+    pub seed: Seed,
+    /// Folder of checkpoint and log.
+    pub folder: &'a Path,
+    /// Reporting and interruption.
+    pub ctx: &'a Context,
+}
+
+/// Trains `parameters` on `objective` without validation, continuing from the checkpoint in `folder`
+/// where there is one.
 ///
 /// # Errors
-/// [`Error::Failed`] when a parameter gets no gradient or the loss is no longer finite,
-/// [`Error::Interrupted`] after a checkpoint was written because the user asked to stop.
+/// As [`Training::run`].
 pub fn train<O: Objective>(
     parameters: &Parameters,
     objective: &mut O,
@@ -116,180 +143,286 @@ pub fn train<O: Objective>(
     folder: &Path,
     ctx: &Context,
 ) -> Result<()> {
-    let step_examples = u64::from(settings.batch) * u64::from(settings.accumulate);
-    let order = seed.purpose("order");
-    let mut sampler = Sampler::new(objective.n_examples(), step_examples, settings.epochs, order);
-    let n_steps = sampler.n_steps();
-    let mut optimizer = AdamW::new(&settings.optimizer, parameters);
-    let checkpoint_path = folder.join(CHECKPOINT_FILE);
-    let done = if checkpoint_path.exists() {
-        checkpoint::load(&checkpoint_path, parameters, &mut optimizer)?
-    } else {
-        0
-    };
-    // What the objective has to say of steps before a resumption was said then.
-    let mut log = TrainLog::resume(&folder.join(LOG_FILE), done, |record| {
-        objective.remark(record);
-    })?;
-    settings.tracker.begin(done);
-    let mut guard = GradientGuard::new(parameters);
-    let mut bar = ctx.bar(&settings.label, n_steps, "step");
-    bar.resume_at(done);
-    let mut saved_at = Instant::now();
-    for step in done..n_steps {
-        let started = Instant::now();
-        let draws = sampler.step(step, |example| objective.length(example));
-        let gradients = step_gradients(parameters, objective, draws, settings.batch, world)?;
-        guard.check(step, &gradients.tensors)?;
-        let rate = learning_rate(&settings.optimizer, step, n_steps);
-        let norm = global_norm(&gradients.tensors)?;
-        if !norm.is_finite() || !gradients.loss.is_finite() {
-            return Err(Error::Failed(format!(
-                "training {} diverged at step {}: loss {}, gradient norm {norm}; lower optimizer.learning_rate \
-                 or optimizer.clip, or raise optimizer.warmup",
-                settings.label,
-                step + 1,
-                gradients.loss,
-            )));
-        }
-        let scale =
-            if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
-        optimizer.step(parameters, &gradients.tensors, scale, rate, step)?;
+    Training { parameters, settings, world, seed, folder, ctx }.run(objective, None)
+}
 
-        let tokens_per_s = gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9);
-        let mut metrics = gradients.metrics;
-        let measured = objective.measure(step + 1, n_steps)?;
-        metrics.extend(measured.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let record = StepRecord {
-            step: step + 1,
-            loss: gradients.loss,
-            learning_rate: rate,
-            grad_norm: norm,
-            tokens_per_s,
-            metrics,
-        };
-        log.push(&record)?;
-        settings.tracker.record(&record);
-        if let Some(remark) = objective.remark(&record) {
-            ctx.warn(format!("{}: {remark}", settings.label));
-        }
-        bar.message(format!("loss {:.4}", record.loss));
-        bar.advance(1);
-        let finished = step + 1 == n_steps;
-        let due = (step + 1).is_multiple_of(u64::from(settings.checkpoint_steps))
-            || saved_at.elapsed() >= CHECKPOINT_EVERY;
-        if due || finished || ctx.is_interrupted() {
-            log.sync()?;
-            checkpoint::save(&checkpoint_path, parameters, &optimizer, step + 1)?;
-            saved_at = Instant::now();
-        }
-        if !finished {
-            ctx.check_interrupt()?;
-        }
+impl Training<'_> {
+    /// Trains on `objective`, continuing from the checkpoint in the folder where there is one. The
+    /// parameters end as those of the last step, or of the best validation where `validation` keeps
+    /// the best.
+    ///
+    /// A checkpoint is written only of weights that gave a finite loss and gradient, or finite
+    /// weights at the end and on an interrupt; one that is there stays when a training diverges.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when a parameter gets no gradient, or the loss is no longer finite,
+    /// [`Error::Interrupted`] after a checkpoint was written because the user asked to stop.
+    pub fn run<O: Objective>(
+        &self,
+        objective: &mut O,
+        validation: Option<&mut Validation<'_>>,
+    ) -> Result<()> {
+        let limit = self.settings.memory_limit.unwrap_or(u64::MAX);
+        memory::watched(limit, || self.run_watched(objective, validation)).0
     }
-    Ok(())
-}
 
-/// Gradients of one whole step, divided by its whole weight.
-struct StepGradients {
-    tensors: Vec<Tensor>,
-    loss: f64,
-    tokens: u64,
-    metrics: BTreeMap<String, f64>,
-}
-
-/// Gradients of the step `draws`, of which this process computes its share.
-fn step_gradients<O: Objective>(
-    parameters: &Parameters,
-    objective: &O,
-    draws: &[Draw],
-    batch: u32,
-    world: World,
-) -> Result<StepGradients> {
-    let batches = micro_batches(objective, world.share(draws), batch)?;
-    let weight = world.total(batches.iter().map(|batch| objective.weight(batch)).sum())?;
-    let mut step = share_gradients(parameters, objective, &batches, weight)?;
-    world.reduce(&mut step.tensors)?;
-    step.loss = world.total(step.loss)?;
-    for value in step.metrics.values_mut() {
-        *value = world.total(*value)?;
-    }
-    Ok(step)
-}
-
-fn micro_batches<O: Objective>(objective: &O, draws: &[Draw], batch: u32) -> Result<Vec<O::Batch>> {
-    draws.chunks(batch as usize).map(|chunk| objective.draw(chunk)).collect()
-}
-
-/// What one process adds to a step of which all processes together have `weight`.
-fn share_gradients<O: Objective>(
-    parameters: &Parameters,
-    objective: &O,
-    batches: &[O::Batch],
-    weight: f64,
-) -> Result<StepGradients> {
-    let tokens = batches.iter().map(|batch| objective.tokens(batch)).sum();
-    let mut tensors: Vec<Tensor> = Vec::with_capacity(parameters.len());
-    let mut loss_sum = 0.0;
-    let mut metrics = BTreeMap::<String, f64>::new();
-    for (idx, batch) in batches.iter().enumerate() {
-        let loss = objective.loss(batch)?;
-        loss_sum += f64::from(loss.sum.to_scalar::<f32>()?);
-        for (name, value) in loss.metrics {
-            *metrics.entry(name.to_owned()).or_default() += value / weight;
+    fn run_watched<O: Objective>(
+        &self,
+        objective: &mut O,
+        mut validation: Option<&mut Validation<'_>>,
+    ) -> Result<()> {
+        let Self { parameters, settings, world, folder, ctx, .. } = *self;
+        let step_examples = u64::from(settings.batch) * u64::from(settings.accumulate);
+        let (n_examples, order) = (objective.n_examples(), self.seed.purpose("order"));
+        let mut sampler = Sampler::new(n_examples, step_examples, settings.epochs, order);
+        let n_steps = sampler.n_steps();
+        let epoch_steps = n_examples as f64 / step_examples as f64;
+        let mut state = State::open(self)?;
+        let done = state.done;
+        // What the objective has to say of steps before a resumption was said then.
+        let mut log = TrainLog::resume(&folder.join(LOG_FILE), done, |record| {
+            objective.remark(record);
+        })?;
+        settings.tracker.begin(done);
+        if done < n_steps {
+            self.probe(objective)?;
         }
-        let mut gradients = (loss.sum / weight)?.backward()?;
-        for (position, (name, var)) in parameters.iter().enumerate() {
-            let gradient = gradients.remove(var).ok_or_else(|| {
-                Error::Failed(format!(
-                    "parameter {name} receives no gradient: the loss does not depend on it"
-                ))
-            })?;
-            if idx == 0 {
-                tensors.push(gradient);
+        let mut guard = GradientGuard::new(parameters);
+        let mut bar = ctx.bar(&settings.label, n_steps, "step");
+        bar.resume_at(done);
+        let mut is_due = false;
+        for step in done..n_steps {
+            if validation.as_ref().is_some_and(|one| one.is_exhausted(&state.course)) {
+                break;
+            }
+            let started = Instant::now();
+            let draws = sampler.step(step, |example| objective.length(example));
+            let gradients = step_gradients(parameters, objective, draws, settings.batch, world)
+                .map_err(|error| self.too_large(objective, draws, error))?;
+            guard.check(step, &gradients.tensors)?;
+            let rate = learning_rate(&settings.optimizer, step, n_steps);
+            let norm = global_norm(&gradients.tensors)?;
+            if !norm.is_finite() || !gradients.loss.is_finite() {
+                return Err(self.divergence(objective, step, draws, &gradients, norm));
+            }
+            if is_due {
+                // The step before is proven now: its weights gave a finite loss and gradient.
+                state.save(self, &log)?;
+                is_due = false;
+            }
+            let scale =
+                if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
+            state.optimizer.step(parameters, &gradients.tensors, scale, rate, step)?;
+            state.done = step + 1;
+
+            let tokens_per_s = gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9);
+            let mut metrics = gradients.metrics;
+            let measured = objective.measure(state.done, n_steps)?;
+            metrics.extend(measured.into_iter().map(|(name, value)| (name.to_owned(), value)));
+            let is_last = state.done == n_steps;
+            let mut is_exhausted = false;
+            // Not to be interrupted, since the weights before are gone: it looks at a bounded sample.
+            if let Some(validation) = &mut validation
+                && (is_last || state.done.is_multiple_of(validation.interval(epoch_steps)))
+            {
+                if validation.observe(&mut state.course, state.done, &mut metrics)?
+                    && validation.keeps_best()
+                {
+                    checkpoint::save_best(folder, parameters, state.done)?;
+                }
+                is_exhausted = validation.is_exhausted(&state.course);
+            }
+            let record = StepRecord {
+                step: state.done,
+                loss: gradients.loss,
+                learning_rate: rate,
+                grad_norm: norm,
+                tokens_per_s,
+                metrics,
+            };
+            log.push(&record)?;
+            settings.tracker.record(&record);
+            if let Some(remark) = objective.remark(&record) {
+                ctx.warn(format!("{}: {remark}", settings.label));
+            }
+            bar.message(format!("loss {:.4}", record.loss));
+            bar.advance(1);
+            let is_finished = is_last || is_exhausted;
+            if is_finished || ctx.is_interrupted() {
+                state.check_weights(self)?;
+                state.save(self, &log)?;
+                if !is_finished {
+                    ctx.check_interrupt()?;
+                }
             } else {
-                tensors[position] = (&tensors[position] + gradient)?;
+                is_due |= state.done.is_multiple_of(u64::from(settings.checkpoint_steps))
+                    || state.saved_at.elapsed() >= CHECKPOINT_EVERY;
             }
         }
-    }
-    Ok(StepGradients { tensors, loss: loss_sum / weight, tokens, metrics })
-}
-
-/// Makes sure that every parameter is really trained.
-///
-/// A missing gradient stops the first step; a gradient that stays exactly zero over the first
-/// [`GUARDED_STEPS`] steps stops the last of them. (A single zero is legal: an adapter's first
-/// matrix has none while its second is zero.)
-struct GradientGuard {
-    names: Vec<String>,
-    seen: Vec<bool>,
-    steps: u64,
-}
-
-impl GradientGuard {
-    fn new(parameters: &Parameters) -> Self {
-        let names: Vec<String> = parameters.iter().map(|(name, _)| name.clone()).collect();
-        Self { seen: vec![false; names.len()], names, steps: 0 }
-    }
-
-    fn check(&mut self, step: u64, gradients: &[Tensor]) -> Result<()> {
-        if self.steps >= GUARDED_STEPS {
-            return Ok(());
+        drop(bar);
+        match validation {
+            Some(validation) => self.conclude(validation, &state, n_steps),
+            None => Ok(()),
         }
-        self.steps += 1;
-        for (seen, gradient) in self.seen.iter_mut().zip(gradients) {
-            if !*seen {
-                *seen = global_norm(std::slice::from_ref(gradient))? != 0.0;
+    }
+
+    /// Runs the longest batch forward and backward before anything is trained, so that a training which does not fit
+    /// into memory ends at once. Moves no weight and draws from no stream that a step draws from.
+    fn probe<O: Objective>(&self, objective: &O) -> Result<()> {
+        let batch = self.settings.batch as usize;
+        let n_examples = objective.n_examples();
+        let mut order: Vec<(u32, u64)> =
+            (0..n_examples).map(|example| (objective.length(example), example)).collect();
+        let rank = |(length, example): &(u32, u64)| (std::cmp::Reverse(*length), *example);
+        if order.len() > batch {
+            order.select_nth_unstable_by_key(batch, rank);
+            order.truncate(batch);
+        }
+        order.sort_unstable_by_key(rank);
+        // An objective may draw an example as something shorter: the longest of a few epochs counts.
+        let longest_draw = |(_, example): &(u32, u64)| {
+            let epochs = (0..PROBED_EPOCHS)
+                .map(|epoch| Draw { example: *example, global: epoch * n_examples + example });
+            let mut longest: Option<(u64, Draw)> = None;
+            for draw in epochs {
+                let tokens = objective.tokens(&objective.draw(&[draw])?);
+                if longest.is_none_or(|(most, _)| tokens > most) {
+                    longest = Some((tokens, draw));
+                }
+            }
+            Ok::<_, Error>(longest.map(|(_, draw)| draw))
+        };
+        let draws: Vec<Option<Draw>> = order.iter().map(longest_draw).collect::<Result<_>>()?;
+        let draws: Vec<Draw> = draws.into_iter().flatten().collect();
+        // With a second micro-batch, there are the gradients of the first as well.
+        let n_batches = self.settings.accumulate.min(2) as usize;
+        let draw = |_| objective.draw(&draws);
+        let batches: Vec<O::Batch> = (0..n_batches).map(draw).collect::<Result<_>>()?;
+        share_gradients(self.parameters, objective, &batches, 1.0)
+            .map(drop)
+            .map_err(|error| self.too_large(objective, &draws, error))
+    }
+
+    /// Says of a lack of memory which examples need it.
+    fn too_large<O: Objective>(&self, objective: &O, draws: &[Draw], error: Error) -> Error {
+        let Error::Memory { message, help } = error else { return error };
+        let Some(longest) = draws.iter().max_by_key(|draw| objective.length(draw.example)) else {
+            return Error::Memory { message, help };
+        };
+        Error::Memory {
+            message: format!(
+                "training {} does not fit into memory: {message}, with {} examples per forward pass; the longest is \
+                 {}, of length {}",
+                self.settings.label,
+                self.settings.batch.min(draws.len() as u32),
+                objective.describe(longest),
+                objective.length(longest.example),
+            ),
+            help,
+        }
+    }
+
+    /// Takes the weights that are to be kept, and says which.
+    fn conclude(&self, validation: &Validation<'_>, state: &State, n_steps: u64) -> Result<()> {
+        let Some(best) = state.course.best else { return Ok(()) };
+        let end = if state.done < n_steps {
+            format!("ended early after step {} of {n_steps}", state.done)
+        } else {
+            format!("trained for {n_steps} steps")
+        };
+        let (label, metric) = (&self.settings.label, validation.metric());
+        let told = format!("best {metric} {:.4} after step {}", best.value, best.step);
+        let kept = if validation.keeps_best() {
+            checkpoint::load_best(self.folder, self.parameters, best.step)?;
+            "whose weights are kept"
+        } else {
+            "the last weights are kept"
+        };
+        self.ctx.say(format!("{label}: {end}; {told}, {kept}"));
+        Ok(())
+    }
+
+    /// What to say of a step without a finite loss or gradient: where, and on which examples.
+    fn divergence<O: Objective>(
+        &self,
+        objective: &O,
+        step: u64,
+        draws: &[Draw],
+        gradients: &StepGradients,
+        norm: f64,
+    ) -> Error {
+        let share = self.world.share(draws);
+        let batch = self.settings.batch as usize;
+        let bad = gradients.parts.iter().position(|loss| !loss.is_finite());
+        let (what, suspects) =
+            match bad.and_then(|idx| share.chunks(batch).nth(idx).map(|c| (idx, c))) {
+                Some((idx, chunk)) => (format!("micro-batch {}", idx + 1), chunk),
+                None => ("the step".to_owned(), share),
+            };
+        let mut named: Vec<String> =
+            suspects.iter().take(NAMED_EXAMPLES).map(|draw| objective.describe(draw)).collect();
+        if suspects.len() > NAMED_EXAMPLES {
+            named.push(format!("and {} more", suspects.len() - NAMED_EXAMPLES));
+        }
+        Error::Failed(format!(
+            "training {} diverged at step {}: loss {}, gradient norm {norm}; {what} has {}; the last good \
+             checkpoint is kept; lower optimizer.learning_rate or optimizer.clip, or raise optimizer.warmup",
+            self.settings.label,
+            step + 1,
+            gradients.loss,
+            named.join(", "),
+        ))
+    }
+}
+
+/// What a checkpoint holds beside the weights.
+struct State {
+    path: PathBuf,
+    optimizer: AdamW,
+    done: u64,
+    course: Course,
+    saved_at: Instant,
+}
+
+impl State {
+    /// The state in the folder, or that of a training not begun.
+    fn open(training: &Training<'_>) -> Result<Self> {
+        let mut optimizer = AdamW::new(&training.settings.optimizer, training.parameters);
+        let path = training.folder.join(CHECKPOINT_FILE);
+        let (done, course) = if path.exists() {
+            checkpoint::load(&path, training.parameters, &mut optimizer)?
+        } else {
+            (0, Course::default())
+        };
+        Ok(Self { path, optimizer, done, course, saved_at: Instant::now() })
+    }
+
+    fn save(&mut self, training: &Training<'_>, log: &TrainLog) -> Result<()> {
+        log.sync()?;
+        checkpoint::save(
+            &self.path,
+            training.parameters,
+            &self.optimizer,
+            self.done,
+            &self.course,
+        )?;
+        checkpoint::sweep_best(training.folder, self.course.best.map(|best| best.step));
+        self.saved_at = Instant::now();
+        Ok(())
+    }
+
+    /// Refuses weights that are not numbers, which no later step will prove.
+    fn check_weights(&self, training: &Training<'_>) -> Result<()> {
+        for (name, var) in training.parameters {
+            if !global_norm(std::slice::from_ref(var.as_tensor()))?.is_finite() {
+                return Err(Error::Failed(format!(
+                    "training {} diverged at step {}: {name} is no longer finite; the last good checkpoint is \
+                     kept; lower optimizer.learning_rate or optimizer.clip, or raise optimizer.warmup",
+                    training.settings.label, self.done
+                )));
             }
         }
-        match self.seen.iter().position(|seen| !seen) {
-            Some(idx) if self.steps == GUARDED_STEPS => Err(Error::Failed(format!(
-                "parameter {} has had a gradient of exactly zero for {GUARDED_STEPS} steps (now step {}): it is not being trained",
-                self.names[idx],
-                step + 1,
-            ))),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The loop on small decoders: accumulation, shares of several ranks, resume, and what it refuses.
+//! The loop on small decoders: accumulation, shares of several ranks, resume, validation, and what it refuses.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,8 +14,9 @@ use crate::model::config::tests::small;
 use crate::model::decoder::tests::lively;
 use crate::model::item_tokens::ItemTokens;
 use crate::model::{Decoder, Tokenizer};
+use crate::train::gradients::{GUARDED_STEPS, micro_batches, share_gradients};
 use crate::train::objective::supervised::{Example, Supervised};
-use crate::train::settings::SupervisedSettings;
+use crate::train::settings::{Keep, SupervisedSettings, ValidationSettings};
 
 const LEVELS: [u32; 2] = [3, 4];
 const TITLES: [&str; 4] = ["red oak table", "blue sofa", "", "a lamp with a red shade"];
@@ -74,6 +75,7 @@ fn settings(batch: u32, accumulate: u32, epochs: f64) -> LoopSettings {
         batch,
         accumulate,
         checkpoint_steps: 7,
+        memory_limit: None,
         tracker: Tracker::default(),
     }
 }
@@ -254,6 +256,8 @@ struct Parabola {
     b: Var,
     factor: f64,
     calls: Cell<u64>,
+    /// The call whose loss is not a number.
+    poisoned: Option<u64>,
 }
 
 impl Objective for Parabola {
@@ -279,7 +283,10 @@ impl Objective for Parabola {
         let sum = (self.a.as_tensor() - 1.0)?.sqr()?.sum_all()?;
         // A tensor of zeros, since candle's product with the number 0 cuts the graph.
         let factors = (Tensor::ones(2, DType::F32, &Device::Cpu)? * self.factor)?;
-        let sum = (sum + (self.b.as_tensor() * factors)?.sum_all()?)?;
+        let mut sum = (sum + (self.b.as_tensor() * factors)?.sum_all()?)?;
+        if self.poisoned == Some(self.calls.get()) {
+            sum = (sum * f64::NAN)?;
+        }
         Ok(Loss { sum, metrics: Vec::new() })
     }
 }
@@ -288,7 +295,7 @@ fn parabola(factor: f64) -> (Parameters, Parabola) {
     let var = || Var::zeros(2, DType::F32, &Device::Cpu).unwrap();
     let (a, b) = (var(), var());
     let parameters = vec![("a".into(), a.clone()), ("b".into(), b.clone())];
-    (parameters, Parabola { a, b, factor, calls: Cell::new(0) })
+    (parameters, Parabola { a, b, factor, calls: Cell::new(0), poisoned: None })
 }
 
 fn run_parabola(factor: f64, optimizer: OptimizerSettings) -> (Result<()>, u64) {
@@ -306,7 +313,7 @@ fn a_gradient_that_stays_zero_stops_training_with_the_parameters_name() {
     let (outcome, steps) = run_parabola(0.0, OptimizerSettings::default());
     let message = outcome.unwrap_err().to_string();
     assert!(message.contains("parameter b has had a gradient of exactly zero"), "{message}");
-    assert_eq!(steps, GUARDED_STEPS);
+    assert_eq!(steps, 1 + GUARDED_STEPS, "a probe, and the steps");
     assert!(run_parabola(1e-3, OptimizerSettings::default()).0.is_ok());
 }
 
@@ -319,7 +326,7 @@ fn a_diverging_training_fails_with_advice() {
     let message = error.to_string();
     assert!(message.contains("training test diverged at step 2"), "{message}");
     assert!(message.contains("lower optimizer.learning_rate"), "{message}");
-    assert_eq!(steps, 2, "stopped at once");
+    assert_eq!(steps, 1 + 2, "stopped at once");
 
     // The same on a decoder: whatever overflows, no NaN is ever trained on.
     let world = Fixture::new();
@@ -331,4 +338,206 @@ fn a_diverging_training_fails_with_advice() {
         train(&parameters, &mut objective, &settings, single, Seed::new(1), folder.path(), &ctx)
             .unwrap_err();
     assert!(error.to_string().contains("diverged"), "{error}");
+}
+
+#[test]
+fn a_diverging_training_names_its_batch_and_keeps_the_last_good_checkpoint() {
+    let (parameters, mut objective) = parabola(1.0);
+    // The first call is the probe.
+    objective.poisoned = Some(6);
+    let folder = tempfile::tempdir().unwrap();
+    let settings = LoopSettings { checkpoint_steps: 1, ..settings(1, 1, 1.0) };
+    let (single, ctx) = (World::single(), Context::silent());
+    let run = |objective: &mut Parabola, settings: &LoopSettings, folder: &Path| {
+        train(&parameters, objective, settings, single, Seed::new(1), folder, &ctx).unwrap_err()
+    };
+    let error = run(&mut objective, &settings, folder.path());
+    assert_eq!(error.exit_code(), 1);
+    let mut sampler = Sampler::new(64, 1, 1.0, Seed::new(1).purpose("order"));
+    let example = sampler.step(4, |_| 1)[0].example;
+    let expected = format!(
+        "diverged at step 5: loss NaN, gradient norm NaN; micro-batch 1 has example {example};"
+    );
+    assert!(error.to_string().contains(&expected), "{error}");
+    let mut optimizer = AdamW::new(&settings.optimizer, &parameters);
+    let path = folder.path().join(CHECKPOINT_FILE);
+    let (done, _) = checkpoint::load(&path, &parameters, &mut optimizer).unwrap();
+    assert_eq!(done, 3, "the weights after step 4 gave no finite loss");
+    assert!(values(&parameters).concat().iter().all(|value| value.is_finite()));
+
+    // Weights that are finite and absurd are not stored either.
+    let folder = tempfile::tempdir().unwrap();
+    let (parameters, mut objective) = parabola(1.0);
+    let optimizer = OptimizerSettings { learning_rate: 1e30, warmup: 0.0, ..Default::default() };
+    let settings = LoopSettings { optimizer, ..settings };
+    train(&parameters, &mut objective, &settings, single, Seed::new(1), folder.path(), &ctx)
+        .unwrap_err();
+    assert!(!folder.path().join(CHECKPOINT_FILE).exists());
+}
+
+/// Cross-entropy of a few fixed draws under the weights of `fixture`.
+fn probe_loss(fixture: &Fixture) -> f64 {
+    let objective = fixture.objective();
+    let draws: Vec<Draw> =
+        (0..6).map(|example| Draw { example, global: 1_000 + example }).collect();
+    let batch = objective.draw(&draws).unwrap();
+    let sum = objective.loss(&batch).unwrap().sum.to_scalar::<f32>().unwrap();
+    f64::from(sum) / objective.weight(&batch)
+}
+
+/// Trains `fixture` with a validation every third step, whose score is best where the probe's loss is
+/// `target`, and which sees the weights; interrupted after step `stop`.
+fn train_validated(
+    fixture: &Fixture,
+    validation: &ValidationSettings,
+    target: f64,
+    folder: &Path,
+    stop: Option<u64>,
+) -> (Result<()>, Vec<Vec<Vec<f32>>>) {
+    let flag = Arc::new(AtomicBool::new(false));
+    let ctx = Context::new(true, Arc::clone(&flag));
+    let mut objective =
+        Stopping { inner: fixture.objective(), at: stop.into_iter().collect(), flag };
+    let parameters = fixture.parameters();
+    let mut seen = Vec::new();
+    let outcome = {
+        let mut validation = Validation::new(validation, || {
+            seen.push(values(&parameters));
+            let loss = probe_loss(fixture);
+            Ok([("loss".to_owned(), loss), ("score".to_owned(), -(loss - target).abs())].into())
+        });
+        let training = Training {
+            parameters: &parameters,
+            settings: &settings(4, 2, 9.0),
+            world: World::single(),
+            seed: Seed::new(1),
+            folder,
+            ctx: &ctx,
+        };
+        training.run(&mut objective, Some(&mut validation))
+    };
+    (outcome, seen)
+}
+
+#[test]
+fn the_best_weights_are_kept_and_a_resumed_validated_training_equals_a_straight_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let validated = |name: &str| -> Vec<(u64, f64)> {
+        let records = crate::train::log::read(&path(name).join(LOG_FILE)).unwrap();
+        let value =
+            |record: &StepRecord| Some((record.step, *record.metrics.get("validation/loss")?));
+        records.iter().filter_map(value).collect()
+    };
+    let every_third = ValidationSettings {
+        every_steps: Some(3),
+        metric: "score".into(),
+        keep: Keep::Last,
+        ..Default::default()
+    };
+    // Validation changes nothing about the training: 25 steps, one validation at the end.
+    let (plain, last) = (Fixture::new(), Fixture::new());
+    plain.train(&settings(4, 2, 9.0), &path("plain"));
+    let (outcome, seen) = train_validated(&last, &every_third, 0.0, &path("last"), None);
+    outcome.unwrap();
+    assert!(values(&plain.parameters()) == values(&last.parameters()));
+    let course = validated("last");
+    let steps: Vec<u64> = course.iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, [3, 6, 9, 12, 15, 18, 21, 24, 25]);
+
+    // The score is best after step 12; three validations later the training ends.
+    let target = course[3].1;
+    let best = ValidationSettings { keep: Keep::Best, patience: Some(3), ..every_third };
+    let straight = Fixture::new();
+    train_validated(&straight, &best, target, &path("straight"), None).0.unwrap();
+    assert!(values(&straight.parameters()) == seen[3], "the weights after step 12");
+    assert_eq!(validated("straight"), course[..7]);
+
+    for stop in [1, 3, 11, 12, 13, 20] {
+        let error = train_validated(&Fixture::new(), &best, target, &path("stopped"), Some(stop)).0;
+        assert_eq!(error.unwrap_err().exit_code(), 130);
+    }
+    let resumed = Fixture::new();
+    train_validated(&resumed, &best, target, &path("stopped"), None).0.unwrap();
+    assert!(values(&resumed.parameters()) == seen[3]);
+    assert_eq!(validated("stopped"), course[..7]);
+    // Nothing is left to do, and the best weights are still the result.
+    let again = Fixture::new();
+    let (outcome, seen_again) = train_validated(&again, &best, target, &path("stopped"), None);
+    outcome.unwrap();
+    assert!(seen_again.is_empty() && values(&again.parameters()) == seen[3]);
+}
+
+#[test]
+fn the_longest_batch_is_tried_first_and_changes_nothing() {
+    /// Notes the examples of every batch.
+    struct Noting<'a> {
+        inner: Supervised<'a>,
+        drawn: std::cell::RefCell<Vec<Vec<u64>>>,
+    }
+    impl Objective for Noting<'_> {
+        type Batch = <Supervised<'static> as Objective>::Batch;
+
+        fn n_examples(&self) -> u64 {
+            self.inner.n_examples()
+        }
+        fn length(&self, example: u64) -> u32 {
+            self.inner.length(example)
+        }
+        fn draw(&self, draws: &[Draw]) -> Result<Self::Batch> {
+            if draws.len() > 1 {
+                self.drawn.borrow_mut().push(draws.iter().map(|draw| draw.example).collect());
+            }
+            self.inner.draw(draws)
+        }
+        fn weight(&self, batch: &Self::Batch) -> f64 {
+            self.inner.weight(batch)
+        }
+        fn tokens(&self, batch: &Self::Batch) -> u64 {
+            self.inner.tokens(batch)
+        }
+        fn describe(&self, draw: &Draw) -> String {
+            self.inner.describe(draw)
+        }
+        fn loss(&self, batch: &Self::Batch) -> Result<Loss> {
+            self.inner.loss(batch)
+        }
+    }
+    let fixture = Fixture::new();
+    let mut objective = Noting { inner: fixture.objective(), drawn: Default::default() };
+    let (parameters, ctx, folder) =
+        (fixture.parameters(), Context::silent(), tempfile::tempdir().unwrap());
+    let mut settings = settings(4, 1, 1.0);
+    let run = |settings: &LoopSettings, objective: &mut Noting<'_>| {
+        let (seed, single) = (Seed::new(1), World::single());
+        train(&parameters, objective, settings, single, seed, folder.path(), &ctx)
+    };
+    // A process without memory cannot be: nothing is trained, nothing is written.
+    let before = values(&fixture.parameters());
+    settings.memory_limit = Some(1);
+    if memory::resident().is_some() {
+        let error = run(&settings, &mut objective).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        let message = error.to_string();
+        let expected = "training test does not fit into memory: ";
+        assert!(message.starts_with(expected), "{message}");
+        assert!(
+            message.contains("in use after layer 1 of 2 of a forward pass, 1 B allowed"),
+            "{message}"
+        );
+        assert!(
+            message.contains("with 4 examples per forward pass; the longest is example"),
+            "{message}"
+        );
+        assert!(values(&fixture.parameters()) == before);
+        assert!(!folder.path().join(CHECKPOINT_FILE).exists());
+    }
+    settings.memory_limit = memory::allowed();
+    objective.drawn.borrow_mut().clear();
+    run(&settings, &mut objective).unwrap();
+    let drawn = objective.drawn.borrow();
+    let mut longest: Vec<u64> = (0..22).collect();
+    longest.sort_by_key(|example| (std::cmp::Reverse(objective.length(*example)), *example));
+    assert_eq!(drawn[0], longest[..4]);
+    assert_eq!(drawn.len(), 1 + 6, "a probe, and 22 examples by four");
 }

@@ -69,7 +69,7 @@ impl TrainLog {
     ///
     /// # Errors
     /// [`Error::Environment`] when the disk refuses.
-    pub fn sync(&mut self) -> Result<()> {
+    pub fn sync(&self) -> Result<()> {
         self.writer.get_ref().sync_data().map_err(|e| Error::unwritable(&self.path, &e))
     }
 }

@@ -1,11 +1,13 @@
 //! Training: one loop for every objective, with exact resume.
 //!
 //! The loop ([`engine`]) draws examples by index ([`sampler`]), asks an objective for a loss,
-//! checks that every parameter received a gradient, clips, and moves the weights ([`optimizer`]).
+//! checks that every parameter received a gradient (`gradients`), clips, moves the weights ([`optimizer`])
+//! and looks at data that is not trained on ([`validation`]).
 //! It does not know what is being trained: decoders and encoders are lists of named parameters.
 
 pub mod checkpoint;
 pub mod engine;
+mod gradients;
 pub mod log;
 pub mod objective;
 pub mod optimizer;
@@ -15,6 +17,7 @@ pub mod sampler;
 pub mod schedule;
 pub mod settings;
 pub mod track;
+pub mod validation;
 pub mod world;
 
 /// Named trainable parameters in a fixed order.

@@ -1,6 +1,7 @@
 //! AdamW (arXiv 1711.05101) over named f32 parameters, with its whole state in the open.
 //!
-//! Norms, biases and embeddings are never decayed. The global gradient norm is summed in `f64` in a
+//! Norms, biases, embeddings and rows of added tokens are never decayed; matrices are, those of adapters
+//! included. The global gradient norm is summed in `f64` in a
 //! fixed order, so that the same step gives the same bits whatever the threads do.
 
 use candle_core::{CpuStorage, Storage, Tensor};
@@ -37,10 +38,7 @@ impl AdamW {
         Self {
             settings: settings.clone(),
             moments: parameters.iter().map(|(_, var)| zeros(var.elem_count())).collect(),
-            decayed: parameters
-                .iter()
-                .map(|(name, var)| var.rank() >= 2 && !name.contains("embed"))
-                .collect(),
+            decayed: parameters.iter().map(|(name, var)| decays(name, var.rank())).collect(),
         }
     }
 
@@ -83,6 +81,11 @@ impl AdamW {
         }
         Ok(())
     }
+}
+
+/// Whether weight decay applies to a parameter.
+fn decays(name: &str, rank: usize) -> bool {
+    rank >= 2 && !name.contains("embed") && !name.contains(".token_adapter.")
 }
 
 /// Norm of all gradients together.
@@ -155,6 +158,24 @@ mod tests {
         assert_eq!(first(0), 1.0);
         assert_eq!(first(1), 1.0);
         assert!((first(2) - (1.0 - 0.1 * 0.01)).abs() < 1e-7);
+    }
+
+    #[test]
+    fn matrices_decay_and_adapters_are_matrices() {
+        let cases = [
+            ("model.layers.0.self_attn.q_proj.weight", 2, true),
+            ("model.layers.0.self_attn.q_proj.bias", 1, false),
+            ("model.layers.0.self_attn.q_norm.weight", 1, false),
+            ("model.layers.0.mlp.up_proj.lora_A.weight", 2, true),
+            ("model.layers.0.mlp.up_proj.lora_B.weight", 2, true),
+            ("lm_head.weight", 2, true),
+            ("model.embed_tokens.weight", 2, false),
+            ("model.embed_tokens.token_adapter.trainable_tokens_delta", 2, false),
+            ("lm_head.token_adapter.trainable_tokens_delta", 2, false),
+        ];
+        for (name, rank, expected) in cases {
+            assert_eq!(decays(name, rank), expected, "{name}");
+        }
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub struct TrainSettings {
     /// How the weights move.
     #[serde(default)]
     pub optimizer: OptimizerSettings,
+    /// A look at the validation requests now and then: an early end, the best weights. Without it the last weights
+    /// are kept.
+    #[serde(default)]
+    pub validation: Option<ValidationSettings>,
     /// Passes over the training examples; may be a fraction.
     #[serde(default = "default_epochs")]
     #[schemars(range(min = 0.001, max = 10_000.0))]
@@ -37,6 +41,15 @@ pub struct TrainSettings {
     #[serde(default = "default_accumulate")]
     #[schemars(range(min = 1, max = 4_096))]
     pub accumulate: u32,
+    /// Keeps only the input of each layer for the backward pass and computes the rest a second time: less memory, more
+    /// time, the same result.
+    #[serde(default)]
+    pub recompute: bool,
+    /// Most memory in GiB that the process may hold; without it, what the machine or its container has. A training that
+    /// needs more ends before its first step.
+    #[serde(default)]
+    #[schemars(range(min = 0.01))]
+    pub memory_limit: Option<f64>,
     /// Steps between checkpoints: what a killed run loses at most.
     #[serde(default = "default_checkpoint")]
     #[schemars(range(min = 1))]
@@ -101,6 +114,11 @@ impl TrainSettings {
             other @ ObjectiveSettings::Supervised(_) => other.clone(),
         };
         Self { objective, ..self.clone() }
+    }
+
+    /// Most bytes that the recipe allows the process.
+    pub fn memory_limit(&self) -> Option<u64> {
+        self.memory_limit.map(|gib| (gib * f64::from(1 << 30)) as u64)
     }
 }
 
@@ -382,7 +400,60 @@ impl Default for PairSettings {
     }
 }
 
-/// AdamW with linear warm-up, cosine decay and clipping of the global gradient norm.
+/// The metric that every validation has: the smaller, the better.
+pub const LOSS: &str = "loss";
+
+/// Validation in the course of a training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ValidationSettings {
+    /// Steps between validations; either this or `every_epochs`.
+    #[schemars(range(min = 1))]
+    pub every_steps: Option<u32>,
+    /// Epochs between validations, may be a fraction; either this or `every_steps`. Without both: 1.
+    #[schemars(range(min = 0.0001, max = 10_000.0))]
+    pub every_epochs: Option<f64>,
+    /// Most validation requests looked at: a sample that is the same throughout.
+    #[schemars(range(min = 1))]
+    pub requests: u32,
+    /// What decides: `loss` (cross-entropy of the clicked items' identifiers, always measured), or a metric of lists
+    /// such as `recall@10`, for which the requests are searched with the current weights.
+    pub metric: String,
+    /// Beams of that search: the longest list a metric sees.
+    #[schemars(range(min = 1, max = 4_096))]
+    pub beam: u32,
+    /// Validations without improvement after which the training ends; without it, it never ends early.
+    #[schemars(range(min = 1))]
+    pub patience: Option<u32>,
+    /// Which weights the training gives.
+    pub keep: Keep,
+}
+
+impl Default for ValidationSettings {
+    fn default() -> Self {
+        Self {
+            every_steps: None,
+            every_epochs: None,
+            requests: 500,
+            metric: LOSS.into(),
+            beam: 20,
+            patience: None,
+            keep: Keep::Best,
+        }
+    }
+}
+
+/// Which weights a training gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// Those of the best validation; of equal ones the first.
+    Best,
+    /// Those of the last step.
+    Last,
+}
+
+/// AdamW with linear warm-up, a schedule and clipping of the global gradient norm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerSettings {
@@ -392,10 +463,14 @@ pub struct OptimizerSettings {
     /// Share of the steps that warm up linearly.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub warmup: f64,
-    /// Learning rate at the end, as a share of the largest.
+    /// Steps that warm up linearly, in place of `warmup`.
+    pub warmup_steps: Option<u32>,
+    /// How the learning rate falls after the warm-up.
+    pub schedule: Schedule,
+    /// Learning rate at the end, as a share of the largest; a constant schedule has none.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub final_share: f64,
-    /// Decoupled weight decay of matrices (never of norms and embeddings).
+    /// Decoupled weight decay of matrices, adapters included (never of norms, biases, embeddings and rows of added tokens).
     #[schemars(range(min = 0.0, max = 10.0))]
     pub weight_decay: f64,
     /// Decay of the first and second moments.
@@ -413,6 +488,8 @@ impl Default for OptimizerSettings {
         Self {
             learning_rate: 1e-3,
             warmup: 0.05,
+            warmup_steps: None,
+            schedule: Schedule::Cosine,
             final_share: 0.05,
             weight_decay: 0.01,
             betas: [0.9, 0.98],
@@ -420,6 +497,18 @@ impl Default for OptimizerSettings {
             clip: 1.0,
         }
     }
+}
+
+/// How the learning rate falls after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Half a cosine down to `final_share`.
+    Cosine,
+    /// A straight line down to `final_share`.
+    Linear,
+    /// Not at all.
+    Constant,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::source::{SourceFile, highest_climb, paths, read, root, rust_files, wo
 /// Folders and single files of `src/`, from the bottom up. Each may use only those of earlier rows.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["seed", "progress", "store"],
+    &["seed", "progress", "memory", "store"],
     &["corpus"],
     &["model"],
     &["decode"],
@@ -30,7 +30,8 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
 /// Folders that may use the crate of metrics and reports: nothing that is judged is among them.
 const JUDGES: &[&str] = &["recipe", "pipeline", "cli"];
 /// Folders that need no kernels.
-const WITHOUT_KERNELS: &[&str] = &["error", "seed", "progress", "store", "corpus", "recipe", "cli"];
+const WITHOUT_KERNELS: &[&str] =
+    &["error", "seed", "progress", "memory", "store", "corpus", "recipe", "cli"];
 
 /// Files that may hold `unsafe`, each block with a SAFETY note.
 const UNSAFE_FILES: &[&str] = &[

@@ -17,3 +17,4 @@ mod source;
 mod support;
 mod tidy;
 mod tracking;
+mod training;

@@ -8,6 +8,7 @@ mod pairs;
 mod system;
 mod tracking;
 mod train;
+mod validation;
 mod vectors;
 
 pub(super) use evaluation::{

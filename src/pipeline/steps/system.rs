@@ -157,7 +157,7 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
 }
 
 /// What a system returned, as a run.
-fn to_run(
+pub(super) fn to_run(
     name: &str,
     requests: &[Request],
     lists: &[Vec<(u32, f32)>],

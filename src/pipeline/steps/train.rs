@@ -3,19 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use super::model::{LoadedModel, open_index};
+use super::validation::HeldOut;
 use super::{pairs, tracking};
 use crate::corpus::{Corpus, Request, Split};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::model::settings::ModelSettings;
 use crate::model::{Decoder, ModelFolder, adapter};
 use crate::pipeline::runner::StepEnv;
 use crate::recipe::Recipe;
-use crate::train::engine::{LOG_FILE, LoopSettings, train};
+use crate::train::engine::{LOG_FILE, LoopSettings, Training as Loop};
 use crate::train::objective::preference::{Preference, Probe};
 use crate::train::objective::supervised::{Example, Supervised};
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 use crate::train::track::{Outcome, Tracker};
+use crate::train::validation::Validation;
 use crate::train::world::World;
 
 /// Folder of the trained model inside the step's folder, in Hugging Face layout.
@@ -46,15 +49,34 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
         batch: settings.batch,
         accumulate: settings.accumulate,
         checkpoint_steps: settings.checkpoint_steps,
+        memory_limit: settings.memory_limit().or_else(memory::allowed),
         tracker: tracker.clone(),
     };
     let decoder = match &settings.lora {
         Some(lora) => model.adapted(lora, env.seed().purpose("adapter"))?,
         None => model.decoder()?,
     };
+    let decoder = decoder.recomputing(settings.recompute);
+    let held_out = settings.validation.as_ref().map(|validation| {
+        Ok::<_, Error>((validation, HeldOut::new(env, validation, &corpus, &model, &identifier)?))
+    });
+    let held_out = held_out.transpose()?;
+    let (weights, batch) = (&decoder, settings.batch as usize);
+    let mut validation = held_out.as_ref().map(|(validation, held_out)| {
+        Validation::new(validation, move || held_out.measure(weights, batch))
+    });
+    let validation = validation.as_mut();
     let parameters =
         decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
-    let (seed, work, ctx) = (env.seed(), env.work.as_path(), env.ctx);
+    let (seed, work) = (env.seed(), env.work.as_path());
+    let training = Loop {
+        parameters: &parameters,
+        settings: &loop_settings,
+        world: World::single(),
+        seed,
+        folder: work,
+        ctx: env.ctx,
+    };
     match &settings.objective {
         ObjectiveSettings::Supervised(objective) => {
             let catalogue = corpus.catalogue()?;
@@ -71,7 +93,7 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
                 objective,
                 seed,
             )?;
-            train(&parameters, &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
+            training.run(&mut objective, validation).map_err(|error| advise(settings, error))?;
         }
         ObjectiveSettings::Preference(objective) => {
             let pairs_folder = env.input(&format!("train.{name}.pairs"))?;
@@ -86,7 +108,7 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
             let index = open_index(&identifier)?;
             let probe = Probe::new(&decoder, &data, &index, objective.probe_prompts, seed)?;
             let mut objective = Preference::new(&decoder, data, reference, objective, probe)?;
-            train(&parameters, &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
+            training.run(&mut objective, validation).map_err(|error| advise(settings, error))?;
         }
     }
     let merged = env.out.join(MODEL_DIR);
@@ -98,6 +120,33 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
     let log = env.out.join(LOG_FILE);
     std::fs::copy(work.join(LOG_FILE), &log).map_err(|e| Error::unwritable(&log, &e))?;
     Ok(())
+}
+
+/// Says which keys of a training that does not fit into memory can be changed.
+fn advise(settings: &TrainSettings, error: Error) -> Error {
+    if !matches!(error, Error::Memory { .. }) {
+        return error;
+    }
+    let mut advice = Vec::new();
+    if settings.batch > 1 {
+        let (batch, accumulate) = (settings.batch, settings.accumulate);
+        advice.push(format!(
+            "lower `batch` and raise `accumulate` ({} and {} instead of {batch} and {accumulate} give nearly the same steps)",
+            batch.div_ceil(2),
+            accumulate * 2
+        ));
+    }
+    if !settings.recompute {
+        advice.push("set `recompute = true`".into());
+    }
+    if settings.lora.is_none() {
+        advice.push("train an adapter ([train.lora])".into());
+    }
+    advice.push("lower the model's `prompt_tokens` or `history_items`".into());
+    if settings.memory_limit.is_some() {
+        advice.push("raise `memory_limit`".into());
+    }
+    error.with_help(advice.join(", or "))
 }
 
 /// Says how far the stored model, whose weights hold the adapter and may be rounded, is from the trained one.

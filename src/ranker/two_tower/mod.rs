@@ -15,6 +15,7 @@ use super::settings::TwoTowerSettings;
 use super::{Ranker, top::top};
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::model::tokenizer::Tokenizer;
 use crate::progress::Context;
 use crate::seed::Seed;
@@ -78,9 +79,16 @@ pub fn fit(
         batch: settings.batch,
         accumulate: 1,
         checkpoint_steps: settings.checkpoint_steps,
+        memory_limit: memory::allowed(),
         tracker: Tracker::default(),
     };
-    train(encoder.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)?;
+    train(encoder.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)
+        .map_err(|error| match error {
+        Error::Memory { .. } => {
+            error.with_help("lower `batch`, `uniform_negatives` or `dim` of the vectors")
+        }
+        other => other,
+    })?;
 
     let vectors = encode_items(&encoder, &tokenizer, catalogue, ctx)?;
     tokenizer.save(folder, MAX_TOKENS)?;

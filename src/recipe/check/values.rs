@@ -2,7 +2,9 @@
 
 use trieval_eval::settings::EvaluationSettings;
 
-use super::metrics::{check_classes, check_measured, check_slice, cut_off, needs_vectors};
+use super::metrics::{
+    check_classes, check_measured, check_slice, check_tuned, cut_off, needs_vectors,
+};
 use super::{Checker, Part, Parts};
 use crate::corpus::settings::{
     CorpusSettings, JudgedPairsSettings, PairSplit, SequencesSettings, SimulatorSettings,
@@ -11,7 +13,8 @@ use crate::identifier::settings::IdentifierSettings;
 use crate::model::settings::{ModelSettings, ScratchSettings};
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::train::settings::{
-    ObjectiveSettings, PreferenceLoss, PreferenceSettings, TrainSettings,
+    LOSS, ObjectiveSettings, PreferenceLoss, PreferenceSettings, Schedule, TrainSettings,
+    ValidationSettings,
 };
 
 use super::super::document::{Step, quoted};
@@ -284,6 +287,10 @@ fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Che
         let message = format!("`{}` cannot be used", checker.document.dotted(&path));
         checker.fault(&path, message, label, help);
     }
+    schedule(part, train, checker);
+    if let Some(settings) = &train.validation {
+        validation(part, train, settings, checker);
+    }
     match &train.objective {
         ObjectiveSettings::Supervised(objective) => {
             let [fewest, most] = objective.pseudo_words;
@@ -299,6 +306,64 @@ fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Che
             }
         }
         ObjectiveSettings::Preference(objective) => preference(part, objective, checker),
+    }
+}
+
+/// Keys of the optimizer that another key makes meaningless.
+fn schedule(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checker<'_>) {
+    let optimizer = &train.optimizer;
+    let given = |key: &str| checker.document.node(&part.at(&["optimizer", key])).is_some();
+    let (twice, unread) = (
+        optimizer.warmup_steps.is_some() && given("warmup"),
+        optimizer.schedule == Schedule::Constant && given("final_share"),
+    );
+    let name = &train.name;
+    if twice {
+        let message = format!("training `{name}` says twice how long it warms up");
+        let help = "keep `warmup` or `warmup_steps`";
+        checker.fault(&part.at(&["optimizer", "warmup"]), message, "beside `warmup_steps`", help);
+    }
+    if unread {
+        let message = format!("training `{name}` has a constant rate and a final one");
+        let help = "leave `final_share` out, or set schedule = \"linear\"";
+        let label = "never reached";
+        checker.fault(&part.at(&["optimizer", "final_share"]), message, label, help);
+    }
+}
+
+fn validation(
+    part: &Part<TrainSettings>,
+    train: &TrainSettings,
+    settings: &ValidationSettings,
+    checker: &mut Checker<'_>,
+) {
+    let path = |key: &str| part.at(&["validation", key]);
+    let name = &train.name;
+    if settings.every_steps.is_some() && settings.every_epochs.is_some() {
+        let message = format!("training `{name}` says twice how often it is validated");
+        let help = "keep `every_steps` or `every_epochs`";
+        checker.fault(&path("every_epochs"), message, "beside `every_steps`", help);
+    }
+    let metric = &settings.metric;
+    if metric == LOSS {
+        if matches!(train.objective, ObjectiveSettings::Preference(_)) {
+            let message = format!(
+                "training `{name}` is an alignment, validated by the cross-entropy of clicked items"
+            );
+            let label = "which alignment does not try to lower";
+            let place = checker.document.place(&path("metric"));
+            let help = "a metric of lists says more, for instance metric = \"recall@10\"";
+            checker.faults.push(Fault::new(place, message, label).help(help).warning());
+        }
+    } else if let Err(help) = check_tuned(metric) {
+        let message = format!("training `{name}` cannot be validated by {}", quoted(metric));
+        let help = format!("{help}; or `loss`");
+        checker.fault(&path("metric"), message, "not a metric of lists", &help);
+    } else if cut_off(metric).is_some_and(|cut_off| cut_off > settings.beam) {
+        let message = format!("{metric} looks deeper than the search of the validation");
+        let label = format!("`beam` is {}", settings.beam);
+        let help = format!("raise `validation.beam` to {}", cut_off(metric).unwrap_or_default());
+        checker.fault(&path("metric"), message, &label, &help);
     }
 }
 

@@ -138,6 +138,22 @@ impl Objective for Supervised<'_> {
         batch.n_tokens()
     }
 
+    fn describe(&self, draw: &Draw) -> String {
+        let number = draw.example;
+        let mut rng = self.seed.index(draw.global).rng();
+        if rng.random_bool(self.settings.pseudo_requests) {
+            return format!("example {number} as a pseudo-request");
+        }
+        match &self.examples[number as usize] {
+            Example::Answer { prompt, item } => {
+                format!("example {number} (training request {prompt} → item {item})")
+            }
+            Example::Sequence(items) => {
+                format!("example {number} (a sequence of {} items)", items.len())
+            }
+        }
+    }
+
     fn loss(&self, batch: &TargetBatch) -> Result<Loss> {
         let sum = batch.log_probs(self.decoder)?.sum_all()?.neg()?;
         Ok(Loss { sum, metrics: Vec::new() })

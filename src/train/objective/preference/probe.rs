@@ -138,7 +138,11 @@ impl Example {
     /// Tokens to look at, position by position: all at the first, then those of the path and the legal ones.
     fn asked(&self, vocabulary: u32) -> impl Iterator<Item = Vec<u32>> {
         self.path.iter().zip(&self.legal).enumerate().map(move |(position, (token, legal))| {
-            if position == 0 { (0..vocabulary).collect() } else { [&[*token][..], &legal[..]].concat() }
+            if position == 0 {
+                (0..vocabulary).collect()
+            } else {
+                [&[*token][..], &legal[..]].concat()
+            }
         })
     }
 

@@ -1,0 +1,80 @@
+//! What a training does beside its steps: validation, the best weights, recomputation, a limit of memory.
+
+use serde_json::Value;
+
+use crate::support::{TINY, assert_same, finished, run, step_folder};
+
+#[test]
+fn a_training_that_does_not_fit_ends_before_its_first_step_and_recomputing_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let answer = run(TINY, &out, &["--set", "train.supervised.memory_limit=0.01"]).expect(3);
+    answer.says(&[
+        "training supervised does not fit into memory",
+        "in use after layer 1 of 2 of a forward pass, 10.2 MiB allowed",
+        "with 32 examples per forward pass; the longest is example",
+        "lower `batch` and raise `accumulate` (16 and 2 instead of 32 and 1",
+        "set `recompute = true`",
+        "raise `memory_limit`",
+    ]);
+    let training = step_folder(&out, "train.supervised").unwrap();
+    assert!(!training.join("work/checkpoint.bin").exists());
+    // Neither key changes what comes out: the same step goes on, and ends as if it had never been limited.
+    run(TINY, &out, &["--set", "train.supervised.recompute=true"]).expect(0);
+    assert_eq!(step_folder(&out, "train.supervised").unwrap(), training);
+    run(TINY, &out, &[])
+        .expect(0)
+        .says(&["train.supervised: done before", "evaluation: done before"]);
+    assert_same(&out, finished());
+}
+
+#[test]
+fn validation_is_logged_reported_and_decides_which_weights_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let validation = [
+        "train.supervised.validation.metric=recall@10",
+        "train.supervised.validation.every_steps=4",
+        "train.supervised.validation.requests=60",
+        "train.aligned.validation.keep=last",
+        "train.aligned.validation.every_epochs=0.5",
+    ];
+    let sets: Vec<&str> = validation.iter().flat_map(|set| ["--set", set]).collect();
+    let answer = run(TINY, &out, &sets).expect(0);
+    answer.says(&[
+        "best validation/recall@10",
+        "whose weights are kept",
+        "aligned: trained for",
+        "the last weights are kept",
+        "alignment does not try to lower",
+    ]);
+    let log = step_folder(&out, "train.supervised").unwrap().join("train.jsonl");
+    let log = std::fs::read_to_string(log).unwrap();
+    let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (number, record) in (1..).zip(&records) {
+        let is_due = number % 4 == 0 || number == records.len();
+        for name in ["validation/recall@10", "validation/loss"] {
+            assert_eq!(record[name].is_number(), is_due, "{name} at step {number}: {record}");
+        }
+    }
+    // Cross-entropy falls from about that of guessing.
+    let losses: Vec<f64> =
+        records.iter().filter_map(|record| record["validation/loss"].as_f64()).collect();
+    assert!(losses.last() < losses.first(), "{losses:?}");
+    let report: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
+    assert!(report["training"].to_string().contains("validation/recall@10"), "{report}");
+}
+
+#[test]
+fn a_corpus_without_validation_requests_is_refused_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let sets =
+        ["--set", "corpus.validation_days=0", "--set", "train.supervised.validation.requests=5"];
+    // The fused system of the recipe is tuned on validation requests as well; the training comes first.
+    let answer = run(TINY, &folder.path().join("run"), &sets).expect(2);
+    answer.says(&[
+        "training supervised cannot be validated",
+        "leave out the training's [train.validation]",
+    ]);
+}
