@@ -508,7 +508,7 @@ fn the_longest_batch_is_tried_first_and_changes_nothing() {
     let (parameters, ctx, folder) =
         (fixture.parameters(), Context::silent(), tempfile::tempdir().unwrap());
     let mut settings = settings(4, 1, 1.0);
-    let mut run = |settings: &LoopSettings, objective: &mut Noting<'_>| {
+    let run = |settings: &LoopSettings, objective: &mut Noting<'_>| {
         let (seed, single) = (Seed::new(1), World::single());
         train(&parameters, objective, settings, single, seed, folder.path(), &ctx)
     };
