@@ -212,8 +212,9 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
             }
         }
         StepKind::Reference(name) => {
-            let pairs = recipe.training(name).and_then(|training| pairs(training, sizes));
-            push_known(&mut out, "pairs", "≈ ", pairs);
+            let groups = recipe.training(name).and_then(|training| groups(training, sizes));
+            push_known(&mut out, "groups", "≈ ", groups.map(|groups| groups.n));
+            push_known(&mut out, "answers", "≈ ", groups.map(|groups| groups.n * groups.answers));
         }
         StepKind::Train(name) => {
             if let Some(training) = recipe.training(name) {
@@ -240,19 +241,19 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
 
 fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, sizes: &Sizes) {
     let model = &recipe.model[recipe.model_of(training)];
-    let (examples, rows) = match &training.objective {
-        ObjectiveSettings::Supervised(_) => (sizes.examples(), 1),
-        ObjectiveSettings::Preference(_) => (pairs(training, sizes), 2),
+    let about = match &training.objective {
+        ObjectiveSettings::Supervised(_) => sizes.about(),
+        ObjectiveSettings::Preference(_) => "≈ ",
     };
-    let row = row_tokens(recipe, model, sizes);
-    let about = if rows == 1 { sizes.about() } else { "≈ " };
+    let examples = examples(training, sizes);
+    let row = example_tokens(recipe, training, sizes);
     push_known(out, "examples", about, examples);
     let n_steps = examples.map(|n| steps(n, training.epochs, training.batch, training.accumulate));
     push_known(out, "steps", about, n_steps);
-    let tokens = examples.map(|n| (n as f64 * training.epochs) as u64 * rows * row);
+    let tokens = examples.map(|n| (n as f64 * training.epochs) as u64 * row);
     push_known(out, "tokens", "≈ ", tokens);
     let Some(config) = shape(recipe, model) else { return };
-    let memory = training_memory(&config, training, u64::from(training.batch) * rows * row);
+    let memory = training_memory(&config, training, u64::from(training.batch) * row);
     push(
         out,
         "memory",
@@ -264,6 +265,28 @@ fn train_figures(out: &mut Figures, recipe: &Recipe, training: &TrainSettings, s
             bytes(memory.activations)
         ),
     );
+}
+
+/// Examples of a training: clicks or sequences, or groups of preferences.
+fn examples(training: &TrainSettings, sizes: &Sizes) -> Option<u64> {
+    match &training.objective {
+        ObjectiveSettings::Supervised(_) => sizes.examples(),
+        ObjectiveSettings::Preference(_) => groups(training, sizes).map(|groups| groups.n),
+    }
+}
+
+/// Tokens of one example: its prompt is encoded once, however many answers it has.
+fn example_tokens(recipe: &Recipe, training: &TrainSettings, sizes: &Sizes) -> u64 {
+    let answers = match &training.objective {
+        ObjectiveSettings::Supervised(_) => 1,
+        ObjectiveSettings::Preference(_) => {
+            groups(training, sizes).map_or(2, |groups| groups.answers)
+        }
+    };
+    let model = &recipe.model[recipe.model_of(training)];
+    let IdentifierSettings::ResidualKMeans(identifier) = &recipe.identifier[model.identifier()];
+    let answer = u64::from(identifier.levels) + 1;
+    row_tokens(recipe, model, sizes) + (answers - 1) * answer
 }
 
 /// Tokens of one row of a training's model: prompt and answer.
@@ -291,11 +314,7 @@ fn footprint(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Option<u64> {
         },
         StepKind::Train(name) => {
             let (training, config, row) = trained(name)?;
-            let rows = match &training.objective {
-                ObjectiveSettings::Supervised(_) => 1,
-                ObjectiveSettings::Preference(_) => 2,
-            };
-            let tokens = u64::from(training.batch) * rows * row;
+            let tokens = u64::from(training.batch) * example_tokens(recipe, training, sizes);
             let memory = training_memory(&config, training, tokens);
             let searches = training.validation.as_ref().filter(|one| one.metric != LOSS);
             let search = searches.map_or(0, |one| search_memory(&config, one.beam, row));
@@ -309,7 +328,7 @@ fn footprint(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Option<u64> {
         StepKind::Pairs(name) => {
             let (training, config, row) = trained(name)?;
             let ObjectiveSettings::Preference(s) = &training.objective else { return None };
-            Some(search_memory(&config, s.pairs.beam, row))
+            Some(search_memory(&config, s.pairs().beam, row))
         }
         StepKind::System(name) => {
             let system = recipe.system.iter().find(|system| system.name() == name)?;
@@ -407,14 +426,26 @@ fn training_memory(
     TrainingMemory { weights, gradients: trained * 4, moments: trained * 8, activations }
 }
 
-fn pairs(training: &TrainSettings, sizes: &Sizes) -> Option<u64> {
+/// Examples of a preference training.
+#[derive(Clone, Copy)]
+struct Groups {
+    n: u64,
+    /// Answers of each.
+    answers: u64,
+}
+
+fn groups(training: &TrainSettings, sizes: &Sizes) -> Option<Groups> {
     let ObjectiveSettings::Preference(s) = &training.objective else { return None };
-    let sampled = sizes.train?.min(u64::from(s.pairs.beam_requests));
+    let pairs = s.pairs();
+    let sampled = sizes.train?.min(u64::from(pairs.beam_requests));
     let per_request = if sizes.sequences { 1.0 } else { ASSUMED_CLICKS };
-    let beam = sampled as f64 * per_request * f64::from(s.pairs.beam_negatives);
-    let shown =
-        if sizes.sequences { 0 } else { sizes.clicks? * u64::from(s.pairs.shown_negatives) };
-    Some(beam as u64 + shown)
+    let beam = sampled as f64 * per_request * f64::from(pairs.beam_negatives);
+    let shown = if sizes.sequences { 0 } else { sizes.clicks? * u64::from(pairs.shown_negatives) };
+    let negatives = pairs.beam_negatives + if sizes.sequences { 0 } else { pairs.shown_negatives };
+    let negatives = u64::from(negatives.min(pairs.group_negatives.unwrap_or(1)).max(1));
+    let chosen = if pairs.group_chosen.unwrap_or(1) > 1 { per_request } else { 1.0 };
+    let n = (beam as u64 + shown) as f64 / (negatives as f64 * chosen);
+    Some(Groups { n: n as u64, answers: negatives + chosen.round() as u64 })
 }
 
 fn steps(examples: u64, epochs: f64, batch: u32, accumulate: u32) -> u64 {

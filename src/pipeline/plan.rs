@@ -54,12 +54,15 @@ impl StepKind {
     /// other files.
     fn format(&self) -> u32 {
         match self {
-            // 2: pairs prefer the topmost skipped item and draw from the whole beam; the sampler
-            // ends its last window with the training.
-            Self::Vectors(_) | Self::Pairs(_) | Self::Train(_) => 2,
+            // 2: the sampler ends its last window with the training. 3: groups instead of pairs; the log of an
+            // alignment holds the figures of its probe.
+            Self::Vectors(_) => 2,
+            Self::Pairs(_) | Self::Train(_) => 3,
+            // 2: one score per answer of a group.
+            Self::Reference(_) => 2,
             // 2: wall seconds, size and faults of answering. 2: pairs, slices, leaks, values per request.
             Self::System(_) | Self::Evaluation => 2,
-            Self::Corpus | Self::Identifier(_) | Self::Model(_) | Self::Reference(_) => 1,
+            Self::Corpus | Self::Identifier(_) | Self::Model(_) => 1,
         }
     }
 
@@ -346,14 +349,16 @@ impl Builder<'_> {
         let mut inputs = vec![self.corpus()?, self.model(model)?, identifier, start];
         if let ObjectiveSettings::Preference(preference) = &settings.objective {
             let pairs = StepKind::Pairs(name.into());
-            let pairs = self.add(pairs, self.seeded(&preference.pairs), &inputs, &[])?;
+            let pairs = self.add(pairs, self.seeded(&preference.pairs()), &inputs, &[])?;
             inputs.push(pairs);
-            let reference = StepKind::Reference(name.into());
-            let reference = self.add(reference, Value::Null, &inputs, &[])?;
-            inputs.push(reference);
+            if preference.loss.needs_reference() {
+                let reference = StepKind::Reference(name.into());
+                let reference = self.add(reference, Value::Null, &inputs, &[])?;
+                inputs.push(reference);
+            }
         }
         let validates = settings.validation.is_some();
-        let mut settings = without_means(self.seeded(settings));
+        let mut settings = without_means(self.seeded(&settings.resolved()));
         if validates {
             // What is kept depends on what counts as relevant.
             settings["relevant_grade"] = json!(recipe.evaluation.relevant_grade);

@@ -129,6 +129,12 @@ mod faults {
     }
 
     #[test]
+    fn keys_that_the_loss_does_not_read() {
+        let keys = "kind = \"preference\"\nloss = \"s-dpo\"\nlabel_smoothing = 0.1\ngamma = 0.5";
+        insta::assert_snapshot!(shown(&edited("kind = \"preference\"", keys), &[]));
+    }
+
+    #[test]
     fn unused_component() {
         let text = edited("[[train]]", "[vectors.spare]\nkind = \"two-tower\"\n\n[[train]]");
         insta::assert_snapshot!(shown(&text, &[]));

@@ -63,6 +63,15 @@ pub trait Objective {
     /// When a tensor operation fails.
     fn loss(&self, batch: &Self::Batch) -> Result<Loss>;
 
+    /// Further figures of a finished step, measured on the weights it left, for instance on a fixed probe; `step` counts
+    /// from 1 to `n_steps`. Must depend on the weights alone, so that a resumed training measures the same.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn measure(&self, _step: u64, _n_steps: u64) -> Result<Vec<(&'static str, f64)>> {
+        Ok(Vec::new())
+    }
+
     /// What a drawn example is, in words, for messages about it.
     fn describe(&self, draw: &Draw) -> String {
         format!("example {}", draw.example)
@@ -208,6 +217,8 @@ impl Training<'_> {
 
             let tokens_per_s = gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9);
             let mut metrics = gradients.metrics;
+            let measured = objective.measure(state.done, n_steps)?;
+            metrics.extend(measured.into_iter().map(|(name, value)| (name.to_owned(), value)));
             let is_last = state.done == n_steps;
             let mut is_exhausted = false;
             // Not to be interrupted, since the weights before are gone: it looks at a bounded sample.

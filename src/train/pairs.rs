@@ -1,4 +1,4 @@
-//! Preference pairs from clicks: which items are chosen over which.
+//! Preferences from clicks: which items are chosen over which, pair by pair and gathered into groups.
 //!
 //! Chosen: a clicked item. Rejected: items shown above it and not clicked, and items that the
 //! supervised model itself ranks high (on-policy). An item that was clicked for the same query text
@@ -9,15 +9,28 @@ use std::path::Path;
 
 use rand::seq::SliceRandom;
 
-use super::objective::preference::{Pair, ReferenceScore};
+use super::objective::preference::{Group, Rejected};
 use super::settings::PairSettings;
 use crate::corpus::{Impression, Request};
 use crate::error::{Error, Result};
 use crate::seed::Seed;
 use crate::store::{SealKind, read_sealed, write_sealed};
 
-const PAIRS: SealKind = SealKind { kind: "pairs", version: 1 };
-const REFERENCE: SealKind = SealKind { kind: "refscore", version: 1 };
+const PAIRS: SealKind = SealKind { kind: "pairs", version: 2 };
+const REFERENCE: SealKind = SealKind { kind: "refscore", version: 2 };
+
+/// Two answers to one prompt, of which the first is preferred.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    /// Index into the prompts.
+    pub prompt: u32,
+    /// Item index.
+    pub chosen: u32,
+    /// Item index.
+    pub rejected: u32,
+    /// How surely the rejected item is a negative.
+    pub weight: f32,
+}
 
 /// What is known about one query text (or one user) from all training requests.
 #[derive(Debug, Default)]
@@ -155,58 +168,138 @@ fn beam_request(idx: u32, request: &Request, page: &[Impression]) -> Option<Beam
     (!history.is_empty()).then_some(BeamRequest { request: idx, history, chosen: vec![last] })
 }
 
-/// Writes pairs.
+/// Gathers pairs into groups of at most `group_chosen` chosen and `group_negatives` rejected items (1 where left out).
+///
+/// With one of each, every pair is a group, in the order of the pairs. Else the pairs of one request are gathered: those
+/// of each chosen item by themselves, or, where a group may hold several, all of them, so that every chosen item of the
+/// request is set against every rejected one. What does not fit into one group is dealt evenly to several; nothing is
+/// dropped. A rejected item that several pairs name counts once, with its largest weight.
+pub fn group_pairs(pairs: &[Pair], settings: &PairSettings) -> Vec<Group> {
+    let most_chosen = settings.group_chosen.unwrap_or(1).max(1) as usize;
+    let most_rejected = settings.group_negatives.unwrap_or(1).max(1) as usize;
+    if most_chosen == 1 && most_rejected == 1 {
+        return pairs.iter().map(single).collect();
+    }
+    let mut positions: HashMap<(u32, Option<u32>), usize> = HashMap::new();
+    let mut gathered: Vec<Group> = Vec::new();
+    for pair in pairs {
+        let key = (pair.prompt, (most_chosen == 1).then_some(pair.chosen));
+        let position = *positions.entry(key).or_insert(gathered.len());
+        let Some(group) = gathered.get_mut(position) else {
+            gathered.push(single(pair));
+            continue;
+        };
+        if !group.chosen.contains(&pair.chosen) {
+            group.chosen.push(pair.chosen);
+        }
+        match group.rejected.iter_mut().find(|rejected| rejected.item == pair.rejected) {
+            Some(rejected) => rejected.weight = rejected.weight.max(pair.weight),
+            None => group.rejected.push(Rejected { item: pair.rejected, weight: pair.weight }),
+        }
+    }
+    let mut groups = Vec::with_capacity(gathered.len());
+    for Group { prompt, chosen, rejected } in gathered {
+        for chosen in dealt(&chosen, most_chosen) {
+            for rejected in dealt(&rejected, most_rejected) {
+                groups.push(Group { prompt, chosen: chosen.to_vec(), rejected: rejected.to_vec() });
+            }
+        }
+    }
+    groups
+}
+
+fn single(pair: &Pair) -> Group {
+    Group {
+        prompt: pair.prompt,
+        chosen: vec![pair.chosen],
+        rejected: vec![Rejected { item: pair.rejected, weight: pair.weight }],
+    }
+}
+
+/// As few parts of at most `most` as there must be, of lengths that differ by at most one.
+fn dealt<T>(all: &[T], most: usize) -> impl Iterator<Item = &[T]> {
+    let parts = all.len().div_ceil(most);
+    (0..parts).map(move |part| &all[part * all.len() / parts..(part + 1) * all.len() / parts])
+}
+
+/// Writes groups.
 ///
 /// # Errors
 /// [`Error::Environment`] when the disk refuses.
-pub fn write_pairs(path: &Path, pairs: &[Pair]) -> Result<()> {
-    let mut payload = Vec::with_capacity(pairs.len() * 16);
-    for pair in pairs {
-        payload.extend(pair.prompt.to_le_bytes());
-        payload.extend(pair.chosen.to_le_bytes());
-        payload.extend(pair.rejected.to_le_bytes());
-        payload.extend(pair.weight.to_le_bytes());
+pub fn write_groups(path: &Path, groups: &[Group]) -> Result<()> {
+    let mut payload = Vec::with_capacity(groups.len() * 24);
+    let mut push = |word: u32| payload.extend(word.to_le_bytes());
+    for group in groups {
+        push(group.prompt);
+        push(group.chosen.len() as u32);
+        push(group.rejected.len() as u32);
+        group.chosen.iter().for_each(|&item| push(item));
+        for rejected in &group.rejected {
+            push(rejected.item);
+            push(rejected.weight.to_bits());
+        }
     }
     write_sealed(path, PAIRS, &payload)
 }
 
-/// Reads pairs.
+/// Reads groups over `n_prompts` prompts and `n_items` items.
 ///
 /// # Errors
-/// [`Error::Data`] when the file is missing or damaged.
-pub fn read_pairs(path: &Path) -> Result<Vec<Pair>> {
+/// [`Error::Data`] when the file is missing, damaged, or speaks of other prompts or items.
+pub fn read_groups(path: &Path, n_prompts: usize, n_items: usize) -> Result<Vec<Group>> {
     let payload = read_sealed(path, PAIRS)?;
     let words = words(&payload);
-    Ok(words
-        .chunks_exact(4)
-        .map(|w| Pair { prompt: w[0], chosen: w[1], rejected: w[2], weight: f32::from_bits(w[3]) })
-        .collect())
+    let mut rest = words.as_slice();
+    let mut groups = Vec::new();
+    while !rest.is_empty() {
+        let group = next_group(&mut rest).filter(|group| {
+            (group.prompt as usize) < n_prompts
+                && !group.chosen.is_empty()
+                && !group.rejected.is_empty()
+                && group.answers().all(|item| (item as usize) < n_items)
+        });
+        groups.push(group.ok_or_else(|| {
+            Error::data(path, format!("group {} does not fit the corpus", groups.len() + 1))
+                .with_help("delete the step's folder and run again")
+        })?);
+    }
+    Ok(groups)
 }
 
-/// Writes reference scores, one per pair.
+/// Takes one group off the front.
+fn next_group(rest: &mut &[u32]) -> Option<Group> {
+    let (&[prompt, n_chosen, n_rejected], after) = rest.split_first_chunk::<3>()?;
+    let (chosen, after) = after.split_at_checked(n_chosen as usize)?;
+    let (rejected, after) = after.split_at_checked((n_rejected as usize).checked_mul(2)?)?;
+    *rest = after;
+    let rejected = rejected
+        .chunks_exact(2)
+        .map(|pair| Rejected { item: pair[0], weight: f32::from_bits(pair[1]) });
+    Some(Group { prompt, chosen: chosen.to_vec(), rejected: rejected.collect() })
+}
+
+/// Writes reference scores, one per answer of the groups.
 ///
 /// # Errors
 /// [`Error::Environment`] when the disk refuses.
-pub fn write_reference(path: &Path, scores: &[ReferenceScore]) -> Result<()> {
-    let values = scores.iter().flat_map(|score| [score.chosen, score.rejected]);
-    let payload: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
+pub fn write_reference(path: &Path, scores: &[f32]) -> Result<()> {
+    let payload: Vec<u8> = scores.iter().copied().flat_map(f32::to_le_bytes).collect();
     write_sealed(path, REFERENCE, &payload)
 }
 
-/// Reads reference scores of `n_pairs` pairs.
+/// Reads reference scores of `n_answers` answers.
 ///
 /// # Errors
-/// [`Error::Data`] when the file is missing, damaged, or belongs to other pairs.
-pub fn read_reference(path: &Path, n_pairs: usize) -> Result<Vec<ReferenceScore>> {
+/// [`Error::Data`] when the file is missing, damaged, or belongs to other groups.
+pub fn read_reference(path: &Path, n_answers: usize) -> Result<Vec<f32>> {
     let payload = read_sealed(path, REFERENCE)?;
-    let words = words(&payload);
-    if words.len() != n_pairs * 2 {
-        let got = words.len() / 2;
-        return Err(Error::data(path, format!("expected scores of {n_pairs} pairs, got {got}")));
+    let scores: Vec<f32> = words(&payload).into_iter().map(f32::from_bits).collect();
+    if scores.len() != n_answers {
+        let got = scores.len();
+        let message = format!("expected scores of {n_answers} answers, got {got}");
+        return Err(Error::data(path, message).with_help("delete the step's folder and run again"));
     }
-    let score =
-        |w: &[u32]| ReferenceScore { chosen: f32::from_bits(w[0]), rejected: f32::from_bits(w[1]) };
-    Ok(words.chunks_exact(2).map(score).collect())
+    Ok(scores)
 }
 
 fn words(payload: &[u8]) -> Vec<u32> {
@@ -287,17 +380,145 @@ mod tests {
         assert_eq!(rejected, [1, 2]);
     }
 
+    fn pair(prompt: u32, chosen: u32, rejected: u32, weight: f32) -> Pair {
+        Pair { prompt, chosen, rejected, weight }
+    }
+
+    fn group(prompt: u32, chosen: &[u32], rejected: &[(u32, f32)]) -> Group {
+        let rejected = rejected.iter().map(|&(item, weight)| Rejected { item, weight });
+        Group { prompt, chosen: chosen.to_vec(), rejected: rejected.collect() }
+    }
+
+    fn sizes(chosen: u32, negatives: u32) -> PairSettings {
+        PairSettings {
+            group_chosen: Some(chosen),
+            group_negatives: Some(negatives),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn groups_of_one_pair_are_the_pairs_in_their_order() {
+        let pairs = [pair(3, 1, 2, 1.0), pair(0, 4, 2, 0.5), pair(3, 1, 2, 0.25)];
+        let expected = [
+            group(3, &[1], &[(2, 1.0)]),
+            group(0, &[4], &[(2, 0.5)]),
+            group(3, &[1], &[(2, 0.25)]),
+        ];
+        assert_eq!(group_pairs(&pairs, &sizes(1, 1)), expected);
+        assert_eq!(group_pairs(&pairs, &PairSettings::default()), expected);
+    }
+
+    #[test]
+    fn groups_gather_what_was_rejected_for_a_chosen_item_or_for_a_request() {
+        let pairs = [
+            pair(3, 1, 2, 0.5),
+            pair(0, 4, 2, 0.5),
+            pair(3, 5, 6, 1.0),
+            pair(3, 1, 7, 1.0),
+            pair(3, 1, 2, 1.0),
+        ];
+        let each = [
+            group(3, &[1], &[(2, 1.0), (7, 1.0)]),
+            group(0, &[4], &[(2, 0.5)]),
+            group(3, &[5], &[(6, 1.0)]),
+        ];
+        assert_eq!(group_pairs(&pairs, &sizes(1, 8)), each);
+        let together =
+            [group(3, &[1, 5], &[(2, 1.0), (6, 1.0), (7, 1.0)]), group(0, &[4], &[(2, 0.5)])];
+        assert_eq!(group_pairs(&pairs, &sizes(8, 8)), together);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dealt_evenly_and_never_dropped() {
+        let pairs: Vec<Pair> = (10..15).map(|rejected| pair(0, 1, rejected, 1.0)).collect();
+        let groups = group_pairs(&pairs, &sizes(1, 4));
+        let parts: Vec<Vec<u32>> =
+            groups.iter().map(|g| g.rejected.iter().map(|r| r.item).collect()).collect();
+        assert_eq!(parts, [vec![10, 11], vec![12, 13, 14]]);
+    }
+
+    proptest::proptest! {
+        /// Whatever the pages: no group rejects what is positive for its query text anywhere, nothing is compared that
+        /// was not to be, and every pair is in exactly one group.
+        #[test]
+        fn groups_cover_all_pairs_and_never_reject_a_positive(
+            seed in 0u64..10_000,
+            chosen in 1u32..4,
+            negatives in 1u32..4,
+        ) {
+            use rand::Rng;
+            let mut rng = Seed::new(seed).purpose("pages").rng();
+            let requests: Vec<Request> = (0..6)
+                .map(|idx| request(idx, Some(["sofa", "lamp"][rng.random_range(0..2)]), &[]))
+                .collect();
+            let pages: Vec<Vec<Impression>> = (0..6)
+                .map(|_| {
+                    let mut items: Vec<(u32, bool)> =
+                        (0..8).map(|item| (item, rng.random_bool(0.3))).collect();
+                    items.shuffle(&mut rng);
+                    page(&items)
+                })
+                .collect();
+            let settings = PairSettings {
+                shown_negatives: 3,
+                beam_negatives: 3,
+                ..sizes(chosen, negatives)
+            };
+            let builder = PairBuilder::new(&requests, &pages, &settings);
+            let mut pairs = builder.shown_pairs();
+            for request in builder.beam_requests(Seed::new(seed)) {
+                let beam: Vec<u32> = (0..12).collect();
+                pairs.extend(builder.beam_pairs(&request, &beam, Seed::new(seed)));
+            }
+            let positive = |query: Option<&str>, item: u32| {
+                requests.iter().zip(&pages).any(|(request, page)| {
+                    request.query.as_deref() == query
+                        && page.iter().any(|shown| shown.click && shown.item == item)
+                })
+            };
+            let groups = group_pairs(&pairs, &settings);
+            let mut covered: HashMap<(u32, u32, u32), u32> = HashMap::new();
+            for group in &groups {
+                let query = requests[group.prompt as usize].query.as_deref();
+                proptest::prop_assert!(group.rejected.iter().all(|r| !positive(query, r.item)));
+                for &winner in &group.chosen {
+                    for rejected in &group.rejected {
+                        *covered.entry((group.prompt, winner, rejected.item)).or_default() += 1;
+                    }
+                }
+                proptest::prop_assert!(group.chosen.len() <= chosen as usize);
+                proptest::prop_assert!(group.rejected.len() <= negatives as usize);
+            }
+            let wanted: HashSet<(u32, u32, u32)> =
+                pairs.iter().map(|pair| (pair.prompt, pair.chosen, pair.rejected)).collect();
+            proptest::prop_assert!(wanted.iter().all(|pair| covered.contains_key(pair)));
+            if chosen == 1 {
+                proptest::prop_assert_eq!(covered.len(), wanted.len());
+            }
+            if chosen > 1 || negatives > 1 {
+                proptest::prop_assert!(covered.values().all(|&times| times == 1));
+            }
+        }
+    }
+
     #[test]
     fn files_round_trip_and_must_match() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("pairs.bin");
-        let pairs = vec![Pair { prompt: 1, chosen: 2, rejected: 3, weight: 0.5 }];
-        write_pairs(&path, &pairs).expect("write");
-        assert_eq!(read_pairs(&path).expect("read"), pairs);
+        let groups = vec![group(1, &[2, 0], &[(3, 0.5)]), group(0, &[1], &[(0, 1.0), (3, 0.25)])];
+        write_groups(&path, &groups).expect("write");
+        assert_eq!(read_groups(&path, 2, 4).expect("read"), groups);
+        assert!(read_groups(&path, 1, 4).is_err(), "a prompt that is not there");
+        assert!(read_groups(&path, 2, 3).is_err(), "an item that is not there");
+        // A count that promises more than the file holds.
+        let mut payload = Vec::new();
+        [0u32, 1, u32::MAX, 1].iter().for_each(|word| payload.extend(word.to_le_bytes()));
+        write_sealed(&path, PAIRS, &payload).expect("write");
+        assert!(read_groups(&path, 2, 4).is_err());
         let path = folder.path().join("reference.bin");
-        let scores = vec![ReferenceScore { chosen: -1.5, rejected: -2.25 }];
-        write_reference(&path, &scores).expect("write");
-        assert_eq!(read_reference(&path, 1).expect("read"), scores);
-        assert!(read_reference(&path, 2).is_err());
+        write_reference(&path, &[-1.5, -2.25]).expect("write");
+        assert_eq!(read_reference(&path, 2).expect("read"), [-1.5, -2.25]);
+        assert!(read_reference(&path, 3).is_err());
     }
 }

@@ -105,6 +105,17 @@ impl LogSettings {
 }
 
 impl TrainSettings {
+    /// The same with every default that depends on another key written out: equal trainings have equal settings.
+    pub fn resolved(&self) -> Self {
+        let objective = match &self.objective {
+            ObjectiveSettings::Preference(preference) => {
+                ObjectiveSettings::Preference(preference.resolved())
+            }
+            other @ ObjectiveSettings::Supervised(_) => other.clone(),
+        };
+        Self { objective, ..self.clone() }
+    }
+
     /// Most bytes that the recipe allows the process.
     pub fn memory_limit(&self) -> Option<u64> {
         self.memory_limit.map(|gib| (gib * f64::from(1 << 30)) as u64)
@@ -133,7 +144,7 @@ fn default_checkpoint() -> u32 {
 pub enum ObjectiveSettings {
     /// Request → identifier of a clicked item (or the next item of a sequence), by cross-entropy.
     Supervised(SupervisedSettings),
-    /// Direct preference optimisation on pairs built from clicks (DPO, arXiv 2305.18290).
+    /// Alignment with what users chose over what, from pairs built from clicks (DPO and its relatives).
     Preference(PreferenceSettings),
 }
 
@@ -156,29 +167,197 @@ impl Default for SupervisedSettings {
     }
 }
 
-/// Preference alignment with pairs (chosen, rejected) and a frozen reference: the `init` training.
+/// Alignment with what users chose over what; the frozen reference is the `init` training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PreferenceSettings {
-    /// Temperature β of the implicit reward.
+    /// The loss; `docs/alignment.md` compares them.
+    pub loss: PreferenceLoss,
+    /// Temperature β of the implicit reward (τ of ipo). Left out: 0.1; for s-dpo, dmpo and rad-dpo 1; for simpo 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0001, max = 100.0))]
-    pub beta: f64,
-    /// Weight of a supervised term on the chosen identifier, against forgetting; 0 is plain DPO.
+    pub beta: Option<f64>,
+    /// Probability ε that chosen and rejected are the wrong way round. Read by cdpo and robust (left out: 0.1) and
+    /// by simpo (left out: 0).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub label_smoothing: Option<f64>,
+    /// Margin γ between the rewards that simpo asks for. Left out: half of `beta`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub gamma: Option<f64>,
+    /// Weight of a supervised term on the chosen identifier, per token, against forgetting; 0 leaves it out.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub anchor: f64,
+    /// Penalty λ of DPO-positive on chosen identifiers that have become less probable than under the reference. Read
+    /// by dpo, cdpo, robust, hinge, s-dpo and dmpo. Left out: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1_000.0))]
+    pub dpo_positive: Option<f64>,
+    /// Whether the tokens with which a rejected identifier begins like the chosen one count without being pushed down.
+    /// Left out: true for rad-dpo, else false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detach_prefix: Option<bool>,
+    /// Training prompts of the probe: a fixed sample on which the divergence from the start and the probability of
+    /// illegal tokens are measured; 0 measures neither.
+    #[schemars(range(min = 0, max = 4_096))]
+    pub probe_prompts: u32,
+    /// Steps between two looks at the probe; the last step always has one.
+    #[schemars(range(min = 1))]
+    pub probe_steps: u32,
     /// Where chosen and rejected items come from.
     pub pairs: PairSettings,
 }
 
 impl Default for PreferenceSettings {
     fn default() -> Self {
-        Self { beta: 0.1, anchor: 0.2, pairs: PairSettings::default() }
+        Self {
+            loss: PreferenceLoss::default(),
+            beta: None,
+            label_smoothing: None,
+            gamma: None,
+            anchor: 0.2,
+            dpo_positive: None,
+            detach_prefix: None,
+            probe_prompts: 32,
+            probe_steps: 50,
+            pairs: PairSettings::default(),
+        }
     }
 }
 
-/// How preference pairs are built from clicks. Chosen: a clicked item. Rejected: shown above it and
-/// not clicked, or ranked high by the `init` model itself and not positive for the same query text
-/// in any request.
+impl PreferenceSettings {
+    /// Temperature β.
+    pub fn beta(&self) -> f64 {
+        self.beta.unwrap_or(match self.loss {
+            PreferenceLoss::SDpo | PreferenceLoss::Dmpo | PreferenceLoss::RadDpo => 1.0,
+            PreferenceLoss::Simpo => 2.0,
+            _ => 0.1,
+        })
+    }
+
+    /// Share ε of labels that are assumed to be wrong; 0 where the loss has none.
+    pub fn label_smoothing(&self) -> f64 {
+        self.label_smoothing.unwrap_or(match self.loss {
+            PreferenceLoss::Cdpo | PreferenceLoss::Robust => 0.1,
+            _ => 0.0,
+        })
+    }
+
+    /// Margin γ.
+    pub fn gamma(&self) -> f64 {
+        self.gamma.unwrap_or(0.5 * self.beta())
+    }
+
+    /// Penalty λ.
+    pub fn dpo_positive(&self) -> f64 {
+        self.dpo_positive.unwrap_or(0.0)
+    }
+
+    /// Whether shared prefixes are detached.
+    pub fn detach_prefix(&self) -> bool {
+        self.detach_prefix.unwrap_or(self.loss == PreferenceLoss::RadDpo)
+    }
+
+    /// The same with every key that the loss reads written out: equal trainings have equal settings.
+    pub fn resolved(&self) -> Self {
+        let loss = self.loss;
+        Self {
+            beta: Some(self.beta()),
+            label_smoothing: loss.reads_label_smoothing().then(|| self.label_smoothing()),
+            gamma: loss.reads_gamma().then(|| self.gamma()),
+            dpo_positive: loss.reads_dpo_positive().then(|| self.dpo_positive()),
+            detach_prefix: Some(self.detach_prefix()),
+            pairs: self.pairs(),
+            ..self.clone()
+        }
+    }
+
+    /// How pairs are built, with the sizes of groups that this loss takes where none are given.
+    pub fn pairs(&self) -> PairSettings {
+        let (chosen, negatives) = match self.loss {
+            PreferenceLoss::SDpo | PreferenceLoss::Dmpo => (1, 8),
+            PreferenceLoss::RadDpo => (8, 8),
+            _ => (1, 1),
+        };
+        let pairs = &self.pairs;
+        PairSettings {
+            group_chosen: Some(pairs.group_chosen.unwrap_or(chosen)),
+            group_negatives: Some(pairs.group_negatives.unwrap_or(negatives)),
+            ..pairs.clone()
+        }
+    }
+}
+
+/// What is minimized. `w` is chosen, `l` rejected, `rho = log pi - log ref` of an identifier, `s` the logistic function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PreferenceLoss {
+    /// Pair by pair, `-log s(beta (rho_w - rho_l))`.
+    #[default]
+    Dpo,
+    /// dpo for labels of which a known share is wrong: both orders are taught, in proportion.
+    Cdpo,
+    /// dpo for labels of which a known share is wrong, corrected so that its mean is that of clean labels.
+    Robust,
+    /// Pair by pair, the squared distance of the margin per token from `1 / (2 beta)`: margins stay bounded.
+    Ipo,
+    /// Pair by pair and without a reference: log-probabilities per token, and a margin to keep.
+    Simpo,
+    /// Pair by pair, `max(0, 1 - beta (rho_w - rho_l))`.
+    Hinge,
+    /// One chosen item against all negatives of its group at once; the hardest weigh most.
+    SDpo,
+    /// One chosen item against the mean of the negatives of its group.
+    Dmpo,
+    /// All chosen items of a request against all its negatives, without a reference and with prefixes detached.
+    RadDpo,
+}
+
+impl PreferenceLoss {
+    /// Name in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dpo => "dpo",
+            Self::Cdpo => "cdpo",
+            Self::Robust => "robust",
+            Self::Ipo => "ipo",
+            Self::Simpo => "simpo",
+            Self::Hinge => "hinge",
+            Self::SDpo => "s-dpo",
+            Self::Dmpo => "dmpo",
+            Self::RadDpo => "rad-dpo",
+        }
+    }
+
+    /// Whether it compares with the log-probabilities of a frozen reference.
+    pub fn needs_reference(self) -> bool {
+        !matches!(self, Self::Simpo | Self::RadDpo)
+    }
+
+    /// Whether it sees the negatives of a group together and not pair by pair.
+    pub fn is_list_wise(self) -> bool {
+        matches!(self, Self::SDpo | Self::Dmpo | Self::RadDpo)
+    }
+
+    /// Whether it reads `label_smoothing`.
+    pub fn reads_label_smoothing(self) -> bool {
+        matches!(self, Self::Cdpo | Self::Robust | Self::Simpo)
+    }
+
+    /// Whether it reads `gamma`.
+    pub fn reads_gamma(self) -> bool {
+        self == Self::Simpo
+    }
+
+    /// Whether it reads `dpo_positive`.
+    pub fn reads_dpo_positive(self) -> bool {
+        self.needs_reference() && self != Self::Ipo
+    }
+}
+
+/// How preferences are built from clicks. Chosen: a clicked item. Rejected: shown above it and not clicked, or ranked
+/// high by the `init` model itself; never an item that is positive for the same query text in any request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PairSettings {
@@ -193,9 +372,18 @@ pub struct PairSettings {
     /// Most shown-above-and-not-clicked negatives per clicked item.
     #[schemars(range(min = 0, max = 1_000))]
     pub shown_negatives: u32,
-    /// Weight of a pair whose rejected item was never shown for the query.
+    /// Weight of a rejected item that was never shown for the query.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub unshown_weight: f64,
+    /// Most chosen items of one request that share a group (an example). Left out: 1; for rad-dpo 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub group_chosen: Option<u32>,
+    /// Most rejected items of a group; further ones form groups of their own. Left out: 1, so that an example is a
+    /// pair; for s-dpo, dmpo and rad-dpo 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub group_negatives: Option<u32>,
 }
 
 impl Default for PairSettings {
@@ -206,6 +394,8 @@ impl Default for PairSettings {
             beam_negatives: 3,
             shown_negatives: 1,
             unshown_weight: 0.5,
+            group_chosen: None,
+            group_negatives: None,
         }
     }
 }

@@ -30,6 +30,26 @@ fn an_unknown_key_is_refused_with_the_nearest_name() {
 }
 
 #[test]
+fn keys_that_a_loss_would_ignore_are_refused_together() {
+    let objective = |key: &str| format!("train.aligned.objective.{key}");
+    let sets = ["loss=ipo", "gamma=1", "dpo_positive=2", "label_smoothing=0.1"].map(objective);
+    refused(
+        &sets.each_ref().map(String::as_str),
+        &[
+            "loss \"ipo\" does not read `gamma`",
+            "loss \"ipo\" does not read `dpo_positive`",
+            "loss \"ipo\" does not read `label_smoothing`",
+            "only simpo has a margin: set loss = \"simpo\"",
+            "3 faults",
+        ],
+    );
+    refused(&[&objective("loss=dpoo")], &["dpoo", "\"s-dpo\""]);
+    let sets = ["loss=robust", "label_smoothing=0.5"].map(objective);
+    refused(&sets.each_ref().map(String::as_str), &["1 - 2 label_smoothing", "less than 0.5"]);
+    refused(&[&objective("label_smoothing=0.6")], &["label_smoothing` is out of range: 0.6"]);
+}
+
+#[test]
 fn a_wrong_type_is_refused_with_the_expected_one() {
     refused(
         &["train.aligned.epochs=\"two\""],

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod alignment;
 mod architecture;
 mod bad_input;
 mod cli;

@@ -180,16 +180,25 @@ pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
+/// All step folders of a step, one per content key.
+pub(crate) fn step_folders(run: &Path, step: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(run.join("steps").join(step)).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
 /// The only step folder of a step, once there is one.
 pub(crate) fn step_folder(run: &Path, step: &str) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(run.join("steps").join(step)).ok()?;
-    entries.flatten().map(|entry| entry.path()).next()
+    step_folders(run, step).into_iter().next()
 }
 
 /// Lines of the log of a training under way.
 pub(crate) fn logged(run: &Path, step: &str) -> usize {
-    let path = step_folder(run, step).map(|folder| folder.join("work/train.jsonl"));
-    let text = path.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    step_folder(run, step).map_or(0, |folder| logged_in(&folder))
+}
+
+/// Lines of the log of a training under way in its step folder.
+pub(crate) fn logged_in(folder: &Path) -> usize {
+    let text = std::fs::read(folder.join("work/train.jsonl")).unwrap_or_default();
     text.iter().filter(|byte| **byte == b'\n').count()
 }
 

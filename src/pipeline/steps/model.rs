@@ -240,7 +240,7 @@ impl LoadedModel {
     }
 }
 
-/// The index in `identifier_folder`.
+/// The constraint index in an identifier's folder.
 pub(super) fn open_index(identifier_folder: &Path) -> Result<SidIndex> {
     let path = identifier_folder.join(INDEX_FILE);
     SidIndex::open(&path).map_err(|e| {

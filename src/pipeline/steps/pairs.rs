@@ -1,4 +1,4 @@
-//! Preference pairs, and what the reference model thinks of them.
+//! Preference groups, and what the reference model thinks of their answers.
 
 use std::path::Path;
 
@@ -10,18 +10,20 @@ use crate::corpus::{Corpus, Impression, Request, Split};
 use crate::decode::settings::{DecodeSettings, Normalizer};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
-use crate::train::objective::preference::{Pair, PairData, ReferenceScore, reference_scores};
-use crate::train::pairs::{PairBuilder, read_pairs, read_reference, write_pairs, write_reference};
+use crate::train::objective::preference::{GroupData, reference_scores};
+use crate::train::pairs::{
+    Pair, PairBuilder, group_pairs, read_groups, read_reference, write_groups, write_reference,
+};
 use crate::train::settings::ObjectiveSettings;
 
 const PAIRS_FILE: &str = "pairs.bin";
 const REFERENCE_FILE: &str = "reference.bin";
 /// Requests searched between two looks at the interrupt flag.
 const BEAM_CHUNK: usize = 64;
-/// Pairs scored at once by the reference model.
+/// Groups scored at once by the reference model.
 const SCORE_CHUNK: usize = 64;
 
-/// Builds the pairs of a preference training.
+/// Builds the groups of a preference training.
 pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let Training { settings, shape, start, identifier } = training(env, name)?;
     let ObjectiveSettings::Preference(objective) = &settings.objective else {
@@ -30,14 +32,15 @@ pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let requests = corpus.requests(Split::Train)?;
     let pages = pages(&corpus, &requests)?;
-    let builder = PairBuilder::new(&requests, &pages, &objective.pairs);
+    let settings = objective.pairs();
+    let builder = PairBuilder::new(&requests, &pages, &settings);
     let mut pairs = builder.shown_pairs();
     let n_shown = pairs.len();
 
     let seed = env.seed();
     let sample = builder.beam_requests(seed);
     let model = LoadedModel::load(&start, &identifier, shape)?;
-    let decode = DecodeSettings { beam: objective.pairs.beam, normalizer: Normalizer::Exact };
+    let decode = DecodeSettings { beam: settings.beam, normalizer: Normalizer::Exact };
     let (prompts, retriever) = model.into_retriever(&identifier, &decode)?;
     let mut bar = env.ctx.bar("own beams", sample.len() as u64, "request");
     for chunk in sample.chunks(BEAM_CHUNK) {
@@ -62,22 +65,24 @@ pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
              something to reject; raise pairs.beam_requests or pairs.shown_negatives"
         )));
     }
+    let groups = group_pairs(&pairs, &settings);
     env.ctx.say(format!(
-        "{}: {} pairs, {n_shown} with a rejected item shown above the click, {} from the model's own beams",
+        "{}: {} pairs, {n_shown} with a rejected item shown above the click, {} from the model's own beams, in {} groups",
         env.step.name,
         pairs.len(),
-        pairs.len() - n_shown
+        pairs.len() - n_shown,
+        groups.len()
     ));
-    write_pairs(&env.out.join(PAIRS_FILE), &pairs)
+    write_groups(&env.out.join(PAIRS_FILE), &groups)
 }
 
-/// Scores the pairs with the frozen start of the training.
+/// Scores the answers of the groups with the frozen start of the training.
 pub(super) fn score(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let Training { shape, start, identifier, .. } = training(env, name)?;
     let model = LoadedModel::load(&start, &identifier, shape)?;
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let data = load(&corpus, &model, &env.input(&format!("train.{name}.pairs"))?)?;
-    let mut bar = env.ctx.bar("reference scores", data.pairs.len() as u64, "pair");
+    let mut bar = env.ctx.bar("reference scores", data.groups.len() as u64, "group");
     let decoder = model.decoder()?;
     let scores = reference_scores(&data, &decoder, SCORE_CHUNK, |done| {
         bar.advance(done);
@@ -86,13 +91,12 @@ pub(super) fn score(env: &StepEnv<'_>, name: &str) -> Result<()> {
     write_reference(&env.out.join(REFERENCE_FILE), &scores)
 }
 
-/// The pairs with their rendered prompts.
+/// The groups with their rendered prompts.
 pub(super) fn load<'a>(
     corpus: &Corpus,
     model: &'a LoadedModel,
     folder: &Path,
-) -> Result<PairData<'a>> {
-    let pairs = read_pairs(&folder.join(PAIRS_FILE))?;
+) -> Result<GroupData<'a>> {
     let mut prompts = Vec::new();
     for request in corpus.request_iter(Split::Train)? {
         let request = request?;
@@ -103,11 +107,13 @@ pub(super) fn load<'a>(
         };
         prompts.push(model.prompts.build(request.query.as_deref(), history)?.tokens);
     }
-    Ok(PairData { prompts, pairs, item_tokens: model.prompts.items() })
+    let item_tokens = model.prompts.items();
+    let groups = read_groups(&folder.join(PAIRS_FILE), prompts.len(), item_tokens.n_items())?;
+    Ok(GroupData { prompts, groups, item_tokens })
 }
 
-pub(super) fn load_reference(folder: &Path, n_pairs: usize) -> Result<Vec<ReferenceScore>> {
-    read_reference(&folder.join(REFERENCE_FILE), n_pairs)
+pub(super) fn load_reference(folder: &Path, n_answers: usize) -> Result<Vec<f32>> {
+    read_reference(&folder.join(REFERENCE_FILE), n_answers)
 }
 
 /// Impressions of every training request.

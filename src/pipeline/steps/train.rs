@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::model::LoadedModel;
+use super::model::{LoadedModel, open_index};
 use super::validation::HeldOut;
 use super::{pairs, tracking};
 use crate::corpus::{Corpus, Request, Split};
@@ -13,7 +13,7 @@ use crate::model::{Decoder, ModelFolder, adapter};
 use crate::pipeline::runner::StepEnv;
 use crate::recipe::Recipe;
 use crate::train::engine::{LOG_FILE, LoopSettings, Training as Loop};
-use crate::train::objective::preference::Preference;
+use crate::train::objective::preference::{Preference, Probe};
 use crate::train::objective::supervised::{Example, Supervised};
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
@@ -98,9 +98,16 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
         ObjectiveSettings::Preference(objective) => {
             let pairs_folder = env.input(&format!("train.{name}.pairs"))?;
             let data = pairs::load(&corpus, &model, &pairs_folder)?;
-            let reference_folder = env.input(&format!("train.{name}.reference"))?;
-            let reference = pairs::load_reference(&reference_folder, data.pairs.len())?;
-            let mut objective = Preference::new(&decoder, data, reference, objective);
+            let reference = if objective.loss.needs_reference() {
+                let folder = env.input(&format!("train.{name}.reference"))?;
+                Some(pairs::load_reference(&folder, data.n_answers())?)
+            } else {
+                None
+            };
+            // The decoder has the weights of its start here; a checkpoint is loaded later.
+            let index = open_index(&identifier)?;
+            let probe = Probe::new(&decoder, &data, &index, objective.probe_prompts, seed)?;
+            let mut objective = Preference::new(&decoder, data, reference, objective, probe)?;
             training.run(&mut objective, validation).map_err(|error| advise(settings, error))?;
         }
     }

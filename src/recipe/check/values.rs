@@ -13,7 +13,8 @@ use crate::identifier::settings::IdentifierSettings;
 use crate::model::settings::{ModelSettings, ScratchSettings};
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::train::settings::{
-    LOSS, ObjectiveSettings, PreferenceSettings, Schedule, TrainSettings, ValidationSettings,
+    LOSS, ObjectiveSettings, PreferenceLoss, PreferenceSettings, Schedule, TrainSettings,
+    ValidationSettings,
 };
 
 use super::super::document::{Step, quoted};
@@ -371,6 +372,7 @@ fn preference(
     objective: &PreferenceSettings,
     checker: &mut Checker<'_>,
 ) {
+    unread_keys(part, objective, checker);
     let pairs = &objective.pairs;
     let from_beam = pairs.beam_requests > 0 && pairs.beam_negatives > 0;
     if !from_beam && pairs.shown_negatives == 0 {
@@ -384,6 +386,49 @@ fn preference(
         let message = format!("`{}` is larger than the beam", checker.document.dotted(&path));
         let label = format!("{} of a beam of {}", pairs.beam_negatives, pairs.beam);
         checker.fault(&path, message, &label, "raise `beam`, or take fewer negatives");
+    }
+}
+
+/// Keys of the preference objective that the chosen loss would ignore.
+fn unread_keys(
+    part: &Part<TrainSettings>,
+    objective: &PreferenceSettings,
+    checker: &mut Checker<'_>,
+) {
+    let loss = objective.loss;
+    let keys = [
+        (
+            "label_smoothing",
+            objective.label_smoothing.is_some() && !loss.reads_label_smoothing(),
+            "only cdpo, robust and simpo have a share of wrong labels: set loss = \"cdpo\", or remove the key",
+        ),
+        (
+            "gamma",
+            objective.gamma.is_some() && !loss.reads_gamma(),
+            "only simpo has a margin: set loss = \"simpo\", or remove the key",
+        ),
+        (
+            "dpo_positive",
+            objective.dpo_positive.is_some() && !loss.reads_dpo_positive(),
+            "it compares with the reference inside the logistic function, which this loss does not have: use `anchor`",
+        ),
+    ];
+    for (key, unread, help) in keys {
+        if unread {
+            let path = part.at(&["objective", key]);
+            let message = format!("loss \"{}\" does not read `{key}`", loss.name());
+            checker.key_fault(&path, message, "would be ignored", help);
+        }
+    }
+    if loss == PreferenceLoss::Robust && objective.label_smoothing == Some(0.5) {
+        let path = part.at(&["objective", "label_smoothing"]);
+        let message = "loss \"robust\" divides by 1 - 2 label_smoothing, which is 0";
+        checker.fault(
+            &path,
+            message,
+            "expected less than 0.5",
+            "labels of which half are wrong teach nothing",
+        );
     }
 }
 

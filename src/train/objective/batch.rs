@@ -1,29 +1,66 @@
-//! Token rows whose last positions predict the tokens of an answer, packed into one tensor.
+//! Prompts with the answers that they are trained on, packed into one tensor.
 //!
-//! Rows lie behind one another without padding; attention stays within a row. The last layer and
-//! the logits are computed only where there is a target.
+//! A prompt is encoded once, however many answers it has: they are branches of a tree, each of which sees the prompt and
+//! itself. Nothing is padded. The last layer and the logits are computed only where there is a target.
+
+use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use trieval_kernels::ops::Packing;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::decoder::Decoder;
 
-/// One input row; its last `targets.len()` positions predict `targets`.
+/// A prompt and its answers: every answer token is a target, predicted from the position before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row {
-    tokens: Vec<u32>,
-    targets: Vec<u32>,
+    prompt: Vec<u32>,
+    answers: Vec<Vec<u32>>,
 }
 
 impl Row {
-    /// A prompt that is answered by `answer` (neither empty): every answer token is a target,
-    /// predicted from the position before it.
+    /// A prompt with one answer; neither may be empty.
     pub fn answer(prompt: &[u32], answer: &[u32]) -> Self {
-        let mut tokens = Vec::with_capacity(prompt.len() + answer.len());
-        tokens.extend_from_slice(prompt);
-        tokens.extend_from_slice(&answer[..answer.len().saturating_sub(1)]);
-        Self { tokens, targets: answer.to_vec() }
+        Self::answers(prompt, [answer])
+    }
+
+    /// A prompt with several answers; none may be empty.
+    pub fn answers<'t>(prompt: &[u32], answers: impl IntoIterator<Item = &'t [u32]>) -> Self {
+        let answers = answers.into_iter().map(<[u32]>::to_vec).collect();
+        Self { prompt: prompt.to_vec(), answers }
+    }
+
+    /// The tokens that are predicted, answer after answer.
+    pub fn targets(&self) -> impl Iterator<Item = u32> {
+        self.answers.iter().flatten().copied()
+    }
+
+    /// Rows with the same prompt made one, in the order of their first; no answer is lost.
+    pub fn share_prompts(rows: Vec<Self>) -> Vec<Self> {
+        let mut places: HashMap<Vec<u32>, usize> = HashMap::with_capacity(rows.len());
+        let mut shared: Vec<Self> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let place = *places.entry(row.prompt.clone()).or_insert(shared.len());
+            match shared.get_mut(place) {
+                Some(first) => first.answers.extend(row.answers),
+                None => shared.push(row),
+            }
+        }
+        shared
+    }
+
+    /// Input tokens of the branches. A single answer needs none: it simply continues the prompt.
+    fn branches(&self) -> impl Iterator<Item = usize> {
+        let several = self.answers.len() > 1;
+        self.answers.iter().filter(move |_| several).map(|answer| answer.len().saturating_sub(1))
+    }
+
+    /// Input tokens before the branches.
+    fn trunk(&self) -> usize {
+        match self.answers.as_slice() {
+            [only] => self.prompt.len() + only.len().saturating_sub(1),
+            _ => self.prompt.len(),
+        }
     }
 }
 
@@ -32,9 +69,11 @@ pub struct TargetBatch {
     /// Token ids of all rows `[tokens]`, `u32`.
     ids: Tensor,
     packing: Packing,
-    /// Numbers of the tokens that predict a target: the tail of each row.
-    tails: Vec<u32>,
-    /// Token ids of the targets.
+    /// Numbers of the tokens that predict a target, ascending, each once.
+    rows: Vec<u32>,
+    /// Which of `rows` predicts each target; branches share the last token of their prompt.
+    reads: Vec<u32>,
+    /// Token ids of the targets, row after row and answer after answer.
     targets: Vec<u32>,
 }
 
@@ -42,33 +81,56 @@ impl TargetBatch {
     /// Packs `rows`.
     ///
     /// # Errors
-    /// When a tensor cannot be made.
+    /// [`Error::Failed`] when a prompt or an answer is empty.
     pub fn new(rows: &[Row]) -> Result<Self> {
-        let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens.iter().copied()).collect();
-        let targets: Vec<u32> = rows.iter().flat_map(|row| row.targets.iter().copied()).collect();
-        let mut tails = Vec::with_capacity(targets.len());
-        let mut end = 0;
-        for row in rows {
-            end += row.tokens.len();
-            tails.extend((end - row.targets.len()) as u32..end as u32);
+        if rows.iter().any(|row| row.prompt.is_empty() || row.answers.iter().any(Vec::is_empty)) {
+            return Err(Error::Failed("a prompt or an answer has no tokens".into()));
         }
-        let packing = Packing::sequences(rows.iter().map(|row| row.tokens.len()));
-        Ok(Self { ids: Tensor::new(tokens, &Device::Cpu)?, packing, tails, targets })
+        let (mut ids, mut predicting, mut reads, mut targets) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            ids.extend_from_slice(&row.prompt);
+            let root = predicting.len() as u32;
+            predicting.push(ids.len() as u32 - 1);
+            for answer in &row.answers {
+                reads.push(root);
+                for &token in &answer[..answer.len().saturating_sub(1)] {
+                    reads.push(predicting.len() as u32);
+                    predicting.push(ids.len() as u32);
+                    ids.push(token);
+                }
+            }
+            targets.extend(row.targets());
+        }
+        let packing = Packing::trees(rows.iter().map(|row| (row.trunk(), row.branches())));
+        let ids = Tensor::new(ids, &Device::Cpu)?;
+        Ok(Self { ids, packing, rows: predicting, reads, targets })
     }
 
-    /// Log-probability of every target under the full vocabulary, `[targets]`, differentiable.
+    /// Log-probability of every target under the full vocabulary, `[targets]`, differentiable; row after row and answer
+    /// after answer.
     ///
     /// # Errors
     /// When a tensor operation fails.
     pub fn log_probs(&self, decoder: &Decoder) -> Result<Tensor> {
-        let hidden = decoder.hidden_rows(&self.ids, &self.packing, &self.tails)?;
-        let rows: Vec<u32> = (0..self.targets.len() as u32).collect();
-        decoder.log_probs_at(&hidden, &rows, &self.targets)
+        let hidden = decoder.hidden_rows(&self.ids, &self.packing, &self.rows)?;
+        decoder.log_probs_at(&hidden, &self.reads, &self.targets)
     }
 
-    /// Number of rows.
-    pub fn n_rows(&self) -> usize {
-        self.packing.len()
+    /// Log-probability of any tokens where targets are predicted, in nats: of `tokens[i]` in the place of the
+    /// `places[i]`-th target. Not differentiable: for looking at, not for learning.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn log_probs_of(
+        &self,
+        decoder: &Decoder,
+        places: &[u32],
+        tokens: &[u32],
+    ) -> Result<Vec<f32>> {
+        let hidden = decoder.hidden_rows(&self.ids, &self.packing, &self.rows)?.detach();
+        let reads: Vec<u32> = places.iter().map(|&place| self.reads[place as usize]).collect();
+        Ok(decoder.log_probs_at(&hidden, &reads, tokens)?.to_vec1()?)
     }
 
     /// Targets of all rows.
@@ -83,23 +145,119 @@ impl TargetBatch {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::model::config::tests::small;
+    use crate::model::decoder::tests::lively;
 
-    #[test]
-    fn every_answer_token_is_predicted_from_the_position_before_it() {
-        let row = Row::answer(&[5, 6], &[7, 8, 9]);
-        assert_eq!(row.tokens, [5, 6, 7, 8]);
-        assert_eq!(row.targets, [7, 8, 9]);
+    fn packed(batch: &TargetBatch) -> (Vec<u32>, &[u32], &[u32], &[u32]) {
+        (batch.ids.to_vec1().unwrap(), &batch.rows, &batch.reads, &batch.targets)
     }
 
     #[test]
-    fn rows_are_packed_without_padding() {
+    fn single_answers_continue_their_prompt() {
         let rows = [Row::answer(&[5], &[7]), Row::answer(&[5, 6, 7], &[8, 9])];
-        let batch = TargetBatch::new(&rows).expect("batch");
-        assert_eq!(batch.ids.to_vec1::<u32>().expect("ids"), [5, 5, 6, 7, 8]);
-        assert_eq!(batch.targets, [7, 8, 9]);
-        assert_eq!(batch.tails, [0, 3, 4], "of the rows 5 and 5 6 7 8, the last and the last two");
-        assert_eq!((batch.n_rows(), batch.n_targets(), batch.n_tokens()), (2, 3, 5));
+        let batch = TargetBatch::new(&rows).unwrap();
+        let expected: (Vec<u32>, &[u32], &[u32], &[u32]) =
+            (vec![5, 5, 6, 7, 8], &[0, 3, 4], &[0, 1, 2], &[7, 8, 9]);
+        assert_eq!(packed(&batch), expected);
+        assert_eq!(batch.packing, Packing::sequences([1, 4]));
+    }
+
+    #[test]
+    fn several_answers_are_branches_that_share_the_last_token_of_their_prompt() {
+        let rows =
+            [Row::answers(&[5, 6], [&[7, 8][..], &[9], &[7, 3, 4]]), Row::answer(&[1], &[2, 3])];
+        let batch = TargetBatch::new(&rows).unwrap();
+        let expected: (Vec<u32>, &[u32], &[u32], &[u32]) = (
+            vec![5, 6, 7, 7, 3, 1, 2],
+            &[1, 2, 3, 4, 5, 6],
+            &[0, 1, 0, 0, 2, 3, 4, 5],
+            &[7, 8, 9, 7, 3, 4, 2, 3],
+        );
+        assert_eq!(packed(&batch), expected);
+        assert_eq!(batch.packing, Packing::trees([(2, vec![1, 0, 2]), (2, vec![])]));
+    }
+
+    #[test]
+    fn empty_prompts_and_answers_are_refused() {
+        assert!(TargetBatch::new(&[Row::answer(&[], &[1])]).is_err());
+        assert!(TargetBatch::new(&[Row::answers(&[1], [&[2][..], &[]])]).is_err());
+    }
+
+    #[test]
+    fn rows_of_one_prompt_become_one() {
+        let rows = vec![
+            Row::answer(&[5], &[7]),
+            Row::answer(&[6], &[8]),
+            Row::answer(&[5], &[9]),
+            Row::answer(&[5, 6], &[7]),
+        ];
+        let expected = [
+            Row::answers(&[5], [&[7][..], &[9]]),
+            Row::answer(&[6], &[8]),
+            Row::answer(&[5, 6], &[7]),
+        ];
+        assert_eq!(Row::share_prompts(rows), expected);
+    }
+
+    #[test]
+    fn branches_give_the_values_and_gradients_of_answers_alone() {
+        let decoder = lively(small(27));
+        let prompts: [&[u32]; 3] = [&[1, 2, 3], &[4], &[5, 6, 7, 8, 9]];
+        let answers: [&[&[u32]]; 3] =
+            [&[&[20, 25], &[21, 26], &[20, 24]], &[&[22, 23]], &[&[20, 26, 3], &[21]]];
+        let together: Vec<Row> = prompts
+            .iter()
+            .zip(answers)
+            .map(|(prompt, answers)| Row::answers(prompt, answers.iter().copied()))
+            .collect();
+        let apart: Vec<Row> = prompts
+            .iter()
+            .zip(answers)
+            .flat_map(|(prompt, answers)| answers.iter().map(|answer| Row::answer(prompt, answer)))
+            .collect();
+        let (together, apart) =
+            (TargetBatch::new(&together).unwrap(), TargetBatch::new(&apart).unwrap());
+        assert!(together.n_tokens() < apart.n_tokens());
+        assert_eq!(together.targets, apart.targets);
+        let (a, b) = (together.log_probs(&decoder).unwrap(), apart.log_probs(&decoder).unwrap());
+        let values = |tensor: &Tensor| tensor.to_vec1::<f32>().unwrap();
+        for (a, b) in values(&a).iter().zip(values(&b)) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+        // Each target with a weight of its own, so that no gradient can hide behind another.
+        let weights: Vec<f32> = (0..together.n_targets()).map(|i| 0.3 + i as f32 * 0.4).collect();
+        let weights = Tensor::new(weights, &Device::Cpu).unwrap();
+        let gradients = |log_probs: Tensor| {
+            let loss = (log_probs * &weights).unwrap().sum_all().unwrap();
+            loss.backward().unwrap()
+        };
+        let (a, b) = (gradients(a), gradients(b));
+        for (name, var) in decoder.trained() {
+            let (a, b) = (a.get(var).unwrap(), b.get(var).unwrap());
+            let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap();
+            let largest = b.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            let difference = difference.to_scalar::<f32>().unwrap();
+            assert!(difference < 1e-5 * largest.max(1.0), "{name}: {difference} of {largest}");
+        }
+    }
+
+    #[test]
+    fn any_token_can_be_looked_at_where_a_target_is() {
+        let decoder = lively(small(27));
+        let rows = [Row::answers(&[1, 2], [&[20, 25][..], &[21, 26]]), Row::answer(&[4], &[22])];
+        let batch = TargetBatch::new(&rows).unwrap();
+        let expected = batch.log_probs(&decoder).unwrap().to_vec1::<f32>().unwrap();
+        let own = batch.log_probs_of(&decoder, &[0, 1, 2, 3, 4], &[20, 25, 21, 26, 22]).unwrap();
+        for (a, b) in own.iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+        for place in 0..5 {
+            let all = batch.log_probs_of(&decoder, &[place; 27], &Vec::from_iter(0..27)).unwrap();
+            let total: f64 = all.iter().map(|&value| f64::from(value).exp()).sum();
+            assert!((total - 1.0).abs() < 1e-5, "{place}: {total}");
+        }
     }
 }

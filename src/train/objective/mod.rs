@@ -1,4 +1,4 @@
-//! What a decoder can be trained for: one file per objective.
+//! What a decoder can be trained for: one file or folder per objective.
 
 mod batch;
 pub mod preference;

@@ -126,7 +126,8 @@ impl Objective for Supervised<'_> {
 
     fn draw(&self, draws: &[Draw]) -> Result<TargetBatch> {
         let rows: Vec<Row> = draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
-        TargetBatch::new(&rows)
+        // Items that were clicked for one prompt are branches of it.
+        TargetBatch::new(&Row::share_prompts(rows))
     }
 
     fn weight(&self, batch: &TargetBatch) -> f64 {

@@ -14,4 +14,3 @@ pub use queue::{Outcome, Tracker};
 pub use tensorboard::write_finished;
 
 use super::log::StepRecord;
-use queue::Sink;

@@ -1,0 +1,191 @@
+//! Groups of answers to one prompt, and which answers of a batch of groups are compared.
+//!
+//! Knows tokens and indices; neither log-probabilities nor losses.
+
+use std::ops::Range;
+
+use candle_core::Tensor;
+
+use crate::error::Result;
+use crate::model::decoder::Decoder;
+use crate::model::item_tokens::ItemTokens;
+use crate::train::objective::{Row, TargetBatch};
+
+/// A rejected item.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rejected {
+    /// Item index.
+    pub item: u32,
+    /// How surely it is a negative, `omega`, above 0.
+    pub weight: f32,
+}
+
+/// Answers to one prompt: every chosen item is preferred to every rejected one. Neither list is empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Index into the prompts.
+    pub prompt: u32,
+    /// Item indices, each once.
+    pub chosen: Vec<u32>,
+    /// The rejected items.
+    pub rejected: Vec<Rejected>,
+}
+
+impl Group {
+    /// Number of answers.
+    pub fn n_answers(&self) -> usize {
+        self.chosen.len() + self.rejected.len()
+    }
+
+    /// Item indices of all answers: chosen, then rejected.
+    pub fn answers(&self) -> impl Iterator<Item = u32> {
+        let rejected = self.rejected.iter().map(|rejected| rejected.item);
+        self.chosen.iter().copied().chain(rejected)
+    }
+}
+
+/// Prompts, groups and the identifier tokens of the items in them.
+pub struct GroupData<'a> {
+    /// Tokens of each distinct prompt.
+    pub prompts: Vec<Vec<u32>>,
+    /// The groups.
+    pub groups: Vec<Group>,
+    /// Identifier tokens of an item.
+    pub item_tokens: &'a ItemTokens,
+}
+
+impl GroupData<'_> {
+    /// Answers of all groups.
+    pub fn n_answers(&self) -> usize {
+        self.groups.iter().map(Group::n_answers).sum()
+    }
+
+    /// One tree per group: its prompt, with chosen and rejected answers as branches.
+    ///
+    /// # Errors
+    /// When a tensor cannot be made.
+    pub fn batch(&self, groups: &[&Group]) -> Result<TargetBatch> {
+        let row = |group: &&Group| {
+            let answers = group.answers().map(|item| self.item_tokens.tokens(item));
+            Row::answers(&self.prompts[group.prompt as usize], answers)
+        };
+        TargetBatch::new(&groups.iter().map(row).collect::<Vec<Row>>())
+    }
+
+    /// Log-probability of every token of every answer, `[answers, length]`, differentiable.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn token_log_probs(&self, batch: &TargetBatch, decoder: &Decoder) -> Result<Tensor> {
+        // All identifiers of one catalogue have the same length.
+        let length = self.item_tokens.length();
+        Ok(batch.log_probs(decoder)?.reshape((batch.n_targets() / length, length))?)
+    }
+
+    /// What is compared in a batch of these groups.
+    pub fn layout(&self, groups: &[&Group]) -> Layout {
+        let mut layout = Layout::default();
+        for group in groups {
+            let chosen = group.chosen.iter().map(|&item| self.item_tokens.tokens(item));
+            let rejected = group
+                .rejected
+                .iter()
+                .map(|rejected| (self.item_tokens.tokens(rejected.item), rejected.weight));
+            layout.push(&chosen.collect::<Vec<_>>(), &rejected.collect::<Vec<_>>());
+        }
+        layout
+    }
+}
+
+/// Which answers of a batch are compared, in the order of the batch's rows.
+///
+/// Each chosen answer is a *comparison*; its pairs, one per rejected answer of its group, follow each other.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layout {
+    n_answers: usize,
+    chosen: Vec<u32>,
+    comparisons: Vec<Range<usize>>,
+    pair_comparison: Vec<u32>,
+    pair_rejected: Vec<u32>,
+    weights: Vec<f32>,
+    prefixes: Vec<u32>,
+}
+
+impl Layout {
+    /// Appends a group: token rows of its chosen answers, and of its rejected ones with their weights.
+    pub fn push(&mut self, chosen: &[&[u32]], rejected: &[(&[u32], f32)]) {
+        let first = self.n_answers;
+        for (position, winner) in chosen.iter().enumerate() {
+            let from = self.weights.len();
+            for (offset, (loser, weight)) in rejected.iter().enumerate() {
+                self.pair_comparison.push(self.chosen.len() as u32);
+                self.pair_rejected.push((first + chosen.len() + offset) as u32);
+                self.weights.push(*weight);
+                let shared = winner.iter().zip(*loser).take_while(|(a, b)| a == b).count();
+                self.prefixes.push(shared as u32);
+            }
+            self.chosen.push((first + position) as u32);
+            self.comparisons.push(from..self.weights.len());
+        }
+        self.n_answers += chosen.len() + rejected.len();
+    }
+
+    /// Rows of the batch.
+    pub fn n_answers(&self) -> usize {
+        self.n_answers
+    }
+
+    /// Pairs of all comparisons.
+    pub fn n_pairs(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// The row of each comparison's chosen answer, `[comparisons]`.
+    pub fn chosen(&self) -> &[u32] {
+        &self.chosen
+    }
+
+    /// The pairs of each comparison.
+    pub fn comparisons(&self) -> &[Range<usize>] {
+        &self.comparisons
+    }
+
+    /// The comparison of each pair, `[pairs]`.
+    pub fn pair_comparison(&self) -> &[u32] {
+        &self.pair_comparison
+    }
+
+    /// The row of each pair's rejected answer, `[pairs]`.
+    pub fn pair_rejected(&self) -> &[u32] {
+        &self.pair_rejected
+    }
+
+    /// Weight `omega` of each pair's rejected answer, `[pairs]`.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// Tokens with which the two answers of each pair begin alike, `[pairs]`.
+    pub fn prefixes(&self) -> &[u32] {
+        &self.prefixes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chosen_answer_meets_every_rejected_one_of_its_group() {
+        let mut layout = Layout::default();
+        layout.push(&[&[1, 2, 3], &[1, 5, 6]], &[(&[1, 2, 9], 1.0), (&[4, 2, 3], 0.5)]);
+        layout.push(&[&[7, 7, 7]], &[(&[7, 8, 7], 0.25)]);
+        assert_eq!((layout.n_answers(), layout.n_pairs()), (6, 5));
+        assert_eq!(layout.chosen(), [0, 1, 4]);
+        assert_eq!(layout.comparisons(), [0..2, 2..4, 4..5]);
+        assert_eq!(layout.pair_comparison(), [0, 0, 1, 1, 2]);
+        assert_eq!(layout.pair_rejected(), [2, 3, 2, 3, 5]);
+        assert_eq!(layout.weights(), [1.0, 0.5, 1.0, 0.5, 0.25]);
+        assert_eq!(layout.prefixes(), [2, 0, 1, 0, 1]);
+    }
+}
