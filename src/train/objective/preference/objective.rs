@@ -126,6 +126,17 @@ impl Objective for Preference<'_> {
         }
     }
 
+    fn describe(&self, draw: &Draw) -> String {
+        let Group { prompt, chosen, rejected } = &self.data.groups[draw.example as usize];
+        let first = chosen.first().map(u32::to_string).unwrap_or_default();
+        format!(
+            "group {} (training request {prompt}: {} chosen, the first item {first}, over {} rejected)",
+            draw.example,
+            chosen.len(),
+            rejected.len()
+        )
+    }
+
     fn remark(&mut self, record: &StepRecord) -> Option<String> {
         self.watch.observe(record)
     }

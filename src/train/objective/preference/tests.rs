@@ -152,6 +152,11 @@ fn every_draw_meets_the_reference_scores_of_its_own_group() {
     let batch =
         preference.draw(&[2, 0, 2].map(|example| Draw { example, global: example })).unwrap();
     let loss = preference.loss(&batch).unwrap();
+    let described = preference.describe(&Draw { example: 2, global: 2 });
+    assert_eq!(
+        described,
+        "group 2 (training request 2: 1 chosen, the first item 3, over 3 rejected)"
+    );
     // The policy is its own reference: every reward is 0, whatever the order.
     for name in ["rewards/chosen", "rewards/rejected"] {
         assert!(figure(&loss.metrics, name).abs() < 1e-4, "{name}");
