@@ -87,7 +87,7 @@ pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<S
                 warning: memory.filter(|_| is_due).and_then(|needed| {
                     let limit = match &step.kind {
                         StepKind::Train(name) => {
-                            recipe.training(name).and_then(|training| training.memory_limit())
+                            recipe.training(name).and_then(TrainSettings::memory_limit)
                         }
                         _ => None,
                     };
