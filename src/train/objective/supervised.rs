@@ -126,6 +126,11 @@ impl Objective for Supervised<'_> {
 
     fn draw(&self, draws: &[Draw]) -> Result<TargetBatch> {
         let rows: Vec<Row> = draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
+        if self.decoder.drops() {
+            // What is dropped belongs to the draw, so draws do not share a prompt.
+            let key = |draw: &Draw| self.seed.purpose("dropout").index(draw.global).to_u64();
+            return TargetBatch::with_keys(&rows, draws.iter().map(key));
+        }
         // Items that were clicked for one prompt are branches of it.
         TargetBatch::new(&Row::share_prompts(rows))
     }
@@ -155,7 +160,7 @@ impl Objective for Supervised<'_> {
     }
 
     fn loss(&self, batch: &TargetBatch) -> Result<Loss> {
-        let sum = batch.log_probs(self.decoder)?.sum_all()?.neg()?;
+        let sum = batch.log_probs_in_training(self.decoder)?.sum_all()?.neg()?;
         Ok(Loss { sum, metrics: Vec::new() })
     }
 }
