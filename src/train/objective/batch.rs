@@ -235,9 +235,8 @@ mod tests {
             batch.log_probs_in_training(&decoder).unwrap().to_vec1::<f32>().unwrap()
         };
         let both = score(&rows, &[100, 900]);
-        let distance = |a: &[f32], b: &[f32]| {
-            a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max)
-        };
+        let distance =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
         assert!(distance(&both[4..], &score(&rows[1..], &[900])) < 1e-5);
         assert!(distance(&both[4..], &score(&rows[1..], &[901])) > 1e-3);
         let plain = TargetBatch::new(&rows).unwrap();
