@@ -119,8 +119,8 @@ mod tests {
     }
 
     fn request(idx: u32) -> Request {
-        let query =
-            (idx % 3 != 0).then(|| format!("red sofa number {}", "9".repeat(idx as usize % 17)));
+        let query = (!idx.is_multiple_of(3))
+            .then(|| format!("red sofa number {}", "9".repeat(idx as usize % 17)));
         let history = (0..idx % 4).collect();
         let (id, user, split) = (idx.to_string(), None, Split::Train);
         Request { idx, id, user, day: 0, query, history, split }

@@ -411,8 +411,7 @@ pub(super) mod tests {
         std::thread::sleep(Duration::from_millis(50));
         steps.for_each(|step| tracker.record(&record(step)));
         tracker.finish(outcome);
-        let calls = told.lock().unwrap().calls.clone();
-        calls
+        told.lock().unwrap().calls.clone()
     }
 
     /// Checks that the calls are the beginning, writes of consecutive steps, and the end; first and last of them.

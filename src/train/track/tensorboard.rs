@@ -224,7 +224,7 @@ mod tests {
             .collect();
         let step = |crc: u32, byte: &u8| table[(crc as u8 ^ byte) as usize] ^ (crc >> 8);
         let crc = !data.iter().fold(!0, step);
-        ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+        crc.rotate_right(15).wrapping_add(0xa282_ead8)
     }
 
     enum Field<'a> {
