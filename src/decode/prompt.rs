@@ -30,7 +30,7 @@ enum Frame {
     /// Tokens of their own.
     Tokens { query: u32, history: u32, answer: u32 },
     /// A template; `prefix` begins every text that is not a chat.
-    Template { template: Template, prefix: Vec<u32> },
+    Template { template: Box<Template>, prefix: Vec<u32> },
 }
 
 /// A rendered prompt.
@@ -159,7 +159,7 @@ impl Frame {
         let template = Template::new(&settings.ask, chat, settings.system.as_deref(), bos, eos)?;
         // A chat template writes the token that begins a text itself.
         let prefix = if chat.is_some() { Vec::new() } else { tokenizer.text_prefix()? };
-        Ok(Self::Template { template, prefix })
+        Ok(Self::Template { template: Box::new(template), prefix })
     }
 }
 

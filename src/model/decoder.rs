@@ -179,6 +179,11 @@ impl Decoder {
         self.adapter.as_ref()
     }
 
+    /// Whether a training step drops inputs of the adapter.
+    pub fn drops(&self) -> bool {
+        self.adapter.as_ref().is_some_and(|spec| spec.settings.dropout > 0.0)
+    }
+
     /// A weight by its Hugging Face name, in `f32`, the adapter merged into it.
     ///
     /// # Errors
@@ -241,8 +246,7 @@ impl Decoder {
         rows: &[u32],
         keys: &TokenKeys,
     ) -> Result<Tensor> {
-        let drops = self.adapter.as_ref().is_some_and(|spec| spec.settings.dropout > 0.0);
-        self.forward(ids, packing, rows, drops.then_some(keys))
+        self.forward(ids, packing, rows, self.drops().then_some(keys))
     }
 
     /// `ln p(target)` under the full vocabulary, in nats; several targets may read the same row.

@@ -1,5 +1,7 @@
 //! Every family against what `transformers` computes; packing, adapters and gradients against definitions.
 
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 use crate::model::checkpoint::{WeightFiles, is_redundant};
 use crate::model::config::Family;

@@ -10,7 +10,7 @@ use rand::Rng;
 
 use crate::error::{Error, Result};
 use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
-use crate::model::settings::{LoraSettings, LoraTarget};
+use crate::model::settings::LoraSettings;
 use crate::seed::Seed;
 
 /// End of the names of trained rows.
@@ -125,21 +125,6 @@ pub fn new_rows(table: &str) -> String {
 
 fn missing(name: &str) -> Error {
     Error::Failed(format!("parameter {name} is missing"))
-}
-
-impl LoraTarget {
-    /// Name of the module in a layer.
-    pub fn module(self) -> &'static str {
-        match self {
-            Self::Q => "q_proj",
-            Self::K => "k_proj",
-            Self::V => "v_proj",
-            Self::O => "o_proj",
-            Self::Gate => "gate_proj",
-            Self::Up => "up_proj",
-            Self::Down => "down_proj",
-        }
-    }
 }
 
 impl LoraSettings {

@@ -87,7 +87,7 @@ pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<S
                 warning: memory.filter(|_| is_due).and_then(|needed| {
                     let limit = match &step.kind {
                         StepKind::Train(name) => {
-                            recipe.training(name).and_then(|training| training.memory_limit())
+                            recipe.training(name).and_then(TrainSettings::memory_limit)
                         }
                         _ => None,
                     };
@@ -202,6 +202,7 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
                 push(&mut out, "parameters", format!("≈ {}", grouped(parameters)));
             }
         }
+        StepKind::Prompts(_) => push_known(&mut out, "prompts", "", sizes.train),
         StepKind::Pairs(name) => {
             if let Some(ObjectiveSettings::Preference(s)) =
                 recipe.training(name).map(|training| &training.objective)
@@ -336,9 +337,11 @@ fn footprint(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Option<u64> {
             let (_, config, row) = trained(train)?;
             Some(search_memory(&config, decode.beam, row))
         }
-        StepKind::Corpus | StepKind::Identifier(_) | StepKind::Model(_) | StepKind::Evaluation => {
-            None
-        }
+        StepKind::Corpus
+        | StepKind::Identifier(_)
+        | StepKind::Model(_)
+        | StepKind::Prompts(_)
+        | StepKind::Evaluation => None,
     }
 }
 

@@ -37,6 +37,8 @@ pub enum StepKind {
     Identifier(String),
     /// Train the tokenizer and draw the start weights.
     Model(String),
+    /// Render the prompts of the training requests for a model.
+    Prompts(String),
     /// Build preference pairs from clicks and the reference model's own beams.
     Pairs(String),
     /// Score the pairs with the reference model.
@@ -62,7 +64,7 @@ impl StepKind {
             Self::Reference(_) => 2,
             // 2: wall seconds, size and faults of answering. 2: pairs, slices, leaks, values per request.
             Self::System(_) | Self::Evaluation => 2,
-            Self::Corpus | Self::Identifier(_) | Self::Model(_) => 1,
+            Self::Corpus | Self::Identifier(_) | Self::Model(_) | Self::Prompts(_) => 1,
         }
     }
 
@@ -73,6 +75,7 @@ impl StepKind {
             Self::Vectors(name) => format!("vectors.{name}"),
             Self::Identifier(name) => format!("identifier.{name}"),
             Self::Model(name) => format!("model.{name}"),
+            Self::Prompts(name) => format!("prompts.{name}"),
             Self::Pairs(name) => format!("train.{name}.pairs"),
             Self::Reference(name) => format!("train.{name}.reference"),
             Self::Train(name) => format!("train.{name}"),
@@ -336,6 +339,14 @@ impl Builder<'_> {
         self.add(StepKind::Model(name.into()), settings, &inputs, &files)
     }
 
+    /// Prompts depend on tokenizer, template and lengths, which the model's step holds, and on the corpus; no
+    /// training changes them.
+    fn prompts(&mut self, model: &str) -> Result<String> {
+        let identifier = self.identifier(self.recipe.model[model].identifier())?;
+        let inputs = [self.corpus()?, identifier, self.model(model)?];
+        self.add(StepKind::Prompts(model.into()), Value::Null, &inputs, &[])
+    }
+
     fn train(&mut self, name: &str) -> Result<String> {
         let (recipe, Some(settings)) = (self.recipe, self.recipe.training(name)) else {
             return Ok(StepKind::Train(name.into()).name());
@@ -346,7 +357,8 @@ impl Builder<'_> {
             Some(init) => self.train(init)?,
             None => self.model(model)?,
         };
-        let mut inputs = vec![self.corpus()?, self.model(model)?, identifier, start];
+        let prompts = self.prompts(model)?;
+        let mut inputs = vec![self.corpus()?, self.model(model)?, identifier, start, prompts];
         if let ObjectiveSettings::Preference(preference) = &settings.objective {
             let pairs = StepKind::Pairs(name.into());
             let pairs = self.add(pairs, self.seeded(&preference.pairs()), &inputs, &[])?;
@@ -422,5 +434,43 @@ impl Builder<'_> {
             "systems": self.recipe.system.iter().map(SystemSettings::name).collect::<Vec<_>>(),
         }));
         self.add(StepKind::Evaluation, settings, &inputs, &[])
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Keys of a small recipe's steps under an override, by name.
+    fn keys(overrides: &[&str]) -> BTreeMap<String, String> {
+        let text = include_str!("../../tests/it/tiny.toml");
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        let loaded = Recipe::parse(text, "tiny.toml", &overrides).unwrap();
+        let steps = Plan::new(&loaded.recipe).unwrap().steps;
+        steps.into_iter().map(|step| (step.name, step.key)).collect()
+    }
+
+    fn changed(by: &str) -> Vec<String> {
+        let (before, after) = (keys(&[]), keys(&[by]));
+        before.into_iter().filter(|(name, key)| after[name] != *key).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn prompts_depend_on_corpus_and_model_and_on_no_training() {
+        let prompts = "prompts.decoder".to_owned();
+        for by in ["model.decoder.prompt_tokens=20", "corpus.requests=801", "seed=6"] {
+            let changed = changed(by);
+            assert!(changed.contains(&prompts), "{by}");
+            assert!(changed.contains(&"train.aligned.pairs".to_owned()), "{by}");
+        }
+        let changed = changed("train.supervised.optimizer.learning_rate=0.5");
+        assert!(changed.contains(&"train.supervised".to_owned()) && !changed.contains(&prompts));
+    }
+
+    #[test]
+    fn trackers_enter_no_key() {
+        assert!(changed("train.supervised.log.tensorboard=true").is_empty());
+        assert!(changed("train.aligned.log.mlflow=\"http://host:5000\"").is_empty());
     }
 }

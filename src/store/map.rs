@@ -8,11 +8,14 @@ use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 
+/// The bytes of a mapped file.
+pub type Map = Mmap;
+
 /// Maps a whole file read-only; its pages are loaded when they are first touched.
 ///
 /// # Errors
 /// [`Error::Data`] when the file cannot be opened, is empty, or cannot be mapped.
-pub fn map(path: &Path) -> Result<Mmap> {
+pub fn map(path: &Path) -> Result<Map> {
     let unreadable = |e: std::io::Error| Error::unreadable(path, &e);
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.len() == 0 {

@@ -8,6 +8,6 @@ mod vectors;
 
 pub use atomic::{create_dir, sweep_partial, write_atomic, write_json};
 pub use journal::Journal;
-pub use map::map;
+pub use map::{Map, map};
 pub use sealed::{SealKind, read_sealed, write_sealed};
 pub use vectors::Vectors;

@@ -45,7 +45,8 @@ pub trait Objective {
     /// Length of an example in tokens, for grouping.
     fn length(&self, example: u64) -> u32;
 
-    /// Builds a micro-batch; all randomness comes from each draw's global index.
+    /// Builds a micro-batch, or generates it with the weights as they are: all micro-batches of a step are drawn before
+    /// any of them moves a weight. All randomness comes from each draw's global index.
     ///
     /// # Errors
     /// When an example cannot be made.
@@ -62,6 +63,15 @@ pub trait Objective {
     /// # Errors
     /// When a tensor operation fails.
     fn loss(&self, batch: &Self::Batch) -> Result<Loss>;
+
+    /// Changes the gradients of a whole step, summed over all processes, before they are clipped: where parameters are
+    /// a stack of particles, each in its own slice, the direction of one takes the others into account here.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn couple(&self, _parameters: &Parameters, _gradients: &mut [Tensor]) -> Result<()> {
+        Ok(())
+    }
 
     /// Further figures of a finished step, measured on the weights it left, for instance on a fixed probe; `step` counts
     /// from 1 to `n_steps`. Must depend on the weights alone, so that a resumed training measures the same.
@@ -197,8 +207,9 @@ impl Training<'_> {
             }
             let started = Instant::now();
             let draws = sampler.step(step, |example| objective.length(example));
-            let gradients = step_gradients(parameters, objective, draws, settings.batch, world)
+            let mut gradients = step_gradients(parameters, objective, draws, settings.batch, world)
                 .map_err(|error| self.too_large(objective, draws, error))?;
+            objective.couple(parameters, &mut gradients.tensors)?;
             guard.check(step, &gradients.tensors)?;
             let rate = learning_rate(&settings.optimizer, step, n_steps);
             let norm = global_norm(&gradients.tensors)?;

@@ -52,7 +52,8 @@ impl Fixture {
         let settings = SupervisedSettings { pseudo_requests: 0.3, pseudo_words: [1, 3] };
         let (decoder, titles) = (&self.decoder, TITLES.to_vec());
         let seed = Seed::new(5);
-        Supervised::new(decoder, &self.prompts, prompts, examples, titles, &settings, seed).unwrap()
+        Supervised::new(decoder, &self.prompts, prompts.into(), examples, titles, &settings, seed)
+            .unwrap()
     }
 
     fn parameters(&self) -> Parameters {

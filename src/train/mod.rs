@@ -12,9 +12,12 @@ pub mod log;
 pub mod objective;
 pub mod optimizer;
 pub mod pairs;
+pub mod prompts;
 pub mod pseudo;
 pub mod sampler;
 pub mod schedule;
+#[cfg(test)]
+mod seam_tests;
 pub mod settings;
 pub mod track;
 pub mod validation;

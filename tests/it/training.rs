@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::data::{PAIRS, write_pairs};
 use crate::support::{TINY, assert_same, finished, run, step_folder};
 
 #[test]
@@ -69,12 +70,17 @@ fn validation_is_logged_reported_and_decides_which_weights_are_kept() {
 #[test]
 fn a_corpus_without_validation_requests_is_refused_with_advice() {
     let folder = tempfile::tempdir().unwrap();
-    let sets =
-        ["--set", "corpus.validation_days=0", "--set", "train.supervised.validation.requests=5"];
-    // The fused system of the recipe is tuned on validation requests as well; the training comes first.
-    let answer = run(TINY, &folder.path().join("run"), &sets).expect(2);
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    write_pairs(&data);
+    let pairs = data.join("pairs.csv");
+    let text = std::fs::read_to_string(&pairs).unwrap();
+    std::fs::write(&pairs, text.replace(",valid", ",train")).unwrap();
+    let path = format!("corpus.path={}", data.display());
+    let sets = ["--set", &path, "--set", "train.supervised.validation.requests=5"];
+    let answer = run(PAIRS, &folder.path().join("run"), &sets).expect(2);
     answer.says(&[
-        "training supervised cannot be validated",
+        "training supervised cannot be validated: no validation request has a click",
         "leave out the training's [train.validation]",
     ]);
 }

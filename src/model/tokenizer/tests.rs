@@ -1,5 +1,7 @@
 //! Tokenizers of our own, and of pretrained models as `transformers` applies them.
 
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 
 fn texts() -> Vec<String> {

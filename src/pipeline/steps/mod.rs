@@ -5,6 +5,7 @@ mod evaluation;
 mod identifier;
 mod model;
 mod pairs;
+mod prompts;
 mod system;
 mod tracking;
 mod train;
@@ -42,6 +43,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         StepKind::Vectors(name) => vectors::execute(env, name),
         StepKind::Identifier(name) => identifier::execute(env, name),
         StepKind::Model(name) => model::execute(env, name),
+        StepKind::Prompts(name) => prompts::execute(env, name),
         StepKind::Pairs(name) => pairs::build(env, name),
         StepKind::Reference(name) => pairs::score(env, name),
         StepKind::Train(name) => train::execute(env, name),

@@ -14,6 +14,7 @@ use crate::train::objective::preference::{GroupData, reference_scores};
 use crate::train::pairs::{
     Pair, PairBuilder, group_pairs, read_groups, read_reference, write_groups, write_reference,
 };
+use crate::train::prompts::{Form, Prompts};
 use crate::train::settings::ObjectiveSettings;
 
 const PAIRS_FILE: &str = "pairs.bin";
@@ -25,7 +26,7 @@ const SCORE_CHUNK: usize = 64;
 
 /// Builds the groups of a preference training.
 pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
-    let Training { settings, shape, start, identifier } = training(env, name)?;
+    let Training { settings, shape, start, identifier, prompts } = training(env, name)?;
     let ObjectiveSettings::Preference(objective) = &settings.objective else {
         return Err(Error::Failed(format!("training {name} has no pairs to build")));
     };
@@ -41,16 +42,15 @@ pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let sample = builder.beam_requests(seed);
     let model = LoadedModel::load(&start, &identifier, shape)?;
     let decode = DecodeSettings { beam: settings.beam, normalizer: Normalizer::Exact };
-    let (prompts, retriever) = model.into_retriever(&identifier, &decode)?;
+    let (_, retriever) = model.into_retriever(&identifier, &decode)?;
+    let prompts = Prompts::open(&prompts, Form::BeforeLast)?;
     let mut bar = env.ctx.bar("own beams", sample.len() as u64, "request");
     for chunk in sample.chunks(BEAM_CHUNK) {
         env.ctx.check_interrupt()?;
         let found: Vec<Vec<Pair>> = chunk
             .par_iter()
             .map(|request| {
-                let query = requests[request.request as usize].query.as_deref();
-                let prompt = prompts.build(query, &request.history)?;
-                let hits = retriever.retrieve(&prompt.tokens, 0)?;
+                let hits = retriever.retrieve(&prompts.tokens(request.request), 0)?;
                 let items: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
                 Ok(builder.beam_pairs(request, &items, seed))
             })
@@ -78,10 +78,9 @@ pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
 
 /// Scores the answers of the groups with the frozen start of the training.
 pub(super) fn score(env: &StepEnv<'_>, name: &str) -> Result<()> {
-    let Training { shape, start, identifier, .. } = training(env, name)?;
+    let Training { shape, start, identifier, prompts, .. } = training(env, name)?;
     let model = LoadedModel::load(&start, &identifier, shape)?;
-    let corpus = Corpus::open(&env.input("corpus")?)?;
-    let data = load(&corpus, &model, &env.input(&format!("train.{name}.pairs"))?)?;
+    let data = load(&model, &env.input(&format!("train.{name}.pairs"))?, &prompts)?;
     let mut bar = env.ctx.bar("reference scores", data.groups.len() as u64, "group");
     let decoder = model.decoder()?;
     let scores = reference_scores(&data, &decoder, SCORE_CHUNK, |done| {
@@ -93,20 +92,11 @@ pub(super) fn score(env: &StepEnv<'_>, name: &str) -> Result<()> {
 
 /// The groups with their rendered prompts.
 pub(super) fn load<'a>(
-    corpus: &Corpus,
     model: &'a LoadedModel,
     folder: &Path,
+    prompts: &Path,
 ) -> Result<GroupData<'a>> {
-    let mut prompts = Vec::new();
-    for request in corpus.request_iter(Split::Train)? {
-        let request = request?;
-        // A sequence is asked for its last item.
-        let history = match (&request.query, request.history.split_last()) {
-            (None, Some((_, before))) => before,
-            _ => &request.history,
-        };
-        prompts.push(model.prompts.build(request.query.as_deref(), history)?.tokens);
-    }
+    let prompts = Prompts::open(prompts, Form::BeforeLast)?;
     let item_tokens = model.prompts.items();
     let groups = read_groups(&folder.join(PAIRS_FILE), prompts.len(), item_tokens.n_items())?;
     Ok(GroupData { prompts, groups, item_tokens })

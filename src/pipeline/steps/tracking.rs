@@ -1,6 +1,6 @@
 //! Who else watches a training: event files in the run folder, a run on an MLflow server. No result depends on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::train::log_path;
@@ -51,19 +51,19 @@ pub(in crate::pipeline) fn write_finished_boards(
         };
         let board = board(folder, step);
         if !board.exists()
-            && let Err(error) = write_board(folder, step, board)
+            && let Err(error) = write_board(folder, step, &board)
         {
             ctx.warn(format!("{}: no event files: {error}", step.name));
         }
     }
 }
 
-fn write_board(folder: &RunFolder, step: &Step, board: PathBuf) -> Result<()> {
+fn write_board(folder: &RunFolder, step: &Step, board: &Path) -> Result<()> {
     let path = log_path(&folder.step_dir(&step.name, &step.key));
     let written = path.metadata().and_then(|data| data.modified());
     let written = written.map_err(|e| Error::unreadable(&path, &e))?;
     let millis = written.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    write_finished(&board, log::read(&path)?, millis)
+    write_finished(board, log::read(&path)?, millis)
 }
 
 fn board(folder: &RunFolder, step: &Step) -> PathBuf {

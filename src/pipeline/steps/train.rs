@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::model::{LoadedModel, open_index};
+use super::prompts::PROMPTS_FILE;
 use super::validation::HeldOut;
 use super::{pairs, tracking};
 use crate::corpus::{Corpus, Request, Split};
@@ -16,6 +17,7 @@ use crate::train::engine::{LOG_FILE, LoopSettings, Training as Loop};
 use crate::train::objective::preference::{Preference, Probe};
 use crate::train::objective::supervised::{Example, Supervised};
 use crate::train::objective::{Row, TargetBatch};
+use crate::train::prompts::{Form, Prompts};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 use crate::train::track::{Outcome, Tracker};
 use crate::train::validation::Validation;
@@ -39,7 +41,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
 }
 
 fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
-    let Training { settings, shape, start, identifier } = training(env, name)?;
+    let Training { settings, shape, start, identifier, prompts } = training(env, name)?;
     let model = LoadedModel::load(&start, &identifier, shape)?;
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let loop_settings = LoopSettings {
@@ -82,7 +84,7 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
             let catalogue = corpus.catalogue()?;
             let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
             let requests = corpus.requests(Split::Train)?;
-            let prompts = render(env, &model, &requests)?;
+            let prompts = Prompts::open(&prompts, Form::Asked)?;
             let examples = examples(&corpus, &requests)?;
             let mut objective = Supervised::new(
                 &decoder,
@@ -97,7 +99,7 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
         }
         ObjectiveSettings::Preference(objective) => {
             let pairs_folder = env.input(&format!("train.{name}.pairs"))?;
-            let data = pairs::load(&corpus, &model, &pairs_folder)?;
+            let data = pairs::load(&model, &pairs_folder, &prompts)?;
             let reference = if objective.loss.needs_reference() {
                 let folder = env.input(&format!("train.{name}.reference"))?;
                 Some(pairs::load_reference(&folder, data.n_answers())?)
@@ -190,6 +192,8 @@ pub(super) struct Training<'a> {
     pub start: PathBuf,
     /// Folder of the identifier.
     pub identifier: PathBuf,
+    /// File of the training requests' prompts.
+    pub prompts: PathBuf,
 }
 
 pub(super) fn training<'a>(env: &StepEnv<'a>, name: &str) -> Result<Training<'a>> {
@@ -204,26 +208,8 @@ pub(super) fn training<'a>(env: &StepEnv<'a>, name: &str) -> Result<Training<'a>
         None => env.input(&format!("model.{model}"))?,
     };
     let identifier = env.input(&format!("identifier.{}", shape.identifier()))?;
-    Ok(Training { settings, shape, start, identifier })
-}
-
-/// Prompts of all requests; cut ones are counted and reported.
-fn render(env: &StepEnv<'_>, model: &LoadedModel, requests: &[Request]) -> Result<Vec<Vec<u32>>> {
-    let mut truncated = 0;
-    let mut prompts = Vec::with_capacity(requests.len());
-    for request in requests {
-        let prompt = model.prompts.build(request.query.as_deref(), &request.history)?;
-        truncated += usize::from(prompt.truncated);
-        prompts.push(prompt.tokens);
-    }
-    if truncated > 0 {
-        env.ctx.say(format!(
-            "{}: {truncated} of {} prompts were cut to the model's prompt_tokens or history_items",
-            env.step.name,
-            prompts.len()
-        ));
-    }
-    Ok(prompts)
+    let prompts = env.input(&format!("prompts.{model}"))?.join(PROMPTS_FILE);
+    Ok(Training { settings, shape, start, identifier, prompts })
 }
 
 /// One example per click, or per sequence.

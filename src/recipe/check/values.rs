@@ -288,6 +288,7 @@ fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Che
         checker.fault(&path, message, label, help);
     }
     schedule(part, train, checker);
+    adapter(part, train, checker);
     if let Some(settings) = &train.validation {
         validation(part, train, settings, checker);
     }
@@ -306,6 +307,35 @@ fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Che
             }
         }
         ObjectiveSettings::Preference(objective) => preference(part, objective, checker),
+    }
+}
+
+/// An adapter's targets, and a dropout that nothing would read.
+fn adapter(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checker<'_>) {
+    let Some(lora) = &train.lora else { return };
+    let name = &train.name;
+    let path = part.at(&["lora", "targets"]);
+    if lora.targets.is_empty() {
+        let message = format!("the adapter of training `{name}` adapts nothing");
+        let help = "name at least one projection, for instance \"q_proj\"";
+        checker.fault(&path, message, "an empty list", help);
+    }
+    let repeated =
+        lora.targets.iter().enumerate().find(|(i, one)| lora.targets[..*i].contains(one));
+    if let Some((_, target)) = repeated {
+        let message = format!("the adapter of training `{name}` names a projection twice");
+        checker.fault(&path, message, target.module(), "name each projection once");
+    }
+    if lora.dropout > 0.0 && matches!(train.objective, ObjectiveSettings::Preference(_)) {
+        let message = format!("training `{name}` cannot drop inputs of its adapter");
+        let help =
+            "the reference is scored without dropout, and so is the policy: leave `dropout` out";
+        checker.fault(
+            &part.at(&["lora", "dropout"]),
+            message,
+            "not read by preference trainings",
+            help,
+        );
     }
 }
 

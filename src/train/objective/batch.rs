@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 use trieval_kernels::ops::Packing;
 
 use crate::error::{Error, Result};
+use crate::model::TokenKeys;
 use crate::model::decoder::Decoder;
 
 /// A prompt and its answers: every answer token is a target, predicted from the position before it.
@@ -75,6 +76,8 @@ pub struct TargetBatch {
     reads: Vec<u32>,
     /// Token ids of the targets, row after row and answer after answer.
     targets: Vec<u32>,
+    /// From what dropout draws, `[tokens]`; none where nothing is dropped.
+    keys: Option<TokenKeys>,
 }
 
 impl TargetBatch {
@@ -104,7 +107,22 @@ impl TargetBatch {
         }
         let packing = Packing::trees(rows.iter().map(|row| (row.trunk(), row.branches())));
         let ids = Tensor::new(ids, &Device::Cpu)?;
-        Ok(Self { ids, packing, rows: predicting, reads, targets })
+        Ok(Self { ids, packing, rows: predicting, reads, targets, keys: None })
+    }
+
+    /// As [`TargetBatch::new`], with a key per row from which dropout draws: a row is treated alike in whatever
+    /// batch it lies.
+    ///
+    /// # Errors
+    /// As [`TargetBatch::new`].
+    pub fn with_keys(rows: &[Row], keys: impl IntoIterator<Item = u64>) -> Result<Self> {
+        let batch = Self::new(rows)?;
+        let of_row = |(row, key): (&Row, u64)| {
+            let tokens = (row.trunk() + row.branches().sum::<usize>()) as u64;
+            (0..tokens).map(move |token| key.wrapping_add(token))
+        };
+        let keys = rows.iter().zip(keys).flat_map(of_row).collect();
+        Ok(Self { keys: Some(keys), ..batch })
     }
 
     /// Log-probability of every target under the full vocabulary, `[targets]`, differentiable; row after row and answer
@@ -114,6 +132,17 @@ impl TargetBatch {
     /// When a tensor operation fails.
     pub fn log_probs(&self, decoder: &Decoder) -> Result<Tensor> {
         let hidden = decoder.hidden_rows(&self.ids, &self.packing, &self.rows)?;
+        decoder.log_probs_at(&hidden, &self.reads, &self.targets)
+    }
+
+    /// As [`TargetBatch::log_probs`], in a training step: an adapter may drop inputs.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn log_probs_in_training(&self, decoder: &Decoder) -> Result<Tensor> {
+        let Some(keys) = &self.keys else { return self.log_probs(decoder) };
+        let (ids, packing, rows) = (&self.ids, &self.packing, &self.rows);
+        let hidden = decoder.hidden_rows_in_training(ids, packing, rows, keys)?;
         decoder.log_probs_at(&hidden, &self.reads, &self.targets)
     }
 
@@ -150,6 +179,9 @@ mod tests {
     use super::*;
     use crate::model::config::tests::small;
     use crate::model::decoder::tests::lively;
+    use crate::model::lora::AdapterSpec;
+    use crate::model::settings::LoraSettings;
+    use crate::seed::Seed;
 
     fn packed(batch: &TargetBatch) -> (Vec<u32>, &[u32], &[u32], &[u32]) {
         (batch.ids.to_vec1().unwrap(), &batch.rows, &batch.reads, &batch.targets)
@@ -184,6 +216,35 @@ mod tests {
     fn empty_prompts_and_answers_are_refused() {
         assert!(TargetBatch::new(&[Row::answer(&[], &[1])]).is_err());
         assert!(TargetBatch::new(&[Row::answers(&[1], [&[2][..], &[]])]).is_err());
+    }
+
+    #[test]
+    fn a_row_is_dropped_alike_in_any_batch_and_only_in_training() {
+        let weights = lively(small(27)).weights().unwrap();
+        let settings = LoraSettings { rank: 2, dropout: 0.5, ..LoraSettings::default() };
+        let spec = AdapterSpec { settings, first_new_token: 27 };
+        let decoder = Decoder::adapted(small(27), weights, spec, Seed::new(1)).unwrap();
+        for var in decoder.trained().values() {
+            let ones = Tensor::full(0.1f32, var.shape(), &Device::Cpu).unwrap();
+            var.set(&ones).unwrap();
+        }
+        let rows =
+            [Row::answers(&[1, 2, 3], [&[20, 25][..], &[21, 26]]), Row::answer(&[4, 5], &[22, 23])];
+        let score = |rows: &[Row], keys: &[u64]| {
+            let batch = TargetBatch::with_keys(rows, keys.iter().copied()).unwrap();
+            batch.log_probs_in_training(&decoder).unwrap().to_vec1::<f32>().unwrap()
+        };
+        let both = score(&rows, &[100, 900]);
+        let distance =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+        assert!(distance(&both[4..], &score(&rows[1..], &[900])) < 1e-5);
+        assert!(distance(&both[4..], &score(&rows[1..], &[901])) > 1e-3);
+        let plain = TargetBatch::new(&rows).unwrap();
+        let undropped =
+            |batch: &TargetBatch| batch.log_probs(&decoder).unwrap().to_vec1::<f32>().unwrap();
+        let keyed = TargetBatch::with_keys(&rows, [100, 900]).unwrap();
+        assert_eq!(undropped(&keyed), undropped(&plain));
+        assert_ne!(both, undropped(&plain));
     }
 
     #[test]

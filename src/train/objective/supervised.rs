@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::decoder::Decoder;
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
+use crate::train::prompts::Prompts;
 use crate::train::pseudo::pseudo_request;
 use crate::train::sampler::Draw;
 use crate::train::settings::SupervisedSettings;
@@ -35,7 +36,7 @@ pub struct Supervised<'a> {
     decoder: &'a Decoder,
     prompts: &'a PromptBuilder,
     /// Tokens of each distinct prompt.
-    prompt_tokens: Vec<Vec<u32>>,
+    prompt_tokens: Prompts,
     examples: Vec<Example>,
     /// Title of each item; empty where there is none.
     titles: Vec<&'a str>,
@@ -51,7 +52,7 @@ impl<'a> Supervised<'a> {
     pub fn new(
         decoder: &'a Decoder,
         prompts: &'a PromptBuilder,
-        prompt_tokens: Vec<Vec<u32>>,
+        prompt_tokens: Prompts,
         examples: Vec<Example>,
         titles: Vec<&'a str>,
         settings: &SupervisedSettings,
@@ -74,10 +75,9 @@ impl<'a> Supervised<'a> {
             return Ok(row);
         }
         Ok(match &self.examples[draw.example as usize] {
-            Example::Answer { prompt, item } => Row::answer(
-                &self.prompt_tokens[*prompt as usize],
-                self.prompts.items().tokens(*item),
-            ),
+            Example::Answer { prompt, item } => {
+                Row::answer(&self.prompt_tokens.tokens(*prompt), self.prompts.items().tokens(*item))
+            }
             Example::Sequence(items) => self.sequence(items, &mut rng)?,
         })
     }
@@ -119,13 +119,18 @@ impl Objective for Supervised<'_> {
 
     fn length(&self, example: u64) -> u32 {
         match &self.examples[example as usize] {
-            Example::Answer { prompt, .. } => self.prompt_tokens[*prompt as usize].len() as u32,
+            Example::Answer { prompt, .. } => self.prompt_tokens.length(*prompt),
             Example::Sequence(items) => items.len() as u32,
         }
     }
 
     fn draw(&self, draws: &[Draw]) -> Result<TargetBatch> {
         let rows: Vec<Row> = draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
+        if self.decoder.drops() {
+            // What is dropped belongs to the draw, so draws do not share a prompt.
+            let key = |draw: &Draw| self.seed.purpose("dropout").index(draw.global).to_u64();
+            return TargetBatch::with_keys(&rows, draws.iter().map(key));
+        }
         // Items that were clicked for one prompt are branches of it.
         TargetBatch::new(&Row::share_prompts(rows))
     }
@@ -155,7 +160,7 @@ impl Objective for Supervised<'_> {
     }
 
     fn loss(&self, batch: &TargetBatch) -> Result<Loss> {
-        let sum = batch.log_probs(self.decoder)?.sum_all()?.neg()?;
+        let sum = batch.log_probs_in_training(self.decoder)?.sum_all()?.neg()?;
         Ok(Loss { sum, metrics: Vec::new() })
     }
 }

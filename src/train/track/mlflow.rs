@@ -167,7 +167,9 @@ impl Sink for Mlflow {
         let metrics: Vec<Value> = entries
             .iter()
             .flat_map(|entry| {
-                entry.values().map(|(name, value)| {
+                // JSON has no other numbers.
+                let finite = entry.values().filter(|(_, value)| value.is_finite());
+                finite.map(|(name, value)| {
                     json!({
                         "key": metric_name(name),
                         "value": value,

@@ -133,7 +133,7 @@ fn event(millis: u64, step: u64) -> Vec<u8> {
 }
 
 fn put_key(to: &mut Vec<u8>, field: u64, wire: u64) {
-    put_varint(to, field << 3 | wire);
+    put_varint(to, (field << 3) | wire);
 }
 
 fn put_varint_field(to: &mut Vec<u8>, field: u64, value: u64) {
@@ -175,7 +175,7 @@ fn crc32c(data: &[u8]) -> u32 {
     for byte in data {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = crc >> 1 ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 };
+            crc = (crc >> 1) ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 };
         }
     }
     !crc
@@ -224,7 +224,7 @@ mod tests {
             .collect();
         let step = |crc: u32, byte: &u8| table[(crc as u8 ^ byte) as usize] ^ (crc >> 8);
         let crc = !data.iter().fold(!0, step);
-        ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+        crc.rotate_right(15).wrapping_add(0xa282_ead8)
     }
 
     enum Field<'a> {

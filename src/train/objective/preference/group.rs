@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::model::decoder::Decoder;
 use crate::model::item_tokens::ItemTokens;
 use crate::train::objective::{Row, TargetBatch};
+use crate::train::prompts::Prompts;
 
 /// A rejected item.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +48,7 @@ impl Group {
 /// Prompts, groups and the identifier tokens of the items in them.
 pub struct GroupData<'a> {
     /// Tokens of each distinct prompt.
-    pub prompts: Vec<Vec<u32>>,
+    pub prompts: Prompts,
     /// The groups.
     pub groups: Vec<Group>,
     /// Identifier tokens of an item.
@@ -67,7 +68,7 @@ impl GroupData<'_> {
     pub fn batch(&self, groups: &[&Group]) -> Result<TargetBatch> {
         let row = |group: &&Group| {
             let answers = group.answers().map(|item| self.item_tokens.tokens(item));
-            Row::answers(&self.prompts[group.prompt as usize], answers)
+            Row::answers(&self.prompts.tokens(group.prompt), answers)
         };
         TargetBatch::new(&groups.iter().map(row).collect::<Vec<Row>>())
     }

@@ -25,7 +25,7 @@
 //!   counts in the value but receives no gradient, so that a category that chosen and rejected items share is not
 //!   pushed down with the rejected one.
 //!
-//! [`losses`] are functions of tensors; [`objective`] applies them to a decoder; [`reference`] scores the answers with
+//! [`losses`] are functions of tensors; [`objective`] applies them to a decoder; [`mod@reference`] scores the answers with
 //! the frozen start; [`probe`] measures what the loss cannot see; [`watch`] says in plain words what goes wrong.
 
 pub mod group;

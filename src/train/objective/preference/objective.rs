@@ -85,7 +85,7 @@ impl Objective for Preference<'_> {
     }
 
     fn length(&self, example: u64) -> u32 {
-        self.data.prompts[self.data.groups[example as usize].prompt as usize].len() as u32
+        self.data.prompts.length(self.data.groups[example as usize].prompt)
     }
 
     fn draw(&self, draws: &[Draw]) -> Result<GroupBatch> {

@@ -73,7 +73,7 @@ impl Probe {
         }
         let examples = drawn.into_iter().map(|(prompt, item)| {
             let path = data.item_tokens.tokens(item).to_vec();
-            let row = Row::answer(&data.prompts[prompt as usize], &path);
+            let row = Row::answer(&data.prompts.tokens(prompt), &path);
             Ok(Example { row, path, legal: legal(data, index, item)?, start: Vec::new() })
         });
         let examples = examples.collect::<Result<_>>()?;

@@ -33,7 +33,7 @@ fn group(prompt: u32, chosen: &[u32], rejected: &[(u32, f32)]) -> Group {
 
 fn data(items: &ItemTokens, groups: Vec<Group>) -> GroupData<'_> {
     GroupData {
-        prompts: vec![vec![1, 2, 3], vec![4], vec![5, 6, 7, 8]],
+        prompts: vec![vec![1, 2, 3], vec![4], vec![5, 6, 7, 8]].into(),
         groups,
         item_tokens: items,
     }
