@@ -2,7 +2,6 @@
 
 use candle_core::{Device, Tensor};
 use rand::Rng;
-use trieval_kernels::ops::Packing;
 
 use super::TrainBench;
 use crate::error::Result;
@@ -10,10 +9,11 @@ use crate::model::decoder::Decoder;
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
 use crate::train::log::StepRecord;
+use crate::train::objective::preference::group::Layout;
+use crate::train::objective::preference::losses::{LossTerms, batch_loss};
+use crate::train::objective::{Row, TargetBatch};
 use crate::train::sampler::Draw;
-
-/// Inverse temperature of the preference loss.
-const BETA: f64 = 0.1;
+use crate::train::settings::PreferenceSettings;
 
 /// Prompts of random tokens with one answer, or with one chosen and some rejected ones.
 pub(super) struct Random<'a> {
@@ -24,25 +24,21 @@ pub(super) struct Random<'a> {
     pub(super) finished: Box<dyn FnMut(&StepRecord) + 'a>,
 }
 
-/// A packed batch: prompts and, where there are several answers, branches.
-pub(super) struct Trees {
-    ids: Tensor,
-    packing: Packing,
-    /// Tokens that predict a target, ascending.
-    rows: Vec<u32>,
-    /// Which of `rows` predicts each target.
-    reads: Vec<u32>,
-    targets: Vec<u32>,
+/// Packed examples, and how their answers compare where there are several.
+pub(super) struct Examples {
+    rows: TargetBatch,
+    layout: Layout,
 }
 
 impl Random<'_> {
-    fn prompt_tokens(&self) -> usize {
-        (self.shape.prompt as usize).max(1)
+    /// Plain DPO.
+    fn terms() -> LossTerms {
+        LossTerms::new(&PreferenceSettings { anchor: 0.0, ..PreferenceSettings::default() })
     }
 }
 
 impl Objective for Random<'_> {
-    type Batch = Trees;
+    type Batch = Examples;
 
     fn n_examples(&self) -> u64 {
         u64::from(self.shape.batch)
@@ -52,64 +48,47 @@ impl Objective for Random<'_> {
         self.shape.prompt + self.shape.target
     }
 
-    fn draw(&self, draws: &[Draw]) -> Result<Trees> {
-        let (prompt, target) = (self.prompt_tokens(), self.shape.target as usize);
-        let answers = 1 + self.shape.negatives as usize;
-        let (mut ids, mut rows, mut reads, mut targets) = (vec![], vec![], vec![], vec![]);
+    fn draw(&self, draws: &[Draw]) -> Result<Examples> {
+        let mut layout = Layout::default();
+        let mut rows = Vec::with_capacity(draws.len());
         for draw in draws {
             let mut rng = self.seed.index(draw.global).rng();
-            let mut token = || rng.random_range(0..self.shape.vocab);
-            ids.extend((0..prompt).map(|_| token()));
-            let root = rows.len() as u32;
-            rows.push(ids.len() as u32 - 1);
-            for _ in 0..answers {
-                let answer: Vec<u32> = (0..target).map(|_| token()).collect();
-                reads.push(root);
-                for id in &answer[..target - 1] {
-                    reads.push(rows.len() as u32);
-                    rows.push(ids.len() as u32);
-                    ids.push(*id);
-                }
-                targets.extend(answer);
-            }
+            let mut tokens =
+                |n: u32| (0..n).map(|_| rng.random_range(0..self.shape.vocab)).collect::<Vec<_>>();
+            let prompt = tokens(self.shape.prompt.max(1));
+            let answers: Vec<Vec<u32>> =
+                (0..=self.shape.negatives).map(|_| tokens(self.shape.target)).collect();
+            let rejected: Vec<(&[u32], f32)> =
+                answers[1..].iter().map(|answer| (answer.as_slice(), 1.0)).collect();
+            layout.push(&[&answers[0]], &rejected);
+            rows.push(Row::answers(&prompt, answers.iter().map(Vec::as_slice)));
         }
-        // A single answer simply continues its prompt.
-        let packing = if answers == 1 {
-            Packing::uniform(draws.len(), prompt + target - 1)
-        } else {
-            Packing::trees(draws.iter().map(|_| (prompt, std::iter::repeat_n(target - 1, answers))))
-        };
-        Ok(Trees { ids: Tensor::new(ids, &Device::Cpu)?, packing, rows, reads, targets })
+        Ok(Examples { rows: TargetBatch::new(&rows)?, layout })
     }
 
     /// Target tokens, or pairs.
-    fn weight(&self, batch: &Trees) -> f64 {
+    fn weight(&self, batch: &Examples) -> f64 {
         match self.shape.negatives {
-            0 => batch.targets.len() as f64,
-            negatives => batch.packing.len() as f64 * f64::from(negatives),
+            0 => batch.rows.n_targets() as f64,
+            _ => Self::terms().weights(&batch.layout).iter().sum(),
         }
     }
 
-    fn tokens(&self, batch: &Trees) -> u64 {
-        batch.packing.tokens() as u64
+    fn tokens(&self, batch: &Examples) -> u64 {
+        batch.rows.n_tokens()
     }
 
-    /// Cross-entropy of the targets; or DPO (arXiv:2305.18290, equation 7) over all pairs, with a reference
-    /// that finds every token equally likely.
-    fn loss(&self, batch: &Trees) -> Result<Loss> {
-        let hidden = self.decoder.hidden_rows(&batch.ids, &batch.packing, &batch.rows)?;
-        let log_probs = self.decoder.log_probs_at(&hidden, &batch.reads, &batch.targets)?;
+    /// Cross-entropy of the targets; or DPO over all pairs, with a reference that finds all answers equally likely.
+    fn loss(&self, batch: &Examples) -> Result<Loss> {
+        let log_probs = batch.rows.log_probs(self.decoder)?;
         if self.shape.negatives == 0 {
             return Ok(Loss { sum: log_probs.sum_all()?.neg()?, metrics: Vec::new() });
         }
-        let answers = 1 + self.shape.negatives as usize;
-        let shape = (batch.packing.len(), answers, self.shape.target as usize);
-        let rewards = (log_probs.reshape(shape)?.sum(2)? * BETA)?;
-        let chosen = rewards.narrow(1, 0, 1)?;
-        let margins = chosen.broadcast_sub(&rewards.narrow(1, 1, answers - 1)?)?;
-        // ln(1 + e^−margin); margins of random answers are far from overflow.
-        let sum = (margins.neg()?.exp()? + 1.0)?.log()?.sum_all()?;
-        Ok(Loss { sum, metrics: Vec::new() })
+        let answers = batch.layout.n_answers();
+        let policy = log_probs.reshape((answers, self.shape.target as usize))?;
+        let reference = Tensor::zeros(answers, policy.dtype(), &Device::Cpu)?;
+        let loss = batch_loss(&Self::terms(), &batch.layout, &policy, Some(&reference))?;
+        Ok(Loss { sum: loss.sum, metrics: loss.figures })
     }
 
     fn remark(&mut self, record: &StepRecord) -> Option<String> {

@@ -112,7 +112,12 @@ fn one_batch_of_eight_equals_eight_batches_of_one() {
     let step = |batch| step_gradients(&parameters, &objective, &draws, batch, World::single());
     let (whole, parts) = (step(8).unwrap(), step(1).unwrap());
     assert!((whole.loss - parts.loss).abs() < 1e-6, "{} {}", whole.loss, parts.loss);
-    // Examples that share a prompt encode it once, where they are together.
+    // Examples that share a prompt encode it once, where they are together; no target is lost.
+    let batch = |batch| micro_batches(&objective, &draws, batch).unwrap();
+    let targets = |batches: &[_]| batches.iter().map(|one| objective.weight(one)).sum::<f64>();
+    assert_eq!(targets(&batch(8)), targets(&batch(1)));
+    let tokens = |batches: &[_]| batches.iter().map(|one| objective.tokens(one)).sum::<u64>();
+    assert_eq!((whole.tokens, parts.tokens), (tokens(&batch(8)), tokens(&batch(1))));
     assert!(whole.tokens <= parts.tokens, "{} {}", whole.tokens, parts.tokens);
     assert_near(&whole.tensors, &parts.tensors, 1e-6);
 
@@ -155,6 +160,9 @@ fn the_shares_of_two_ranks_add_up_to_the_whole() {
         steps[0].tensors.iter().zip(&steps[1].tensors).map(|(a, b)| (a + b).unwrap()).collect();
     assert_near(&sums, &whole.tensors, 1e-6);
     assert!((steps[0].loss + steps[1].loss - whole.loss).abs() < 1e-6);
+    let together: f64 =
+        micro_batches(&objective, draws, 2).unwrap().iter().map(|b| objective.weight(b)).sum();
+    assert_eq!(weight, together, "no target is lost");
     // Without a transport, several ranks are refused instead of training on a share only.
     let alone = step_gradients(&parameters, &objective, draws, 2, World::new(0, 2).unwrap());
     assert!(alone.err().unwrap().to_string().contains("needs a transport"));

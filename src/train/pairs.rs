@@ -44,8 +44,6 @@ struct Known {
 pub struct BeamRequest {
     /// Index among the training requests.
     pub request: u32,
-    /// History to prompt with: for a sequence, all but its last item.
-    pub history: Vec<u32>,
     /// The items to prefer.
     pub chosen: Vec<u32>,
 }
@@ -157,15 +155,15 @@ impl<'a> PairBuilder<'a> {
 }
 
 fn beam_request(idx: u32, request: &Request, page: &[Impression]) -> Option<BeamRequest> {
-    if request.query.is_some() {
+    let chosen = if request.query.is_some() {
         let clicked = page.iter().filter(|impression| impression.click);
-        let chosen: Vec<u32> = clicked.map(|impression| impression.item).collect();
-        let history = request.history.clone();
-        return (!chosen.is_empty()).then_some(BeamRequest { request: idx, history, chosen });
-    }
-    let (&last, before) = request.history.split_last()?;
-    let history = before.to_vec();
-    (!history.is_empty()).then_some(BeamRequest { request: idx, history, chosen: vec![last] })
+        clicked.map(|impression| impression.item).collect()
+    } else {
+        // A sequence is asked for its last item, behind at least one other.
+        let (&last, before) = request.history.split_last()?;
+        if before.is_empty() { Vec::new() } else { vec![last] }
+    };
+    (!chosen.is_empty()).then_some(BeamRequest { request: idx, chosen })
 }
 
 /// Gathers pairs into groups of at most `group_chosen` chosen and `group_negatives` rejected items (1 where left out).
@@ -373,7 +371,7 @@ mod tests {
         let builder = PairBuilder::new(&requests, &pages, &settings);
         assert!(builder.shown_pairs().is_empty());
         let sample = builder.beam_requests(Seed::new(1));
-        assert_eq!(sample, [BeamRequest { request: 0, history: vec![4, 5], chosen: vec![6] }]);
+        assert_eq!(sample, [BeamRequest { request: 0, chosen: vec![6] }]);
         let pairs = builder.beam_pairs(&sample[0], &[6, 5, 1, 4, 2], Seed::new(1));
         let mut rejected: Vec<u32> = pairs.iter().map(|p| p.rejected).collect();
         rejected.sort_unstable();

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
-use super::cpu::slice;
+use super::cpu::{lock, slice};
 
 const NAME: &str = "adamw";
 
@@ -128,7 +128,7 @@ impl InplaceOp2 for Step<'_> {
         else {
             bail!("{NAME}: expected a contiguous f32 parameter");
         };
-        let mut moments = self.moments.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut moments = lock(&self.moments);
         let (first, second) = &mut *moments;
         let factors = Factors::new(&self.settings);
         let blocks = p[start..end].par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK));

@@ -1,5 +1,7 @@
 //! Borrowing `f32` slices from candle's storage, and the size of blocks.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 
 /// Entries of one block of element-wise work.
@@ -41,6 +43,11 @@ pub(super) fn with_slices<T, const N: usize>(
         };
     }
     read(slices)
+}
+
+/// The content of a lock; a panic elsewhere leaves nothing half-written here.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A CPU tensor that owns `data`.

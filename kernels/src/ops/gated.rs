@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::buffer::new_rows;
-use super::cpu::{block_rows, slice, tensor, with_slices};
+use super::cpu::{block_rows, lock, slice, tensor, with_slices};
 use super::matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
 use super::swiglu::{swiglu_backward, swiglu_rows};
 
@@ -96,11 +96,6 @@ impl CustomOp3 for GatedLinear {
             ))
         })
     }
-}
-
-/// The content of a lock; a panic elsewhere leaves nothing half-written here.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Log-probabilities of target tokens under a linear head, and the cross-entropy made of them.
+//! Log-probabilities of target tokens under a linear head.
 //!
 //! Only the rows handed in are scored, each once, however many targets read it. Logits exist once:
 //! kept from forward to backward while they are small, else computed in blocks of rows in both
@@ -6,10 +6,10 @@
 
 use std::sync::Mutex;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::cpu::{slice, tensor, with_slices};
+use super::cpu::{lock, slice, tensor, with_slices};
 use super::frozen::{Frozen, frozen, with_frozen};
 use super::matmul::{MatMut, MatRef, Threads, matmul};
 use super::simd::{log_sum_exp, scaled_exp};
@@ -25,25 +25,6 @@ const BLOCK_ENTRIES: usize = if cfg!(test) { 1 << 14 } else { 1 << 23 };
 
 /// Rows of one block at least: with fewer, reading the head takes longer than multiplying with it.
 const BLOCK_ROWS: usize = if cfg!(test) { 16 } else { 128 };
-
-/// `ln p(target)` of each row, where `p = softmax(hidden headᵀ)`.
-///
-/// Shapes: `hidden [rows, d]`, `head [vocab, d]`, both `f32`; `targets [rows]`, `u32`; result `[rows]`, `f32`, in
-/// nats. Differentiable in `hidden` and `head`.
-///
-/// # Errors
-/// When shapes or types do not fit, or a target lies outside the vocabulary.
-pub fn token_log_probs(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let rows = hidden.dims2()?.0;
-    if targets.dims() != [rows] {
-        bail!("{NAME}: hidden {:?} and targets {:?} do not fit", hidden.dims(), targets.dims());
-    }
-    if targets.dtype() != DType::U32 {
-        bail!("{NAME}: expected u32 targets, got {}", targets.dtype().as_str());
-    }
-    let rows: Vec<u32> = (0..rows as u32).collect();
-    token_log_probs_at(hidden, head, &rows, &targets.to_vec1::<u32>()?)
-}
 
 /// `ln p(target)` of several targets per row: target `i` is scored at row `rows[i]` of `hidden`, where
 /// `p = softmax(hidden headᵀ)`. Rows may be named in any order, often or never.
@@ -82,22 +63,6 @@ pub fn token_log_probs_extended(
         Some(new) => hidden.contiguous()?.apply_op2(&new.contiguous()?, op),
         None => hidden.contiguous()?.apply_op1(op),
     }
-}
-
-/// Weighted negative log-likelihood `−Σ weight ln p(target)` over rows: a scalar, in nats.
-///
-/// Shapes: as in [`token_log_probs`], and `weights [rows]`, `f32`. Divide by the weight of the whole (global) batch
-/// where a mean is wanted.
-///
-/// # Errors
-/// As [`token_log_probs`].
-pub fn cross_entropy_rows(
-    hidden: &Tensor,
-    head: &Tensor,
-    targets: &Tensor,
-    weights: &Tensor,
-) -> Result<Tensor> {
-    (token_log_probs(hidden, head, targets)? * weights)?.sum_all()?.neg()
 }
 
 struct TokenLogProbs {
@@ -381,15 +346,10 @@ impl CustomOp2 for TokenLogProbs {
     }
 }
 
-/// The content of a lock; a panic elsewhere leaves nothing half-written here.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     use super::*;
     use crate::ops::testing::{assert_same_gradients, random};
@@ -397,6 +357,12 @@ mod tests {
     fn targets(rows: usize, vocab: usize) -> Tensor {
         let ids: Vec<u32> = (0..rows).map(|i| (i * 7 % vocab) as u32).collect();
         Tensor::from_vec(ids, rows, &Device::Cpu).unwrap()
+    }
+
+    /// One target per row.
+    fn token_log_probs(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Result<Tensor> {
+        let rows: Vec<u32> = (0..hidden.dims2()?.0 as u32).collect();
+        token_log_probs_at(hidden, head, &rows, &targets.to_vec1::<u32>()?)
     }
 
     fn plain(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Result<Tensor> {
@@ -419,7 +385,7 @@ mod tests {
             assert_same_gradients(
                 &inputs,
                 1e-4,
-                |v| cross_entropy_rows(&v[0], &v[1], &targets, &weights),
+                |v| (token_log_probs(&v[0], &v[1], &targets)? * &weights)?.sum_all()?.neg(),
                 |v| (plain(&v[0], &v[1], &targets)? * &weights)?.sum_all()?.neg(),
             );
         }

@@ -39,9 +39,7 @@ pub use embedding::{embedding, embedding_rows};
 pub use gated::gated_linear;
 pub use linear::{linear, linear_add, linear_bias};
 pub use linear_frozen::{linear_frozen, linear_frozen_add};
-pub use log_probs::{
-    cross_entropy_rows, token_log_probs, token_log_probs_at, token_log_probs_extended,
-};
+pub use log_probs::{token_log_probs_at, token_log_probs_extended};
 pub use matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
 pub use packing::{Packing, Tree};
 pub use rms_norm::{rms_norm, rms_norm_rows};
