@@ -39,6 +39,11 @@ pub enum Error {
         /// What to do about it; may be empty.
         help: String,
     },
+    /// The device that should compute is not there (exit code 3).
+    #[error(
+        "no GPU can be used: {0}\n  help: set device = \"cpu\" (--device cpu), or see that driver and build fit the machine"
+    )]
+    Device(String),
     /// The machine, or what the recipe allows of it, has too little memory (exit code 3).
     #[error("{message}{}", help_suffix(.help))]
     Memory {
@@ -58,7 +63,21 @@ pub enum Error {
     Broken,
     /// A tensor operation failed: always a fault of this program, reported with its context (exit code 1).
     #[error("tensor operation failed: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
+}
+
+impl From<candle_core::Error> for Error {
+    /// A GPU whose memory is full is a fault of the machine, or of what it was asked to do.
+    fn from(error: candle_core::Error) -> Self {
+        let text = error.to_string();
+        if text.contains("OUT_OF_MEMORY") || text.contains("CUBLAS_STATUS_ALLOC_FAILED") {
+            return Self::Memory {
+                message: "the memory of the GPU is full".into(),
+                help: String::new(),
+            };
+        }
+        Self::Tensor(error)
+    }
 }
 
 impl Error {
@@ -117,7 +136,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Data { .. } | Self::Recipe(_) | Self::Usage(_) => 2,
-            Self::Environment { .. } | Self::Memory { .. } => 3,
+            Self::Environment { .. } | Self::Device(_) | Self::Memory { .. } => 3,
             Self::Failed(_) | Self::Tensor(_) => 1,
             Self::Interrupted => 130,
             Self::Broken => 0,

@@ -74,3 +74,26 @@ class Decoder(nn.Module):
 
     def logits(self, hidden):
         return hidden @ self.embed.weight.T
+
+
+class LowRank(nn.Module):
+    """A frozen product and an adapter of rank `rank` beside it, as PEFT computes them."""
+
+    def __init__(self, base, rank, dtype):
+        super().__init__()
+        self.base = base.to(dtype).requires_grad_(False)
+        self.a = nn.Parameter(torch.empty(rank, base.in_features).uniform_(-1, 1) / base.in_features**0.5)
+        self.b = nn.Parameter(torch.zeros(base.out_features, rank))
+
+    def forward(self, x):
+        return self.base(x) + F.linear(F.linear(x, self.a), self.b) * 2.0
+
+
+def adapt(model, rank, dtype):
+    """Freezes a decoder in `dtype` and puts adapters beside all projections of its layers."""
+    model.requires_grad_(False)
+    model.embed.to(dtype)
+    for block in model.blocks:
+        for name in ("q", "k", "v", "o", "gate", "up", "down"):
+            setattr(block, name, LowRank(getattr(block, name), rank, dtype))
+    return model

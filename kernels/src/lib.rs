@@ -1,6 +1,7 @@
 //! Constraint indexes, beam search and fused training operations.
 
 pub mod beam;
+pub mod gpu;
 pub mod index;
 pub mod map;
 pub mod ops;

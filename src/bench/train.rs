@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use candle_core::DType;
 use serde::Serialize;
+use trieval_kernels::gpu;
 
 use super::batch::Random;
 use super::process;
@@ -17,7 +18,7 @@ use crate::model::settings::{LoraSettings, ScratchSettings};
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::train::engine::{LoopSettings, train};
-use crate::train::settings::OptimizerSettings;
+use crate::train::settings::{OptimizerSettings, TrainDevice};
 use crate::train::track::Tracker;
 use crate::train::world::World;
 
@@ -36,6 +37,8 @@ pub struct TrainBench {
     pub heads: u32,
     /// Key-value heads; as many as heads where none are given.
     pub kv_heads: Option<u32>,
+    /// Width of a head; width / heads where none is given.
+    pub head_dim: Option<u32>,
     /// Width of the feed-forward.
     pub ffn: u32,
     /// Tokens of the vocabulary; head and embedding are tied.
@@ -50,8 +53,10 @@ pub struct TrainBench {
     pub negatives: u32,
     /// Threads.
     pub threads: u32,
-    /// Type of frozen weights; `f32` where all weights train.
+    /// Type of frozen weights, and of activations on a GPU; `f32` where all weights train on the CPU.
     pub dtype: DType,
+    /// What computes.
+    pub device: TrainDevice,
     /// Rank of an adapter beside frozen weights; 0 trains all weights.
     pub lora: u32,
     /// Whether layers are computed again in the backward pass.
@@ -71,7 +76,7 @@ pub struct TrainFigures {
     pub examples_per_s: f64,
     /// Input tokens per second of wall time.
     pub tokens_per_s: f64,
-    /// Largest resident memory less that before the decoder existed.
+    /// Largest resident memory less that before the decoder existed; on a GPU, the most that tensors held there.
     pub peak_bytes: Option<u64>,
     /// Parameters of the decoder, and of the adapter.
     pub parameters: u64,
@@ -87,11 +92,15 @@ impl TrainBench {
     /// # Errors
     /// [`Error::Usage`] when the shape makes no decoder; as [`train`] otherwise.
     pub fn run(&self, ctx: &Context) -> Result<TrainFigures> {
-        if self.lora == 0 && self.dtype != DType::F32 {
+        let (is_gpu, dtype) = (self.device == TrainDevice::Cuda, self.dtype);
+        if self.lora == 0 && !is_gpu && dtype != DType::F32 {
             return Err(Error::Usage(format!(
                 "--dtype {} is the type of frozen weights: give --lora, or train all weights in f32",
-                self.dtype.as_str()
+                dtype.as_str()
             )));
+        }
+        if is_gpu && dtype == DType::F16 {
+            return Err(Error::Usage("--dtype f16: a GPU computes in f32 or bf16 here".into()));
         }
         if self.target == 0 {
             return Err(Error::Usage("--target 0: an answer needs at least one token".into()));
@@ -102,9 +111,12 @@ impl TrainBench {
     }
 
     fn measure(&self, ctx: &Context) -> Result<TrainFigures> {
+        let device = self.device.open()?;
         process::forget_peak();
         let before = process::resident_bytes();
-        let decoder = self.decoder()?.recomputing(self.recompute);
+        let precision = if device.is_cpu() { DType::F32 } else { self.dtype };
+        let decoder = self.decoder()?.on(&device, precision)?.recomputing(self.recompute);
+        gpu::forget_peak(&device);
         let parameters: Vec<_> =
             decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
         let trained_parameters = parameters.iter().map(|(_, var)| var.elem_count() as u64).sum();
@@ -150,9 +162,10 @@ impl TrainBench {
             cpu_ms_per_step: (cpu.len() == wall.len()).then(|| median(&cpu[skip..])),
             examples_per_s: f64::from(self.batch) * 1e3 / ms,
             tokens_per_s: median(&tokens[skip..]),
-            peak_bytes: process::peak_bytes()
-                .zip(before)
-                .map(|(peak, before)| peak.saturating_sub(before)),
+            peak_bytes: gpu::peak_bytes(&device).or_else(|| {
+                let (peak, before) = process::peak_bytes().zip(before)?;
+                Some(peak.saturating_sub(before))
+            }),
             parameters: all as u64 + adapter,
             trained_parameters,
             loss,
@@ -168,7 +181,7 @@ impl TrainBench {
             hidden: self.width,
             heads: self.heads,
             kv_heads: self.kv_heads,
-            head_dim: None,
+            head_dim: self.head_dim,
             ffn: Some(self.ffn),
             prompt_tokens: self.prompt.max(1),
             history_items: 1,
@@ -211,6 +224,7 @@ mod tests {
             width: 16,
             heads: 2,
             kv_heads: Some(1),
+            head_dim: None,
             ffn: 24,
             vocab: 40,
             batch: 4,
@@ -219,6 +233,7 @@ mod tests {
             negatives: 0,
             threads: 1,
             dtype: DType::F32,
+            device: TrainDevice::Cpu,
             lora: 0,
             recompute: false,
             steps: 2,

@@ -10,6 +10,7 @@ use trieval_eval::significance::{Correction, Test};
 
 use super::judging::word;
 use crate::bench::TrainBench;
+use crate::train::settings::TrainDevice;
 
 /// Generative retrieval from recipe to report.
 #[derive(Debug, Parser)]
@@ -341,7 +342,8 @@ pub enum BenchAction {
 #[command(after_help = "Examples:\n  trieval bench train --prompt 0 --target 64 --threads 2\n  \
     trieval bench train --prompt 128 --target 4 --vocab 32000 --json\n  \
     trieval bench train --prompt 128 --target 4 --negatives 4\n  \
-    trieval bench train --lora 16 --dtype bf16")]
+    trieval bench train --lora 16 --dtype bf16\n  \
+    trieval bench train --device cuda --dtype bf16")]
 pub struct BenchTrainArgs {
     /// Layers of the decoder.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
@@ -355,6 +357,9 @@ pub struct BenchTrainArgs {
     /// Key-value heads; by default as many as heads.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub kv_heads: Option<u32>,
+    /// Width of a head; by default width / heads.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..))]
+    pub head_dim: Option<u32>,
     /// Width of the feed-forward.
     #[arg(long, default_value_t = 768, value_parser = clap::value_parser!(u32).range(1..))]
     pub ffn: u32,
@@ -376,9 +381,12 @@ pub struct BenchTrainArgs {
     /// Threads.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: u32,
-    /// Type of frozen weights, with --lora.
+    /// Type of frozen weights with --lora, and of activations on a GPU.
     #[arg(long, default_value = "f32", value_parser = dtype, value_name = "f32|bf16|f16")]
     pub dtype: DType,
+    /// What computes; cuda is the first NVIDIA GPU.
+    #[arg(long, default_value = "cpu", value_parser = device, value_name = "cpu|cuda")]
+    pub device: TrainDevice,
     /// Train an adapter of this rank beside frozen weights; 0 trains all weights.
     #[arg(long, default_value_t = 0, value_name = "RANK")]
     pub lora: u32,
@@ -401,6 +409,7 @@ impl BenchTrainArgs {
             width: self.width,
             heads: self.heads,
             kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
             ffn: self.ffn,
             vocab: self.vocab,
             batch: self.batch,
@@ -409,6 +418,7 @@ impl BenchTrainArgs {
             negatives: self.negatives,
             threads: self.threads,
             dtype: self.dtype,
+            device: self.device,
             lora: self.lora,
             recompute: self.recompute,
             steps: self.steps,
@@ -423,5 +433,14 @@ fn dtype(name: &str) -> Result<DType, String> {
         "bf16" => Ok(DType::BF16),
         "f16" => Ok(DType::F16),
         _ => Err("expected f32, bf16 or f16".into()),
+    }
+}
+
+/// What computes, by its name.
+fn device(name: &str) -> Result<TrainDevice, String> {
+    match name {
+        "cpu" => Ok(TrainDevice::Cpu),
+        "cuda" => Ok(TrainDevice::Cuda),
+        _ => Err("expected cpu or cuda".into()),
     }
 }

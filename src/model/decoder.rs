@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var};
 use rand::Rng;
-use trieval_kernels::ops::{Packing, RopeTable, embedding, packed_attention, rms_norm, rope};
+use trieval_kernels::ops::{
+    Packing, Positions, RopeTable, embedding, packed_attention, rms_norm, rope,
+};
 
 use crate::error::{Error, Result};
 use crate::memory;
@@ -36,6 +38,8 @@ pub struct Decoder {
     /// None where the embedding is the head.
     head: Option<Table>,
     rope: Arc<RopeTable>,
+    /// Type of activations.
+    precision: DType,
 }
 
 /// The parameters of one layer.
@@ -154,7 +158,26 @@ impl Decoder {
             norm,
             head,
             rope,
+            precision: DType::F32,
         })
+    }
+
+    /// The same decoder on `device`, with activations of `precision` (`f32`, or `bf16` on a GPU). Weights that train and
+    /// their gradients stay `f32`; results that leave the decoder are on the CPU again.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when the device has no memory for it.
+    pub fn on(self, device: &Device, precision: DType) -> Result<Self> {
+        let frozen = self.frozen.into_iter();
+        let frozen = frozen.map(|(name, tensor)| Ok((name, tensor.to_device(device)?)));
+        let frozen = frozen.collect::<Result<_>>()?;
+        let trained = self.trained.into_iter();
+        let moved = |var: Var| Var::from_tensor(&var.as_tensor().detach().to_device(device)?);
+        let trained = trained.map(|(name, var)| Ok((name, moved(var)?)));
+        let trained = trained.collect::<Result<_>>()?;
+        let recomputes = self.recomputes;
+        let decoder = Self::assemble(self.config, frozen, trained, self.adapter)?;
+        Ok(Self { recomputes, precision, ..decoder })
     }
 
     /// The same decoder, which keeps only the input of each layer for the backward pass, where `recomputes`; its
@@ -184,20 +207,21 @@ impl Decoder {
         self.adapter.as_ref().is_some_and(|spec| spec.settings.dropout > 0.0)
     }
 
-    /// A weight by its Hugging Face name, in `f32`, the adapter merged into it.
+    /// A weight by its Hugging Face name, in `f32` on the CPU, the adapter merged into it.
     ///
     /// # Errors
     /// [`Error::Failed`] when there is none of this name.
     pub fn weight(&self, name: &str) -> Result<Tensor> {
-        match (&self.adapter, self.frozen.get(name), self.trained.get(name)) {
+        let weight = match (&self.adapter, self.frozen.get(name), self.trained.get(name)) {
             (Some(spec), Some(base), _) => {
                 let trained = self.trained.iter();
                 let trained = trained.map(|(name, var)| (name.clone(), var.as_tensor().clone()));
-                spec.merge(name, base, &trained.collect())
+                spec.merge(name, base, &trained.collect())?
             }
-            (None, _, Some(var)) => Ok(var.as_tensor().clone()),
-            _ => Err(Error::Failed(format!("parameter {name} is missing"))),
-        }
+            (None, _, Some(var)) => var.as_tensor().clone(),
+            _ => return Err(Error::Failed(format!("parameter {name} is missing"))),
+        };
+        Ok(weight.to_device(&Device::Cpu)?)
     }
 
     /// All weights by their Hugging Face names, as [`Decoder::weight`] gives them.
@@ -257,7 +281,8 @@ impl Decoder {
     /// [`Error::Tensor`] when a row or target does not exist.
     pub fn log_probs_at(&self, hidden: &Tensor, rows: &[u32], targets: &[u32]) -> Result<Tensor> {
         let head = self.head.as_ref().unwrap_or(&self.embedding);
-        Ok(head.log_probs(hidden, rows, targets)?)
+        // Losses are small: they are computed on the CPU whatever computed the logits.
+        Ok(head.log_probs(hidden, rows, targets)?.to_device(&Device::Cpu)?)
     }
 
     fn forward(
@@ -277,8 +302,8 @@ impl Decoder {
                 rows.len()
             ))));
         }
-        let positions: Arc<[u32]> = packing.positions().into();
-        let mut x = self.embedding.look_up(ids)?;
+        let positions = packing.positions();
+        let mut x = self.embedding.look_up(ids)?.to_dtype(self.precision)?;
         let some = if rows.len() == tokens {
             None
         } else {
@@ -383,7 +408,7 @@ impl Layer {
 #[derive(Clone)]
 struct Queries {
     packing: Packing,
-    positions: Arc<[u32]>,
+    positions: Positions,
     keys: Option<TokenKeys>,
     rows: Option<Arc<Rows>>,
 }
@@ -391,7 +416,7 @@ struct Queries {
 struct Rows {
     numbers: Vec<u32>,
     index: Tensor,
-    positions: Arc<[u32]>,
+    positions: Positions,
     keys: Option<TokenKeys>,
 }
 
@@ -404,7 +429,7 @@ impl Rows {
         Ok(Self {
             numbers: numbers.to_vec(),
             index: Tensor::from_slice(numbers, numbers.len(), &Device::Cpu)?,
-            positions: numbers.iter().map(|row| positions[*row as usize]).collect(),
+            positions: Positions::new(numbers.iter().map(|row| positions[*row as usize]).collect()),
             keys: keys.map(|keys| numbers.iter().map(|row| keys[*row as usize]).collect()),
         })
     }

@@ -6,7 +6,7 @@
 use candle_core::{DType, Tensor};
 use std::ops::Range;
 use trieval_kernels::ops::{
-    MatMut, MatRef, RopeTable, Threads, axpy, dot, matmul, rms_norm_rows, rotate_head,
+    MatMut, MatRef, RopeTable, Threads, axpy, dot, matmul, matmul_new, rms_norm_rows, rotate_head,
     softmax_in_place, swiglu_rows,
 };
 
@@ -371,11 +371,9 @@ impl FrozenDecoder {
 
     /// `x weightᵀ` for a weight `[outer, inner]`.
     fn product(&self, x: &[f32], weight: &[f32], inner: usize, outer: usize) -> Vec<f32> {
-        let rows = x.len() / inner;
-        let mut out = vec![0f32; rows * outer];
-        let (x, weight) = (MatRef::new(x, rows, inner), MatRef::new(weight, outer, inner));
-        matmul(&mut MatMut::new(&mut out, rows, outer), 0.0, 1.0, x, weight.t(), self.threads);
-        out
+        let (x, weight) =
+            (MatRef::new(x, x.len() / inner, inner), MatRef::new(weight, outer, inner));
+        matmul_new(x, weight.t(), self.threads)
     }
 
     /// `x Wᵀ + b`, added to what `out` holds where `keep` is 1.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 use trieval_kernels::ops::{
-    dropout, gated_linear, linear, linear_add, linear_bias, linear_frozen, linear_frozen_add,
-    swiglu,
+    dropout, gated_linear, linear, linear_adapted, linear_add, linear_bias, linear_frozen,
+    linear_frozen_add, swiglu,
 };
 
 /// One key per token of a batch, from which dropout draws; equal keys give equal masks.
@@ -46,6 +46,9 @@ pub(super) struct LowRank {
 impl Projection {
     /// Shapes: `x [rows, in]`, result `[rows, out]`. `keys` (one per row) are given where a training step may drop.
     pub(super) fn apply(&self, x: &Tensor, keys: Option<&TokenKeys>) -> Result<Tensor> {
+        if let Some(y) = self.adapted(x, keys) {
+            return y;
+        }
         let y = match (&self.weight, &self.bias) {
             (Weight::Trained(weight), None) => linear(x, weight)?,
             (Weight::Trained(weight), Some(bias)) => linear_bias(x, weight, bias)?,
@@ -62,6 +65,9 @@ impl Projection {
         residual: &Tensor,
         keys: Option<&TokenKeys>,
     ) -> Result<Tensor> {
+        if let Some(y) = self.adapted(x, keys) {
+            return y? + residual;
+        }
         let y = match &self.weight {
             Weight::Trained(weight) => linear_add(x, weight, residual)?,
             Weight::Frozen(weight) => linear_frozen_add(x, weight, residual)?,
@@ -88,6 +94,16 @@ impl Projection {
     fn plain(&self) -> Option<&Tensor> {
         match (&self.weight, &self.bias, &self.adapter) {
             (Weight::Trained(weight), None, None) => Some(weight),
+            _ => None,
+        }
+    }
+
+    /// The product as one operation, where there is a frozen weight, an adapter, and nothing else.
+    fn adapted(&self, x: &Tensor, keys: Option<&TokenKeys>) -> Option<Result<Tensor>> {
+        match (&self.weight, &self.bias, &self.adapter) {
+            (Weight::Frozen(weight), None, Some(low)) if keys.is_none() || low.dropout == 0.0 => {
+                Some(linear_adapted(x, weight, &low.a, &low.b, low.scale))
+            }
             _ => None,
         }
     }

@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, TensorId, Var};
+use candle_core::{Result, Tensor, TensorId, Var};
+use trieval_kernels::ops::node;
 
 thread_local! {
     /// Gradients of parameters inside recomputed blocks; there only while [`gradients`] runs.
@@ -54,51 +55,24 @@ pub fn gradients(loss: &Tensor) -> Result<Gradients> {
 pub type Block = Arc<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
 
 /// `block(x)`, of which nothing but `x` and the result is kept. `parameters` are all tensors with a gradient
-/// that the block reads beside `x`. Shapes: as the block's; `f32` on the CPU.
+/// that the block reads beside `x`. Shapes: as the block's.
 ///
 /// # Errors
 /// When the block fails.
 pub fn recomputed(x: &Tensor, parameters: Vec<Tensor>, block: Block) -> Result<Tensor> {
     let y = block(&x.detach())?.detach();
-    let shape = y.shape().clone();
-    let values = y.flatten_all()?.to_vec1::<f32>()?;
-    drop(y);
-    let once = std::sync::Mutex::new(Some((values, shape)));
     // A constant input would leave no trace of the block in the graph.
     let x = if x.track_op() { x.contiguous()? } else { Var::from_tensor(x)?.into_inner() };
-    x.apply_op1(Recomputed { block, parameters, once })
-}
-
-struct Recomputed {
-    block: Block,
-    parameters: Vec<Tensor>,
-    /// The result, until candle takes it into the graph.
-    once: std::sync::Mutex<Option<(Vec<f32>, Shape)>>,
-}
-
-impl CustomOp1 for Recomputed {
-    fn name(&self) -> &'static str {
-        "recomputed"
-    }
-
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        let taken = self.once.lock().ok().and_then(|mut once| once.take());
-        let Some((values, shape)) = taken else {
-            candle_core::bail!("a recomputed block was run forward twice");
-        };
-        Ok((CpuStorage::F32(values), shape))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, upstream: &Tensor) -> Result<Option<Tensor>> {
+    node("recomputed", [&x], y, move |[x], _, upstream| {
         let x = Var::from_tensor(&x.detach())?;
-        let y = (self.block)(x.as_tensor())?;
+        let y = block(x.as_tensor())?;
         // The gradient of the sum with respect to `y` is `upstream` itself.
         let mut store = (y * upstream)?.sum_all()?.backward()?;
         TABLE.with_borrow_mut(|table| {
             let Some(table) = table else {
                 candle_core::bail!("a recomputed block is differentiated outside of `gradients`");
             };
-            for parameter in &self.parameters {
+            for parameter in &parameters {
                 let Some(gradient) = store.remove(parameter) else { continue };
                 let sum = match table.remove(&parameter.id()) {
                     Some(before) => (before + gradient)?,
@@ -108,8 +82,8 @@ impl CustomOp1 for Recomputed {
             }
             Ok(())
         })?;
-        Ok(store.remove(x.as_tensor()))
-    }
+        Ok([store.remove(x.as_tensor())])
+    })
 }
 
 #[cfg(test)]

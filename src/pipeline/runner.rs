@@ -6,7 +6,7 @@ use std::time::Instant;
 use trieval_eval::report::Report;
 
 use super::folder::{Manifest, RunFolder, WORK_DIR};
-use super::plan::{Plan, Status, Step};
+use super::plan::{Plan, Status, Step, StepKind};
 use super::{report, steps};
 use crate::error::{Error, Result};
 use crate::progress::Context;
@@ -67,6 +67,7 @@ pub fn finished(plan: &Plan, folder: &RunFolder, name: &str) -> Result<PathBuf> 
 /// refused before any step was finished.
 pub fn run(loaded: &LoadedRecipe, out: &Path, ctx: &Context) -> Result<Report> {
     let plan = Plan::new(&loaded.recipe)?;
+    open_devices(loaded, &plan, out)?;
     let created = !out.exists();
     let folder = RunFolder::lock(out)?;
     let result = run_steps(loaded, &plan, &folder, ctx);
@@ -77,6 +78,19 @@ pub fn run(loaded: &LoadedRecipe, out: &Path, ctx: &Context) -> Result<Report> {
         let _ = std::fs::remove_dir_all(out);
     }
     result
+}
+
+/// Makes sure that what unfinished trainings compute on is there, before any work is done.
+fn open_devices(loaded: &LoadedRecipe, plan: &Plan, out: &Path) -> Result<()> {
+    for step in &plan.steps {
+        let StepKind::Train(name) = &step.kind else { continue };
+        if let Some(training) = loaded.recipe.training(name)
+            && Plan::status(step, out)? != Status::Cached
+        {
+            training.device.open()?;
+        }
+    }
+    Ok(())
 }
 
 fn run_steps(

@@ -208,6 +208,7 @@ mod faults {
             "train.aligned.optimizer.schedule=constant",
             "train.aligned.optimizer.final_share=0.1",
             "train.aligned.memory_limit=0",
+            "train.aligned.precision=bf16",
             "train.supervised.lora={ targets = [\"q_proj\", \"q_proj\"] }",
             "train.aligned.lora={ targets = [], dropout = 0.1 }",
         ];

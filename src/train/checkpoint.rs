@@ -6,12 +6,13 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
+use trieval_kernels::ops::Moments;
 
 use super::Parameters;
-use super::optimizer::{AdamW, Moments};
+use super::optimizer::AdamW;
 use super::validation::{Best, Course};
 use crate::error::{Error, Result};
 use crate::store::{SealKind, read_sealed, write_sealed};
@@ -40,8 +41,9 @@ pub fn save(
     for ((name, var), moments) in parameters.iter().zip(optimizer.moments()) {
         let values = var.flatten_all()?.to_vec1::<f32>()?;
         blobs.push((format!("{WEIGHT}/{name}"), var.dims().to_vec(), to_bytes(&values)));
-        blobs.push((format!("first/{name}"), var.dims().to_vec(), to_bytes(&moments.first)));
-        blobs.push((format!("second/{name}"), var.dims().to_vec(), to_bytes(&moments.second)));
+        let [first, second] = moments.values()?;
+        blobs.push((format!("first/{name}"), var.dims().to_vec(), to_bytes(&first)));
+        blobs.push((format!("second/{name}"), var.dims().to_vec(), to_bytes(&second)));
     }
     let step = done.to_le_bytes();
     let course: Vec<u8> = course
@@ -76,9 +78,10 @@ pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Resu
     let mut weights = Vec::with_capacity(parameters.len());
     let mut moments = Vec::with_capacity(parameters.len());
     for (name, var) in parameters {
-        weights.push(Tensor::from_vec(read(WEIGHT, name, var.dims())?, var.shape(), &Device::Cpu)?);
+        let values = read(WEIGHT, name, var.dims())?;
+        weights.push(Tensor::from_vec(values, var.shape(), var.device())?);
         let (first, second) = (read("first", name, var.dims())?, read("second", name, var.dims())?);
-        moments.push(Moments { first, second });
+        moments.push(Moments::new(var, first, second)?);
     }
     let step = tensors.tensor(STEP).map_err(|e| fault(path, &e))?;
     let step = <[u8; 8]>::try_from(step.data()).map_err(|e| fault(path, &e))?;
@@ -128,7 +131,7 @@ pub fn load_best(folder: &Path, parameters: &Parameters, step: u64) -> Result<()
     let tensors = SafeTensors::deserialize(&payload).map_err(|e| fault(&path, &e))?;
     for (name, var) in parameters {
         let values = values(&tensors, WEIGHT, name, var.dims(), &path)?;
-        var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
+        var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
     }
     Ok(())
 }
@@ -190,9 +193,10 @@ fn from_bytes(bytes: &[u8]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Var};
+    use candle_core::{DType, Device, Var};
 
     use super::*;
+    use crate::train::rows::Gradient;
     use crate::train::settings::OptimizerSettings;
 
     fn parameters(value: f64) -> Parameters {
@@ -209,25 +213,27 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("checkpoint");
         let trained = parameters(0.1);
-        let mut optimizer = AdamW::new(&OptimizerSettings::default(), &trained);
-        let gradients: Vec<Tensor> =
-            trained.iter().map(|(_, v)| v.as_tensor().copy().expect("copy")).collect();
+        let mut optimizer = AdamW::new(&OptimizerSettings::default(), &trained).expect("optimizer");
+        let copy = |v: &Var| Gradient::Dense(v.as_tensor().copy().expect("copy"));
+        let gradients: Vec<Gradient> = trained.iter().map(|(_, v)| copy(v)).collect();
         optimizer.step(&trained, &gradients, 1.0, 0.1, 0).expect("step");
         let course = Course { best: Some(Best { value: 0.1 + 0.2, step: 40 }), misses: 1 };
         save(&path, &trained, &optimizer, 41, &course).expect("save");
 
         let fresh = parameters(7.0);
-        let mut restored = AdamW::new(&OptimizerSettings::default(), &fresh);
+        let mut restored = AdamW::new(&OptimizerSettings::default(), &fresh).expect("optimizer");
         assert_eq!(load(&path, &fresh, &mut restored).expect("load"), (41, course));
         for ((_, a), (_, b)) in trained.iter().zip(&fresh) {
             let bits = |v: &Var| v.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values");
             assert_eq!(bits(a), bits(b));
         }
-        assert_eq!(optimizer.moments(), restored.moments());
+        for (a, b) in optimizer.moments().iter().zip(restored.moments()) {
+            assert_eq!(a.values().expect("values"), b.values().expect("values"));
+        }
 
         let other =
             vec![("a.weight".to_owned(), Var::zeros(&[9], DType::F32, &Device::Cpu).expect("var"))];
-        let mut optimizer = AdamW::new(&OptimizerSettings::default(), &other);
+        let mut optimizer = AdamW::new(&OptimizerSettings::default(), &other).expect("optimizer");
         let message = load(&path, &other, &mut optimizer).expect_err("shapes differ").to_string();
         assert!(message.contains("a.weight: expected shape [9]"), "{message}");
     }

@@ -11,6 +11,7 @@ use candle_core::Tensor;
 use super::gradients::{GradientGuard, StepGradients, share_gradients, step_gradients};
 use super::log::{StepRecord, TrainLog};
 use super::optimizer::{AdamW, global_norm};
+use super::rows::Gradient;
 use super::sampler::{Draw, Sampler};
 use super::schedule::learning_rate;
 use super::settings::OptimizerSettings;
@@ -69,7 +70,7 @@ pub trait Objective {
     ///
     /// # Errors
     /// When a tensor operation fails.
-    fn couple(&self, _parameters: &Parameters, _gradients: &mut [Tensor]) -> Result<()> {
+    fn couple(&self, _parameters: &Parameters, _gradients: &mut [Gradient]) -> Result<()> {
         Ok(())
     }
 
@@ -209,10 +210,10 @@ impl Training<'_> {
             let draws = sampler.step(step, |example| objective.length(example));
             let mut gradients = step_gradients(parameters, objective, draws, settings.batch, world)
                 .map_err(|error| self.too_large(objective, draws, error))?;
-            objective.couple(parameters, &mut gradients.tensors)?;
-            guard.check(step, &gradients.tensors)?;
+            objective.couple(parameters, &mut gradients.all)?;
+            guard.check(step, &gradients.all)?;
             let rate = learning_rate(&settings.optimizer, step, n_steps);
-            let norm = global_norm(&gradients.tensors)?;
+            let norm = global_norm(gradients.all.iter().map(Gradient::values))?;
             if !norm.is_finite() || !gradients.loss.is_finite() {
                 return Err(self.divergence(objective, step, draws, &gradients, norm));
             }
@@ -223,7 +224,7 @@ impl Training<'_> {
             }
             let scale =
                 if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
-            state.optimizer.step(parameters, &gradients.tensors, scale, rate, step)?;
+            state.optimizer.step(parameters, &gradients.all, scale, rate, step)?;
             state.done = step + 1;
 
             let tokens_per_s = gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9);
@@ -398,7 +399,7 @@ struct State {
 impl State {
     /// The state in the folder, or that of a training not begun.
     fn open(training: &Training<'_>) -> Result<Self> {
-        let mut optimizer = AdamW::new(&training.settings.optimizer, training.parameters);
+        let mut optimizer = AdamW::new(&training.settings.optimizer, training.parameters)?;
         let path = training.folder.join(CHECKPOINT_FILE);
         let (done, course) = if path.exists() {
             checkpoint::load(&path, training.parameters, &mut optimizer)?
@@ -425,7 +426,7 @@ impl State {
     /// Refuses weights that are not numbers, which no later step will prove.
     fn check_weights(&self, training: &Training<'_>) -> Result<()> {
         for (name, var) in training.parameters {
-            if !global_norm(std::slice::from_ref(var.as_tensor()))?.is_finite() {
+            if !global_norm([var.as_tensor()])?.is_finite() {
                 return Err(Error::Failed(format!(
                     "training {} diverged at step {}: {name} is no longer finite; the last good checkpoint is \
                      kept; lower optimizer.learning_rate or optimizer.clip, or raise optimizer.warmup",

@@ -3,23 +3,24 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
+use candle_core::Var;
 
 use super::Parameters;
 use super::engine::Objective;
 use super::optimizer::global_norm;
+use super::rows::{Gradient, ReadRows, listen};
 use super::sampler::Draw;
 use super::world::World;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::model::recompute::gradients;
+use crate::model::recompute::{Gradients, gradients};
 
 /// Steps within which every parameter must have moved.
 pub(super) const GUARDED_STEPS: u64 = 8;
 
 /// Gradients of one whole step, divided by its whole weight.
 pub(super) struct StepGradients {
-    pub(super) tensors: Vec<Tensor>,
+    pub(super) all: Vec<Gradient>,
     pub(super) loss: f64,
     /// Summed losses of the micro-batches of this process, in their order.
     pub(super) parts: Vec<f64>,
@@ -38,7 +39,7 @@ pub(super) fn step_gradients<O: Objective>(
     let batches = micro_batches(objective, world.share(draws), batch)?;
     let weight = world.total(batches.iter().map(|batch| objective.weight(batch)).sum())?;
     let mut step = share_gradients(parameters, objective, &batches, weight)?;
-    world.reduce(&mut step.tensors)?;
+    world.reduce(&mut step.all)?;
     step.loss = world.total(step.loss)?;
     for value in step.metrics.values_mut() {
         *value = world.total(*value)?;
@@ -62,11 +63,11 @@ pub(super) fn share_gradients<O: Objective>(
     weight: f64,
 ) -> Result<StepGradients> {
     let tokens = batches.iter().map(|batch| objective.tokens(batch)).sum();
-    let mut tensors: Vec<Tensor> = Vec::with_capacity(parameters.len());
+    let mut all: Vec<Gradient> = Vec::with_capacity(parameters.len());
     let mut parts = Vec::with_capacity(batches.len());
     let mut metrics = BTreeMap::<String, f64>::new();
     for (idx, batch) in batches.iter().enumerate() {
-        let loss = objective.loss(batch)?;
+        let (loss, read) = listen(|| objective.loss(batch))?;
         parts.push(f64::from(loss.sum.to_scalar::<f32>()?));
         for (name, value) in loss.metrics {
             *metrics.entry(name.to_owned()).or_default() += value / weight;
@@ -76,20 +77,39 @@ pub(super) fn share_gradients<O: Objective>(
         // The loss still holds all that the forward pass kept.
         memory::check(|| "after a backward pass".to_owned())?;
         for (position, (name, var)) in parameters.iter().enumerate() {
-            let gradient = gradients.take(var)?.ok_or_else(|| {
+            let gradient = of_parameter(var, &mut gradients, &read)?.ok_or_else(|| {
                 Error::Failed(format!(
                     "parameter {name} receives no gradient: the loss does not depend on it"
                 ))
             })?;
             if idx == 0 {
-                tensors.push(gradient);
+                all.push(gradient);
             } else {
-                tensors[position] = (&tensors[position] + gradient)?;
+                all[position] = all[position].clone().plus(gradient)?;
             }
         }
     }
     let loss = parts.iter().sum::<f64>() / weight;
-    Ok(StepGradients { tensors, loss, parts, tokens, metrics })
+    Ok(StepGradients { all, loss, parts, tokens, metrics })
+}
+
+/// The gradient of one parameter: what the graph has of it, and of its rows that were looked up.
+fn of_parameter(
+    parameter: &Var,
+    gradients: &mut Gradients,
+    read: &[ReadRows],
+) -> Result<Option<Gradient>> {
+    let mut sum = gradients.take(parameter)?.map(Gradient::Dense);
+    let id = parameter.as_tensor().id();
+    for read in read.iter().filter(|read| read.table == id) {
+        let Some(values) = gradients.take(&read.copy)? else { continue };
+        let rows = Gradient::Rows { rows: read.rows.clone(), values };
+        sum = Some(match sum {
+            Some(sum) => sum.plus(rows)?,
+            None => rows,
+        });
+    }
+    Ok(sum)
 }
 
 /// Makes sure that every parameter is really trained.
@@ -109,14 +129,14 @@ impl GradientGuard {
         Self { seen: vec![false; names.len()], names, steps: 0 }
     }
 
-    pub(super) fn check(&mut self, step: u64, gradients: &[Tensor]) -> Result<()> {
+    pub(super) fn check(&mut self, step: u64, gradients: &[Gradient]) -> Result<()> {
         if self.steps >= GUARDED_STEPS {
             return Ok(());
         }
         self.steps += 1;
         for (seen, gradient) in self.seen.iter_mut().zip(gradients) {
             if !*seen {
-                *seen = global_norm(std::slice::from_ref(gradient))? != 0.0;
+                *seen = global_norm([gradient.values()])? != 0.0;
             }
         }
         match self.seen.iter().position(|seen| !seen) {

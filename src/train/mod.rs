@@ -6,6 +6,7 @@
 //! It does not know what is being trained: decoders and encoders are lists of named parameters.
 
 pub mod checkpoint;
+mod device;
 pub mod engine;
 mod gradients;
 pub mod log;
@@ -14,6 +15,7 @@ pub mod optimizer;
 pub mod pairs;
 pub mod prompts;
 pub mod pseudo;
+pub mod rows;
 pub mod sampler;
 pub mod schedule;
 #[cfg(test)]

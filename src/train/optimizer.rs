@@ -1,28 +1,16 @@
 //! AdamW (arXiv 1711.05101) over named f32 parameters, with its whole state in the open.
 //!
-//! Norms, biases, embeddings and rows of added tokens are never decayed; matrices are, those of adapters
+//! A gradient of some rows moves those rows alone (see [`super::rows`]). Norms, biases, embeddings and rows of added tokens are never decayed; matrices are, those of adapters
 //! included. The global gradient norm is summed in `f64` in a
 //! fixed order, so that the same step gives the same bits whatever the threads do.
 
-use candle_core::{CpuStorage, Storage, Tensor};
-use rayon::prelude::*;
-use trieval_kernels::ops::{self, adamw_step};
+use candle_core::Tensor;
+use trieval_kernels::ops::{self, Moments, adamw_rows_step, adamw_step};
 
 use super::Parameters;
+use super::rows::Gradient;
 use super::settings::OptimizerSettings;
-use crate::error::{Error, Result};
-
-/// Elements summed by one task when a norm is taken.
-const NORM_CHUNK: usize = 1 << 16;
-
-/// First and second moments of one parameter, flattened.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Moments {
-    /// Running mean of gradients.
-    pub first: Vec<f32>,
-    /// Running mean of squared gradients.
-    pub second: Vec<f32>,
-}
+use crate::error::Result;
 
 /// The optimiser and its state.
 pub struct AdamW {
@@ -32,14 +20,17 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// State of zeros for `parameters`.
-    pub fn new(settings: &OptimizerSettings, parameters: &Parameters) -> Self {
-        let zeros = |n| Moments { first: vec![0.0; n], second: vec![0.0; n] };
-        Self {
+    /// State of zeros for `parameters`, each where its parameter lies.
+    ///
+    /// # Errors
+    /// When a device has no memory for it.
+    pub fn new(settings: &OptimizerSettings, parameters: &Parameters) -> Result<Self> {
+        let zeros = parameters.iter().map(|(_, var)| Moments::zeros(var));
+        Ok(Self {
             settings: settings.clone(),
-            moments: parameters.iter().map(|(_, var)| zeros(var.elem_count())).collect(),
+            moments: zeros.collect::<candle_core::Result<_>>()?,
             decayed: parameters.iter().map(|(name, var)| decays(name, var.rank())).collect(),
-        }
+        })
     }
 
     /// The state, in the order of the parameters.
@@ -61,7 +52,7 @@ impl AdamW {
     pub fn step(
         &mut self,
         parameters: &Parameters,
-        gradients: &[Tensor],
+        gradients: &[Gradient],
         scale: f64,
         learning_rate: f64,
         step: u64,
@@ -77,7 +68,12 @@ impl AdamW {
                 gradient_scale: scale,
                 step: step + 1,
             };
-            adamw_step(var, gradient, &mut moments.first, &mut moments.second, &hyper)?;
+            match gradient {
+                Gradient::Dense(values) => adamw_step(var, values, moments, &hyper)?,
+                Gradient::Rows { rows, values } => {
+                    adamw_rows_step(var, rows, values, moments, &hyper)?;
+                }
+            }
         }
         Ok(())
     }
@@ -91,26 +87,9 @@ fn decays(name: &str, rank: usize) -> bool {
 /// Norm of all gradients together.
 ///
 /// # Errors
-/// When a gradient is not an f32 tensor on the CPU.
-pub fn global_norm(gradients: &[Tensor]) -> Result<f64> {
-    let mut total = 0.0;
-    for gradient in gradients {
-        total += sum_of_squares(gradient)?;
-    }
-    Ok(total.sqrt())
-}
-
-fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
-    let tensor = tensor.contiguous()?;
-    let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(CpuStorage::F32(values)) = &*storage else {
-        return Err(Error::Failed("a gradient is not an f32 tensor on the CPU".into()));
-    };
-    let values = &values[layout.start_offset()..layout.start_offset() + tensor.elem_count()];
-    let square_sum =
-        |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-    let partial: Vec<f64> = values.par_chunks(NORM_CHUNK).map(square_sum).collect();
-    Ok(partial.iter().sum())
+/// When a gradient is not an f32 tensor.
+pub fn global_norm<'a>(gradients: impl IntoIterator<Item = &'a Tensor>) -> Result<f64> {
+    Ok(ops::square_sum(gradients)?.sqrt())
 }
 
 #[cfg(test)]
@@ -129,9 +108,9 @@ mod tests {
             weight_decay: 0.1,
             ..Default::default()
         };
-        let mut optimizer = AdamW::new(&settings, &parameters);
+        let mut optimizer = AdamW::new(&settings, &parameters).expect("optimizer");
         let gradient = Tensor::new(&[[0.5f32, -4.0]], &Device::Cpu).expect("tensor");
-        optimizer.step(&parameters, &[gradient], 1.0, 0.01, 0).expect("step");
+        optimizer.step(&parameters, &[Gradient::Dense(gradient)], 1.0, 0.01, 0).expect("step");
         // First step: both bias-corrected moments equal g and g², so the move is lr * sign(g),
         // after the decay w *= 1 - lr * 0.1.
         let got = weights.to_vec2::<f32>().expect("values");
@@ -148,9 +127,10 @@ mod tests {
             ("model.norm.weight".to_owned(), var(&[2])),
             ("mlp.up_proj.weight".to_owned(), var(&[2, 2])),
         ];
-        let mut optimizer = AdamW::new(&OptimizerSettings::default(), &parameters);
-        let zeros: Vec<Tensor> =
-            parameters.iter().map(|(_, v)| v.as_tensor().zeros_like().expect("zeros")).collect();
+        let mut optimizer =
+            AdamW::new(&OptimizerSettings::default(), &parameters).expect("optimizer");
+        let zeros = |v: &Var| Gradient::Dense(v.as_tensor().zeros_like().expect("zeros"));
+        let zeros: Vec<Gradient> = parameters.iter().map(|(_, v)| zeros(v)).collect();
         optimizer.step(&parameters, &zeros, 1.0, 0.1, 0).expect("step");
         let first = |i: usize| {
             parameters[i].1.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("v")[0]
@@ -182,6 +162,6 @@ mod tests {
     fn norm_is_over_all_gradients() {
         let a = Tensor::new(&[3.0f32], &Device::Cpu).expect("tensor");
         let b = Tensor::new(&[[4.0f32]], &Device::Cpu).expect("tensor");
-        assert!((global_norm(&[a, b]).expect("norm") - 5.0).abs() < 1e-12);
+        assert!((global_norm([&a, &b]).expect("norm") - 5.0).abs() < 1e-12);
     }
 }

@@ -13,6 +13,7 @@ use rand::Rng;
 use super::Parameters;
 use super::engine::{LoopSettings, Loss, Objective, train};
 use super::log::StepRecord;
+use super::rows::{Gradient, look_up};
 use super::sampler::Draw;
 use super::settings::OptimizerSettings;
 use super::track::Tracker;
@@ -183,10 +184,10 @@ impl Objective for Particles {
         let sum = (self.stack.sqr()?.sum_all()? * (0.5 * *batch as f64))?;
         Ok(Loss { sum, metrics: Vec::new() })
     }
-    fn couple(&self, parameters: &Parameters, gradients: &mut [Tensor]) -> Result<()> {
+    fn couple(&self, parameters: &Parameters, gradients: &mut [Gradient]) -> Result<()> {
         if self.coupled {
             let x = values(&parameters[0].1);
-            let g = gradients[0].to_vec1::<f32>()?;
+            let g = gradients[0].dense()?.to_vec1::<f32>()?;
             let n = x.len();
             let direction = |i: usize| -> f32 {
                 let term = |j: usize| {
@@ -196,7 +197,7 @@ impl Objective for Particles {
                 (0..n).map(term).sum::<f32>() / n as f32
             };
             let coupled: Vec<f32> = (0..n).map(direction).collect();
-            gradients[0] = Tensor::new(coupled, &Device::Cpu)?;
+            gradients[0] = Gradient::Dense(Tensor::new(coupled, &Device::Cpu)?);
         }
         Ok(())
     }
@@ -221,4 +222,69 @@ fn particles_of_a_stack_are_coupled_between_gradient_and_step() {
     assert!(mean.abs() < 0.1 && (0.6..1.2).contains(&deviation), "{mean} {deviation}");
     let (mean, deviation) = spread(false);
     assert!(mean.abs() < 0.1 && deviation < 0.05, "{mean} {deviation}");
+}
+
+/// Example `i` pulls row `i` of a table, and the row behind it, to 1; the table is read by rows or as a whole.
+struct Pulled {
+    table: Var,
+    by_rows: bool,
+    examples: u64,
+}
+
+impl Objective for Pulled {
+    type Batch = Vec<u32>;
+
+    fn n_examples(&self) -> u64 {
+        self.examples
+    }
+
+    fn length(&self, _: u64) -> u32 {
+        1
+    }
+
+    fn draw(&self, draws: &[Draw]) -> Result<Vec<u32>> {
+        Ok(draws.iter().flat_map(|draw| [draw.example as u32, draw.example as u32 + 1]).collect())
+    }
+
+    fn weight(&self, batch: &Vec<u32>) -> f64 {
+        batch.len() as f64
+    }
+
+    fn tokens(&self, batch: &Vec<u32>) -> u64 {
+        batch.len() as u64
+    }
+
+    fn loss(&self, batch: &Vec<u32>) -> Result<Loss> {
+        let read = if self.by_rows {
+            look_up(&self.table, batch)?
+        } else {
+            let ids = Tensor::new(batch.as_slice(), &Device::Cpu)?;
+            trieval_kernels::ops::embedding(&ids, self.table.as_tensor())?
+        };
+        Ok(Loss { sum: (read - 1.0)?.sqr()?.sum_all()?, metrics: Vec::new() })
+    }
+}
+
+#[test]
+fn a_table_read_by_rows_trains_like_one_read_as_a_whole_and_leaves_other_rows_alone() {
+    let trained = |by_rows: bool, examples: u64, epochs: f64, folder: &Path| {
+        let start = Tensor::arange(0f32, 24.0, &Device::Cpu).unwrap().reshape((8, 3)).unwrap();
+        let table = Var::from_tensor(&start).unwrap();
+        let parameters: Parameters = vec![("table".into(), table.clone())];
+        let mut objective = Pulled { table: table.clone(), by_rows, examples };
+        // Two micro-batches, whose rows overlap.
+        let settings = settings(0.1, epochs, 4, 2);
+        run(&parameters, &mut objective, &settings, folder, &Context::silent()).unwrap();
+        table.to_vec2::<f32>().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // Every step reads all rows: both are the same.
+    let (rows, whole) = (trained(true, 7, 9.0, &at("rows")), trained(false, 7, 9.0, &at("whole")));
+    for (a, b) in rows.concat().iter().zip(whole.concat()) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+    let some = trained(true, 3, 9.0, &at("some"));
+    assert_eq!(some[4], [12.0, 13.0, 14.0], "no example reads row 4");
+    assert_ne!(some[3], [9.0, 10.0, 11.0]);
 }

@@ -41,6 +41,12 @@ pub struct TrainSettings {
     #[serde(default = "default_accumulate")]
     #[schemars(range(min = 1, max = 4_096))]
     pub accumulate: u32,
+    /// What computes the steps. Pairs, validation and the evaluation are computed on the CPU in any case.
+    #[serde(default)]
+    pub device: TrainDevice,
+    /// Type of activations and products; weights that train, their gradients and moments are `f32`. By default `f32`.
+    #[serde(default)]
+    pub precision: Precision,
     /// Keeps only the input of each layer for the backward pass and computes the rest a second time: less memory, more
     /// time, the same result.
     #[serde(default)]
@@ -57,6 +63,28 @@ pub struct TrainSettings {
     /// Where the curves go beside `train.jsonl`; changes no result, so a finished training is not repeated for it.
     #[serde(default)]
     pub log: LogSettings,
+}
+
+/// What computes a training's steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainDevice {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The first NVIDIA GPU; needs a build with the feature `cuda`.
+    Cuda,
+}
+
+/// Type of activations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Four bytes per value.
+    #[default]
+    F32,
+    /// Two bytes per value, for the tensor cores of a GPU.
+    Bf16,
 }
 
 /// Trackers of a training. They are best effort: one that fails is told of once and slows nothing.

@@ -4,8 +4,7 @@
 //! weight of the *whole* step, so that the sum of the ranks' gradients is the gradient of one rank
 //! that does it all. The sum is taken at one place, before clipping.
 
-use candle_core::Tensor;
-
+use super::rows::Gradient;
 use crate::error::{Error, Result};
 
 /// This process among the processes of one training.
@@ -46,7 +45,7 @@ impl World {
     ///
     /// # Errors
     /// With several processes, since this build has no transport between them.
-    pub fn reduce(&self, _gradients: &mut [Tensor]) -> Result<()> {
+    pub fn reduce(&self, _gradients: &mut [Gradient]) -> Result<()> {
         if self.size == 1 { Ok(()) } else { Err(self.no_transport()) }
     }
 

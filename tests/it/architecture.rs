@@ -35,8 +35,19 @@ const WITHOUT_KERNELS: &[&str] =
 
 /// Files that may hold `unsafe`, each block with a SAFETY note.
 const UNSAFE_FILES: &[&str] = &[
+    "kernels/src/gpu.rs",
     "kernels/src/map.rs",
     "kernels/src/ops/buffer.rs",
+    "kernels/src/ops/cuda/adamw.rs",
+    "kernels/src/ops/cuda/attention.rs",
+    "kernels/src/ops/cuda/dropout.rs",
+    "kernels/src/ops/cuda/embedding.rs",
+    "kernels/src/ops/cuda/launch.rs",
+    "kernels/src/ops/cuda/log_probs.rs",
+    "kernels/src/ops/cuda/norm.rs",
+    "kernels/src/ops/cuda/rms_norm.rs",
+    "kernels/src/ops/cuda/rope.rs",
+    "kernels/src/ops/cuda/swiglu.rs",
     "kernels/src/ops/matmul.rs",
     "kernels/src/ops/simd.rs",
     "kernels/src/threads.rs",

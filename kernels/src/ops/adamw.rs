@@ -1,8 +1,9 @@
 //! One AdamW step (arXiv:1711.05101, algorithm 2), in place and in one pass.
 //!
-//! The moments belong to the caller, who saves them; the step itself keeps nothing. Every entry is
+//! The moments belong to the caller, who saves them; the step itself keeps nothing else. Every entry is
 //! updated on its own, so a resumed run gives the same bits for any number of threads.
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, bail};
@@ -34,34 +35,184 @@ pub struct AdamW {
     pub gradient_scale: f64,
 }
 
+/// Running means of the gradient and of its square, one `f32` per entry of a parameter, where the parameter lies.
+pub struct Moments(Place);
+
+enum Place {
+    Host {
+        first: Vec<f32>,
+        second: Vec<f32>,
+    },
+    #[cfg(feature = "cuda")]
+    Device([Tensor; 2]),
+}
+
+impl Moments {
+    /// The moments before the first step: zeros.
+    ///
+    /// # Errors
+    /// When the device has no memory for them.
+    pub fn zeros(param: &Var) -> Result<Self> {
+        let n = param.elem_count();
+        Self::new(param, vec![0.0; n], vec![0.0; n])
+    }
+
+    /// Moments of given values.
+    ///
+    /// # Errors
+    /// When there is not one of each per entry of `param`, or the device has no memory for them.
+    pub fn new(param: &Var, first: Vec<f32>, second: Vec<f32>) -> Result<Self> {
+        let (n, given) = (param.elem_count(), [first.len(), second.len()]);
+        if given != [n, n] {
+            bail!(
+                "{NAME}: moments of {} and {} entries for a parameter of {n}",
+                given[0],
+                given[1]
+            );
+        }
+        #[cfg(feature = "cuda")]
+        if param.device().is_cuda() {
+            let place = |values| Tensor::from_vec(values, n, param.device());
+            return Ok(Self(Place::Device([place(first)?, place(second)?])));
+        }
+        Ok(Self(Place::Host { first, second }))
+    }
+
+    /// The means of gradient and square, in the order of the parameter's entries.
+    ///
+    /// # Errors
+    /// When they cannot be copied from their device.
+    pub fn values(&self) -> Result<[Cow<'_, [f32]>; 2]> {
+        match &self.0 {
+            Place::Host { first, second } => Ok([first.into(), second.into()]),
+            #[cfg(feature = "cuda")]
+            Place::Device([first, second]) => {
+                Ok([first.to_vec1()?.into(), second.to_vec1()?.into()])
+            }
+        }
+    }
+}
+
 /// Updates `param` and its moments in place.
 ///
-/// Shapes: `gradient` like `param`; `first` and `second` hold one `f32` per entry and start at 0.
+/// Shapes: `gradient` like `param`; `f32`.
 ///
 /// # Errors
 /// When shapes or types do not fit, or the step is 0. Nothing is changed then.
 pub fn adamw_step(
     param: &Var,
     gradient: &Tensor,
-    first: &mut [f32],
-    second: &mut [f32],
+    moments: &mut Moments,
     settings: &AdamW,
 ) -> Result<()> {
-    let n = param.elem_count();
-    if gradient.dims() != param.dims() || first.len() != n || second.len() != n {
-        bail!(
-            "{NAME}: parameter {:?}, gradient {:?} and moments of {} and {} entries do not fit",
-            param.dims(),
-            gradient.dims(),
-            first.len(),
-            second.len()
-        );
+    if gradient.dims() != param.dims() {
+        bail!("{NAME}: parameter {:?} and gradient {:?} do not fit", param.dims(), gradient.dims());
     }
     if settings.step == 0 {
         bail!("{NAME}: steps are counted from 1");
     }
-    let op = Step { settings: *settings, moments: Mutex::new((first, second)) };
-    param.as_tensor().inplace_op2(&gradient.contiguous()?, &op)
+    match &mut moments.0 {
+        Place::Host { first, second } => {
+            let n = param.elem_count();
+            if first.len() != n || second.len() != n {
+                bail!("{NAME}: moments of {} entries for a parameter of {n}", first.len());
+            }
+            let op = Step { settings: *settings, moments: Mutex::new((first, second)) };
+            param.as_tensor().inplace_op2(&gradient.contiguous()?, &op)
+        }
+        #[cfg(feature = "cuda")]
+        Place::Device([first, second]) => {
+            if first.elem_count() != param.elem_count() {
+                let n = param.elem_count();
+                bail!("{NAME}: moments of {} entries for a parameter of {n}", first.elem_count());
+            }
+            let factors = Factors::new(settings);
+            super::cuda::adamw_step(param.as_tensor(), gradient, [first, second], &factors)
+        }
+    }
+}
+
+/// Updates some rows of `param` and of its moments in place, as [`adamw_step`] does all of them; the others, and their
+/// moments, stay as they are.
+///
+/// Shapes: `param [n, d]`, `rows` ascending, each once; `gradient [rows, d]`; `f32` on the CPU.
+///
+/// # Errors
+/// When shapes, types or rows do not fit, or the step is 0. Nothing is changed then.
+pub fn adamw_rows_step(
+    param: &Var,
+    rows: &[u32],
+    gradient: &Tensor,
+    moments: &mut Moments,
+    settings: &AdamW,
+) -> Result<()> {
+    let (n_rows, width) = param.dims2()?;
+    if gradient.dims() != [rows.len(), width] {
+        bail!(
+            "{NAME}: a gradient {:?} does not fit {} rows of {width}",
+            gradient.dims(),
+            rows.len()
+        );
+    }
+    let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
+    if !ascending || rows.last().is_some_and(|row| *row as usize >= n_rows) {
+        bail!("{NAME}: rows must be ascending, each once, and below {n_rows}");
+    }
+    if settings.step == 0 {
+        bail!("{NAME}: steps are counted from 1");
+    }
+    match &mut moments.0 {
+        Place::Host { first, second } => {
+            if first.len() != n_rows * width {
+                bail!(
+                    "{NAME}: moments of {} entries for a parameter of {}",
+                    first.len(),
+                    n_rows * width
+                );
+            }
+            let step = Step { settings: *settings, moments: Mutex::new((first, second)) };
+            let op = RowsStep { step, rows, width };
+            param.as_tensor().inplace_op2(&gradient.contiguous()?, &op)
+        }
+        #[cfg(feature = "cuda")]
+        Place::Device(_) => bail!("{NAME}: a step of some rows has no implementation on a GPU"),
+    }
+}
+
+struct RowsStep<'a> {
+    step: Step<'a>,
+    rows: &'a [u32],
+    width: usize,
+}
+
+impl InplaceOp2 for RowsStep<'_> {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        param: &mut CpuStorage,
+        param_layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> Result<()> {
+        let g = slice(gradient, gradient_layout, NAME)?;
+        let (CpuStorage::F32(p), Some((start, end))) = (param, param_layout.contiguous_offsets())
+        else {
+            bail!("{NAME}: expected a contiguous f32 parameter");
+        };
+        let p = &mut p[start..end];
+        let mut moments = lock(&self.step.moments);
+        let (first, second) = &mut *moments;
+        let factors = Factors::new(&self.step.settings);
+        for (row, g) in self.rows.iter().zip(g.chunks_exact(self.width.max(1))) {
+            let at = *row as usize * self.width..(*row as usize + 1) * self.width;
+            let (m, v) = (&mut first[at.clone()], &mut second[at.clone()]);
+            update(&mut p[at], g, m, v, factors);
+        }
+        Ok(())
+    }
 }
 
 struct Step<'a> {
@@ -72,14 +223,14 @@ struct Step<'a> {
 
 /// The step's constants in the form the inner loop uses.
 #[derive(Clone, Copy)]
-struct Factors {
-    decay: f32,
-    step_size: f32,
-    root_correction: f32,
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-    gradient_scale: f32,
+pub(super) struct Factors {
+    pub(super) decay: f32,
+    pub(super) step_size: f32,
+    pub(super) root_correction: f32,
+    pub(super) beta1: f32,
+    pub(super) beta2: f32,
+    pub(super) epsilon: f32,
+    pub(super) gradient_scale: f32,
 }
 
 impl Factors {
@@ -173,14 +324,14 @@ mod tests {
             weight_decay: SETTINGS.weight_decay,
         };
         let mut reference = candle_nn::AdamW::new(vec![theirs.clone()], params).unwrap();
-        let (mut m, mut v) = (vec![0f32; 861], vec![0f32; 861]);
+        let mut moments = Moments::zeros(&ours).unwrap();
         for step in 1..=20 {
             let target = random(&[123, 7], 100 + step);
             let gradient = (ours.as_tensor() - &target).unwrap();
             // Twice the gradient at half the scale: the scale must be applied before the moments.
             let scaled = (gradient * 2.0).unwrap().detach();
             let settings = AdamW { step, gradient_scale: 0.5, ..SETTINGS };
-            adamw_step(&ours, &scaled, &mut m, &mut v, &settings).unwrap();
+            adamw_step(&ours, &scaled, &mut moments, &settings).unwrap();
             let loss = ((theirs.as_tensor() - &target).unwrap().sqr().unwrap() * 0.5).unwrap();
             reference.backward_step(&loss.sum_all().unwrap()).unwrap();
         }
@@ -194,15 +345,16 @@ mod tests {
         let run = |threads: usize, stop: u64| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let mut param = Var::from_tensor(&random(&[40_000], 1)).unwrap();
-            let (mut m, mut v) = (vec![0f32; 40_000], vec![0f32; 40_000]);
+            let mut moments = Moments::zeros(&param).unwrap();
             for step in 1..=6 {
                 if step == stop {
                     param = Var::from_vec(values(&param), 40_000, param.device()).unwrap();
-                    (m, v) = (m.clone(), v.clone());
+                    let [first, second] = moments.values().unwrap().map(Cow::into_owned);
+                    moments = Moments::new(&param, first, second).unwrap();
                 }
                 let settings = AdamW { step, ..SETTINGS };
                 let gradient = random(&[40_000], step + 10);
-                pool.install(|| adamw_step(&param, &gradient, &mut m, &mut v, &settings)).unwrap();
+                pool.install(|| adamw_step(&param, &gradient, &mut moments, &settings)).unwrap();
             }
             values(&param)
         };
@@ -210,13 +362,43 @@ mod tests {
     }
 
     #[test]
+    fn a_step_of_some_rows_moves_them_as_a_step_of_all_does_and_no_others() {
+        let start = random(&[6, 3], 1);
+        let (some, all) = (Var::from_tensor(&start).unwrap(), Var::from_tensor(&start).unwrap());
+        let mut moments = [&some, &all].map(|var| Moments::zeros(var).unwrap());
+        let gradient = random(&[2, 3], 2);
+        let zero = Tensor::zeros((2, 3), candle_core::DType::F32, gradient.device()).unwrap();
+        let [first, last] = [0, 1].map(|row| gradient.narrow(0, row, 1).unwrap());
+        let dense = Tensor::cat(&[&zero, &first, &zero, &last], 0).unwrap();
+        adamw_rows_step(&some, &[2, 5], &gradient, &mut moments[0], &SETTINGS).unwrap();
+        adamw_step(&all, &dense, &mut moments[1], &SETTINGS).unwrap();
+        let (some, all, start) = (values(&some), values(&all), start.flatten_all().unwrap());
+        let start = start.to_vec1::<f32>().unwrap();
+        for row in 0..6 {
+            let at = 3 * row..3 * (row + 1);
+            let expected = if row == 2 || row == 5 { &all } else { &start };
+            assert_eq!(some[at.clone()], expected[at]);
+        }
+        assert_eq!(moments[0].values().unwrap(), moments[1].values().unwrap());
+        let table = Var::from_tensor(&random(&[6, 3], 1)).unwrap();
+        for rows in [&[5, 2][..], &[2, 2], &[2, 6], &[2]] {
+            let told = adamw_rows_step(&table, rows, &gradient, &mut moments[0], &SETTINGS);
+            assert!(told.is_err(), "{rows:?}");
+        }
+    }
+
+    #[test]
     fn misfits_change_nothing() {
         let param = Var::from_tensor(&random(&[4], 1)).unwrap();
         let before = values(&param);
-        let (mut m, mut v) = (vec![0f32; 4], vec![0f32; 3]);
-        assert!(adamw_step(&param, &random(&[4], 2), &mut m, &mut v, &SETTINGS).is_err());
+        assert!(Moments::new(&param, vec![0.0; 4], vec![0.0; 3]).is_err());
+        let other = Var::from_tensor(&random(&[3], 1)).unwrap();
+        let mut moments = Moments::zeros(&other).unwrap();
+        assert!(adamw_step(&param, &random(&[4], 2), &mut moments, &SETTINGS).is_err());
+        let mut moments = Moments::zeros(&param).unwrap();
+        assert!(adamw_step(&param, &random(&[3], 2), &mut moments, &SETTINGS).is_err());
         let settings = AdamW { step: 0, ..SETTINGS };
-        assert!(adamw_step(&param, &random(&[4], 2), &mut m, &mut [0f32; 4], &settings).is_err());
+        assert!(adamw_step(&param, &random(&[4], 2), &mut moments, &settings).is_err());
         assert_eq!(before, values(&param));
     }
 }

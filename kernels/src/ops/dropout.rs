@@ -33,6 +33,10 @@ pub fn dropout(x: &Tensor, share: f64, keys: &Arc<[u64]>, stream: u64) -> Result
     // Of 2^32 equally likely draws, those below the threshold are dropped.
     let threshold = (share * 2f64.powi(32)) as u32;
     let factor = (1.0 / (1.0 - share)) as f32;
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return super::cuda::dropout(x, keys, stream, threshold, factor);
+    }
     x.contiguous()?.apply_op1(Dropout { threshold, factor, keys: keys.clone(), stream })
 }
 

@@ -21,6 +21,10 @@ const ROW_BLOCK: usize = 64;
 /// When shapes or types do not fit, or an id lies outside the table.
 pub fn embedding(ids: &Tensor, table: &Tensor) -> Result<Tensor> {
     let vocab = table.dims2()?.0;
+    #[cfg(feature = "cuda")]
+    if table.device().is_cuda() {
+        return super::cuda::embedding(&checked(ids, vocab)?, table);
+    }
     let op = Embedding { ids: checked(ids, vocab)?, frozen: None };
     table.contiguous()?.apply_op1(op)
 }
@@ -46,6 +50,10 @@ pub fn embedding_rows(
         None => Tensor::zeros((0, width), DType::F32, frozen_rows.device())?,
     };
     let ids = checked(ids, v0 + new.dims()[0])?;
+    #[cfg(feature = "cuda")]
+    if frozen_rows.device().is_cuda() {
+        return super::cuda::embedding_rows(&ids, frozen_rows, new_rows);
+    }
     let op = Embedding { ids, frozen: Some(frozen(frozen_rows, NAME)?) };
     new.apply_op1(op)
 }

@@ -26,6 +26,10 @@ pub fn gated_linear(x: &Tensor, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if gate.dims2()?.1 != inner || gate.dims() != up.dims() {
         bail!("{NAME}: x {:?}, gate {:?} and up {:?} do not fit", x.dims(), gate.dims(), up.dims());
     }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return super::cuda::gated_linear(x, gate, up);
+    }
     let op = GatedLinear { saved: Mutex::new(None) };
     x.contiguous()?.apply_op3(&gate.contiguous()?, &up.contiguous()?, op)
 }

@@ -19,6 +19,10 @@ const NAME_BIAS: &str = "linear-bias";
 /// When shapes or types do not fit.
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     check(x, weight, NAME)?;
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return super::cuda::linear(x, weight);
+    }
     x.contiguous()?.apply_op2(&weight.contiguous()?, Linear)
 }
 
@@ -34,6 +38,10 @@ pub fn linear_add(x: &Tensor, weight: &Tensor, residual: &Tensor) -> Result<Tens
     if residual.dims() != expected {
         bail!("{NAME_ADD}: expected a residual of shape {expected:?}, got {:?}", residual.dims());
     }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return super::cuda::linear_add(x, weight, residual);
+    }
     x.contiguous()?.apply_op3(&weight.contiguous()?, &residual.contiguous()?, LinearAdd)
 }
 
@@ -47,6 +55,10 @@ pub fn linear_bias(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor>
     let (_, out) = check(x, weight, NAME_BIAS)?;
     if bias.dims() != [out] {
         bail!("{NAME_BIAS}: expected a bias of shape [{out}], got {:?}", bias.dims());
+    }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return super::cuda::add_bias(&super::cuda::linear(x, weight)?, bias);
     }
     x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LinearAdd)
 }

@@ -21,6 +21,10 @@ const NAME: &str = "linear-frozen";
 /// When shapes or types do not fit.
 pub fn linear_frozen(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     check(x, weight)?;
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return super::cuda::linear_frozen(x, weight);
+    }
     x.contiguous()?.apply_op1(FrozenProduct { weight: frozen(weight, NAME)? })
 }
 
@@ -36,6 +40,12 @@ pub fn linear_frozen_add(x: &Tensor, weight: &Tensor, residual: &Tensor) -> Resu
     let expected = output_shape(x.dims(), weight.dims()[0]);
     if residual.dims() != expected && residual.dims() != &expected[expected.len() - 1..] {
         bail!("{NAME}: expected a residual of shape {expected:?}, got {:?}", residual.dims());
+    }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        let y = super::cuda::linear_frozen(x, weight)?;
+        let is_bias = residual.rank() == 1;
+        return if is_bias { super::cuda::add_bias(&y, residual) } else { y + residual };
     }
     let op = FrozenProduct { weight: frozen(weight, NAME)? };
     x.contiguous()?.apply_op2(&residual.contiguous()?, op)

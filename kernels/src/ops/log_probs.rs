@@ -41,6 +41,10 @@ pub fn token_log_probs_at(
     targets: &[u32],
 ) -> Result<Tensor> {
     let op = TokenLogProbs::new(hidden, None, Some(head), rows, targets)?;
+    #[cfg(feature = "cuda")]
+    if hidden.device().is_cuda() {
+        return super::cuda::token_log_probs(hidden, None, Some(head), &op.targets);
+    }
     hidden.contiguous()?.apply_op2(&head.contiguous()?, op)
 }
 
@@ -59,6 +63,10 @@ pub fn token_log_probs_extended(
     targets: &[u32],
 ) -> Result<Tensor> {
     let op = TokenLogProbs::new(hidden, Some(frozen_head), new_rows, rows, targets)?;
+    #[cfg(feature = "cuda")]
+    if hidden.device().is_cuda() {
+        return super::cuda::token_log_probs(hidden, Some(frozen_head), new_rows, &op.targets);
+    }
     match new_rows {
         Some(new) => hidden.contiguous()?.apply_op2(&new.contiguous()?, op),
         None => hidden.contiguous()?.apply_op1(op),
@@ -74,11 +82,11 @@ struct TokenLogProbs {
 }
 
 /// The targets, row by row.
-struct Targets {
+pub(super) struct Targets {
     /// Where the targets of each row begin in `of_rows`, then their number: `[rows + 1]`.
-    starts: Vec<usize>,
+    pub(super) starts: Vec<usize>,
     /// Place in the result, and token; those of one row in the order they were named.
-    of_rows: Vec<(u32, u32)>,
+    pub(super) of_rows: Vec<(u32, u32)>,
 }
 
 impl Targets {

@@ -2,9 +2,9 @@
 //!
 //! Each operation is one node of candle's graph: one output, a forward and a backward written as
 //! plain loops and matrix products. They replace chains of element-wise operations (and candle's own
-//! fused operations, which silently give no gradient). All work on `f32` on the CPU; on another
-//! device they return candle's "no cuda implementation" error. Sums are taken in a fixed order that
-//! does not depend on the number of threads.
+//! fused operations, which silently give no gradient). On the CPU all work on `f32`, and sums are taken
+//! in a fixed order that does not depend on the number of threads; this is what the operations mean.
+//! With the feature `cuda` they do the same on an NVIDIA GPU, in `f32` or `bf16` (`cuda/`).
 //!
 //! Packed batches: sequences and trees lie behind one another in one `[tokens, …]` tensor, and
 //! [`Packing`] says which tokens see each other; a padded `[batch, seq]` batch is the special case of
@@ -16,14 +16,20 @@ mod adamw;
 mod attention;
 mod buffer;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dropout;
 mod embedding;
 mod frozen;
 mod gated;
 mod linear;
+mod linear_adapted;
 mod linear_frozen;
 mod log_probs;
 mod matmul;
+mod node;
+mod norm;
+mod once;
 mod packing;
 mod rms_norm;
 mod rope;
@@ -32,16 +38,19 @@ mod swiglu;
 #[allow(clippy::unwrap_used)]
 mod testing;
 
-pub use adamw::{AdamW, adamw_step};
+pub use adamw::{AdamW, Moments, adamw_rows_step, adamw_step};
 pub use attention::packed_attention;
 pub use dropout::dropout;
 pub use embedding::{embedding, embedding_rows};
 pub use gated::gated_linear;
 pub use linear::{linear, linear_add, linear_bias};
+pub use linear_adapted::linear_adapted;
 pub use linear_frozen::{linear_frozen, linear_frozen_add};
 pub use log_probs::{token_log_probs_at, token_log_probs_extended};
 pub use matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
-pub use packing::{Packing, Tree};
+pub use node::{Apply, Node, node};
+pub use norm::square_sum;
+pub use packing::{Packing, Positions, Tree};
 pub use rms_norm::{rms_norm, rms_norm_rows};
 pub use rope::{RopeTable, rope, rotate_head};
 pub use simd::{axpy, dot, log_sum_exp, softmax_in_place};

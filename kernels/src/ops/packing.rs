@@ -9,16 +9,54 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use candle_core::{Device, Result, Tensor};
+
+use super::once::Once;
+
 /// The trees of a packed batch; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packing(Arc<Trees>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Trees {
     heads: Vec<Head>,
     /// Tokens of every branch, tree after tree.
     branches: Vec<usize>,
     tokens: usize,
+    /// Of all tokens, on the GPU that asked first.
+    #[cfg(feature = "cuda")]
+    spans: Once<Arc<super::cuda::Spans>>,
+}
+
+/// The position of every token of a batch; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Positions(Arc<OnAnyDevice>);
+
+#[derive(Debug)]
+struct OnAnyDevice {
+    host: Vec<u32>,
+    device: Once<Tensor>,
+}
+
+impl Positions {
+    /// Positions `[tokens]`.
+    pub fn new(positions: Vec<u32>) -> Self {
+        Self(Arc::new(OnAnyDevice { host: positions, device: Once::default() }))
+    }
+
+    /// The positions as a tensor; all calls name the same device.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+    pub(super) fn on(&self, device: &Device) -> Result<&Tensor> {
+        self.0.device.get_or_try(|| Tensor::new(self.0.host.as_slice(), device))
+    }
+}
+
+impl std::ops::Deref for Positions {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.0.host
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +93,7 @@ impl Packing {
     pub fn trees<B: IntoIterator<Item = usize>>(
         trees: impl IntoIterator<Item = (usize, B)>,
     ) -> Self {
-        let mut all = Trees { heads: Vec::new(), branches: Vec::new(), tokens: 0 };
+        let mut all = Trees::default();
         for (prompt, branches) in trees {
             all.heads.push(Head { start: all.tokens, prompt, branch: all.branches.len() });
             let first = all.branches.len();
@@ -98,7 +136,7 @@ impl Packing {
     }
 
     /// Position of every token, counted from the start of its tree's prompt: `[tokens]`.
-    pub fn positions(&self) -> Vec<u32> {
+    pub fn positions(&self) -> Positions {
         let mut positions = Vec::with_capacity(self.tokens());
         for tree in self.iter() {
             positions.extend(0..tree.prompt as u32);
@@ -106,7 +144,21 @@ impl Packing {
                 positions.extend(tree.prompt as u32..(tree.prompt + branch) as u32);
             }
         }
-        positions
+        Positions::new(positions)
+    }
+
+    /// What the queries of `rows` (all where none are named) see, on a GPU.
+    #[cfg(feature = "cuda")]
+    pub(super) fn spans(
+        &self,
+        rows: Option<&[u32]>,
+        device: &Device,
+    ) -> Result<Arc<super::cuda::Spans>> {
+        let new = || Ok(Arc::new(super::cuda::Spans::new(self, rows, device)?));
+        match rows {
+            None => self.0.spans.get_or_try(new).cloned(),
+            Some(_) => new(),
+        }
     }
 }
 
@@ -139,7 +191,7 @@ mod tests {
     #[test]
     fn positions_restart_in_every_sequence() {
         let packing = Packing::sequences([3, 0, 2]);
-        assert_eq!(packing.positions(), [0, 1, 2, 0, 1]);
+        assert_eq!(*packing.positions(), [0, 1, 2, 0, 1]);
         assert_eq!((packing.len(), packing.tokens()), (3, 5));
         let ranges: Vec<_> = packing.iter().map(|tree| tree.tokens()).collect();
         assert_eq!(ranges, [0..3, 3..3, 3..5]);
@@ -152,7 +204,7 @@ mod tests {
     #[test]
     fn branches_are_counted_on_behind_their_prompt() {
         let packing = Packing::trees([(2, vec![1, 0, 3]), (0, vec![2]), (1, vec![])]);
-        assert_eq!(packing.positions(), [0, 1, 2, 2, 3, 4, 0, 1, 0]);
+        assert_eq!(*packing.positions(), [0, 1, 2, 2, 3, 4, 0, 1, 0]);
         assert_eq!((packing.len(), packing.tokens()), (3, 9));
         let branches: Vec<_> = packing.iter().flat_map(|tree| tree.branches()).collect();
         assert_eq!(branches, [2..3, 3..3, 3..6, 6..8]);

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::buffer::new_rows;
 use super::cpu::{block_rows, slice, tensor, with_slices};
+use super::once::Once;
+use super::packing::Positions;
 
 const NAME: &str = "rope";
 
@@ -16,6 +18,8 @@ pub struct RopeTable {
     cos: Vec<f32>,
     sin: Vec<f32>,
     half: usize,
+    /// Both on the GPU that asked first.
+    device: Once<[Tensor; 2]>,
 }
 
 impl RopeTable {
@@ -31,7 +35,7 @@ impl RopeTable {
         }
         let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f32 * f));
         let (sin, cos) = angles.map(f32::sin_cos).unzip();
-        Ok(Self { cos, sin, half: frequencies.len() })
+        Ok(Self { cos, sin, half: frequencies.len(), device: Once::default() })
     }
 
     /// Positions covered.
@@ -47,6 +51,18 @@ impl RopeTable {
         let range = position * self.half..(position + 1) * self.half;
         (&self.cos[range.clone()], &self.sin[range])
     }
+
+    /// Cosines and sines as tensors; all calls name the same device.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+    fn on(&self, device: &Device) -> Result<&[Tensor; 2]> {
+        self.device.get_or_try(|| {
+            let shape = (self.positions(), self.half);
+            Ok([
+                Tensor::from_slice(&self.cos, shape, device)?,
+                Tensor::from_slice(&self.sin, shape, device)?,
+            ])
+        })
+    }
 }
 
 /// Rotates every head by the position of its token.
@@ -55,7 +71,7 @@ impl RopeTable {
 ///
 /// # Errors
 /// When shapes do not fit or a position lies outside the table.
-pub fn rope(x: &Tensor, positions: &Arc<[u32]>, table: &Arc<RopeTable>) -> Result<Tensor> {
+pub fn rope(x: &Tensor, positions: &Positions, table: &Arc<RopeTable>) -> Result<Tensor> {
     let (tokens, _, head_dim) = x.dims3()?;
     if tokens != positions.len() || head_dim != 2 * table.half {
         bail!(
@@ -67,6 +83,11 @@ pub fn rope(x: &Tensor, positions: &Arc<[u32]>, table: &Arc<RopeTable>) -> Resul
     }
     if let Some(position) = positions.iter().find(|p| **p as usize >= table.positions()) {
         bail!("{NAME}: position {position} is outside the table of {}", table.positions());
+    }
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(_) = x.device() {
+        let [cos, sin] = table.on(x.device())?;
+        return super::cuda::rope(x, cos, sin, positions.on(x.device())?);
     }
     let op = Rope { positions: positions.clone(), table: table.clone() };
     x.contiguous()?.apply_op1(op)
@@ -84,7 +105,7 @@ vectorized! {
 }
 
 struct Rope {
-    positions: Arc<[u32]>,
+    positions: Positions,
     table: Arc<RopeTable>,
 }
 
@@ -135,7 +156,7 @@ mod tests {
     fn value_and_gradient_equal_candles_differentiable_rope() {
         let (batch, seq, heads, head_dim) = (3, 9, 2, 6);
         let table = Arc::new(RopeTable::new(&frequencies(head_dim), 12).unwrap());
-        let positions: Arc<[u32]> = super::super::Packing::uniform(batch, seq).positions().into();
+        let positions = super::super::Packing::uniform(batch, seq).positions();
         let shape = [seq, head_dim / 2];
         let cos =
             Tensor::from_slice(&table.cos[..seq * head_dim / 2], &shape, &Device::Cpu).unwrap();
@@ -159,7 +180,7 @@ mod tests {
     fn positions_outside_the_table_are_refused() {
         let table = Arc::new(RopeTable::new(&frequencies(4), 2).unwrap());
         let message =
-            rope(&random(&[1, 1, 4], 1), &vec![2].into(), &table).unwrap_err().to_string();
+            rope(&random(&[1, 1, 4], 1), &Positions::new(vec![2]), &table).unwrap_err().to_string();
         assert!(message.contains("position 2 is outside the table of 2"), "{message}");
         assert!(RopeTable::new(&[], 2).is_err());
     }

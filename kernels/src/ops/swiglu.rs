@@ -16,6 +16,10 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if gate.dims() != up.dims() {
         bail!("{NAME}: gate is {:?} but up is {:?}", gate.dims(), up.dims());
     }
+    #[cfg(feature = "cuda")]
+    if gate.device().is_cuda() {
+        return super::cuda::swiglu(gate, up);
+    }
     gate.contiguous()?.apply_op2(&up.contiguous()?, SwiGlu)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::model::LoadedModel;
-use super::train::{Training, training};
+use super::train::{Training, on_device, training};
 use crate::corpus::{Corpus, Impression, Request, Split};
 use crate::decode::settings::{DecodeSettings, Normalizer};
 use crate::error::{Error, Result};
@@ -78,11 +78,11 @@ pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
 
 /// Scores the answers of the groups with the frozen start of the training.
 pub(super) fn score(env: &StepEnv<'_>, name: &str) -> Result<()> {
-    let Training { shape, start, identifier, prompts, .. } = training(env, name)?;
+    let Training { settings, shape, start, identifier, prompts } = training(env, name)?;
     let model = LoadedModel::load(&start, &identifier, shape)?;
     let data = load(&model, &env.input(&format!("train.{name}.pairs"))?, &prompts)?;
     let mut bar = env.ctx.bar("reference scores", data.groups.len() as u64, "group");
-    let decoder = model.decoder()?;
+    let decoder = on_device(model.decoder()?, settings)?;
     let scores = reference_scores(&data, &decoder, SCORE_CHUNK, |done| {
         bar.advance(done);
         env.ctx.check_interrupt()

@@ -58,7 +58,7 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
         Some(lora) => model.adapted(lora, env.seed().purpose("adapter"))?,
         None => model.decoder()?,
     };
-    let decoder = decoder.recomputing(settings.recompute);
+    let decoder = on_device(decoder, settings)?.recomputing(settings.recompute);
     let held_out = settings.validation.as_ref().map(|validation| {
         Ok::<_, Error>((validation, HeldOut::new(env, validation, &corpus, &model, &identifier)?))
     });
@@ -122,6 +122,11 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
     let log = env.out.join(LOG_FILE);
     std::fs::copy(work.join(LOG_FILE), &log).map_err(|e| Error::unwritable(&log, &e))?;
     Ok(())
+}
+
+/// The decoder where a training computes.
+pub(super) fn on_device(decoder: Decoder, settings: &TrainSettings) -> Result<Decoder> {
+    decoder.on(&settings.device.open()?, settings.precision.dtype())
 }
 
 /// Says which keys of a training that does not fit into memory can be changed.

@@ -13,8 +13,8 @@ use crate::identifier::settings::IdentifierSettings;
 use crate::model::settings::{ModelSettings, ScratchSettings};
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::train::settings::{
-    LOSS, ObjectiveSettings, PreferenceLoss, PreferenceSettings, Schedule, TrainSettings,
-    ValidationSettings,
+    LOSS, ObjectiveSettings, Precision, PreferenceLoss, PreferenceSettings, Schedule, TrainDevice,
+    TrainSettings, ValidationSettings,
 };
 
 use super::super::document::{Step, quoted};
@@ -286,6 +286,13 @@ fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Che
         let path = part.at(&["log", "mlflow"]);
         let message = format!("`{}` cannot be used", checker.document.dotted(&path));
         checker.fault(&path, message, label, help);
+    }
+    if train.device == TrainDevice::Cpu && train.precision != Precision::F32 {
+        let path = part.at(&["precision"]);
+        let message = format!("`{}` has no effect on a CPU", checker.document.dotted(&path));
+        let help =
+            "set `device = \"cuda\"`, or leave `precision` out; memory is saved by `recompute`";
+        checker.fault(&path, message, "a CPU computes in f32", help);
     }
     schedule(part, train, checker);
     adapter(part, train, checker);

@@ -67,6 +67,10 @@ pub fn packed_attention(
             bail!("{NAME}: rows must be ascending, each once, and below {tokens}");
         }
     }
+    #[cfg(feature = "cuda")]
+    if q.device().is_cuda() {
+        return super::cuda::packed_attention(q, k, v, packing, rows);
+    }
     let op = Attention {
         packing: packing.clone(),
         rows: rows.map(Arc::from),

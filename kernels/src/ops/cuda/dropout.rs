@@ -1,0 +1,47 @@
+//! Dropout by keys; see `super::super::dropout`.
+
+use candle_core::{Result, Tensor};
+
+use super::launch::{Argument::*, Grid, Module, module, uninitialized};
+use crate::ops::node::node;
+
+const KERNELS: Module = module!("dropout");
+
+/// Shapes: `x [tokens, width]`, `keys [tokens]`; result like `x`. Of 2^32 draws, those below `threshold` are dropped.
+pub(in crate::ops) fn dropout(
+    x: &Tensor,
+    keys: &[u64],
+    stream: u64,
+    threshold: u32,
+    factor: f32,
+) -> Result<Tensor> {
+    let keys: Vec<i64> = keys.iter().map(|key| *key as i64).collect();
+    let keys = Tensor::new(keys, x.device())?;
+    let dropped = move |x: &Tensor| {
+        let x = x.contiguous()?;
+        let (tokens, width) = x.dims2()?;
+        // SAFETY: a thread for each pair of entries of a row writes them; there is a key per row.
+        unsafe {
+            let y = uninitialized(x.shape(), x.dtype(), x.device())?;
+            let arguments = [
+                Tensor(&x),
+                Tensor(&keys),
+                Tensor(&y),
+                U32(tokens),
+                U32(width),
+                U64(stream),
+                U32(threshold as usize),
+                F32(factor),
+            ];
+            KERNELS.launch(
+                "dropout",
+                x.dtype(),
+                &Grid::Entries(tokens * width.div_ceil(2)),
+                &arguments,
+            )?;
+            Ok::<_, candle_core::Error>(y)
+        }
+    };
+    let y = dropped(&x.detach())?;
+    node("dropout", [x], y, move |_, _, g| Ok([Some(dropped(g)?)]))
+}
