@@ -13,6 +13,7 @@ use crate::progress::Context;
 use crate::recipe::LoadedRecipe;
 use crate::seed::Seed;
 use crate::store::{create_dir, sweep_partial, write_atomic};
+use crate::train::settings::TrainDevice;
 
 /// The resolved recipe inside a run folder.
 pub const RECIPE_FILE: &str = "recipe.toml";
@@ -85,6 +86,7 @@ fn open_devices(loaded: &LoadedRecipe, plan: &Plan, out: &Path) -> Result<()> {
     for step in &plan.steps {
         let StepKind::Train(name) = &step.kind else { continue };
         if let Some(training) = loaded.recipe.training(name)
+            && training.device != TrainDevice::Cpu
             && Plan::status(step, out)? != Status::Cached
         {
             training.device.open()?;

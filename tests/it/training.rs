@@ -84,3 +84,19 @@ fn a_corpus_without_validation_requests_is_refused_with_advice() {
         "leave out the training's [train.validation]",
     ]);
 }
+
+/// What happens on a machine with a GPU is not for this suite.
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_gpu_that_is_not_there_is_told_of_before_any_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let gpu = ["--set", "train.aligned.device=cuda", "--set", "train.aligned.precision=bf16"];
+    let answer = run(TINY, &out, &gpu);
+    answer.expect(3).says(&[
+        "no GPU can be used",
+        "build with --features cuda",
+        "device = \"cpu\"",
+    ]);
+    assert!(!out.exists());
+}
