@@ -24,6 +24,7 @@ use super::{Ranker, top::top};
 use crate::corpus::{Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::model::checkpoint::WeightFiles;
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::store::write_json;
@@ -163,6 +164,16 @@ pub fn fit(
     Ok(())
 }
 
+/// Number of trained values of the model in `folder`.
+///
+/// # Errors
+/// [`Error::Data`] when its weights are missing or damaged.
+pub fn stored_parameters(folder: &Path) -> Result<u64> {
+    let weights = WeightFiles::open_file(&folder.join(WEIGHTS_FILE))?;
+    let sizes = weights.names().filter_map(|name| weights.shape(name));
+    Ok(sizes.map(|shape| shape.iter().product::<usize>() as u64).sum())
+}
+
 /// A model that answers.
 pub struct Sasrec {
     network: Network,
@@ -200,11 +211,6 @@ impl Sasrec {
             &folder.join(SETTINGS_FILE),
             &ModelFile { format: FORMAT, items: self.n_items, settings },
         )
-    }
-
-    /// Number of trained values.
-    pub fn parameter_count(&self) -> usize {
-        self.network.parameters().iter().map(|(_, var)| var.elem_count()).sum()
     }
 
     /// Best items of many histories at once, in their order: as [`Ranker::rank`], with `exclude` ascending per history.

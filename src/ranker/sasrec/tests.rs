@@ -277,6 +277,8 @@ fn foreign_and_damaged_folders_are_refused() {
             error.to_string()
         }
     };
+    // 2 layers of 4 · 16² + 2 · 16 · 24 + 24 + 3 · 16, 20 items, 6 positions and a norm.
+    assert_eq!(stored_parameters(&folders.out()).unwrap(), 2 * 1_864 + 27 * 16);
     assert!(told(ITEMS + 1).contains("knows 20 items, the catalogue has 21"));
     let path = folders.out().join(SETTINGS_FILE);
     let text = std::fs::read_to_string(&path).unwrap();
