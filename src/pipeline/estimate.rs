@@ -18,6 +18,7 @@ use crate::model::config::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::model::lora::AdapterSpec;
 use crate::model::settings::ModelSettings;
+use crate::ranker::sasrec::settings::SasrecSettings;
 use crate::ranker::settings::{SystemSettings, TwoTowerSettings, VectorsSettings};
 use crate::recipe::Recipe;
 use crate::train::sampler;
@@ -31,6 +32,8 @@ const ASSUMED_PROMPT: u64 = 12;
 /// operations store (measured on the decoder of this project, rounded up).
 const ACTIVATIONS_PER_WIDTH: u64 = 18;
 
+/// Scores of all items that a full cross-entropy keeps at most.
+const KEPT_SCORES: u64 = 1 << 26;
 /// Rows that the reference model scores at once.
 const REFERENCE_ROWS: u64 = 128;
 
@@ -222,6 +225,7 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
                 train_figures(&mut out, recipe, training, sizes);
             }
         }
+        StepKind::Fit(name) => fit_figures(&mut out, recipe, name, sizes),
         StepKind::System(name) => {
             let limit = recipe.evaluation.requests.map(u64::from);
             let requests = sizes.test.map(|n| limit.map_or(n, |limit| n.min(limit)));
@@ -331,6 +335,7 @@ fn footprint(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Option<u64> {
             let ObjectiveSettings::Preference(s) = &training.objective else { return None };
             Some(search_memory(&config, s.pairs().beam, row))
         }
+        StepKind::Fit(name) => sasrec_memory(sasrec(recipe, name)?, sizes),
         StepKind::System(name) => {
             let system = recipe.system.iter().find(|system| system.name() == name)?;
             let SystemSettings::Generative { train, decode, .. } = system else { return None };
@@ -356,6 +361,7 @@ fn warning(kind: &StepKind, needed: u64, allowed: u64) -> Option<String> {
         }
         StepKind::Vectors(_) => "lower the vectors' `vocabulary`, `dim` or `batch`",
         StepKind::Pairs(_) => "lower `pairs.beam`, or take a smaller model",
+        StepKind::Fit(_) => "lower the system's `batch`, `length` or `dim`",
         StepKind::System(_) => "lower `decode.beam`, or take a smaller model",
         _ => "take a smaller model",
     };
@@ -364,6 +370,42 @@ fn warning(kind: &StepKind, needed: u64, allowed: u64) -> Option<String> {
         bytes(needed),
         bytes(allowed)
     ))
+}
+
+fn sasrec<'a>(recipe: &'a Recipe, name: &str) -> Option<&'a SasrecSettings> {
+    recipe.system.iter().find_map(|system| match system {
+        SystemSettings::Sasrec(settings) if settings.name == name => Some(settings),
+        _ => None,
+    })
+}
+
+fn fit_figures(out: &mut Figures, recipe: &Recipe, name: &str, sizes: &Sizes) {
+    let Some(s) = sasrec(recipe, name) else { return };
+    let about = if sizes.exact { "≤ " } else { "≈ " };
+    push_known(out, "parameters", about, sasrec_parameters(s, sizes));
+    let n_steps = sizes.train.map(|n| steps(n, s.epochs, s.batch, 1));
+    push_known(out, "steps", "≤ ", n_steps);
+    if let Some(memory) = sasrec_memory(s, sizes) {
+        push(out, "memory", format!("≈ {}", bytes(memory)));
+    }
+}
+
+fn sasrec_parameters(s: &SasrecSettings, sizes: &Sizes) -> Option<u64> {
+    let (dim, wide) = (u64::from(s.dim), u64::from(s.feed_forward));
+    let layer = 4 * dim * dim + 2 * dim * wide + wide + 3 * dim;
+    Some((sizes.items? + u64::from(s.length) + 1) * dim + u64::from(s.layers) * layer)
+}
+
+/// Weights, gradients and moments, activations of the longest batch, and the scores that are kept of it.
+fn sasrec_memory(s: &SasrecSettings, sizes: &Sizes) -> Option<u64> {
+    let tokens = u64::from(s.batch) * u64::from(s.length);
+    let width = 2 * u64::from(s.dim) + u64::from(s.feed_forward);
+    let scored = match s.loss.negatives() {
+        0 => (tokens * sizes.items?).min(KEPT_SCORES),
+        negatives => 4 * tokens * u64::from(negatives),
+    };
+    let activations = tokens * u64::from(s.layers) * width * ACTIVATIONS_PER_WIDTH / 4;
+    Some(4 * (4 * sasrec_parameters(s, sizes)? + activations + scored))
 }
 
 fn two_tower_memory(settings: &TwoTowerSettings) -> u64 {

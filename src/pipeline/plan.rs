@@ -17,6 +17,7 @@ use crate::identifier::settings::IdentifierSettings;
 use crate::model::folder::source_files;
 use crate::model::settings::ModelSettings;
 use crate::model::{ModelFolder, adapter};
+use crate::ranker::sasrec::settings::SasrecSettings;
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::recipe::Recipe;
 use crate::store::write_json;
@@ -45,6 +46,8 @@ pub enum StepKind {
     Reference(String),
     /// Train a decoder.
     Train(String),
+    /// Train what a system answers with.
+    Fit(String),
     /// Let a system answer the test requests.
     System(String),
     /// Judge all systems.
@@ -64,7 +67,11 @@ impl StepKind {
             Self::Reference(_) => 2,
             // 2: wall seconds, size and faults of answering. 2: pairs, slices, leaks, values per request.
             Self::System(_) | Self::Evaluation => 2,
-            Self::Corpus | Self::Identifier(_) | Self::Model(_) | Self::Prompts(_) => 1,
+            Self::Corpus
+            | Self::Identifier(_)
+            | Self::Model(_)
+            | Self::Prompts(_)
+            | Self::Fit(_) => 1,
         }
     }
 
@@ -79,6 +86,7 @@ impl StepKind {
             Self::Pairs(name) => format!("train.{name}.pairs"),
             Self::Reference(name) => format!("train.{name}.reference"),
             Self::Train(name) => format!("train.{name}"),
+            Self::Fit(name) => format!("system.{name}.fit"),
             Self::System(name) => format!("system.{name}"),
             Self::Evaluation => "evaluation".into(),
         }
@@ -378,6 +386,15 @@ impl Builder<'_> {
         self.add(StepKind::Train(name.into()), settings, &inputs, &[])
     }
 
+    /// The training of a system that is nobody else's: apart from its answers, so that these can be asked for anew.
+    fn fit(&mut self, settings: &SasrecSettings) -> Result<String> {
+        let inputs = [self.corpus()?];
+        let mut key = self.seeded(settings);
+        // What is kept depends on what counts as relevant.
+        key["relevant_grade"] = json!(self.recipe.evaluation.relevant_grade);
+        self.add(StepKind::Fit(settings.name.clone()), key, &inputs, &[])
+    }
+
     fn system(&mut self, system: &SystemSettings) -> Result<String> {
         let inputs = self.system_inputs(system)?;
         // The seed enters only through the choice of test requests.
@@ -404,6 +421,7 @@ impl Builder<'_> {
             SystemSettings::Popularity { .. }
             | SystemSettings::Bm25(_)
             | SystemSettings::Oracle { .. } => {}
+            SystemSettings::Sasrec(settings) => inputs.push(self.fit(settings)?),
             SystemSettings::TwoTower { vectors, .. } => inputs.push(self.vectors(vectors)?),
             SystemSettings::Generative { train, .. } => {
                 if let Some(settings) = recipe.training(train) {

@@ -7,6 +7,7 @@
 pub mod bm25;
 pub mod generative;
 pub mod popularity;
+pub mod sasrec;
 pub mod settings;
 pub mod top;
 pub mod two_tower;

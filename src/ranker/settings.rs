@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use trieval_eval::fusion::FusionSettings;
 
+use super::sasrec::settings::SasrecSettings;
 use crate::decode::settings::DecodeSettings;
 
 /// One vector per item.
@@ -91,6 +92,8 @@ pub enum SystemSettings {
     },
     /// BM25 over item text.
     Bm25(Bm25Settings),
+    /// A self-attentive sequence model over item ids, trained by the system itself.
+    Sasrec(SasrecSettings),
     /// Nearest items by cosine under a trained two-tower encoder.
     TwoTower {
         /// Name in runs and reports.
@@ -126,6 +129,7 @@ impl SystemSettings {
             | Self::Generative { name, .. }
             | Self::Oracle { name } => name,
             Self::Bm25(settings) => &settings.name,
+            Self::Sasrec(settings) => &settings.name,
             Self::Fusion(settings) => &settings.name,
         }
     }
@@ -143,6 +147,7 @@ impl SystemSettings {
         match self {
             Self::Popularity { .. } => "popularity",
             Self::Bm25(_) => "bm25",
+            Self::Sasrec(_) => "sasrec",
             Self::TwoTower { .. } => "two-tower",
             Self::Generative { .. } => "generative",
             Self::Fusion(_) => "fusion",

@@ -230,6 +230,28 @@ mod faults {
     }
 
     #[test]
+    fn impossible_sequence_models() {
+        let model = "\n[[system]]\nname = \"next\"\nkind = \"sasrec\"\n";
+        let text = format!("{QUICKSTART}{model}");
+        insta::assert_snapshot!(shown(
+            &text,
+            &[
+                "system.next.validation.beam=20",
+                "system.next.loss={ kind = \"full-softmax\", negatives = 9 }",
+            ]
+        ));
+        insta::assert_snapshot!(shown(
+            &text,
+            &[
+                "system.next.heads=5",
+                "system.next.optimizer.betas=[0.9, 1.0]",
+                "system.next.optimizer={ schedule = \"constant\", final_share = 0.1 }",
+                "system.next.validation.metric=auc",
+            ]
+        ));
+    }
+
+    #[test]
     fn a_narrow_beam_is_a_remark() {
         let loaded = quickstart(&["system.aligned.decode.beam=20"]).unwrap();
         insta::assert_snapshot!(loaded.warnings.unwrap());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::data::{ITEMS, PAIRS, SEQUENCES, USERS, sequence, write_pairs, write_sequences};
+use crate::data::{ITEMS, PAIRS, SASREC, SEQUENCES, USERS, sequence, write_pairs, write_sequences};
 use crate::support::{TINY, copy_of_finished, finished, json, run, step_folder, tree, trieval};
 
 const SYSTEMS: [(&str, &str); 7] = [
@@ -316,7 +316,7 @@ fn sequences_run_and_never_return_items_of_the_history() {
             (user, items)
         })
         .collect();
-    for name in ["popularity", "two-tower", "supervised", "aligned"] {
+    for name in ["popularity", "sasrec", "two-tower", "supervised", "aligned"] {
         let file = step_folder(&out, &format!("system.{name}")).unwrap().join("run.trec");
         let lists = read_run(&file, name);
         assert_eq!(lists.len(), USERS);
@@ -336,6 +336,39 @@ fn sequences_run_and_never_return_items_of_the_history() {
         answer["items"].as_array().unwrap().iter().map(|i| i["item"].as_str().unwrap()).collect();
     assert!(!items.is_empty() && items.len() <= ITEMS - 3);
     assert!(items.iter().all(|item| !["p1", "p2", "p3"].contains(item)), "{items:?}");
+    // A model of sequences knows nothing of a query, and answers the history alone.
+    let args = ["search", path(&out), "--system", "sasrec", "--json"];
+    let found = |more: &[&str]| trieval(&[&args[..], more].concat()).expect(0).json();
+    let items = found(&["--history", "p1,p2"])["items"].as_array().unwrap().len();
+    assert_eq!(items, 10);
+    assert_eq!(found(&["blue sofa"])["items"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_sequence_model_is_trained_once_and_answers_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    write_sequences(folder.path());
+    let out = folder.path().join("run");
+    let set = format!("corpus.path={}", folder.path().display());
+    run(SASREC, &out, &["--set", &set]).expect(0).says(&["system.sasrec.fit"]);
+    let fit = step_folder(&out, "system.sasrec.fit").unwrap();
+    assert!(fit.join("sasrec.safetensors").exists() && fit.join("train.jsonl").exists());
+    let again = run(SASREC, &out, &["--set", &set, "--set", "evaluation.depth=15"]).expect(0);
+    again.says(&["system.sasrec.fit: done before", "system.sasrec (again: depth"]);
+    let again = run(SASREC, &out, &["--set", &set, "--set", "system.sasrec.loss.kind=gbce"]);
+    again.expect(0).says(&["system.sasrec.fit (again: settings.loss", "system.sasrec (again:"]);
+}
+
+#[test]
+fn sequences_too_short_for_a_model_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write_sequences(folder.path());
+    let users = br#"{"u1": ["p1", "p2", "p3"], "u2": ["p3", "p4", "p5"]}"#;
+    std::fs::write(folder.path().join("users.json"), users).unwrap();
+    let set = format!("corpus.path={}", folder.path().display());
+    let out = folder.path().join("run");
+    let says = ["no training sequence has two items", "users with four items or more are needed"];
+    run(SASREC, &out, &["--set", &set]).expect(2).says(&says);
 }
 
 #[test]

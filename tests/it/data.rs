@@ -14,6 +14,9 @@ const COLORS: [&str; 4] = ["red", "blue", "green", "black"];
 const THINGS: [&str; 5] = ["table", "sofa", "lamp", "chair", "shelf"];
 /// Items of both data sets.
 pub(crate) const ITEMS: usize = 40;
+/// The recipe of a model of sequences alone.
+pub(crate) const SASREC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/sasrec.toml");
+
 /// Users of the sequences.
 pub(crate) const USERS: usize = 40;
 

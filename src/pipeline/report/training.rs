@@ -11,8 +11,10 @@ use crate::identifier::Identifiers;
 use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::pipeline::folder::RunFolder;
-use crate::pipeline::plan::{Plan, StepKind};
+use crate::pipeline::plan::{Plan, Step, StepKind};
 use crate::pipeline::steps::{INDEX_FILE, MODEL_DIR, log_path};
+use crate::ranker::sasrec;
+use crate::ranker::settings::SystemSettings;
 use crate::recipe::Recipe;
 use crate::train::log;
 use crate::train::settings::ObjectiveSettings;
@@ -20,7 +22,7 @@ use crate::train::settings::ObjectiveSettings;
 /// Points drawn per training curve.
 const CURVE_POINTS: usize = 200;
 
-/// One entry per training of the recipe.
+/// One entry per training of the recipe, then one per system that is trained for itself.
 pub(super) fn training(
     recipe: &Recipe,
     plan: &Plan,
@@ -31,29 +33,42 @@ pub(super) fn training(
         let Some(step) = plan.step(&StepKind::Train(settings.name.clone()).name()) else {
             continue;
         };
-        let step_folder = folder.step_dir(&step.name, &step.key);
-        let records = log::read(&log_path(&step_folder))?;
-        let every = records.len().div_ceil(CURVE_POINTS).max(1);
-        let points = records.chunks(every).filter_map(curve_point).collect();
+        let config = folder.step_dir(&step.name, &step.key).join(MODEL_DIR).join(CONFIG);
+        let parameters = DecoderConfig::read(&config)?.parameter_count() as u64;
         let objective = match settings.objective {
             ObjectiveSettings::Supervised(_) => "supervised",
             ObjectiveSettings::Preference(_) => "preference",
         };
-        let manifest = folder.manifest(&step.name, &step.key)?;
-        reports.push(TrainingReport {
-            name: settings.name.clone(),
-            objective: objective.into(),
-            steps: records.len() as u64,
-            seconds: manifest.map(|manifest| manifest.seconds),
-            parameters: Some(
-                DecoderConfig::read(&step_folder.join(MODEL_DIR).join(CONFIG))?.parameter_count()
-                    as u64,
-            ),
-            diverged: false,
-            points,
-        });
+        reports.push(course(&settings.name, objective, step, folder, parameters)?);
+    }
+    for system in &recipe.system {
+        let SystemSettings::Sasrec(settings) = system else { continue };
+        let Some(step) = plan.step(&StepKind::Fit(settings.name.clone()).name()) else { continue };
+        let parameters = sasrec::stored_parameters(&folder.step_dir(&step.name, &step.key))?;
+        reports.push(course(&settings.name, "next item", step, folder, parameters)?);
     }
     Ok(reports)
+}
+
+fn course(
+    name: &str,
+    objective: &str,
+    step: &Step,
+    folder: &RunFolder,
+    parameters: u64,
+) -> Result<TrainingReport> {
+    let records = log::read(&log_path(&folder.step_dir(&step.name, &step.key)))?;
+    let every = records.len().div_ceil(CURVE_POINTS).max(1);
+    let manifest = folder.manifest(&step.name, &step.key)?;
+    Ok(TrainingReport {
+        name: name.to_owned(),
+        objective: objective.to_owned(),
+        steps: records.len() as u64,
+        seconds: manifest.map(|manifest| manifest.seconds),
+        parameters: Some(parameters),
+        diverged: false,
+        points: records.chunks(every).filter_map(curve_point).collect(),
+    })
 }
 
 /// The mean of a stretch of steps, named by its last.

@@ -6,6 +6,7 @@ mod identifier;
 mod model;
 mod pairs;
 mod prompts;
+mod sasrec;
 mod system;
 mod tracking;
 mod train;
@@ -47,6 +48,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         StepKind::Pairs(name) => pairs::build(env, name),
         StepKind::Reference(name) => pairs::score(env, name),
         StepKind::Train(name) => train::execute(env, name),
+        StepKind::Fit(name) => system::fit(env, name),
         StepKind::System(name) => system::execute(env, name),
         StepKind::Evaluation => evaluation::execute(env),
     }

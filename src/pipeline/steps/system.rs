@@ -14,7 +14,7 @@ use trieval_eval::{Qrels, Run};
 use super::identifier::INDEX_FILE;
 use super::model::LoadedModel;
 use super::train::MODEL_DIR;
-use super::unwritten;
+use super::{sasrec, unwritten};
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::WEIGHTS;
@@ -28,6 +28,7 @@ use crate::ranker::Ranker;
 use crate::ranker::bm25::Bm25;
 use crate::ranker::generative::Generative;
 use crate::ranker::popularity::Popularity;
+use crate::ranker::sasrec::{Sasrec, WEIGHTS_FILE};
 use crate::ranker::settings::SystemSettings;
 use crate::ranker::two_tower::TwoTower;
 use crate::recipe::Recipe;
@@ -58,11 +59,24 @@ pub(in crate::pipeline) struct SystemFile {
     pub duplicates: u64,
 }
 
+/// Trains what a system answers with.
+pub(super) fn fit(env: &StepEnv<'_>, name: &str) -> Result<()> {
+    match named(&env.loaded.recipe, name)? {
+        SystemSettings::Sasrec(settings) => sasrec::execute(env, settings),
+        other => {
+            Err(Error::Failed(format!("system {name} of kind {} is not trained", other.kind())))
+        }
+    }
+}
+
+fn named<'a>(recipe: &'a Recipe, name: &str) -> Result<&'a SystemSettings> {
+    let found = recipe.system.iter().find(|system| system.name() == name);
+    found.ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))
+}
+
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let recipe = &env.loaded.recipe;
-    let settings = recipe.system.iter().find(|system| system.name() == name);
-    let settings =
-        settings.ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))?;
+    let settings = named(recipe, name)?;
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
     let requests = evaluated_requests(&corpus, recipe)?;
@@ -126,6 +140,10 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
         SystemSettings::Popularity { .. }
         | SystemSettings::Bm25(_)
         | SystemSettings::Oracle { .. } => None,
+        SystemSettings::Sasrec(settings) => {
+            let fit = env.input(&StepKind::Fit(settings.name.clone()).name())?;
+            Some(size(fit.join(WEIGHTS_FILE))?)
+        }
         SystemSettings::TwoTower { vectors, .. } => {
             let folder = env.input(&format!("vectors.{vectors}"))?;
             let mut total = 0;
@@ -280,6 +298,10 @@ pub(in crate::pipeline) fn ranker(
     Ok(match settings {
         SystemSettings::Popularity { .. } => Box::new(Popularity::fit(corpus)?),
         SystemSettings::Bm25(settings) => Box::new(Bm25::index(catalogue, settings)),
+        SystemSettings::Sasrec(settings) => {
+            let fit = input(StepKind::Fit(settings.name.clone()).name())?;
+            Box::new(Sasrec::load(&fit, catalogue.len())?)
+        }
         SystemSettings::TwoTower { vectors, .. } => {
             Box::new(TwoTower::load(&input(format!("vectors.{vectors}"))?, catalogue)?)
         }

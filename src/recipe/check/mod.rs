@@ -5,6 +5,7 @@
 
 mod metrics;
 mod references;
+mod sasrec;
 mod values;
 
 use serde::de::DeserializeOwned;
@@ -68,6 +69,7 @@ pub(super) fn check(
     let parts = read(document, &mut walker);
     let mut checker = Checker { document, faults: walker.faults };
     values::check(&parts, &mut checker);
+    sasrec::check(&parts, &mut checker);
     references::check(&parts, &mut checker);
     let mut faults = checker.faults;
     sort(&mut faults);

@@ -261,6 +261,7 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
             Some(
                 SystemSettings::Popularity { .. }
                 | SystemSettings::Bm25(_)
+                | SystemSettings::Sasrec(_)
                 | SystemSettings::Oracle { .. },
             )
             | None => {}
@@ -345,6 +346,7 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
             Some(
                 SystemSettings::Popularity { .. }
                 | SystemSettings::Bm25(_)
+                | SystemSettings::Sasrec(_)
                 | SystemSettings::Fusion(_)
                 | SystemSettings::Oracle { .. },
             )

@@ -13,8 +13,8 @@ use crate::identifier::settings::IdentifierSettings;
 use crate::model::settings::{ModelSettings, ScratchSettings};
 use crate::ranker::settings::{SystemSettings, VectorsSettings};
 use crate::train::settings::{
-    LOSS, ObjectiveSettings, Precision, PreferenceLoss, PreferenceSettings, Schedule, TrainDevice,
-    TrainSettings, ValidationSettings,
+    LOSS, ObjectiveSettings, OptimizerSettings, Precision, PreferenceLoss, PreferenceSettings,
+    Schedule, TrainDevice, TrainSettings, ValidationSettings,
 };
 
 use super::super::document::{Step, quoted};
@@ -266,7 +266,7 @@ fn decoder(part: &Part<ModelSettings>, settings: &ScratchSettings, checker: &mut
     }
 }
 
-fn divisors(number: u32) -> String {
+pub(super) fn divisors(number: u32) -> String {
     let divisors: Vec<String> = (1..=number)
         .filter(|d| number.is_multiple_of(*d))
         .map(|divisor| divisor.to_string())
@@ -275,13 +275,7 @@ fn divisors(number: u32) -> String {
 }
 
 fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checker<'_>) {
-    for beta in train.optimizer.betas {
-        if !(0.0..1.0).contains(&beta) {
-            let path = part.at(&["optimizer", "betas"]);
-            let message = format!("`{}` is out of range: {beta}", checker.document.dotted(&path));
-            checker.fault(&path, message, "expected numbers from 0 to below 1", "");
-        }
-    }
+    betas(part, &train.optimizer, checker);
     if let Some((label, help)) = train.log.mlflow_fault() {
         let path = part.at(&["log", "mlflow"]);
         let message = format!("`{}` cannot be used", checker.document.dotted(&path));
@@ -294,7 +288,7 @@ fn training(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Che
             "set `device = \"cuda\"`, or leave `precision` out; memory is saved by `recompute`";
         checker.fault(&path, message, "a CPU computes in f32", help);
     }
-    schedule(part, train, checker);
+    schedule(part, &format!("training `{}`", train.name), &train.optimizer, checker);
     adapter(part, train, checker);
     if let Some(settings) = &train.validation {
         validation(part, train, settings, checker);
@@ -346,22 +340,36 @@ fn adapter(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Chec
     }
 }
 
-/// Keys of the optimizer that another key makes meaningless.
-fn schedule(part: &Part<TrainSettings>, train: &TrainSettings, checker: &mut Checker<'_>) {
-    let optimizer = &train.optimizer;
+/// Decays of moments, which no range of a single number covers.
+pub(super) fn betas<T>(part: &Part<T>, optimizer: &OptimizerSettings, checker: &mut Checker<'_>) {
+    for beta in optimizer.betas {
+        if !(0.0..1.0).contains(&beta) {
+            let path = part.at(&["optimizer", "betas"]);
+            let message = format!("`{}` is out of range: {beta}", checker.document.dotted(&path));
+            checker.fault(&path, message, "expected numbers from 0 to below 1", "");
+        }
+    }
+}
+
+/// Keys of the optimizer of `owner` that another key makes meaningless.
+pub(super) fn schedule<T>(
+    part: &Part<T>,
+    owner: &str,
+    optimizer: &OptimizerSettings,
+    checker: &mut Checker<'_>,
+) {
     let given = |key: &str| checker.document.node(&part.at(&["optimizer", key])).is_some();
     let (twice, unread) = (
         optimizer.warmup_steps.is_some() && given("warmup"),
         optimizer.schedule == Schedule::Constant && given("final_share"),
     );
-    let name = &train.name;
     if twice {
-        let message = format!("training `{name}` says twice how long it warms up");
+        let message = format!("{owner} says twice how long it warms up");
         let help = "keep `warmup` or `warmup_steps`";
         checker.fault(&part.at(&["optimizer", "warmup"]), message, "beside `warmup_steps`", help);
     }
     if unread {
-        let message = format!("training `{name}` has a constant rate and a final one");
+        let message = format!("{owner} has a constant rate and a final one");
         let help = "leave `final_share` out, or set schedule = \"linear\"";
         let label = "never reached";
         checker.fault(&part.at(&["optimizer", "final_share"]), message, label, help);

@@ -1,0 +1,256 @@
+//! SASRec (arXiv:1808.09781): a causal transformer over item ids that predicts the next item of a sequence.
+//!
+//! Sees the training sequences and nothing else: all but the last two items of every user. `network` is what is
+//! computed, `losses` and `objective` what is learnt, this file fits and serves it. Answering is exact: one forward pass
+//! over the history, one product with the vectors of all items.
+
+mod losses;
+mod network;
+mod objective;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use trieval_kernels::ops::linear;
+
+use self::network::{Network, Packed};
+use self::objective::NextItem;
+use self::settings::{SasrecLoss, SasrecSettings};
+use super::{Ranker, top::top};
+use crate::corpus::{Corpus, Request, Split};
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::model::checkpoint::WeightFiles;
+use crate::progress::Context;
+use crate::seed::Seed;
+use crate::store::write_json;
+use crate::train::engine::{LOG_FILE, LoopSettings, Training};
+use crate::train::track::Tracker;
+use crate::train::validation::Validation;
+use crate::train::world::World;
+
+/// Version of the folder's layout.
+const FORMAT: u32 = 1;
+const SETTINGS_FILE: &str = "sasrec.json";
+/// The weights inside a fitted model's folder.
+pub const WEIGHTS_FILE: &str = "sasrec.safetensors";
+/// Histories scored at once when many are ranked.
+const CHUNK: usize = 256;
+
+#[derive(Serialize, Deserialize)]
+struct ModelFile {
+    format: u32,
+    items: usize,
+    settings: SasrecSettings,
+}
+
+/// What a model learns from.
+pub struct Sequences {
+    /// Items of each training sequence, oldest first.
+    pub list: Vec<Vec<u32>>,
+    /// Items of the catalogue.
+    pub n_items: usize,
+    /// Where they come from, for messages.
+    pub source: PathBuf,
+}
+
+impl Sequences {
+    /// The training sequences of a corpus.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the corpus has no sequences or cannot be read.
+    pub fn of(corpus: &Corpus) -> Result<Self> {
+        let source = corpus.folder().to_owned();
+        if !corpus.has_sequences() {
+            return Err(Error::data(source, "has no users' sequences, which sasrec learns from")
+                .with_help("use a corpus of kind = \"sequences\", or remove the system"));
+        }
+        let histories = corpus.request_iter(Split::Train)?.map(|one| one.map(|one| one.history));
+        let list = histories.collect::<Result<_>>()?;
+        Ok(Self { list, n_items: corpus.summary().items as usize, source })
+    }
+
+    /// Refuses what nothing can be learnt from.
+    fn check(&self, settings: &SasrecSettings) -> Result<()> {
+        if self.list.iter().all(|sequence| sequence.len() < 2) {
+            let message =
+                "no training sequence has two items, so that there is no next item to learn";
+            return Err(Error::data(&self.source, message).with_help(
+                "sasrec trains on all but the last two items of a user: users with four items or more are needed",
+            ));
+        }
+        let negatives = settings.loss.negatives() as usize;
+        if !matches!(settings.loss, SasrecLoss::FullSoftmax) && negatives >= self.n_items {
+            let message = format!(
+                "has {} items, and {negatives} negatives per step are asked for",
+                self.n_items
+            );
+            return Err(Error::data(&self.source, message).with_help(format!(
+                "lower `loss.negatives` of system {} below the number of items, or set loss = {{ kind = \
+                 \"full-softmax\" }}",
+                settings.name
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Where a training runs.
+pub struct Place<'a> {
+    /// Seed of weights, order, dropout and negatives.
+    pub seed: Seed,
+    /// Where the result goes.
+    pub out: &'a Path,
+    /// State of an unfinished training.
+    pub work: &'a Path,
+    /// Reporting and interruption.
+    pub ctx: &'a Context,
+}
+
+/// Trains a model and writes weights, settings and the log of the training. `validate` gives the value of
+/// `settings.validation.metric` under the current weights: the higher, the better.
+///
+/// # Errors
+/// [`Error::Data`] for sequences that cannot be learnt from; as [`Training::run`].
+pub fn fit(
+    sequences: &Sequences,
+    settings: &SasrecSettings,
+    place: &Place<'_>,
+    mut validate: impl FnMut(&Sasrec) -> Result<f64>,
+) -> Result<()> {
+    sequences.check(settings)?;
+    let Place { seed, out, work, ctx } = *place;
+    let network = Network::new(settings, sequences.n_items, seed.purpose("weights"))?;
+    let model = Sasrec { network, settings: settings.clone(), n_items: sequences.n_items };
+    let draws = seed.purpose("draws");
+    let mut objective =
+        NextItem::new(&model.network, &sequences.list, sequences.n_items, settings, draws);
+    let loop_settings = LoopSettings {
+        label: settings.name.clone(),
+        optimizer: settings.optimizer.clone(),
+        epochs: settings.epochs,
+        batch: settings.batch,
+        accumulate: 1,
+        checkpoint_steps: settings.checkpoint_steps,
+        memory_limit: memory::allowed(),
+        tracker: Tracker::default(),
+    };
+    let training = Training {
+        parameters: model.network.parameters(),
+        settings: &loop_settings,
+        world: World::single(),
+        seed,
+        folder: work,
+        ctx,
+    };
+    let validation = settings.validation.of_loop();
+    let metric = &validation.metric;
+    let mut validation =
+        Validation::new(&validation, || Ok([(metric.clone(), validate(&model)?)].into()));
+    training.run(&mut objective, Some(&mut validation)).map_err(|error| match error {
+        Error::Memory { .. } => error.with_help(format!(
+            "lower `batch`, `length`, `dim` or `feed_forward` of system {}, or sample negatives with `loss`",
+            settings.name
+        )),
+        other => other,
+    })?;
+    model.save(out)?;
+    let log = out.join(LOG_FILE);
+    std::fs::copy(work.join(LOG_FILE), &log).map_err(|e| Error::unwritable(&log, &e))?;
+    Ok(())
+}
+
+/// Number of trained values of the model in `folder`.
+///
+/// # Errors
+/// [`Error::Data`] when its weights are missing or damaged.
+pub fn stored_parameters(folder: &Path) -> Result<u64> {
+    let weights = WeightFiles::open_file(&folder.join(WEIGHTS_FILE))?;
+    let sizes = weights.names().filter_map(|name| weights.shape(name));
+    Ok(sizes.map(|shape| shape.iter().product::<usize>() as u64).sum())
+}
+
+/// A model that answers.
+pub struct Sasrec {
+    network: Network,
+    settings: SasrecSettings,
+    n_items: usize,
+}
+
+impl Sasrec {
+    /// Loads what [`fit`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file is missing, damaged, of another format or of another catalogue.
+    pub fn load(folder: &Path, n_items: usize) -> Result<Self> {
+        let path = folder.join(SETTINGS_FILE);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        let file: ModelFile = serde_json::from_slice(&text)
+            .map_err(|e| Error::data(&path, format!("not the description of a model: {e}")))?;
+        if file.format != FORMAT {
+            let got = file.format;
+            return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
+        }
+        if file.items != n_items {
+            let message =
+                format!("the model knows {} items, the catalogue has {n_items}", file.items);
+            return Err(Error::data(&path, message));
+        }
+        let network = Network::load(&file.settings, n_items, &folder.join(WEIGHTS_FILE))?;
+        Ok(Self { network, settings: file.settings, n_items })
+    }
+
+    fn save(&self, folder: &Path) -> Result<()> {
+        self.network.save(&folder.join(WEIGHTS_FILE))?;
+        let settings = self.settings.clone();
+        write_json(
+            &folder.join(SETTINGS_FILE),
+            &ModelFile { format: FORMAT, items: self.n_items, settings },
+        )
+    }
+
+    /// Best items of many histories at once, in their order: as [`Ranker::rank`], with `exclude` ascending per history.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn rank_all(
+        &self,
+        histories: &[&[u32]],
+        exclude: &[Vec<u32>],
+        depth: usize,
+    ) -> Result<Vec<Vec<(u32, f32)>>> {
+        let mut lists = Vec::with_capacity(histories.len());
+        for (histories, exclude) in histories.chunks(CHUNK).zip(exclude.chunks(CHUNK)) {
+            let scores = self.scores(histories)?;
+            let ranked = scores
+                .par_chunks(self.n_items.max(1))
+                .zip(exclude)
+                .map(|(scores, exclude)| top((0..).zip(scores.iter().copied()), depth, exclude));
+            lists.par_extend(ranked);
+        }
+        Ok(lists)
+    }
+
+    /// Scores of all items behind each history, none of which is empty: `[histories, items]`.
+    fn scores(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        let length = self.settings.length as usize;
+        let states =
+            self.network.last_states(&Packed::newest(histories.iter().copied(), length))?;
+        Ok(linear(&states, self.network.items())?.flatten_all()?.to_vec1()?)
+    }
+}
+
+impl Ranker for Sasrec {
+    /// A request without a history has no answer: nothing is known of what would follow.
+    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+        if request.history.is_empty() {
+            return Ok(Vec::new());
+        }
+        let scores = self.scores(&[&request.history])?;
+        Ok(top((0..).zip(scores), depth, exclude))
+    }
+}

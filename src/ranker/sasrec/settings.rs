@@ -1,0 +1,179 @@
+//! Settings of a self-attentive sequence model.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::train::settings::{Keep, OptimizerSettings, ValidationSettings};
+
+/// SASRec (arXiv:1808.09781): a causal transformer over item ids that predicts the next item of a user's sequence.
+/// Learns from the training sequences and needs no text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SasrecSettings {
+    /// Name in runs and reports.
+    pub name: String,
+    /// Width of the item vectors, which are input and output alike.
+    #[serde(default = "default_dim")]
+    #[schemars(range(min = 2, max = 4_096))]
+    pub dim: u32,
+    /// Transformer blocks.
+    #[serde(default = "default_layers")]
+    #[schemars(range(min = 1, max = 64))]
+    pub layers: u32,
+    /// Attention heads; must divide `dim`.
+    #[serde(default = "default_heads")]
+    #[schemars(range(min = 1, max = 256))]
+    pub heads: u32,
+    /// Width of the feed-forward layers.
+    #[serde(default = "default_feed_forward")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub feed_forward: u32,
+    /// Newest items of a sequence that are read.
+    #[serde(default = "default_length")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub length: u32,
+    /// Share of the entries of the embeddings, and of what every layer adds to them, that is dropped in training.
+    #[serde(default = "default_dropout")]
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub dropout: f64,
+    /// What is minimized.
+    #[serde(default)]
+    pub loss: SasrecLoss,
+    /// Most passes over the training sequences; validation may end the training earlier.
+    #[serde(default = "default_epochs")]
+    #[schemars(range(min = 0.001, max = 10_000.0))]
+    pub epochs: f64,
+    /// Sequences per step.
+    #[serde(default = "default_batch")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub batch: u32,
+    /// How weights move.
+    #[serde(default)]
+    pub optimizer: OptimizerSettings,
+    /// When the training ends, and which weights it gives.
+    #[serde(default)]
+    pub validation: SasrecValidation,
+    /// Steps between checkpoints.
+    #[serde(default = "default_checkpoint_steps")]
+    #[schemars(range(min = 1))]
+    pub checkpoint_steps: u32,
+}
+
+fn default_dim() -> u32 {
+    64
+}
+
+fn default_layers() -> u32 {
+    2
+}
+
+fn default_heads() -> u32 {
+    2
+}
+
+fn default_feed_forward() -> u32 {
+    256
+}
+
+fn default_length() -> u32 {
+    50
+}
+
+fn default_dropout() -> f64 {
+    0.5
+}
+
+fn default_epochs() -> f64 {
+    100.0
+}
+
+fn default_batch() -> u32 {
+    128
+}
+
+fn default_checkpoint_steps() -> u32 {
+    500
+}
+
+/// What is minimized at every position of a sequence. `s` is the score of an item, `N` the number of items.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SasrecLoss {
+    /// Cross-entropy over all items: the strongest, at a cost of `N` scores per position.
+    #[default]
+    FullSoftmax,
+    /// Cross-entropy over the next item and items drawn uniformly once per step, whose scores are corrected for the
+    /// probability of being drawn, so that it estimates the cross-entropy over all items.
+    SampledSoftmax {
+        /// Items drawn per step.
+        #[serde(default = "default_negatives")]
+        #[schemars(range(min = 1, max = 1_000_000))]
+        negatives: u32,
+    },
+    /// Generalized binary cross-entropy of gSASRec (arXiv:2308.07192) against items drawn uniformly once per step.
+    Gbce {
+        /// Items drawn per step, `k`.
+        #[serde(default = "default_negatives")]
+        #[schemars(range(min = 1, max = 1_000_000))]
+        negatives: u32,
+        /// Calibration `t`: 0 is plain binary cross-entropy, 1 makes up in full for the share of items that is drawn.
+        #[serde(default = "default_calibration")]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        calibration: f64,
+    },
+}
+
+fn default_negatives() -> u32 {
+    256
+}
+
+fn default_calibration() -> f64 {
+    0.75
+}
+
+impl SasrecLoss {
+    /// Items drawn per step.
+    pub fn negatives(self) -> u32 {
+        match self {
+            Self::FullSoftmax => 0,
+            Self::SampledSoftmax { negatives } | Self::Gbce { negatives, .. } => negatives,
+        }
+    }
+}
+
+/// Validation in the course of the training, on the validation requests. The best weights are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SasrecValidation {
+    /// Epochs between validations, may be a fraction.
+    #[schemars(range(min = 0.0001, max = 10_000.0))]
+    pub every_epochs: f64,
+    /// Most validation requests looked at: a sample that is the same throughout.
+    #[schemars(range(min = 1))]
+    pub requests: u32,
+    /// Metric of lists that decides.
+    pub metric: String,
+    /// Validations without improvement after which the training ends.
+    #[schemars(range(min = 1))]
+    pub patience: u32,
+}
+
+impl Default for SasrecValidation {
+    fn default() -> Self {
+        Self { every_epochs: 1.0, requests: 20_000, metric: "ndcg@10".into(), patience: 10 }
+    }
+}
+
+impl SasrecValidation {
+    /// The same for the training loop.
+    pub fn of_loop(&self) -> ValidationSettings {
+        ValidationSettings {
+            every_epochs: Some(self.every_epochs),
+            requests: self.requests,
+            metric: self.metric.clone(),
+            patience: Some(self.patience),
+            keep: Keep::Best,
+            ..ValidationSettings::default()
+        }
+    }
+}
