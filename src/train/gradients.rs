@@ -149,3 +149,20 @@ impl GradientGuard {
         }
     }
 }
+
+/// The gradients of one batch's summed loss, each of its parameter's shape: for the tests of objectives.
+#[cfg(test)]
+pub(crate) fn dense_gradients<O: Objective>(
+    parameters: &Parameters,
+    objective: &O,
+    batch: &O::Batch,
+) -> Result<Vec<candle_core::Tensor>> {
+    let (loss, read) = listen(|| objective.loss(batch))?;
+    let mut found = gradients(&loss.sum)?;
+    let dense = |(name, var): &(String, Var)| {
+        let gradient = of_parameter(var, &mut found, &read)?;
+        let gradient = gradient.ok_or_else(|| Error::Failed(format!("{name} has no gradient")))?;
+        Gradient::Dense(var.as_tensor().zeros_like()?).plus(gradient)?.dense().cloned()
+    };
+    parameters.iter().map(dense).collect()
+}

@@ -8,7 +8,7 @@
 pub mod checkpoint;
 mod device;
 pub mod engine;
-mod gradients;
+pub(crate) mod gradients;
 pub mod log;
 pub mod objective;
 pub mod optimizer;

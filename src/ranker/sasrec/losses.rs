@@ -1,11 +1,11 @@
 //! Losses of predicted positions: differentiable functions of states, item vectors and targets.
 //!
 //! `states [rows, dim]` are what positions are known by, `items [n_items, dim]` the vectors of all items, `targets [rows]` the
-//! items that follow, `negatives [k]` items drawn uniformly that all rows share. A score is an inner product. Every
+//! items that follow, `negatives [k]` items drawn uniformly that all rows share, of which only the vectors are read. A score is an inner product. Every
 //! loss is summed over the rows. A negative that is a row's own target is left out of that row's loss.
 
 use candle_core::{Device, Result, Tensor};
-use trieval_kernels::ops::{embedding, linear, token_log_probs_at};
+use trieval_kernels::ops::{linear, token_log_probs_at};
 
 use crate::train::objective::preference::pairwise::softplus;
 
@@ -29,13 +29,12 @@ pub(super) fn full_softmax(states: &Tensor, items: &Tensor, targets: &[u32]) -> 
 /// # Errors
 /// When shapes do not fit or an item does not exist.
 pub(super) fn sampled_softmax(
-    states: &Tensor,
-    items: &Tensor,
+    scores: Scores,
+    n_items: usize,
     targets: &[u32],
     negatives: &[u32],
 ) -> Result<Tensor> {
-    let scores = Scores::new(states, items, targets, negatives)?;
-    let others = items.dims2()?.0 as f64 - 1.0;
+    let others = n_items as f64 - 1.0;
     let mut correction = Vec::with_capacity(targets.len() * negatives.len());
     for target in targets {
         let n_hits = negatives.iter().filter(|negative| *negative == target).count();
@@ -55,13 +54,11 @@ pub(super) fn sampled_softmax(
 /// # Errors
 /// When shapes do not fit or an item does not exist.
 pub(super) fn gbce(
-    states: &Tensor,
-    items: &Tensor,
+    scores: &Scores,
     targets: &[u32],
     negatives: &[u32],
     beta: f64,
 ) -> Result<Tensor> {
-    let scores = Scores::new(states, items, targets, negatives)?;
     let counts = targets
         .iter()
         .flat_map(|target| negatives.iter().map(move |one| f32::from(u8::from(one != target))));
@@ -94,19 +91,18 @@ pub(super) fn gbce_beta(n_items: usize, negatives: u32, calibration: f64) -> f64
 }
 
 /// Scores of targets `[rows]` and of shared negatives `[rows, k]`.
-struct Scores {
+pub(super) struct Scores {
     positive: Tensor,
     negative: Tensor,
 }
 
 impl Scores {
-    fn new(states: &Tensor, items: &Tensor, targets: &[u32], negatives: &[u32]) -> Result<Self> {
-        let rows =
-            |ids: &[u32]| embedding(&Tensor::from_slice(ids, ids.len(), &Device::Cpu)?, items);
-        Ok(Self {
-            positive: (states * rows(targets)?)?.sum(1)?,
-            negative: linear(states, &rows(negatives)?)?,
-        })
+    /// `targets [rows, dim]` and `negatives [k, dim]` are the vectors of those items.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub(super) fn new(states: &Tensor, targets: &Tensor, negatives: &Tensor) -> Result<Self> {
+        Ok(Self { positive: (states * targets)?.sum(1)?, negative: linear(states, negatives)? })
     }
 }
 
@@ -115,6 +111,7 @@ impl Scores {
 mod tests {
     use candle_core::Var;
     use candle_nn::ops::{log_softmax, sigmoid};
+    use trieval_kernels::ops::embedding;
 
     use super::*;
     use crate::model::decoder::normal;
@@ -176,6 +173,13 @@ mod tests {
         }
     }
 
+    fn scores(states: &Tensor, items: &Tensor, targets: &[u32], negatives: &[u32]) -> Scores {
+        let rows = |ids: &[u32]| {
+            embedding(&Tensor::from_slice(ids, ids.len(), &Device::Cpu).unwrap(), items).unwrap()
+        };
+        Scores::new(states, &rows(targets), &rows(negatives)).unwrap()
+    }
+
     fn one_hot(targets: &[u32]) -> Tensor {
         let hot = targets
             .iter()
@@ -197,10 +201,18 @@ mod tests {
     fn sampling_every_other_item_once_is_the_cross_entropy() {
         // With every item drawn once, a row's own target is left out and the others stand for themselves.
         let all: Vec<u32> = (0..ITEMS as u32).collect();
-        assert_same("sampled", |s, e| sampled_softmax(s, e, &TARGETS, &all), plain_full);
+        assert_same(
+            "sampled",
+            |s, e| sampled_softmax(scores(s, e, &TARGETS, &all), ITEMS, &TARGETS, &all),
+            plain_full,
+        );
         // Twice each: every draw counts half.
         let twice = [all.clone(), all].concat();
-        assert_same("twice", |s, e| sampled_softmax(s, e, &TARGETS, &twice), plain_full);
+        assert_same(
+            "twice",
+            |s, e| sampled_softmax(scores(s, e, &TARGETS, &twice), ITEMS, &TARGETS, &twice),
+            plain_full,
+        );
     }
 
     #[test]
@@ -211,8 +223,10 @@ mod tests {
         (vectors[0], vectors[1], vectors[2]) = (0.5, 1.0, -1.0);
         let items = Tensor::from_vec(vectors, (11, 1), &Device::Cpu).unwrap();
         let expected = (0.5f64.exp() + 5.0 * (1f64.exp() + (-1f64).exp())).ln() - 0.5;
-        let loss =
-            |negatives: &[u32]| scalar(&sampled_softmax(&states, &items, &[0], negatives).unwrap());
+        let loss = |negatives: &[u32]| {
+            let scores = scores(&states, &items, &[0], negatives);
+            scalar(&sampled_softmax(scores, 11, &[0], negatives).unwrap())
+        };
         assert!((loss(&[1, 2]) - expected).abs() < 1e-5);
         // A draw of the target itself changes nothing.
         assert!((loss(&[1, 0, 2]) - expected).abs() < 1e-5);
@@ -254,6 +268,9 @@ mod tests {
             }
             sum.neg()? / 5.0
         };
-        assert_same("gbce", |s, e| gbce(s, e, &TARGETS, &negatives, 0.4), plain);
+        let ours = |s: &Tensor, e: &Tensor| {
+            gbce(&scores(s, e, &TARGETS, &negatives), &TARGETS, &negatives, 0.4)
+        };
+        assert_same("gbce", ours, plain);
     }
 }

@@ -20,12 +20,13 @@ use trieval_kernels::ops::{
     Packing, dropout, embedding, linear, linear_bias, packed_attention, rms_norm,
 };
 
-use super::settings::SasrecSettings;
+use super::settings::{SasrecLoss, SasrecSettings};
 use crate::error::Result;
 use crate::model::checkpoint::{load_tensors, save_weights};
 use crate::model::decoder::normal;
 use crate::seed::Seed;
 use crate::train::Parameters;
+use crate::train::rows::look_up;
 
 /// Keeps the root mean square away from zero.
 const EPSILON: f64 = 1e-6;
@@ -70,7 +71,9 @@ pub(super) struct Network {
     config: Config,
     /// Sorted by name.
     parameters: Parameters,
-    items: Tensor,
+    items: Var,
+    /// Whether a step reads few of the items, as losses against drawn items do.
+    by_rows: bool,
     positions: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
@@ -158,12 +161,13 @@ impl Network {
             .into_iter()
             .map(|(name, tensor)| Ok((name, Var::from_tensor(&tensor)?)))
             .collect::<Result<_>>()?;
-        let tensor = |name: &str| {
+        let var = |name: &str| {
             let found = parameters.binary_search_by(|(known, _)| known.as_str().cmp(name));
             let place = found
                 .map_err(|_| crate::error::Error::Failed(format!("parameter {name} is missing")))?;
-            Ok::<_, crate::error::Error>(parameters[place].1.as_tensor().clone())
+            Ok::<_, crate::error::Error>(parameters[place].1.clone())
         };
+        let tensor = |name: &str| Ok::<_, crate::error::Error>(var(name)?.into_inner());
         let layer = |i: u32| {
             let part = |part: &str| tensor(&format!("layers.{i}.{part}"));
             Ok(Layer {
@@ -186,7 +190,8 @@ impl Network {
         };
         Ok(Self {
             config,
-            items: tensor(ITEMS)?,
+            items: var(ITEMS)?,
+            by_rows: !matches!(settings.loss, SasrecLoss::FullSoftmax),
             positions: tensor(POSITIONS)?,
             layers: (0..settings.layers).map(layer).collect::<Result<_>>()?,
             norm: tensor("norm.weight")?,
@@ -201,7 +206,17 @@ impl Network {
 
     /// Item vectors `[items, dim]`.
     pub(super) fn items(&self) -> &Tensor {
-        &self.items
+        self.items.as_tensor()
+    }
+
+    /// The vectors of `ids`, `[ids, dim]`. Where the table trains by rows, their gradient, and the optimizer's work, is
+    /// of those rows alone.
+    pub(super) fn rows_of_items(&self, ids: &[u32]) -> Result<Tensor> {
+        if self.by_rows {
+            return look_up(&self.items, ids);
+        }
+        let ids = Tensor::from_slice(ids, ids.len(), &Device::Cpu)?;
+        Ok(embedding(&ids, self.items.as_tensor())?)
     }
 
     /// Vectors `[tokens, dim]` of all positions; entries are dropped where there are keys `[tokens]`.
@@ -223,12 +238,11 @@ impl Network {
         keys: Option<&Arc<[u64]>>,
         rows: Option<&[u32]>,
     ) -> Result<Tensor> {
-        let ids = Tensor::from_slice(&packed.items, packed.items.len(), &Device::Cpu)?;
-        let positions = Tensor::new(packed.packing.positions(), &Device::Cpu)?;
+        let positions = Tensor::new(&*packed.packing.positions(), &Device::Cpu)?;
         let scale = (self.config.dim as f64).sqrt();
         let dropped = Dropped { share: self.config.dropout, keys };
-        let x =
-            ((embedding(&ids, &self.items)? * scale)? + embedding(&positions, &self.positions)?)?;
+        let x = ((self.rows_of_items(&packed.items)? * scale)?
+            + embedding(&positions, &self.positions)?)?;
         let mut x = dropped.apply(&x, 0)?;
         for (i, layer) in self.layers.iter().enumerate() {
             let rows = rows.filter(|_| i + 1 == self.layers.len());

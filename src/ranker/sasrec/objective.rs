@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rand::Rng;
 
-use super::losses::{full_softmax, gbce, gbce_beta, sampled_softmax};
+use super::losses::{Scores, full_softmax, gbce, gbce_beta, sampled_softmax};
 use super::network::{Network, Packed};
 use super::settings::{SasrecLoss, SasrecSettings};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
 use crate::train::sampler::Draw;
@@ -101,15 +101,19 @@ impl Objective for NextItem<'_> {
 
     fn loss(&self, batch: &Batch) -> Result<Loss> {
         let states = self.network.all_states(&batch.inputs, Some(&batch.keys))?;
-        let (items, targets, negatives) = (self.network.items(), &batch.targets, &batch.negatives);
+        let (network, targets, negatives) = (self.network, &batch.targets, &batch.negatives);
+        let scores = || {
+            let rows = |ids: &[u32]| network.rows_of_items(ids);
+            Ok::<_, Error>(Scores::new(&states, &rows(targets)?, &rows(negatives)?)?)
+        };
         let sum = match self.loss {
-            SasrecLoss::FullSoftmax => full_softmax(&states, items, targets)?,
+            SasrecLoss::FullSoftmax => full_softmax(&states, network.items(), targets)?,
             SasrecLoss::SampledSoftmax { .. } => {
-                sampled_softmax(&states, items, targets, negatives)?
+                sampled_softmax(scores()?, self.n_items, targets, negatives)?
             }
             SasrecLoss::Gbce { negatives: k, calibration } => {
                 let beta = gbce_beta(self.n_items, k, calibration);
-                gbce(&states, items, targets, negatives, beta)?
+                gbce(&scores()?, targets, negatives, beta)?
             }
         };
         Ok(Loss { sum, metrics: Vec::new() })

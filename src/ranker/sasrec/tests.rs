@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::settings::SasrecValidation;
 use super::*;
 use crate::train::engine::Objective;
+use crate::train::gradients::dense_gradients;
 use crate::train::sampler::Draw;
 use crate::train::settings::OptimizerSettings;
 
@@ -176,9 +177,8 @@ fn every_parameter_gets_a_gradient_that_is_the_slope() {
         let draws: Vec<Draw> = (0..6).map(|i| Draw { example: i, global: i }).collect();
         let batch = objective.draw(&draws).unwrap();
         let value = || f64::from(objective.loss(&batch).unwrap().sum.to_scalar::<f32>().unwrap());
-        let gradients = objective.loss(&batch).unwrap().sum.backward().unwrap();
-        for (name, var) in network.parameters() {
-            let gradient = gradients.get(var).unwrap_or_else(|| panic!("{name} has no gradient"));
+        let gradients = dense_gradients(network.parameters(), &objective, &batch).unwrap();
+        for ((name, var), gradient) in network.parameters().iter().zip(gradients) {
             let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert!(gradient.iter().any(|g| *g != 0.0), "{name}");
             // Along the gradient itself, whose slope is its squared length.
