@@ -3,6 +3,7 @@
 //! Components are typed one by one so that a fault in one does not hide faults between others. Knows
 //! the components' settings; opens no data.
 
+mod baselines;
 mod metrics;
 mod references;
 mod values;
@@ -69,6 +70,7 @@ pub(super) fn check(
     let mut checker = Checker { document, faults: walker.faults };
     values::check(&parts, &mut checker);
     references::check(&parts, &mut checker);
+    baselines::check(&parts, &mut checker);
     let mut faults = checker.faults;
     sort(&mut faults);
     if faults.iter().any(|fault| !fault.is_warning()) {
