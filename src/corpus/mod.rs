@@ -20,7 +20,7 @@ mod types;
 
 pub use build::{build, estimate, input_files, world_seed};
 pub use catalogue::Catalogue;
-pub use exposure::training_exposure;
+pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 pub use summary::{

@@ -294,11 +294,11 @@ impl Default for SimulatedClicks {
 pub struct SequencesSettings {
     /// Folder that holds the files.
     pub path: PathBuf,
-    /// Sequences, relative to `path`: `.json` maps a user to a list of items, anything else is
-    /// S3-Rec text (`user item item …`, one user a line).
+    /// Sequences, relative to `path`: JSON that maps a user to a list of items, or S3-Rec text
+    /// (`user item item …`, one user a line); the first character of the file tells which.
     pub sequences_file: PathBuf,
-    /// Items with text, relative to `path`: `.json` maps an id to an object, `.csv` has a header.
-    /// Without it, items have no text.
+    /// Items with text, relative to `path`: JSON that maps an id to an object, `.txt` with lines `id text …`, or
+    /// CSV (`.tsv`: tabs) with a header. Without it, items are those that sequences name, and have no text.
     #[serde(default)]
     pub items_file: Option<PathBuf>,
     /// Fields of an item that make its text, most important first.
@@ -317,7 +317,7 @@ pub struct SequencesSettings {
     pub malformed_share: f64,
 }
 
-fn default_text_fields() -> Vec<String> {
+pub(super) fn default_text_fields() -> Vec<String> {
     vec!["title".into()]
 }
 

@@ -29,9 +29,9 @@ pub struct Answers {
 }
 
 /// What answering cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Milliseconds per request, in the order of the requests.
+    /// Milliseconds per request, in the order of the requests; none where they are not known (run files).
     pub milliseconds: Vec<f64>,
     /// Requests in flight at the same time.
     pub in_flight: usize,

@@ -160,6 +160,16 @@ impl FinishedRun {
                 "system {name} only knows the simulated requests; ask another with --system"
             )));
         }
+        let parts = self.recipe.parts(settings);
+        if let Some(SystemSettings::Run(run)) =
+            std::iter::once(settings).chain(parts).find(|one| matches!(one, SystemSettings::Run(_)))
+        {
+            return Err(Error::Usage(format!(
+                "system {} is a run file, which only answers the requests it was written for; ask another with \
+                 --system",
+                run.name
+            )));
+        }
         self.verify_inputs(settings.name())?;
         let history = history.iter().map(|id| self.item(id)).collect::<Result<Vec<u32>>>()?;
         let request = Request {

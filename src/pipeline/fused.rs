@@ -1,19 +1,13 @@
 //! Several rankers asked one after the other, their lists fused: a system like another, whose cost
 //! is that of all its parts.
 
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 use trieval_eval::Run;
 use trieval_eval::fusion::{Fusion, fuse};
 
 use crate::corpus::Request;
 use crate::error::{Error, Result};
 use crate::ranker::Ranker;
-use crate::store::write_json;
 
-/// What was tuned, inside the step's folder of a fused system.
-const WEIGHTS_FILE: &str = "weights.json";
 /// The one request of the runs that are fused per request.
 const REQUEST: &str = "request";
 
@@ -21,41 +15,6 @@ const REQUEST: &str = "request";
 pub(super) struct Fused {
     parts: Vec<(String, Box<dyn Ranker>)>,
     fusion: Fusion,
-}
-
-/// Content of [`WEIGHTS_FILE`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct TunedWeights {
-    /// Version of this layout.
-    pub(super) format: u32,
-    /// What was tuned for.
-    pub(super) metric: String,
-    /// Names of the parts.
-    pub(super) systems: Vec<String>,
-    /// One weight per part.
-    pub(super) weights: Vec<f64>,
-    /// The metric on the validation requests under these weights.
-    pub(super) value: f64,
-    /// The same under equal weights.
-    pub(super) equal: f64,
-}
-
-impl TunedWeights {
-    fn path(step_folder: &Path) -> PathBuf {
-        step_folder.join(WEIGHTS_FILE)
-    }
-
-    /// Writes the weights into a step's folder.
-    pub(super) fn write(&self, step_folder: &Path) -> Result<()> {
-        write_json(&Self::path(step_folder), self)
-    }
-
-    /// Reads them back.
-    pub(super) fn read(step_folder: &Path) -> Result<Self> {
-        let path = Self::path(step_folder);
-        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-        serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))
-    }
 }
 
 impl Fused {
@@ -143,20 +102,5 @@ mod tests {
             assert_eq!(item(&key(item_idx)), Some(item_idx));
         }
         assert!(key(9) > key(10));
-    }
-
-    #[test]
-    fn weights_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let tuned = TunedWeights {
-            format: 1,
-            metric: "ndcg@10".into(),
-            systems: vec!["a".into(), "b".into()],
-            weights: vec![0.3, 0.7],
-            value: 0.5,
-            equal: 0.4,
-        };
-        tuned.write(folder.path()).unwrap();
-        assert_eq!(TunedWeights::read(folder.path()).unwrap(), tuned);
     }
 }

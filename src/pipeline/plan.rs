@@ -65,8 +65,10 @@ impl StepKind {
             Self::Pairs(_) | Self::Train(_) => 3,
             // 2: one score per answer of a group.
             Self::Reference(_) => 2,
-            // 2: wall seconds, size and faults of answering. 2: pairs, slices, leaks, values per request.
-            Self::System(_) | Self::Evaluation => 2,
+            // 2: wall seconds, size and faults of answering. 3: what was tuned lies in tuned.json.
+            Self::System(_) => 3,
+            // 2: pairs, slices, leaks, values per request.
+            Self::Evaluation => 2,
             Self::Corpus
             | Self::Identifier(_)
             | Self::Model(_)
@@ -150,7 +152,10 @@ impl Plan {
                 builder.model(name)?;
             }
         }
-        for system in &recipe.system {
+        // So it is with run files.
+        let (files, others): (Vec<_>, Vec<_>) =
+            recipe.system.iter().partition(|system| matches!(system, SystemSettings::Run(_)));
+        for system in files.into_iter().chain(others) {
             builder.system(system)?;
         }
         builder.evaluation()?;
@@ -399,7 +404,7 @@ impl Builder<'_> {
         let inputs = self.system_inputs(system)?;
         // The seed enters only through the choice of test requests.
         let evaluation = &self.recipe.evaluation;
-        let settings = json!({
+        let mut settings = json!({
             "seed": evaluation.requests.map(|_| self.recipe.seed),
             "requests": evaluation.requests,
             "split": evaluation.split,
@@ -410,7 +415,24 @@ impl Builder<'_> {
             // Weights are tuned for a metric, which depends on what counts as relevant.
             "relevant_grade": system.tuned_for().map(|_| evaluation.relevant_grade),
         });
-        self.add(StepKind::System(system.name().into()), settings, &inputs, &[])
+        // The content of a run file enters the key, and not where it lies.
+        let mut files = Vec::new();
+        for one in std::iter::once(system).chain(self.recipe.parts(system)) {
+            if let SystemSettings::Run(run) = one {
+                files.push(run.path.clone());
+            }
+        }
+        if matches!(system, SystemSettings::Run(_)) {
+            settings = without_path(settings);
+        }
+        for part in settings["parts"].as_array_mut().into_iter().flatten() {
+            if part["kind"] == "run"
+                && let Some(part) = part.as_object_mut()
+            {
+                part.remove("path");
+            }
+        }
+        self.add(StepKind::System(system.name().into()), settings, &inputs, &files)
     }
 
     /// What a system, and the parts of a fused one, read.
@@ -418,8 +440,11 @@ impl Builder<'_> {
         let recipe = self.recipe;
         let mut inputs = vec![self.corpus()?];
         match system {
-            SystemSettings::Popularity { .. }
+            SystemSettings::Popularity(_)
             | SystemSettings::Bm25(_)
+            | SystemSettings::ItemCf(_)
+            | SystemSettings::ItemKnn(_)
+            | SystemSettings::Run(_)
             | SystemSettings::Oracle { .. } => {}
             SystemSettings::Sasrec(settings) => inputs.push(self.fit(settings)?),
             SystemSettings::TwoTower { vectors, .. } => inputs.push(self.vectors(vectors)?),
@@ -433,6 +458,10 @@ impl Builder<'_> {
             SystemSettings::Fusion(_) => {
                 for part in recipe.parts(system) {
                     inputs.extend(self.system_inputs(part)?);
+                    // A tuned part is asked with what its own step chose.
+                    if part.tuned_for().is_some() {
+                        inputs.push(self.system(part)?);
+                    }
                 }
             }
         }

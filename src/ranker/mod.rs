@@ -5,6 +5,7 @@
 //! often it is asked and how long it took are not its business.
 
 pub mod bm25;
+pub mod collaborative;
 pub mod generative;
 pub mod popularity;
 pub mod sasrec;

@@ -10,6 +10,9 @@ use trieval_eval::fusion::FusionSettings;
 use super::sasrec::settings::SasrecSettings;
 use crate::decode::settings::DecodeSettings;
 
+pub use super::bm25::settings::{Bm25Field, Bm25Settings, Bm25Tuning};
+pub use super::collaborative::settings::{ItemCfSettings, ItemKnnSettings};
+
 /// One vector per item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -86,14 +89,15 @@ pub struct VectorFileSettings {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SystemSettings {
     /// Items by number of training clicks (or occurrences in training sequences).
-    Popularity {
-        /// Name in runs and reports.
-        name: String,
-    },
+    Popularity(PopularitySettings),
     /// BM25 over item text.
     Bm25(Bm25Settings),
     /// A self-attentive sequence model over item ids, trained by the system itself.
     Sasrec(SasrecSettings),
+    /// Items that were chosen together with those of the history, near and in the same order (ItemCF).
+    ItemCf(ItemCfSettings),
+    /// Nearest neighbours of the history's items by co-occurrence.
+    ItemKnn(ItemKnnSettings),
     /// Nearest items by cosine under a trained two-tower encoder.
     TwoTower {
         /// Name in runs and reports.
@@ -113,6 +117,8 @@ pub enum SystemSettings {
     },
     /// Several systems asked for every request, their lists fused into one.
     Fusion(FusionSettings),
+    /// Answers that another program wrote into a run file; their time and memory are not known here.
+    Run(RunFileSettings),
     /// The truth of the simulated shop: the best any system can do.
     Oracle {
         /// Name in runs and reports.
@@ -124,19 +130,23 @@ impl SystemSettings {
     /// Name in runs and reports.
     pub fn name(&self) -> &str {
         match self {
-            Self::Popularity { name }
-            | Self::TwoTower { name, .. }
-            | Self::Generative { name, .. }
-            | Self::Oracle { name } => name,
+            Self::TwoTower { name, .. } | Self::Generative { name, .. } | Self::Oracle { name } => {
+                name
+            }
+            Self::Popularity(settings) => &settings.name,
             Self::Bm25(settings) => &settings.name,
             Self::Sasrec(settings) => &settings.name,
+            Self::ItemCf(settings) => &settings.name,
+            Self::ItemKnn(settings) => &settings.name,
             Self::Fusion(settings) => &settings.name,
+            Self::Run(settings) => &settings.name,
         }
     }
 
-    /// The metric that the weights of a fused system are tuned for, where they are.
+    /// The metric that a system's settings are tuned for on the validation requests, where they are.
     pub fn tuned_for(&self) -> Option<&str> {
         match self {
+            Self::Bm25(settings) => settings.tune.as_ref().map(|tune| tune.metric.as_str()),
             Self::Fusion(settings) => settings.tune.as_deref(),
             _ => None,
         }
@@ -145,44 +155,48 @@ impl SystemSettings {
     /// The `kind` as recipes spell it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Popularity { .. } => "popularity",
+            Self::Popularity(_) => "popularity",
             Self::Bm25(_) => "bm25",
             Self::Sasrec(_) => "sasrec",
+            Self::ItemCf(_) => "item-cf",
+            Self::ItemKnn(_) => "item-knn",
             Self::TwoTower { .. } => "two-tower",
             Self::Generative { .. } => "generative",
             Self::Fusion(_) => "fusion",
+            Self::Run(_) => "run",
             Self::Oracle { .. } => "oracle",
         }
     }
 }
 
-/// BM25 (Robertson et al.) with settable constants.
+/// Items by number of training clicks (or occurrences in training sequences).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Bm25Settings {
+pub struct PopularitySettings {
     /// Name in runs and reports.
     pub name: String,
-    /// Saturation of term frequency.
-    #[serde(default = "default_k1")]
-    #[schemars(range(min = 0.0, max = 100.0))]
-    pub k1: f64,
-    /// Strength of length normalisation.
-    #[serde(default = "default_b")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub b: f64,
-    /// Reduce words to their English stems.
-    #[serde(default = "default_stem")]
-    pub stem: bool,
+    /// Count only the last so many days of training; by default all. Needs a corpus with days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub days: Option<u32>,
+    /// Days after which a click counts half; by default all count alike. Needs a corpus with days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.01, max = 1_000_000.0))]
+    pub half_life: Option<f64>,
+    /// Newest items of a request's history whose categories lead: items with the same whole category path as one
+    /// of them come first, then all others, each group by count. By default categories are not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub category_items: Option<u32>,
 }
 
-fn default_k1() -> f64 {
-    0.9
-}
-
-fn default_b() -> f64 {
-    0.4
-}
-
-fn default_stem() -> bool {
-    true
+/// Answers that another program wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunFileSettings {
+    /// Name in runs and reports.
+    pub name: String,
+    /// Run file with the corpus's ids of requests and items: `.json`, `.jsonl` or `.parquet`, any other name is
+    /// taken for TREC; text also as `.gz` and `.zst`. Items of a history that must not be returned are left out.
+    pub path: PathBuf,
 }

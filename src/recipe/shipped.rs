@@ -15,10 +15,11 @@ pub struct ShippedRecipe {
     pub text: &'static str,
 }
 
-const SHIPPED: [ShippedRecipe; 3] = [
+const SHIPPED: [ShippedRecipe; 4] = [
     ShippedRecipe { name: "quickstart", text: include_str!("../../recipes/quickstart.toml") },
     ShippedRecipe { name: "home-depot", text: include_str!("../../recipes/home-depot.toml") },
     ShippedRecipe { name: "scientific", text: include_str!("../../recipes/scientific.toml") },
+    ShippedRecipe { name: "beauty", text: include_str!("../../recipes/beauty.toml") },
 ];
 
 /// All shipped recipes, the first one to try first.

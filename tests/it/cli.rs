@@ -266,7 +266,7 @@ fn a_dry_run_creates_nothing() {
 fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
     let folder = tempfile::tempdir().unwrap();
     let list = trieval(&["recipes", "list"]).expect(0).out;
-    for name in ["quickstart", "home-depot", "scientific"] {
+    for name in ["quickstart", "home-depot", "scientific", "beauty"] {
         assert!(list.lines().any(|line| line.starts_with(name)), "{list}");
         let shown = trieval(&["recipes", "show", name]).expect(0).out;
         let to = folder.path().join(format!("{name}.toml"));

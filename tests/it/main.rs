@@ -6,6 +6,7 @@
 mod alignment;
 mod architecture;
 mod bad_input;
+mod baselines;
 mod cli;
 mod data;
 mod docs;

@@ -1,8 +1,10 @@
-//! Items files: CSV with a header, or JSON that maps an id to an object. Keeps ids for look-ups.
+//! Items files: CSV with a header, JSON that maps an id to an object, or lines of an id and its text. Keeps ids for
+//! look-ups.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -13,7 +15,7 @@ use crate::error::{Error, Result};
 use super::super::build::CorpusWriter;
 use super::super::rows::ItemRow;
 use super::faults::Faults;
-use super::text::{CsvFile, MAX_TEXT, read_utf8, truncate};
+use super::text::{CsvFile, MAX_TEXT, open, read_utf8, truncate};
 
 /// Row numbers of item ids, with the line (or entry) where each was found.
 #[derive(Default)]
@@ -186,6 +188,49 @@ pub(super) fn read_json(
         let field = &text_fields[place];
         return Err(Error::data(path, format!("no item has a field `{field}`"))
             .with_help("correct corpus.text_fields"));
+    }
+    Ok(ids)
+}
+
+/// Reads lines `id text …` of items into the writer; the text is the title, in single spaces, and may be missing.
+///
+/// # Errors
+/// [`Error::Data`] for a missing file or too many malformed lines.
+pub(super) fn read_lines(
+    path: &Path,
+    malformed_share: f64,
+    faults: &mut Faults,
+    writer: &mut CorpusWriter,
+) -> Result<ItemIds> {
+    let mut reader = BufReader::with_capacity(1 << 18, open(path)?);
+    let mut ids = ItemIds::default();
+    let (mut bytes, mut line) = (Vec::new(), 0);
+    loop {
+        bytes.clear();
+        let n_read =
+            reader.read_until(b'\n', &mut bytes).map_err(|e| Error::unreadable(path, &e))?;
+        if n_read == 0 {
+            break;
+        }
+        line += 1;
+        let added = match std::str::from_utf8(&bytes) {
+            Err(e) => Err(format!("not UTF-8 from byte {}", e.valid_up_to())),
+            Ok(text) => {
+                let mut words = text.trim_start_matches('\u{feff}').split_whitespace();
+                let Some(id) = words.next() else { continue };
+                let title = words.collect::<Vec<_>>().join(" ");
+                let item = ItemRow { id: id.to_owned(), title, ..ItemRow::default() };
+                ids.add(item, line, "line", writer)?
+            }
+        };
+        faults.row();
+        if let Err(message) = added {
+            faults.fault(line, message);
+        }
+    }
+    faults.end_file(path, malformed_share)?;
+    if ids.len() == 0 {
+        return Err(Error::data(path, "holds no items"));
     }
     Ok(ids)
 }

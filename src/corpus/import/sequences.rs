@@ -3,7 +3,8 @@
 //! One training request per user holds all but the last two items as its history; validation asks
 //! for the item before the last given those, test for the last given all before it.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde_json::Value;
@@ -13,15 +14,17 @@ use crate::progress::Context;
 
 use super::super::build::{CorpusWriter, Facts};
 use super::super::rows::{JudgementRow, RequestRow};
-use super::super::settings::SequencesSettings;
+use super::super::settings::{SequencesSettings, default_text_fields};
 use super::super::summary::{CorpusSummary, SizeEstimate};
 use super::super::types::Split;
 use super::faults::Faults;
-use super::items::{ItemFields, ItemIds, for_each_entry, kind_of, read_csv, read_json};
+use super::items::{ItemFields, ItemIds, for_each_entry, kind_of, read_csv, read_json, read_lines};
 use super::text::{count_lines, open};
 
 /// Fewest items of a user that leave one for training.
 const FEWEST_ITEMS: usize = 3;
+/// What of a file is looked at to know its format.
+const HEAD_BYTES: u64 = 4_096;
 
 /// Builds the corpus folder.
 ///
@@ -105,7 +108,10 @@ pub(in super::super) fn estimate(settings: &SequencesSettings) -> SizeEstimate {
     };
     let users = lines(&settings.sequences_file, 0);
     SizeEstimate {
-        items: settings.items_file.as_deref().and_then(|file| lines(file, 1)),
+        items: settings
+            .items_file
+            .as_deref()
+            .and_then(|file| lines(file, u64::from(!is_lines(file)))),
         train_requests: users,
         validation_requests: users,
         test_requests: users,
@@ -113,8 +119,20 @@ pub(in super::super) fn estimate(settings: &SequencesSettings) -> SizeEstimate {
     }
 }
 
+/// Whether a file holds JSON, by its first character; an empty or missing one by its name.
 fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "json")
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&head).trim_ascii_start();
+    match (read, head.first()) {
+        (Ok(_), Some(first)) => b"{[".contains(first),
+        _ => path.extension().is_some_and(|extension| extension == "json"),
+    }
+}
+
+/// Whether an items file holds lines `id text …` instead of columns.
+fn is_lines(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "txt")
 }
 
 fn read_items(
@@ -129,6 +147,14 @@ fn read_items(
     let share = settings.malformed_share;
     if is_json(file) {
         return read_json(file, &settings.text_fields, share, faults, writer);
+    }
+    if is_lines(file) {
+        if settings.text_fields != default_text_fields() {
+            let message =
+                "corpus.text_fields names fields, but lines `id text …` have none; leave it out";
+            return Err(Error::Usage(message.into()));
+        }
+        return read_lines(file, share, faults, writer);
     }
     let fields = ItemFields {
         id: (&settings.item_column, "corpus.item_column"),
@@ -363,6 +389,42 @@ mod tests {
         let item = corpus.items().unwrap().next().unwrap().unwrap();
         assert_eq!(item.category, ["A, B", "C"]);
         assert_eq!(item.attributes, [("brand".to_owned(), "oak".to_owned())]);
+    }
+
+    #[test]
+    fn the_content_decides_the_format_of_sequences() {
+        let text = Source::new(("s.data", b"\n 1 7 8 9\n2 9 8 7\n"), Some(("i.data", JSON)));
+        let json = Source::new(("s", b"\xef\xbb\xbf {\"1\": [7, 8, 9], \"2\": [9, 8, 7]}"), None);
+        for source in [text, json] {
+            let (corpus, _) = source.import().unwrap();
+            let test = corpus.requests(Split::Test).unwrap();
+            assert_eq!(test.len(), 2);
+            assert_eq!((test[0].id.as_str(), &test[0].history), ("1-test", &vec![0, 1]));
+        }
+    }
+
+    #[test]
+    fn items_as_lines_of_an_id_and_its_text() {
+        let mut source = Source::new(
+            ("s.txt", b"u 7 8 9\n"),
+            Some(("items.txt", b"7 red oak  table\n\n8\r\n9 lamp\n")),
+        );
+        assert!(source.error().contains("corpus.text_fields"));
+        source.1.text_fields = default_text_fields();
+        let (corpus, _) = source.import().unwrap();
+        let catalogue = corpus.catalogue().unwrap();
+        assert_eq!(catalogue.ids, ["7", "8", "9"]);
+        assert_eq!((catalogue.title(0), catalogue.title(1)), ("red oak table", ""));
+        let cases: [(&[u8], &str); 3] = [
+            (b"7 a\n8 b\n7 c\n", "items.txt:3: item id `7` again; it was first in line 1"),
+            (b"7 a\n8 \xff\n", "items.txt:2: not UTF-8 from byte 2"),
+            (b"\n", "holds no items"),
+        ];
+        for (content, fault) in cases {
+            std::fs::write(source.0.path().join("items.txt"), content).unwrap();
+            let text = source.error();
+            assert!(text.contains(fault), "`{fault}` is not in: {text}");
+        }
     }
 
     #[test]

@@ -11,13 +11,15 @@ use trieval_eval::report::{self, Report};
 use trieval_eval::settings::EvaluatedSplit;
 
 use super::folder::RunFolder;
-use super::plan::Plan;
+use super::plan::{Plan, StepKind};
 use super::runner::finished;
 use super::steps::{EVALUATION_FILE, Evaluation, VALUES_DIR};
+use super::tuning::Tuned;
 use crate::corpus::settings::CorpusSettings;
 use crate::corpus::{Corpus, CorpusSummary};
 use crate::error::{Error, Result};
-use crate::recipe::LoadedRecipe;
+use crate::ranker::settings::SystemSettings;
+use crate::recipe::{LoadedRecipe, Recipe};
 use crate::store::write_atomic;
 pub use examples::About;
 use examples::examples;
@@ -76,7 +78,7 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
         identifiers,
         examples: examples(&evaluation, recipe, plan, folder, &corpus, &catalogue)?,
         warnings: summary.warnings.iter().chain(&evaluation.warnings).cloned().collect(),
-        notes: notes(summary),
+        notes: notes(summary).into_iter().chain(tuned(recipe, plan, folder)?).collect(),
         machine: machine(),
         fingerprints: fingerprints(summary),
         recipe: loaded.resolved_toml()?,
@@ -178,6 +180,16 @@ fn notes(summary: &CorpusSummary) -> Vec<String> {
         notes.push(format!("{} of judged test items have training feedback", share(items)));
     }
     notes
+}
+
+/// What was chosen on the validation requests, one sentence per tuned system.
+fn tuned(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<String>> {
+    let systems = recipe.system.iter().filter(|system| system.tuned_for().is_some());
+    let sentence = |system: &SystemSettings| {
+        let step = StepKind::System(system.name().to_owned()).name();
+        Ok(Tuned::read(&finished(plan, folder, &step)?)?.sentence(system.name()))
+    };
+    systems.map(sentence).collect()
 }
 
 fn values_note(plan: &Plan, folder: &RunFolder) -> Result<String> {

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
+use trieval_eval::Run;
 use trieval_eval::fusion::{Fusion, FusionSettings, tune_weights};
 use trieval_eval::io::write_trec_run;
-use trieval_eval::metric::Metric;
 use trieval_eval::settings::EvaluatedSplit;
-use trieval_eval::{Qrels, Run};
 
 use super::identifier::INDEX_FILE;
 use super::model::LoadedModel;
@@ -20,12 +20,17 @@ use crate::error::{Error, Result};
 use crate::model::checkpoint::WEIGHTS;
 use crate::pipeline::answer::{Asking, Cost, answer};
 use crate::pipeline::folder::RunFolder;
-use crate::pipeline::fused::{Fused, TunedWeights};
+use crate::pipeline::fused::Fused;
+use crate::pipeline::judge::RUN_FILE_KIND;
 use crate::pipeline::oracle::Oracle;
+use crate::pipeline::outside::RunFile;
 use crate::pipeline::plan::{Plan, StepKind};
 use crate::pipeline::runner::{StepEnv, finished};
+use crate::pipeline::tuning::{Tuned, Tuning};
 use crate::ranker::Ranker;
-use crate::ranker::bm25::Bm25;
+use crate::ranker::bm25::settings::{Bm25Settings, Bm25Tuning};
+use crate::ranker::bm25::{Bm25, Index};
+use crate::ranker::collaborative::{ItemCf, ItemKnn};
 use crate::ranker::generative::Generative;
 use crate::ranker::popularity::Popularity;
 use crate::ranker::sasrec::{Sasrec, WEIGHTS_FILE};
@@ -33,7 +38,7 @@ use crate::ranker::settings::SystemSettings;
 use crate::ranker::two_tower::TwoTower;
 use crate::recipe::Recipe;
 use crate::seed::Seed;
-use crate::store::{create_dir, write_atomic, write_json};
+use crate::store::{write_atomic, write_json};
 
 /// The run in TREC format inside the step's folder.
 pub(in crate::pipeline) const RUN_FILE: &str = "run.trec";
@@ -80,10 +85,25 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let corpus = Corpus::open(&env.input("corpus")?)?;
     let catalogue = corpus.catalogue()?;
     let requests = evaluated_requests(&corpus, recipe)?;
-    if let SystemSettings::Fusion(fusion) = settings
-        && let Some(metric) = &fusion.tune
-    {
-        tune(env, fusion, metric, &corpus, &catalogue)?;
+    if let Some(metric) = settings.tuned_for() {
+        let tuning = Tuning::new(env, name, metric, &corpus, &catalogue)?;
+        let tuned = match settings {
+            SystemSettings::Bm25(bm25) => tune_bm25(&tuning, bm25, &corpus, &catalogue)?,
+            SystemSettings::Fusion(fusion) => {
+                tune_fusion(&tuning, env, fusion, &corpus, &catalogue)?
+            }
+            _ => None,
+        };
+        if let Some(tuned) = tuned {
+            env.ctx.say(tuned.sentence(name));
+            tuned.write(&env.out)?;
+        }
+    }
+    for part in std::iter::once(settings).chain(recipe.parts(settings)) {
+        if let SystemSettings::Run(run) = part {
+            let file = RunFile::read(&run.path, &corpus, &catalogue)?;
+            file.compare(&run.name, &run.path, &requests, env.ctx)?;
+        }
     }
     let ranker = ranker(recipe, env.plan, env.folder, settings, &corpus, &catalogue)?;
     let asking = Asking {
@@ -92,7 +112,10 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         exclude_history: corpus.summary().remove_history,
         work: &env.work,
     };
-    let answers = answer(ranker.as_ref(), &requests, &asking, env.ctx)?;
+    let mut answers = answer(ranker.as_ref(), &requests, &asking, env.ctx)?;
+    if !is_measured(recipe, settings) {
+        answers.cost = Cost { in_flight: answers.cost.in_flight, ..Cost::default() };
+    }
 
     let (invalid, duplicates) = faults(&answers.lists, catalogue.len());
     if invalid + duplicates > 0 {
@@ -106,7 +129,10 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     write_atomic(&path, |writer| write_trec_run(&run, writer).map_err(|e| unwritten(&path, e)))?;
     let file = SystemFile {
         format: 2,
-        kind: settings.kind().into(),
+        kind: match settings {
+            SystemSettings::Run(_) => RUN_FILE_KIND.into(),
+            other => other.kind().into(),
+        },
         cost: answers.cost,
         bytes: bytes(env, settings)?,
         returned: answers.lists.iter().map(|list| list.len() as u64).sum(),
@@ -114,6 +140,12 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         duplicates,
     };
     write_json(&env.out.join(SYSTEM_FILE), &file)
+}
+
+/// Whether what answering costs can be known: looking lists up in a run file is not what their system took.
+fn is_measured(recipe: &Recipe, settings: &SystemSettings) -> bool {
+    let parts = recipe.parts(settings);
+    !std::iter::once(settings).chain(parts).any(|one| matches!(one, SystemSettings::Run(_)))
 }
 
 /// Items that are none of the catalogue, and items listed twice.
@@ -137,8 +169,11 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
     };
     let recipe = &env.loaded.recipe;
     Ok(match settings {
-        SystemSettings::Popularity { .. }
+        SystemSettings::Popularity(_)
         | SystemSettings::Bm25(_)
+        | SystemSettings::ItemCf(_)
+        | SystemSettings::ItemKnn(_)
+        | SystemSettings::Run(_)
         | SystemSettings::Oracle { .. } => None,
         SystemSettings::Sasrec(settings) => {
             let fit = env.input(&StepKind::Fit(settings.name.clone()).name())?;
@@ -175,7 +210,7 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
 }
 
 /// What a system returned, as a run.
-pub(super) fn to_run(
+pub(in crate::pipeline) fn to_run(
     name: &str,
     requests: &[Request],
     lists: &[Vec<(u32, f32)>],
@@ -192,61 +227,44 @@ pub(super) fn to_run(
 }
 
 /// Tunes the weights of a fused system on the validation requests, which its parts answer for it.
-fn tune(
+fn tune_fusion(
+    tuning: &Tuning<'_>,
     env: &StepEnv<'_>,
     fusion: &FusionSettings,
-    metric: &str,
     corpus: &Corpus,
     catalogue: &Catalogue,
-) -> Result<()> {
+) -> Result<Option<Tuned>> {
     let recipe = &env.loaded.recipe;
     let failed = |e: trieval_eval::Error| Error::Failed(format!("system {}: {e}", fusion.name));
-    let metric: Metric = metric.parse().map_err(failed)?;
-    let requests = corpus.requests(Split::Validation)?;
-    let first = corpus.request_range(Split::Validation).start;
-    let mut qrels = Qrels::builder();
-    for (request, item, grade) in corpus.judgements(Split::Validation)? {
-        let request = &requests[(request - first) as usize];
-        let item = &catalogue.ids[item as usize];
-        qrels.push(&request.id, item, f64::from(grade)).map_err(failed)?;
-    }
-    let qrels = qrels.finish().map_err(failed)?;
-    if qrels.is_empty() {
-        return Err(Error::data(corpus.folder(), "no validation request has a judged item")
-            .with_help(format!(
-                "give system {} fixed weights instead of `tune`, or the corpus a validation split",
-                fusion.name
-            )));
-    }
     let mut runs = Vec::new();
     for name in &fusion.runs {
         let part = recipe.system.iter().find(|system| system.name() == name);
         let part = part.ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))?;
         let ranker = ranker(recipe, env.plan, env.folder, part, corpus, catalogue)?;
-        let work = env.work.join(name);
-        create_dir(&work)?;
-        let asking = Asking {
-            label: &format!("{name}, validation"),
-            depth: recipe.evaluation.depth as usize,
-            exclude_history: corpus.summary().remove_history,
-            work: &work,
-        };
-        let answers = answer(ranker.as_ref(), &requests, &asking, env.ctx)?;
-        runs.push(to_run(name, &requests, &answers.lists, catalogue)?);
+        runs.push(tuning.run(ranker.as_ref(), name)?);
     }
     let runs: Vec<&Run> = runs.iter().collect();
-    let relevant = recipe.evaluation.relevant_grade;
-    let tuned = tune_weights(&runs, &Fusion::from(fusion), &qrels, &metric, relevant);
-    let tuned = tuned.map_err(failed)?;
-    let weights = TunedWeights {
-        format: 1,
-        metric: metric.to_string(),
-        systems: fusion.runs.clone(),
-        weights: tuned.weights,
-        value: tuned.value,
-        equal: tuned.equal,
+    let relevant = tuning.relevant_grade();
+    let found = tune_weights(&runs, &Fusion::from(fusion), &tuning.qrels, &tuning.metric, relevant);
+    let found = found.map_err(failed)?;
+    let chosen = fusion.runs.iter().cloned().zip(found.weights).collect();
+    Ok(Some(tuning.tuned(chosen, found.value, found.equal, found.tried)))
+}
+
+/// Tunes the constants of BM25 on the validation requests; texts are indexed once.
+fn tune_bm25(
+    tuning: &Tuning<'_>,
+    settings: &Bm25Settings,
+    corpus: &Corpus,
+    catalogue: &Catalogue,
+) -> Result<Option<Tuned>> {
+    let grid = settings.tune.as_ref().map(Bm25Tuning::grid).unwrap_or_default();
+    let index = Arc::new(Index::build(corpus, catalogue, &settings.fields, settings.stem)?);
+    let weigh = |&(k1, b): &(f64, f64)| -> Box<dyn Ranker> {
+        Box::new(Bm25::weigh(&index, &settings.with(k1, b)))
     };
-    weights.write(&env.out)
+    let names = |&(k1, b): &(f64, f64)| [("k1".to_owned(), k1), ("b".to_owned(), b)].into();
+    Ok(Some(tuning.grid(&(settings.k1, settings.b), &grid, weigh, names)?))
 }
 
 /// Scores that keep a system's own order under the evaluator's tie rule: an equal or higher score
@@ -296,8 +314,18 @@ pub(in crate::pipeline) fn ranker(
 ) -> Result<Box<dyn Ranker>> {
     let input = |name: String| finished(plan, folder, &name);
     Ok(match settings {
-        SystemSettings::Popularity { .. } => Box::new(Popularity::fit(corpus)?),
-        SystemSettings::Bm25(settings) => Box::new(Bm25::index(catalogue, settings)),
+        SystemSettings::Popularity(settings) => Box::new(Popularity::fit(corpus, settings)?),
+        SystemSettings::Bm25(bm25) => {
+            let mut bm25 = bm25.clone();
+            if bm25.tune.is_some() {
+                let tuned = Tuned::read(&input(StepKind::System(bm25.name.clone()).name())?)?;
+                (bm25.k1, bm25.b) = (tuned.chosen("k1")?, tuned.chosen("b")?);
+            }
+            Box::new(Bm25::fit(corpus, catalogue, &bm25)?)
+        }
+        SystemSettings::ItemCf(settings) => Box::new(ItemCf::fit(corpus, settings)?),
+        SystemSettings::ItemKnn(settings) => Box::new(ItemKnn::fit(corpus, settings)?),
+        SystemSettings::Run(run) => Box::new(RunFile::read(&run.path, corpus, catalogue)?),
         SystemSettings::Sasrec(settings) => {
             let fit = input(StepKind::Fit(settings.name.clone()).name())?;
             Box::new(Sasrec::load(&fit, catalogue.len())?)
@@ -325,8 +353,9 @@ pub(in crate::pipeline) fn ranker(
             }
             let mut how = Fusion::from(fusion);
             if fusion.tune.is_some() {
-                let step_folder = input(StepKind::System(fusion.name.clone()).name())?;
-                how.weights = TunedWeights::read(&step_folder)?.weights;
+                let tuned = Tuned::read(&input(StepKind::System(fusion.name.clone()).name())?)?;
+                let weights = fusion.runs.iter().map(|part| tuned.chosen(part));
+                how.weights = weights.collect::<Result<_>>()?;
             }
             Box::new(Fused::new(parts, how))
         }

@@ -79,7 +79,7 @@ pub(super) fn check_classes(text: &str, grades: &[f64], relevant_grade: f64) -> 
     }
 }
 
-/// Checks a metric that weights can be tuned for: one of lists that needs nothing but judgments.
+/// Checks a metric that settings can be tuned for: one of lists that needs nothing but judgments.
 pub(super) fn check_tuned(text: &str) -> Result<(), String> {
     check_metric(text)?;
     match text.parse::<Metric>() {
@@ -89,7 +89,7 @@ pub(super) fn check_tuned(text: &str) -> Result<(), String> {
         {
             Ok(())
         }
-        _ => Err("weights are tuned for a metric of lists and judgments, such as `ndcg@10`".into()),
+        _ => Err("it must be a metric of lists and judgments, such as `ndcg@10`".into()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Components are typed one by one so that a fault in one does not hide faults between others. Knows
 //! the components' settings; opens no data.
 
+mod baselines;
 mod metrics;
 mod references;
 mod sasrec;
@@ -71,6 +72,7 @@ pub(super) fn check(
     values::check(&parts, &mut checker);
     sasrec::check(&parts, &mut checker);
     references::check(&parts, &mut checker);
+    baselines::check(&parts, &mut checker);
     let mut faults = checker.faults;
     sort(&mut faults);
     if faults.iter().any(|fault| !fault.is_warning()) {

@@ -2,7 +2,6 @@
 //! cycle, and nothing is defined in vain.
 
 use trieval_eval::fusion::FusionSettings;
-use trieval_eval::settings::EvaluatedSplit;
 
 use super::{Checker, Part, Parts};
 use crate::identifier::settings::IdentifierSettings;
@@ -259,9 +258,12 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
             }
             Some(SystemSettings::Fusion(fusion)) => fused(part, fusion, parts, checker),
             Some(
-                SystemSettings::Popularity { .. }
+                SystemSettings::Popularity(_)
                 | SystemSettings::Bm25(_)
                 | SystemSettings::Sasrec(_)
+                | SystemSettings::ItemCf(_)
+                | SystemSettings::ItemKnn(_)
+                | SystemSettings::Run(_)
                 | SystemSettings::Oracle { .. },
             )
             | None => {}
@@ -295,18 +297,6 @@ fn fused(
     }
     for (key, what) in fusion.faults() {
         checker.fault(&part.at(&[key]), what, "cannot be used", "");
-    }
-    let Some(tune) = fusion.tune.as_deref() else { return };
-    if let Err(help) = super::metrics::check_tuned(tune) {
-        let message =
-            format!("weights cannot be tuned for {}", super::super::document::quoted(tune));
-        checker.fault(&part.at(&["tune"]), message, "not such a metric", &help);
-    }
-    let evaluation = parts.evaluation.as_ref().and_then(|part| part.value.as_ref());
-    if evaluation.is_some_and(|evaluation| evaluation.split == EvaluatedSplit::Validation) {
-        let message = "weights would be tuned on the requests that they are judged by";
-        let help = "give fixed `weights`, or evaluate the test requests";
-        checker.fault(&part.at(&["tune"]), message, "tuned on validation", help);
     }
 }
 
@@ -344,9 +334,12 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
             Some(SystemSettings::TwoTower { vectors: name, .. }) => vectors.push(name),
             Some(SystemSettings::Generative { train, .. }) => trainings.push(train),
             Some(
-                SystemSettings::Popularity { .. }
+                SystemSettings::Popularity(_)
                 | SystemSettings::Bm25(_)
                 | SystemSettings::Sasrec(_)
+                | SystemSettings::ItemCf(_)
+                | SystemSettings::ItemKnn(_)
+                | SystemSettings::Run(_)
                 | SystemSettings::Fusion(_)
                 | SystemSettings::Oracle { .. },
             )

@@ -1,0 +1,13 @@
+//! Collaborative filtering by counting: items that the same people chose, without any text.
+//!
+//! `histories` says what counts as one person's choices, `similarity` is the sparse item-to-item matrix,
+//! `item_cf` and `item_knn` are two ways to fill and read it. Learns from the training part alone.
+
+mod histories;
+mod item_cf;
+mod item_knn;
+pub mod settings;
+mod similarity;
+
+pub use item_cf::ItemCf;
+pub use item_knn::ItemKnn;
