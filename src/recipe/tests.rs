@@ -245,7 +245,8 @@ mod faults {
             &[
                 "system.next.heads=5",
                 "system.next.optimizer.betas=[0.9, 1.0]",
-                "system.next.optimizer={ schedule = \"constant\", final_share = 0.1 }",
+                "system.next.optimizer.schedule=constant",
+                "system.next.optimizer.final_share=0.1",
                 "system.next.validation.metric=auc",
             ]
         ));
