@@ -54,3 +54,51 @@ pub fn weighted_exposure(corpus: &Corpus, weight: impl Fn(i32) -> f64) -> Result
     }
     Ok(counts)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::corpus::build;
+    use crate::corpus::settings::{CorpusSettings, SimulatorSettings};
+    use crate::progress::Context;
+    use crate::seed::Seed;
+
+    #[test]
+    fn ages_are_counted_from_the_last_day_of_training() {
+        let folder = tempfile::tempdir().unwrap();
+        let shop = SimulatorSettings {
+            items: 90,
+            users: 20,
+            requests: 500,
+            days: 9,
+            ..SimulatorSettings::default()
+        };
+        let settings = CorpusSettings::Simulator(shop);
+        build(&settings, Seed::new(3), folder.path(), &Context::silent()).unwrap();
+        let corpus = Corpus::open(folder.path()).unwrap();
+        let all = training_exposure(&corpus).unwrap();
+        let even: Vec<u64> = weighted_exposure(&corpus, |_| 1.0)
+            .unwrap()
+            .iter()
+            .map(|&count| count as u64)
+            .collect();
+        assert_eq!(even, all);
+        let days: Vec<i32> =
+            corpus.requests(Split::Train).unwrap().iter().map(|request| request.day).collect();
+        let last = *days.iter().max().unwrap();
+        let mut expected = vec![0.0; 90];
+        for group in corpus.impressions().unwrap() {
+            let (request, page) = group.unwrap();
+            if days[request as usize] > last - 2 {
+                for shown in page.iter().filter(|shown| shown.click) {
+                    expected[shown.item as usize] += 1.0;
+                }
+            }
+        }
+        let found = weighted_exposure(&corpus, |age| f64::from(u8::from(age < 2))).unwrap();
+        assert_eq!(found, expected);
+        let kept: f64 = found.iter().sum();
+        assert!(kept > 0.0 && kept < all.iter().sum::<u64>() as f64);
+    }
+}

@@ -96,7 +96,7 @@ pub enum SystemSettings {
     Sasrec(SasrecSettings),
     /// Items that were chosen together with those of the history, near and in the same order (ItemCF).
     ItemCf(ItemCfSettings),
-    /// Nearest neighbours of the history's items by co-occurrence.
+    /// Nearest neighbors of the history's items by co-occurrence.
     ItemKnn(ItemKnnSettings),
     /// Nearest items by cosine under a trained two-tower encoder.
     TwoTower {

@@ -40,7 +40,7 @@ pub struct Bm25Field {
     #[serde(default = "default_weight")]
     #[schemars(range(min = 0.0, max = 1_000.0))]
     pub weight: f64,
-    /// Strength of length normalisation in this field; by default that of the system.
+    /// Strength of length normalization in this field; by default that of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub b: Option<f64>,

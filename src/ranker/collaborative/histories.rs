@@ -52,3 +52,48 @@ pub(super) fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
     }
     Ok(lists)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::corpus::settings::{CorpusSettings, SimulatorSettings};
+    use crate::corpus::{build, training_exposure};
+    use crate::progress::Context;
+    use crate::seed::Seed;
+
+    #[test]
+    fn clicks_of_training_are_joined_by_user_in_the_order_of_requests() {
+        let folder = tempfile::tempdir().unwrap();
+        let shop = SimulatorSettings {
+            items: 120,
+            users: 15,
+            requests: 400,
+            days: 8,
+            ..SimulatorSettings::default()
+        };
+        let settings = CorpusSettings::Simulator(shop);
+        build(&settings, Seed::new(3), folder.path(), &Context::silent()).unwrap();
+        let corpus = Corpus::open(folder.path()).unwrap();
+        let requests = corpus.requests(Split::Train).unwrap();
+        let mut expected: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for group in corpus.impressions().unwrap() {
+            let (request, page) = group.unwrap();
+            let user = requests[request as usize].user.clone().unwrap();
+            let clicked = page.iter().filter(|shown| shown.click).map(|shown| shown.item);
+            expected.entry(user).or_default().extend(clicked);
+        }
+        let mut found = training_histories(&corpus).unwrap();
+        let total: usize = found.iter().map(Vec::len).sum();
+        assert_eq!(total as u64, training_exposure(&corpus).unwrap().iter().sum::<u64>());
+        assert!(found.len() > 5 && found.iter().any(|list| list.len() > 3));
+        let mut expected: Vec<Vec<u32>> = expected.into_values().collect();
+        found.retain(|list| !list.is_empty());
+        expected.retain(|list| !list.is_empty());
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+}

@@ -1,8 +1,8 @@
-//! Nearest neighbours by co-occurrence (Sarwar et al. 2001): the cosine of who chose two items, shrunk.
+//! Nearest neighbors by co-occurrence (Sarwar et al. 2001): the cosine of who chose two items, shrunk.
 //!
 //! `sim(i, j) = n_ij / (sqrt(n_i n_j) + shrinkage)`, n counting people who chose the item or both. Every item
 //! keeps its nearest `neighbors`; an item scores the sum over the request's history of sim to those of the
-//! history that are among its own neighbours.
+//! history that are among its own neighbors.
 
 use super::super::{Ranker, top::top};
 use super::histories::training_histories;
@@ -13,7 +13,7 @@ use crate::error::Result;
 
 /// The ranker.
 pub struct ItemKnn {
-    /// Row i: items that have i among their neighbours.
+    /// Row i: items that have i among their neighbors.
     wanted_by: Similarity,
 }
 

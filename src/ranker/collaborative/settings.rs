@@ -30,13 +30,13 @@ pub struct ItemCfSettings {
     pub popularity_power: f64,
 }
 
-/// Nearest neighbours of an item by the cosine of who chose them, blind to order.
+/// Nearest neighbors of an item by the cosine of who chose them, blind to order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemKnnSettings {
     /// Name in runs and reports.
     pub name: String,
-    /// Nearest neighbours that each item keeps.
+    /// Nearest neighbors that each item keeps.
     #[serde(default = "default_neighbors")]
     #[schemars(range(min = 1, max = 100_000))]
     pub neighbors: u32,
