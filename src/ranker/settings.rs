@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use trieval_eval::fusion::FusionSettings;
 
-use super::sasrec::settings::SasrecSettings;
 use crate::decode::settings::DecodeSettings;
 
 pub use super::bm25::settings::{Bm25Field, Bm25Settings, Bm25Tuning};
 pub use super::collaborative::settings::{ItemCfSettings, ItemKnnSettings};
+pub use super::sasrec::settings::SasrecSettings;
 
 /// One vector per item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,8 +8,8 @@ use super::system::to_run;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
-use crate::ranker::sasrec::settings::SasrecSettings;
 use crate::ranker::sasrec::{self, Place, Sasrec, Sequences};
+use crate::ranker::settings::SasrecSettings;
 
 /// Longest list of a validation whose metric states no cut-off.
 const DEEPEST: usize = 1_000;

@@ -4,8 +4,7 @@ use super::metrics::check_tuned;
 use super::values::{betas, divisors, schedule};
 use super::{Checker, Part, Parts};
 use crate::corpus::settings::CorpusSettings;
-use crate::ranker::sasrec::settings::SasrecSettings;
-use crate::ranker::settings::SystemSettings;
+use crate::ranker::settings::{SasrecSettings, SystemSettings};
 
 use super::super::document::quoted;
 
