@@ -5,7 +5,10 @@
 //! often it is asked and how long it took are not its business.
 
 pub mod bm25;
+pub mod encoder;
 pub mod generative;
+pub mod mmse;
+pub mod nearest;
 pub mod popularity;
 pub mod settings;
 pub mod top;

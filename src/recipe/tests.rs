@@ -229,6 +229,20 @@ mod faults {
     }
 
     #[test]
+    fn mmse_that_cannot_learn_what_it_is_asked_to() {
+        let text = include_str!("../../recipes/mmse-ablations.toml");
+        let overrides = [
+            "corpus.path=/data",
+            "vectors.retrieval-only.retrieval=0",
+            "vectors.no-unclicked.order_as_click=true",
+            "vectors.two-channels.levels={ from = \"grades\", ordered = 2.0, clicked = 2.5 }",
+            "vectors.listwise.levels={ from = \"impressions\" }",
+            "vectors.lambda.text={ kind = \"transformer\", dim = 10, heads = 4 }",
+        ];
+        insta::assert_snapshot!(shown(text, &overrides));
+    }
+
+    #[test]
     fn a_narrow_beam_is_a_remark() {
         let loaded = quickstart(&["system.aligned.decode.beam=20"]).unwrap();
         insta::assert_snapshot!(loaded.warnings.unwrap());

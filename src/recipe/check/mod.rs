@@ -4,6 +4,7 @@
 //! the components' settings; opens no data.
 
 mod metrics;
+mod mmse;
 mod references;
 mod values;
 
@@ -68,6 +69,7 @@ pub(super) fn check(
     let parts = read(document, &mut walker);
     let mut checker = Checker { document, faults: walker.faults };
     values::check(&parts, &mut checker);
+    mmse::check(&parts, &mut checker);
     references::check(&parts, &mut checker);
     let mut faults = checker.faults;
     sort(&mut faults);
