@@ -295,11 +295,12 @@ fn pooling_of(
             ),
         ));
     }
-    let modes: Vec<&str> = stated
+    let mut modes: Vec<&str> = stated
         .iter()
         .filter(|(_, value)| value.as_bool() == Some(true))
         .filter_map(|(name, _)| name.strip_prefix(POOLING_PREFIX))
         .collect();
+    modes.sort_unstable();
     match modes.as_slice() {
         ["mean_tokens"] => Ok(Pooling::Mean),
         ["cls_token"] => Ok(Pooling::Cls),

@@ -164,7 +164,7 @@ fn check(corpus: &Corpus, settings: &MmseSettings, counts: [u64; 3]) -> Result<(
             format!("there are no {source} to learn levels from"),
         )
         .with_help(
-            "choose another source: `levels` of kind mmse is from \"impressions\" or \"grades\"",
+            "choose another source: `levels` of kind mmse are by \"impressions\" or \"grades\"",
         ));
     }
     for ((name, n), count) in drawn.into_iter().zip(counts) {

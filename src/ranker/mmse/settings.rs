@@ -177,7 +177,7 @@ fn default_max_tokens() -> u32 {
 
 /// Which signals say how far a shown item got.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "from", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum MmseLevels {
     /// Orders and clicks (or what was put into the cart) of impressions.
     Impressions {},

@@ -56,7 +56,7 @@ fn levels(
             if pairs.clicks.is_none() =>
         {
             let message = "mmse takes levels from impressions, but judged pairs have none";
-            let help = "take them from grades: levels = { from = \"grades\", ordered = 2.67, clicked = 2.33 }";
+            let help = "take them from grades: levels = { by = \"grades\", ordered = 2.67, clicked = 2.33 }";
             checker.fault(&part.at(&["kind"]), message, "no impressions", help);
         }
         (_, Some(CorpusSettings::Sequences(_))) => {
