@@ -1,5 +1,5 @@
 //! Decoders: configuration, training forward pass, inference with shared prompts, tokenizer, folders
-//! on disk. Knows nothing of identifiers beyond the names of their tokens, nor of objectives.
+//! on disk; and text encoders of the BERT family. Knows nothing of identifiers beyond the names of their tokens, nor of objectives.
 
 pub mod adapter;
 pub mod added_rows;
@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod decoder;
 mod embedding;
+pub mod encoder;
 pub mod folder;
 pub mod inference;
 pub mod item_tokens;

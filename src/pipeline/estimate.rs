@@ -314,7 +314,9 @@ fn footprint(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Option<u64> {
     match &step.kind {
         StepKind::Vectors(name) => match &recipe.vectors[name] {
             VectorsSettings::TwoTower(s) => Some(two_tower_memory(s)),
-            VectorsSettings::File(_) => None,
+            VectorsSettings::Mmse(_) | VectorsSettings::Encoder(_) | VectorsSettings::File(_) => {
+                None
+            }
         },
         StepKind::Train(name) => {
             let (training, config, row) = trained(name)?;

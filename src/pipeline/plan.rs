@@ -14,9 +14,12 @@ use crate::corpus;
 use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
 use crate::identifier::settings::IdentifierSettings;
+use crate::model::encoder::{self, EncoderFolder};
 use crate::model::folder::source_files;
 use crate::model::settings::ModelSettings;
 use crate::model::{ModelFolder, adapter};
+use crate::ranker::encoder::choices;
+use crate::ranker::mmse;
 use crate::ranker::settings::{SasrecSettings, SystemSettings, VectorsSettings};
 use crate::recipe::Recipe;
 use crate::store::write_json;
@@ -139,10 +142,10 @@ impl Plan {
     pub fn new(recipe: &Recipe) -> Result<Self> {
         let mut builder = Builder { recipe, steps: Vec::new() };
         builder.corpus()?;
-        // Vectors from a file and models from a folder first: what is wrong with them is told before any
+        // Vectors from a file or encoder and models from a folder first: what is wrong with them is told before any
         // work is done.
         for (name, vectors) in &recipe.vectors {
-            if matches!(vectors, VectorsSettings::File(_)) {
+            if !matches!(vectors, VectorsSettings::TwoTower(_)) {
                 builder.vectors(name)?;
             }
         }
@@ -246,6 +249,9 @@ fn without_path(mut settings: Value) -> Value {
     if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
         settings.remove("path");
         settings.remove("adapter");
+        if let Some(text) = settings.get_mut("text").and_then(Value::as_object_mut) {
+            text.remove("path");
+        }
     }
     settings
 }
@@ -318,6 +324,11 @@ impl Builder<'_> {
         let settings = &self.recipe.vectors[name];
         let files = match settings {
             VectorsSettings::File(file) => vec![file.path.clone()],
+            VectorsSettings::Encoder(settings) => {
+                EncoderFolder::open(&settings.path, &choices(settings))?;
+                encoder::source_files(&settings.path)?
+            }
+            VectorsSettings::Mmse(settings) => mmse::sources(settings)?,
             VectorsSettings::TwoTower(_) => Vec::new(),
         };
         let inputs = [self.corpus()?];

@@ -6,7 +6,10 @@
 
 pub mod bm25;
 pub mod collaborative;
+pub mod encoder;
 pub mod generative;
+pub mod mmse;
+pub mod nearest;
 pub mod popularity;
 pub mod sasrec;
 pub mod settings;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use trieval_eval::fusion::FusionSettings;
 
 use crate::decode::settings::DecodeSettings;
+use crate::model::settings::Pooling;
+
+pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
 
 pub use super::bm25::settings::{Bm25Field, Bm25Settings, Bm25Tuning};
 pub use super::collaborative::settings::{ItemCfSettings, ItemKnnSettings};
@@ -19,6 +22,10 @@ pub use super::sasrec::settings::SasrecSettings;
 pub enum VectorsSettings {
     /// A small two-tower text encoder trained on the training requests.
     TwoTower(TwoTowerSettings),
+    /// Two towers that learn from ordered, clicked, shown and random items at once.
+    Mmse(MmseSettings),
+    /// A pretrained text encoder of the BERT family, used as it is.
+    Encoder(EncoderSettings),
     /// Vectors made elsewhere, from a `.npy` or `.safetensors` file.
     File(VectorFileSettings),
 }
@@ -76,6 +83,36 @@ impl Default for TwoTowerSettings {
     }
 }
 
+/// A pretrained text encoder: a local folder of sentence-transformers, or of BERT, RoBERTa or XLM-RoBERTa with
+/// `tokenizer.json` and `model.safetensors`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderSettings {
+    /// The folder.
+    pub path: PathBuf,
+    /// How token vectors become one, for a folder that does not say so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Longest text in tokens; longer ones are cut. Left out: what the folder says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 4, max = 32_768))]
+    pub max_tokens: Option<u32>,
+    /// Put before the text of a request, for models that were trained so.
+    #[serde(default)]
+    pub query_prefix: String,
+    /// Put before the text of an item, for models that were trained so.
+    #[serde(default)]
+    pub item_prefix: String,
+    /// Items of a history whose mean vector stands for a request without text.
+    #[serde(default = "default_history_items")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub history_items: u32,
+}
+
+fn default_history_items() -> u32 {
+    5
+}
+
 /// Vectors made elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -98,11 +135,11 @@ pub enum SystemSettings {
     ItemCf(ItemCfSettings),
     /// Nearest neighbors of the history's items by co-occurrence.
     ItemKnn(ItemKnnSettings),
-    /// Nearest items by cosine under a trained two-tower encoder.
+    /// Nearest items under an encoder of requests and items, by exact inner product.
     TwoTower {
         /// Name in runs and reports.
         name: String,
-        /// Name of the `[vectors.NAME]` of kind two-tower.
+        /// Name of the `[vectors.NAME]` that encodes both: of any kind but file.
         vectors: String,
     },
     /// A trained decoder with constrained beam search.

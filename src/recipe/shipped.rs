@@ -15,9 +15,17 @@ pub struct ShippedRecipe {
     pub text: &'static str,
 }
 
-const SHIPPED: [ShippedRecipe; 4] = [
+const SHIPPED: [ShippedRecipe; 6] = [
     ShippedRecipe { name: "quickstart", text: include_str!("../../recipes/quickstart.toml") },
     ShippedRecipe { name: "home-depot", text: include_str!("../../recipes/home-depot.toml") },
+    ShippedRecipe {
+        name: "home-depot-mmse",
+        text: include_str!("../../recipes/home-depot-mmse.toml"),
+    },
+    ShippedRecipe {
+        name: "mmse-ablations",
+        text: include_str!("../../recipes/mmse-ablations.toml"),
+    },
     ShippedRecipe { name: "scientific", text: include_str!("../../recipes/scientific.toml") },
     ShippedRecipe { name: "beauty", text: include_str!("../../recipes/beauty.toml") },
 ];

@@ -23,7 +23,12 @@ fn quickstart(overrides: &[&str]) -> Result<LoadedRecipe, String> {
 
 /// Data paths that the shipped recipes leave to their users.
 fn with_data(name: &str) -> Vec<String> {
-    if name == "quickstart" { Vec::new() } else { vec!["corpus.path=/data".into()] }
+    let set: &[&str] = match name {
+        "quickstart" => &[],
+        "home-depot-mmse" => &["corpus.path=/data", "vectors.minilm.path=/encoder"],
+        _ => &["corpus.path=/data"],
+    };
+    set.iter().map(|set| (*set).to_owned()).collect()
 }
 
 mod documents {
@@ -250,6 +255,20 @@ mod faults {
                 "system.next.validation.metric=auc",
             ]
         ));
+    }
+
+    #[test]
+    fn mmse_that_cannot_learn_what_it_is_asked_to() {
+        let text = include_str!("../../recipes/mmse-ablations.toml");
+        let overrides = [
+            "corpus.path=/data",
+            "vectors.retrieval-only.retrieval=0",
+            "vectors.no-unclicked.order_as_click=true",
+            "vectors.two-channels.levels={ by = \"grades\", ordered = 2.0, clicked = 2.5 }",
+            "vectors.listwise.levels={ by = \"impressions\" }",
+            "vectors.lambda.text={ kind = \"transformer\", dim = 10, heads = 4 }",
+        ];
+        insta::assert_snapshot!(shown(text, &overrides));
     }
 
     #[test]

@@ -266,7 +266,9 @@ fn a_dry_run_creates_nothing() {
 fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
     let folder = tempfile::tempdir().unwrap();
     let list = trieval(&["recipes", "list"]).expect(0).out;
-    for name in ["quickstart", "home-depot", "scientific", "beauty"] {
+    let names =
+        ["quickstart", "home-depot", "home-depot-mmse", "mmse-ablations", "scientific", "beauty"];
+    for name in names {
         assert!(list.lines().any(|line| line.starts_with(name)), "{list}");
         let shown = trieval(&["recipes", "show", name]).expect(0).out;
         let to = folder.path().join(format!("{name}.toml"));
@@ -274,7 +276,12 @@ fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
         assert_eq!(std::fs::read_to_string(&to).unwrap(), shown);
         // The others lack the path of their data.
         let set = ["--set", "corpus.path=."];
-        let more: &[&str] = if name == "quickstart" { &[] } else { &set };
+        let encoder = [set[0], set[1], "--set", "vectors.minilm.path=."];
+        let more: &[&str] = match name {
+            "quickstart" => &[],
+            "home-depot-mmse" => &encoder,
+            _ => &set,
+        };
         let answer = trieval(&[&["check", path(&to)], more].concat()).expect(0);
         assert!(answer.out.contains("no faults"), "{}", answer.out);
     }

@@ -3,8 +3,9 @@
 //! Sequences and *trees* lie behind one another in one `[tokens, …]` tensor. A tree is a prompt followed
 //! by branches: a token of a branch sees the whole prompt and its own branch up to itself, and is
 //! counted on behind the prompt. So a prompt with several continuations is encoded once, and gives
-//! the numbers that each continuation alone behind a copy of the prompt would give. Knows nothing of
-//! what is computed with it.
+//! the numbers that each continuation alone behind a copy of the prompt would give. In a *bidirectional*
+//! packing, as encoders use it, every token sees its whole sequence. Knows nothing of what is computed
+//! with it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ struct Trees {
     /// Tokens of every branch, tree after tree.
     branches: Vec<usize>,
     tokens: usize,
+    causal: bool,
     /// Of all tokens, on the GPU that asked first.
     #[cfg(feature = "cuda")]
     spans: Once<Arc<super::cuda::Spans>>,
@@ -75,12 +77,19 @@ pub struct Tree<'a> {
     prompt: usize,
     branches: &'a [usize],
     tokens: usize,
+    causal: bool,
 }
 
 impl Packing {
     /// Plain sequences (trees without branches) of the given lengths, in order; 0 is allowed.
     pub fn sequences(lengths: impl IntoIterator<Item = usize>) -> Self {
         Self::trees(lengths.into_iter().map(|length| (length, [])))
+    }
+
+    /// Sequences of the given lengths, in order, whose tokens all see each other; 0 is allowed.
+    pub fn bidirectional(lengths: impl IntoIterator<Item = usize>) -> Self {
+        let lengths = lengths.into_iter().map(|length| (length, []));
+        Self(Arc::new(Trees { causal: false, ..Trees::new(lengths) }))
     }
 
     /// `batch` plain sequences of `seq` tokens each: a padded `[batch, seq]` batch read row by row.
@@ -93,14 +102,7 @@ impl Packing {
     pub fn trees<B: IntoIterator<Item = usize>>(
         trees: impl IntoIterator<Item = (usize, B)>,
     ) -> Self {
-        let mut all = Trees::default();
-        for (prompt, branches) in trees {
-            all.heads.push(Head { start: all.tokens, prompt, branch: all.branches.len() });
-            let first = all.branches.len();
-            all.branches.extend(branches);
-            all.tokens += prompt + all.branches[first..].iter().sum::<usize>();
-        }
-        Self(Arc::new(all))
+        Self(Arc::new(Trees::new(trees)))
     }
 
     /// Number of trees.
@@ -131,6 +133,7 @@ impl Packing {
                 prompt: head.prompt,
                 branches: &trees.branches[head.branch..last],
                 tokens: end - head.start,
+                causal: trees.causal,
             }
         })
     }
@@ -162,7 +165,25 @@ impl Packing {
     }
 }
 
+impl Trees {
+    fn new<B: IntoIterator<Item = usize>>(trees: impl IntoIterator<Item = (usize, B)>) -> Self {
+        let mut all = Self { causal: true, ..Self::default() };
+        for (prompt, branches) in trees {
+            all.heads.push(Head { start: all.tokens, prompt, branch: all.branches.len() });
+            let first = all.branches.len();
+            all.branches.extend(branches);
+            all.tokens += prompt + all.branches[first..].iter().sum::<usize>();
+        }
+        all
+    }
+}
+
 impl<'a> Tree<'a> {
+    /// Whether a token sees only what lies before it (and itself), and not its whole sequence.
+    pub fn is_causal(&self) -> bool {
+        self.causal
+    }
+
     /// Its tokens in the batch: the prompt, then each branch.
     pub fn tokens(&self) -> Range<usize> {
         self.start..self.start + self.tokens

@@ -210,13 +210,26 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Failed`] when the tokenizer refuses to encode.
     pub fn text_prefix(&self) -> Result<Vec<u32>> {
-        let encode = |special| {
-            let encoding = self.full.encode_fast("a", special);
-            encoding.map(|e| e.get_ids().to_vec()).map_err(|e| failed("encoding", &*e))
-        };
-        let (with, without) = (encode(true)?, encode(false)?);
+        let (with, without) = (self.probe(true)?, self.probe(false)?);
         let first = without.first();
         Ok(with.into_iter().take_while(|id| Some(id) != first).collect())
+    }
+
+    /// Tokens that the tokenizer puts behind every text, if any.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the tokenizer refuses to encode.
+    pub fn text_suffix(&self) -> Result<Vec<u32>> {
+        let (with, without) = (self.probe(true)?, self.probe(false)?);
+        let last = without.last();
+        let n = with.iter().rev().take_while(|id| Some(*id) != last).count();
+        Ok(with[with.len() - n..].to_vec())
+    }
+
+    /// A short text's tokens, with or without what the tokenizer adds.
+    fn probe(&self, special: bool) -> Result<Vec<u32>> {
+        let encoding = self.full.encode_fast("a", special);
+        encoding.map(|e| e.get_ids().to_vec()).map_err(|e| failed("encoding", &*e))
     }
 
     /// Id of any token by its exact text, for instance an identifier's `<a_3>`.

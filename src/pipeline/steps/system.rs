@@ -34,8 +34,8 @@ use crate::ranker::collaborative::{ItemCf, ItemKnn};
 use crate::ranker::generative::Generative;
 use crate::ranker::popularity::Popularity;
 use crate::ranker::sasrec::{Sasrec, WEIGHTS_FILE};
-use crate::ranker::settings::SystemSettings;
-use crate::ranker::two_tower::TwoTower;
+use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::ranker::{encoder, mmse, two_tower};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
 use crate::store::{write_atomic, write_json};
@@ -182,10 +182,16 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
         SystemSettings::TwoTower { vectors, .. } => {
             let folder = env.input(&format!("vectors.{vectors}"))?;
             let mut total = 0;
-            for file in std::fs::read_dir(&folder).map_err(|e| Error::unreadable(&folder, &e))? {
-                let path = file.map_err(|e| Error::unreadable(&folder, &e))?.path();
-                if path.extension().is_some_and(|extension| extension == "safetensors") {
-                    total += size(path)?;
+            let mut folders = vec![folder];
+            while let Some(folder) = folders.pop() {
+                let unreadable = |e: std::io::Error| Error::unreadable(&folder, &e);
+                for file in std::fs::read_dir(&folder).map_err(unreadable)? {
+                    let path = file.map_err(unreadable)?.path();
+                    if path.is_dir() {
+                        folders.push(path);
+                    } else if path.extension().is_some_and(|kind| kind == "safetensors") {
+                        total += size(path)?;
+                    }
                 }
             }
             Some(total)
@@ -331,7 +337,17 @@ pub(in crate::pipeline) fn ranker(
             Box::new(Sasrec::load(&fit, catalogue.len())?)
         }
         SystemSettings::TwoTower { vectors, .. } => {
-            Box::new(TwoTower::load(&input(format!("vectors.{vectors}"))?, catalogue)?)
+            let step_folder = input(format!("vectors.{vectors}"))?;
+            Box::new(match &recipe.vectors[vectors] {
+                VectorsSettings::TwoTower(_) => two_tower::load(&step_folder, catalogue)?,
+                VectorsSettings::Mmse(_) => mmse::load(&step_folder, catalogue)?,
+                VectorsSettings::Encoder(_) => encoder::load(&step_folder, catalogue)?,
+                VectorsSettings::File(_) => {
+                    let message =
+                        format!("system {}: [vectors.{vectors}] has no encoder", settings.name());
+                    return Err(Error::Failed(message));
+                }
+            })
         }
         SystemSettings::Oracle { .. } => Box::new(Oracle::new(recipe)?),
         SystemSettings::Generative { train, decode, .. } => {

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::pipeline::runner::StepEnv;
 use crate::ranker::settings::VectorsSettings;
 use crate::ranker::two_tower::{self, VECTORS_FILE};
+use crate::ranker::{encoder, mmse};
 use crate::store::Vectors;
 
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
@@ -13,6 +14,12 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     match &env.loaded.recipe.vectors[name] {
         VectorsSettings::TwoTower(settings) => {
             two_tower::fit(&corpus, &catalogue, settings, env.seed(), &env.out, &env.work, env.ctx)
+        }
+        VectorsSettings::Mmse(settings) => {
+            mmse::fit(&corpus, &catalogue, settings, env.seed(), &env.out, &env.work, env.ctx)
+        }
+        VectorsSettings::Encoder(settings) => {
+            encoder::fit(&corpus, &catalogue, settings, &env.out, env.ctx)
         }
         VectorsSettings::File(settings) => {
             let vectors = Vectors::read(&settings.path, Some(catalogue.len()))?;

@@ -8,11 +8,10 @@ mod objective;
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::nearest::{Nearest, RequestEncoder, newest};
 use super::settings::TwoTowerSettings;
-use super::{Ranker, top::top};
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -130,63 +129,52 @@ fn bag(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
 }
 
 /// Tokens of the newest items of a history, oldest first.
-fn history_bag<'a>(
-    history: &[u32],
-    newest: usize,
-    item_bag: impl Fn(u32) -> &'a [u32],
-) -> Vec<u32> {
-    let start = history.len().saturating_sub(newest);
-    history[start..].iter().flat_map(|&item| item_bag(item).iter().copied()).collect()
+fn history_bag<'a>(history: &[u32], items: u32, item_bag: impl Fn(u32) -> &'a [u32]) -> Vec<u32> {
+    newest(history, items).iter().flat_map(|&item| item_bag(item).iter().copied()).collect()
 }
 
-/// The trained encoder with the vectors of all items: exact nearest neighbours.
-pub struct TwoTower {
+/// The trained encoder, asked for requests.
+struct TwoTower {
     encoder: Encoder,
     tokenizer: Tokenizer,
     settings: TwoTowerSettings,
-    /// Unit vectors `[items, dim]`.
-    vectors: Tensor,
     /// Tokens of each item's text, for histories.
     item_bags: Vec<Vec<u32>>,
 }
 
-impl TwoTower {
-    /// Loads what [`fit`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::Data`] when a file is missing, damaged or of another format.
-    pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Self> {
-        let path = folder.join(SETTINGS_FILE);
-        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-        let file: EncoderFile = serde_json::from_slice(&text)
-            .map_err(|e| Error::data(&path, format!("not an encoder description: {e}")))?;
-        if file.format != FORMAT {
-            let got = file.format;
-            return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
-        }
-        let tokenizer = Tokenizer::load(folder)?;
-        let dim = file.settings.dim as usize;
-        let encoder = Encoder::new(tokenizer.len(), dim, Seed::new(0))?;
-        encoder.load(&folder.join(WEIGHTS_FILE))?;
-        let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
-        let vectors = Tensor::from_vec(vectors.data, (catalogue.len(), dim), &Device::Cpu)?;
-        let items = 0..catalogue.len() as u32;
-        let item_bags =
-            items.map(|item| bag(&tokenizer, catalogue.text(item))).collect::<Result<_>>()?;
-        Ok(Self { encoder, tokenizer, settings: file.settings, vectors, item_bags })
+/// Loads what [`fit`] wrote.
+///
+/// # Errors
+/// [`Error::Data`] when a file is missing, damaged or of another format.
+pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
+    let path = folder.join(SETTINGS_FILE);
+    let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+    let file: EncoderFile = serde_json::from_slice(&text)
+        .map_err(|e| Error::data(&path, format!("not an encoder description: {e}")))?;
+    if file.format != FORMAT {
+        let got = file.format;
+        return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
     }
+    let tokenizer = Tokenizer::load(folder)?;
+    let dim = file.settings.dim as usize;
+    let encoder = Encoder::new(tokenizer.len(), dim, Seed::new(0))?;
+    encoder.load(&folder.join(WEIGHTS_FILE))?;
+    let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
+    let items = 0..catalogue.len() as u32;
+    let item_bags =
+        items.map(|item| bag(&tokenizer, catalogue.text(item))).collect::<Result<_>>()?;
+    Ok(Nearest::new(TwoTower { encoder, tokenizer, settings: file.settings, item_bags }, vectors))
 }
 
-impl Ranker for TwoTower {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+impl RequestEncoder for TwoTower {
+    fn vector(&self, request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
         let tokens = match &request.query {
             Some(query) => bag(&self.tokenizer, query)?,
-            None => history_bag(&request.history, self.settings.history_items as usize, |item| {
+            None => history_bag(&request.history, self.settings.history_items, |item| {
                 &self.item_bags[item as usize]
             }),
         };
         let query = self.encoder.encode(&[&tokens], Tower::Query)?;
-        let scores = self.vectors.matmul(&query.t()?)?.flatten_all()?.to_vec1::<f32>()?;
-        Ok(top((0..).zip(scores), depth, exclude))
+        Ok(query.flatten_all()?.to_vec1::<f32>()?)
     }
 }

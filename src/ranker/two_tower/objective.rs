@@ -139,7 +139,7 @@ impl<'a> Contrastive<'a> {
             Example::Next { sequence, position } => {
                 let items = &examples.sequences[sequence as usize];
                 let (past, next) = (&items[..position as usize], items[position as usize]);
-                let newest = self.settings.history_items as usize;
+                let newest = self.settings.history_items;
                 (history_bag(past, newest, |item| &examples.item_bags[item as usize]), next)
             }
         })

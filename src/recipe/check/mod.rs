@@ -5,6 +5,7 @@
 
 mod baselines;
 mod metrics;
+mod mmse;
 mod references;
 mod sasrec;
 mod values;
@@ -71,6 +72,7 @@ pub(super) fn check(
     let mut checker = Checker { document, faults: walker.faults };
     values::check(&parts, &mut checker);
     sasrec::check(&parts, &mut checker);
+    mmse::check(&parts, &mut checker);
     references::check(&parts, &mut checker);
     baselines::check(&parts, &mut checker);
     let mut faults = checker.faults;

@@ -248,7 +248,7 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
                     {
                         let message =
                             format!("system of kind two-tower cannot use [vectors.{vectors}]");
-                        let help = "a file holds item vectors but no encoder for requests: use vectors of kind = \"two-tower\"";
+                        let help = "a file holds item vectors but no encoder for requests: use vectors of another kind";
                         checker.fault(&path, message, "these vectors are of kind = \"file\"", help);
                     }
                 }

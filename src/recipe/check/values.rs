@@ -198,10 +198,15 @@ fn sequences(settings: &SequencesSettings, parts: &Parts, checker: &mut Checker<
         }
     }
     for vectors in &parts.vectors {
-        if let (Some(VectorsSettings::TwoTower(_)), Some(name)) = (&vectors.value, &vectors.name) {
-            let message = format!("two-tower encoder `{name}` reads text, but the items have none");
-            checker.fault(&vectors.at(&["kind"]), message, label, help);
-        }
+        let (Some(value), Some(name)) = (&vectors.value, &vectors.name) else { continue };
+        let what = match value {
+            VectorsSettings::TwoTower(_) => "two-tower encoder",
+            VectorsSettings::Mmse(_) => "mmse",
+            VectorsSettings::Encoder(_) => "encoder",
+            VectorsSettings::File(_) => continue,
+        };
+        let message = format!("{what} `{name}` reads text, but the items have none");
+        checker.fault(&vectors.at(&["kind"]), message, label, help);
     }
     for train in &parts.train {
         let Some(TrainSettings {

@@ -39,7 +39,8 @@ pub(super) fn blocks(tree: &Tree<'_>, tokens: &[usize]) -> Vec<Block> {
     let mut blocks = Vec::new();
     for first in (0..in_prompt).step_by(QUERY_BLOCK) {
         let rows = first..in_prompt.min(first + QUERY_BLOCK);
-        let own: Vec<usize> = tokens[rows.clone()].iter().map(|token| token + 1).collect();
+        let seen = |token: &usize| if tree.is_causal() { token + 1 } else { prompt };
+        let own: Vec<usize> = tokens[rows.clone()].iter().map(seen).collect();
         let keys = 0..own.last().copied().unwrap_or(0);
         let width = keys.len();
         let parts = vec![Part { rows: 0..rows.len(), keys }];

@@ -1,4 +1,4 @@
-//! Causal softmax attention over packed sequences and trees, with its gradient.
+//! Softmax attention over packed sequences and trees, causal or bidirectional, with its gradient.
 //!
 //! A tree's prompt is one set of keys for all of its branches. Scores of one block of queries exist
 //! at a time; the backward pass computes the probabilities again instead of keeping
@@ -31,7 +31,7 @@ const NAME: &str = "packed-attention";
 const FEW_TREES: usize = 16;
 
 /// `softmax(q kᵀ / sqrt(head_dim)) v` per head, each query seeing the keys that `packing` lets it see: its
-/// tree's prompt up to its own position, and its own branch up to itself.
+/// tree's prompt up to its own position, and its own branch up to itself; or its whole sequence.
 ///
 /// Shapes: `q [queries, heads, head_dim]`, `k` and `v [tokens, kv_heads, head_dim]`, result like `q`; `f32`.
 /// `kv_heads` divides `heads`. `rows` names the tokens whose queries are in `q`, in strictly ascending

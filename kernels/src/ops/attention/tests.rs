@@ -11,7 +11,8 @@ fn mask(packing: &Packing) -> Vec<Vec<f32>> {
     let mut mask = vec![vec![f32::NEG_INFINITY; n]; n];
     for tree in packing.iter() {
         for i in tree.prompt() {
-            (tree.prompt().start..=i).for_each(|j| mask[i][j] = 0.0);
+            let end = if tree.is_causal() { i + 1 } else { tree.prompt().end };
+            (tree.prompt().start..end).for_each(|j| mask[i][j] = 0.0);
         }
         for branch in tree.branches() {
             for i in branch.clone() {
@@ -76,6 +77,17 @@ fn sequences_equal_masked_attention() {
 }
 
 #[test]
+fn bidirectional_sequences_equal_masked_attention() {
+    check(&Packing::bidirectional([1]), None, (1, 1, 2));
+    let mixed = Packing::bidirectional([5, 0, 3, 7]);
+    check(&mixed, None, (4, 2, 6));
+    check(&mixed, Some(&[0, 4, 6, 14]), (4, 2, 6));
+    // Longer than a block of queries, and more sequences than are split by heads.
+    check(&Packing::bidirectional([131]), None, (2, 2, 8));
+    check(&Packing::bidirectional([3; 17]), None, (4, 2, 5));
+}
+
+#[test]
 fn trees_equal_masked_attention() {
     let small = Packing::trees([(3, vec![2, 0, 1, 4]), (0, vec![2, 2]), (4, vec![])]);
     check(&small, None, (4, 2, 6));
@@ -123,6 +135,14 @@ fn threads_and_neighbors_do_not_change_a_bit() {
             [&q, &k, &v].map(|var| flat(store.get(var).unwrap()))
         })
     };
+    let whole = |n: usize| Packing::bidirectional((0..n).map(|i| 70 + i));
+    for n in [2, 20] {
+        let one = run(1, &whole(n));
+        assert!(one == run(2, &whole(n)) && one == run(3, &whole(n)));
+        for (all, alone) in one.iter().zip(&run(1, &whole(1))) {
+            assert!(all[..alone.len()] == alone[..]);
+        }
+    }
     for trees in [2, 20] {
         let packing = Packing::trees((0..trees).map(|i| (70 + i, vec![3, 5, 1, i])));
         let one = run(1, &packing);

@@ -69,7 +69,8 @@ impl Spans {
         for tree in packing.iter() {
             let mut spans = Vec::with_capacity(tree.tokens().len());
             let (start, prompt) = (tree.tokens().start, tree.prompt().len() as u32);
-            spans.extend((1..=prompt).map(|end| [end, 0, 0]));
+            let end = |own: u32| if tree.is_causal() { own } else { prompt };
+            spans.extend((1..=prompt).map(|own| [end(own), 0, 0]));
             for branch in tree.branches() {
                 let first = (branch.start - start) as u32;
                 spans.extend((1..=branch.len() as u32).map(|n| [prompt, first, first + n]));

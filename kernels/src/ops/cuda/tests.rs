@@ -148,7 +148,8 @@ fn rows_of_tables() {
 fn attention() {
     let trees = Packing::trees([(5, vec![3, 0, 2]), (33, vec![]), (1, vec![1, 1])]);
     let even = Packing::uniform(3, 17);
-    for packing in [trees, even] {
+    let both_ways = Packing::bidirectional([5, 33, 1]);
+    for packing in [trees, even, both_ways] {
         for (heads, kv_heads, width) in [(4, 2, 8), (2, 2, 33), (6, 1, 16)] {
             let tokens = packing.tokens();
             let kv = [random(&[tokens, kv_heads, width], 2), random(&[tokens, kv_heads, width], 3)];

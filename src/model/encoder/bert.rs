@@ -1,0 +1,199 @@
+//! The network: BERT's encoder (arXiv:1810.04805; layers as in arXiv:1706.03762, norms behind the residual
+//! sums) over packed texts and the fused operations.
+//!
+//! The pooler of the next-sentence task is not part of it.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor, Var};
+use trieval_kernels::ops::{Packing, embedding, gelu, layer_norm, linear_bias, packed_attention};
+
+use super::config::EncoderConfig;
+use super::{Weights, missing, pool};
+use crate::error::{Error, Result};
+use crate::model::decoder::normal;
+use crate::model::settings::Pooling;
+use crate::seed::Seed;
+
+pub(super) const WORDS: &str = "embeddings.word_embeddings.weight";
+pub(super) const POSITIONS: &str = "embeddings.position_embeddings.weight";
+pub(super) const TYPES: &str = "embeddings.token_type_embeddings.weight";
+pub(super) const NORM: &str = "embeddings.LayerNorm";
+pub(super) const QUERY: &str = "attention.self.query";
+pub(super) const KEY: &str = "attention.self.key";
+pub(super) const VALUE: &str = "attention.self.value";
+pub(super) const MIXED: &str = "attention.output.dense";
+pub(super) const MIXED_NORM: &str = "attention.output.LayerNorm";
+pub(super) const WIDEN: &str = "intermediate.dense";
+pub(super) const NARROW: &str = "output.dense";
+pub(super) const NARROW_NORM: &str = "output.LayerNorm";
+
+/// Standard deviation of fresh weights.
+const INITIALIZER_RANGE: f64 = 0.02;
+
+/// Name of a part of a layer.
+pub(super) fn name_in_layer(layer: usize, name: &str) -> String {
+    format!("encoder.layer.{layer}.{name}")
+}
+
+/// A fresh parameter.
+pub(super) fn initial(name: &str, shape: Vec<usize>, seed: Seed) -> Result<Tensor> {
+    let n = shape.iter().product();
+    let data = if name.ends_with(".bias") {
+        vec![0f32; n]
+    } else if shape.len() == 1 {
+        vec![1f32; n]
+    } else {
+        normal(n, INITIALIZER_RANGE, seed.purpose(name))
+    };
+    Ok(Tensor::from_vec(data, shape, &Device::Cpu)?)
+}
+
+/// The transformer.
+pub(super) struct Bert {
+    config: EncoderConfig,
+    words: Tensor,
+    positions: Tensor,
+    types: Tensor,
+    norm: Affine,
+    layers: Vec<Layer>,
+    /// All values by name; trained ones share their storage with their variables.
+    tensors: BTreeMap<String, Tensor>,
+}
+
+/// A weight and a bias: of a product, or of a norm.
+struct Affine {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+struct Layer {
+    query: Affine,
+    key: Affine,
+    value: Affine,
+    mixed: Affine,
+    mixed_norm: Affine,
+    widen: Affine,
+    narrow: Affine,
+    narrow_norm: Affine,
+}
+
+impl Affine {
+    fn of(tensors: &BTreeMap<String, Tensor>, name: &str) -> Result<Self> {
+        Ok(Self {
+            weight: take(tensors, &format!("{name}.weight"))?,
+            bias: take(tensors, &format!("{name}.bias"))?,
+        })
+    }
+
+    fn product(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(linear_bias(x, &self.weight, &self.bias)?)
+    }
+
+    fn norm(&self, x: &Tensor, eps: f64) -> Result<Tensor> {
+        Ok(layer_norm(x, &self.weight, &self.bias, eps)?)
+    }
+}
+
+fn take(tensors: &BTreeMap<String, Tensor>, name: &str) -> Result<Tensor> {
+    tensors.get(name).cloned().ok_or_else(|| missing(name))
+}
+
+impl Bert {
+    /// The network of given values, named and shaped as `config` says; variables beside it where they train.
+    pub(super) fn new(
+        config: EncoderConfig,
+        tensors: BTreeMap<String, Tensor>,
+        weights: Weights,
+    ) -> Result<(Self, Vec<(String, Var)>)> {
+        let mut parameters = Vec::new();
+        let mut shared = BTreeMap::new();
+        for (name, tensor) in tensors {
+            let tensor = match weights {
+                Weights::Frozen => tensor,
+                Weights::Trained => {
+                    let var = Var::from_tensor(&tensor)?;
+                    let tensor = var.as_tensor().clone();
+                    parameters.push((name.clone(), var));
+                    tensor
+                }
+            };
+            shared.insert(name, tensor);
+        }
+        let layers = (0..config.layers).map(|layer| {
+            let part = |name: &str| Affine::of(&shared, &name_in_layer(layer, name));
+            Ok(Layer {
+                query: part(QUERY)?,
+                key: part(KEY)?,
+                value: part(VALUE)?,
+                mixed: part(MIXED)?,
+                mixed_norm: part(MIXED_NORM)?,
+                widen: part(WIDEN)?,
+                narrow: part(NARROW)?,
+                narrow_norm: part(NARROW_NORM)?,
+            })
+        });
+        let bert = Self {
+            layers: layers.collect::<Result<_>>()?,
+            words: take(&shared, WORDS)?,
+            positions: take(&shared, POSITIONS)?,
+            types: take(&shared, TYPES)?,
+            norm: Affine::of(&shared, NORM)?,
+            config,
+            tensors: shared,
+        };
+        Ok((bert, parameters))
+    }
+
+    pub(super) fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// All values by name.
+    pub(super) fn tensors(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
+    }
+
+    /// Hidden states of all tokens of packed texts, `[tokens, hidden]`; there is at least one token.
+    pub(super) fn hidden(&self, texts: &[&[u32]]) -> Result<Tensor> {
+        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        if longest > self.config.max_tokens() {
+            return Err(Error::Failed(format!(
+                "encoder: a text of {longest} tokens is longer than the {} positions of the model",
+                self.config.max_tokens()
+            )));
+        }
+        let packing = Packing::bidirectional(texts.iter().map(|text| text.len()));
+        let tokens = packing.tokens();
+        let ids = Tensor::new(texts.concat(), &Device::Cpu)?;
+        let first = self.config.first_position as u32;
+        let positions: Vec<u32> = packing.positions().iter().map(|at| at + first).collect();
+        let positions = embedding(&Tensor::new(positions, &Device::Cpu)?, &self.positions)?;
+        let types = embedding(&Tensor::new(vec![0u32; tokens], &Device::Cpu)?, &self.types)?;
+        let eps = self.config.layer_norm_eps;
+        let sum = ((embedding(&ids, &self.words)? + types)? + positions)?;
+        let mut x = self.norm.norm(&sum, eps)?;
+        let heads = (tokens, self.config.heads, self.config.hidden / self.config.heads);
+        for layer in &self.layers {
+            let [q, k, v] = [&layer.query, &layer.key, &layer.value]
+                .map(|part| part.product(&x).and_then(|y| Ok(y.reshape(heads)?)));
+            let seen = packed_attention(&q?, &k?, &v?, &packing, None)?;
+            let seen = seen.reshape((tokens, self.config.hidden))?;
+            x = layer.mixed_norm.norm(&(layer.mixed.product(&seen)? + x)?, eps)?;
+            let wide = gelu(&layer.widen.product(&x)?)?;
+            x = layer.narrow_norm.norm(&(layer.narrow.product(&wide)? + x)?, eps)?;
+        }
+        Ok(x)
+    }
+
+    /// One vector per text, `[texts, hidden]`.
+    pub(super) fn pooled(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Tensor> {
+        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+        let hidden = if lengths.iter().all(|length| *length == 0) {
+            self.words.narrow(0, 0, 0)?
+        } else {
+            self.hidden(texts)?
+        };
+        pool(&hidden, &lengths, pooling)
+    }
+}

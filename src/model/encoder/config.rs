@@ -1,0 +1,238 @@
+//! `config.json` of an encoder: which architectures there are, and what of them can be run.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::bert;
+use crate::error::{Error, Result};
+
+/// An architecture of `transformers` that this program runs: all are BERT (arXiv:1810.04805) but for where
+/// positions begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Bert,
+    /// arXiv:1907.11692; positions begin behind the padding token's id.
+    Roberta,
+    /// arXiv:1911.02116; as Roberta.
+    XlmRoberta,
+}
+
+impl Family {
+    const ALL: [Self; 3] = [Self::Bert, Self::Roberta, Self::XlmRoberta];
+
+    pub(super) fn model_type(self) -> &'static str {
+        match self {
+            Self::Bert => "bert",
+            Self::Roberta => "roberta",
+            Self::XlmRoberta => "xlm-roberta",
+        }
+    }
+
+    /// What names of tensors may begin with, where the encoder was part of another model.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Self::Bert => "bert.",
+            Self::Roberta | Self::XlmRoberta => "roberta.",
+        }
+    }
+}
+
+/// The shape of an encoder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncoderConfig {
+    pub(super) family: Family,
+    pub(super) vocab_size: usize,
+    pub(super) hidden: usize,
+    pub(super) intermediate: usize,
+    pub(super) layers: usize,
+    pub(super) heads: usize,
+    /// Rows of the table of positions.
+    pub(super) positions: usize,
+    /// Row of a text's first token in that table.
+    pub(super) first_position: usize,
+    /// Kinds of text in a pair; this program uses the first.
+    pub(super) types: usize,
+    pub(super) layer_norm_eps: f64,
+}
+
+/// The fields that are read.
+#[derive(Deserialize)]
+struct ConfigFile {
+    model_type: String,
+    vocab_size: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    max_position_embeddings: usize,
+    type_vocab_size: usize,
+    layer_norm_eps: f64,
+    hidden_act: String,
+    #[serde(default)]
+    pad_token_id: Option<usize>,
+    #[serde(default)]
+    position_embedding_type: Option<String>,
+    #[serde(default)]
+    is_decoder: bool,
+}
+
+impl EncoderConfig {
+    /// An encoder to be trained from scratch: BERT's architecture with a feed-forward of four widths.
+    pub fn from_scratch(
+        vocab_size: usize,
+        hidden: usize,
+        layers: usize,
+        heads: usize,
+        positions: usize,
+    ) -> Self {
+        Self {
+            family: Family::Bert,
+            vocab_size,
+            hidden,
+            intermediate: 4 * hidden,
+            layers,
+            heads,
+            positions,
+            first_position: 0,
+            types: 1,
+            layer_norm_eps: 1e-12,
+        }
+    }
+
+    /// Reads a file and checks that this program can run what it describes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it cannot be read, names another architecture (the known ones are listed) or sizes that
+    /// do not fit each other.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
+        let malformed = |e: serde_json::Error| {
+            Error::data_at(
+                path,
+                e.line() as u64,
+                format!("not the configuration of an encoder: {e}"),
+            )
+        };
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(malformed)?;
+        // Told first: other architectures have other fields.
+        let kind = value.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("none");
+        let family = Family::ALL.into_iter().find(|family| family.model_type() == kind);
+        let family = family.ok_or_else(|| {
+            let known: Vec<&str> = Family::ALL.iter().map(|family| family.model_type()).collect();
+            Error::data(
+                path,
+                format!("model_type is `{kind}`, which is no encoder that can be run"),
+            )
+            .with_help(format!("known are {}", known.join(", ")))
+        })?;
+        let file: ConfigFile = serde_json::from_value(value).map_err(malformed)?;
+        Self::from_file(family, &file).map_err(|message| Error::data(path, message))
+    }
+
+    fn from_file(family: Family, file: &ConfigFile) -> Result<Self, String> {
+        debug_assert_eq!(family.model_type(), file.model_type);
+        let first_position = match family {
+            Family::Bert => 0,
+            Family::Roberta | Family::XlmRoberta => file.pad_token_id.unwrap_or(1) + 1,
+        };
+        if file.hidden_act != "gelu" {
+            return Err(format!("hidden_act is `{}`, expected `gelu`", file.hidden_act));
+        }
+        if let Some(kind) = file.position_embedding_type.as_deref()
+            && kind != "absolute"
+        {
+            return Err(format!("position_embedding_type is `{kind}`, expected `absolute`"));
+        }
+        if file.is_decoder {
+            return Err("is_decoder is true: a decoder, not an encoder".into());
+        }
+        let sizes = [
+            ("vocab_size", file.vocab_size),
+            ("hidden_size", file.hidden_size),
+            ("intermediate_size", file.intermediate_size),
+            ("num_hidden_layers", file.num_hidden_layers),
+            ("num_attention_heads", file.num_attention_heads),
+            ("type_vocab_size", file.type_vocab_size),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("{name} is 0"));
+        }
+        if !file.hidden_size.is_multiple_of(file.num_attention_heads) {
+            return Err(format!(
+                "num_attention_heads = {} does not divide hidden_size = {}",
+                file.num_attention_heads, file.hidden_size
+            ));
+        }
+        if file.max_position_embeddings <= first_position {
+            return Err(format!(
+                "max_position_embeddings = {} leaves no position for a text",
+                file.max_position_embeddings
+            ));
+        }
+        if !(file.layer_norm_eps.is_finite() && file.layer_norm_eps > 0.0) {
+            return Err(format!("layer_norm_eps is {}, expected more than 0", file.layer_norm_eps));
+        }
+        Ok(Self {
+            family,
+            vocab_size: file.vocab_size,
+            hidden: file.hidden_size,
+            intermediate: file.intermediate_size,
+            layers: file.num_hidden_layers,
+            heads: file.num_attention_heads,
+            positions: file.max_position_embeddings,
+            first_position,
+            types: file.type_vocab_size,
+            layer_norm_eps: file.layer_norm_eps,
+        })
+    }
+
+    /// The fields of `config.json`.
+    pub(super) fn to_file(&self) -> serde_json::Value {
+        serde_json::json!({
+            "model_type": self.family.model_type(),
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden,
+            "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "max_position_embeddings": self.positions,
+            "type_vocab_size": self.types,
+            "layer_norm_eps": self.layer_norm_eps,
+            "hidden_act": "gelu",
+            "pad_token_id": self.first_position.saturating_sub(1),
+        })
+    }
+
+    /// Longest text in tokens.
+    pub fn max_tokens(&self) -> usize {
+        self.positions - self.first_position
+    }
+
+    /// Names and shapes of all parameters, sorted by name.
+    pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        let (hidden, wide) = (self.hidden, self.intermediate);
+        let mut all = vec![
+            (bert::WORDS.to_owned(), vec![self.vocab_size, hidden]),
+            (bert::POSITIONS.to_owned(), vec![self.positions, hidden]),
+            (bert::TYPES.to_owned(), vec![self.types, hidden]),
+        ];
+        let mut both = |name: &str, weight: Vec<usize>, bias: usize| {
+            all.push((format!("{name}.weight"), weight));
+            all.push((format!("{name}.bias"), vec![bias]));
+        };
+        both(bert::NORM, vec![hidden], hidden);
+        for layer in 0..self.layers {
+            let at = |name: &str| bert::name_in_layer(layer, name);
+            for name in [bert::QUERY, bert::KEY, bert::VALUE, bert::MIXED] {
+                both(&at(name), vec![hidden, hidden], hidden);
+            }
+            both(&at(bert::MIXED_NORM), vec![hidden], hidden);
+            both(&at(bert::WIDEN), vec![wide, hidden], wide);
+            both(&at(bert::NARROW), vec![hidden, wide], hidden);
+            both(&at(bert::NARROW_NORM), vec![hidden], hidden);
+        }
+        all.sort();
+        all
+    }
+}

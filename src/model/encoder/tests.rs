@@ -1,0 +1,258 @@
+//! Encoders against `transformers`, their gradients against finite differences, and refusals.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Golden {
+    texts: Vec<String>,
+    ids: Vec<Vec<u32>>,
+    vectors: Vec<Vec<f32>>,
+}
+
+fn golden(name: &str) -> (PathBuf, Golden) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/encoders").join(name);
+    let text = fs::read(folder.join("vectors.json")).unwrap();
+    (folder, serde_json::from_slice(&text).unwrap())
+}
+
+fn choices(name: &str) -> FolderChoices {
+    let pooling = (name == "bert-mlm").then_some(Pooling::Mean);
+    FolderChoices { pooling, max_tokens: None }
+}
+
+fn encoder(name: &str, weights: Weights) -> TextEncoder {
+    let (folder, _) = golden(name);
+    EncoderFolder::open(&folder, &choices(name)).unwrap().encoder(weights).unwrap()
+}
+
+fn assert_close(got: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
+    assert_eq!(got.len(), expected.len());
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        assert_eq!(got.len(), expected.len(), "{what}, text {i}");
+        for (a, b) in got.iter().zip(expected) {
+            assert!((a - b).abs() < 1e-4, "{what}, text {i}: {a} against {b}");
+        }
+    }
+}
+
+#[test]
+fn vectors_equal_those_of_transformers() {
+    for name in ["bert", "roberta", "bert-mlm"] {
+        let (_, golden) = golden(name);
+        for weights in [Weights::Frozen, Weights::Trained] {
+            let encoder = encoder(name, weights);
+            let tokens: Vec<Vec<u32>> =
+                golden.texts.iter().map(|text| encoder.tokens(text).unwrap()).collect();
+            assert_eq!(tokens, golden.ids, "{name}");
+            let rows: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+            let vectors = encoder.encode(&rows).unwrap().to_vec2::<f32>().unwrap();
+            assert_close(&vectors, &golden.vectors, name);
+        }
+        let encoder = encoder(name, Weights::Frozen);
+        let many: Vec<&String> = golden.texts.iter().cycle().take(75).collect();
+        let mut heard = 0;
+        let flat = encoder.vectors(&many, |n| {
+            heard += n;
+            Ok(())
+        });
+        let flat = flat.unwrap();
+        assert_eq!((flat.len(), heard), (75 * encoder.dim(), 75));
+        let last: Vec<Vec<f32>> = flat.chunks(encoder.dim()).map(<[f32]>::to_vec).collect();
+        let expected: Vec<Vec<f32>> = golden.vectors.iter().cycle().take(75).cloned().collect();
+        assert_close(&last, &expected, name);
+    }
+}
+
+#[test]
+fn a_saved_folder_gives_the_same_vectors() {
+    for name in ["bert", "roberta", "bert-mlm"] {
+        let (_, golden) = golden(name);
+        let folder = TempDir::new().unwrap();
+        encoder(name, Weights::Trained).save(folder.path()).unwrap();
+        let again = EncoderFolder::open(folder.path(), &FolderChoices::default()).unwrap();
+        let again = again.encoder(Weights::Frozen).unwrap();
+        let flat = again.vectors(&golden.texts, |_| Ok(())).unwrap();
+        let rows: Vec<Vec<f32>> = flat.chunks(again.dim()).map(<[f32]>::to_vec).collect();
+        assert_close(&rows, &golden.vectors, name);
+    }
+}
+
+/// A scalar that every parameter moves.
+fn scalar(encoder: &TextEncoder) -> Tensor {
+    let texts: [&[u32]; 3] = [&[2, 4, 6, 3], &[2, 3], &[2, 10, 11, 12, 4, 3]];
+    let x = encoder.encode(&texts).unwrap();
+    let n = x.elem_count();
+    let factors: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin() + 0.5).collect();
+    let factors = Tensor::from_vec(factors, x.dims(), &Device::Cpu).unwrap();
+    (x * factors).unwrap().sum_all().unwrap()
+}
+
+#[test]
+fn every_parameter_has_the_gradient_of_finite_differences() {
+    for name in ["bert", "roberta"] {
+        let encoder = encoder(name, Weights::Trained);
+        let names: Vec<&String> = encoder.parameters().iter().map(|(name, _)| name).collect();
+        assert!(names.is_sorted());
+        let store = scalar(&encoder).backward().unwrap();
+        for (parameter, var) in encoder.parameters() {
+            let gradient = store.get(var.as_tensor()).unwrap_or_else(|| panic!("{parameter}"));
+            let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            // The entry with the largest slope, so that rounding does not drown it.
+            let largest = |a: &usize, b: &usize| gradient[*a].abs().total_cmp(&gradient[*b].abs());
+            let entry = (0..gradient.len()).max_by(largest).unwrap();
+            let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let shifted = |by: f32| {
+                let mut values = values.clone();
+                values[entry] += by;
+                var.set(&Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap()).unwrap();
+                scalar(&encoder).to_scalar::<f32>().unwrap()
+            };
+            let step = 5e-3;
+            let slope = (shifted(step) - shifted(-step)) / (2.0 * step);
+            shifted(0.0);
+            let got = gradient[entry];
+            let bound = 2e-2 * slope.abs() + 2e-3;
+            assert!((got - slope).abs() < bound, "{name}, {parameter}: {got}, slope {slope}");
+        }
+    }
+}
+
+#[test]
+fn frozen_weights_build_no_graph() {
+    let encoder = encoder("bert", Weights::Frozen);
+    assert!(encoder.parameters().is_empty());
+    assert!(!encoder.encode(&[&[2, 4, 3]]).unwrap().track_op());
+}
+
+#[test]
+fn a_fresh_encoder_trains_and_has_unit_length() {
+    let (folder, _) = golden("bert");
+    let tokenizer = Tokenizer::load(&folder).unwrap();
+    let config = EncoderConfig::from_scratch(26, 8, 1, 2, 9);
+    let encoder = TextEncoder::init(config, tokenizer, Seed::new(3)).unwrap();
+    let tokens = encoder.tokens(&"red ".repeat(20)).unwrap();
+    assert_eq!(tokens.len(), 9);
+    let rows = encoder.encode(&[&tokens, &[], &[4]]).unwrap();
+    let lengths = rows.sqr().unwrap().sum(1).unwrap().to_vec1::<f32>().unwrap();
+    assert!(
+        (lengths[0] - 1.0).abs() < 1e-5 && lengths[1] == 0.0 && (lengths[2] - 1.0).abs() < 1e-5
+    );
+    assert_eq!(rows.to_vec2::<f32>().unwrap()[1], vec![0.0; 8]);
+    let empty = encoder.encode(&[&[]]).unwrap();
+    assert_eq!(empty.to_vec2::<f32>().unwrap(), [vec![0.0; 8]]);
+    let too_long = vec![4u32; 10];
+    let told = encoder.encode(&[&too_long]).unwrap_err().to_string();
+    assert!(told.contains("10 tokens is longer than the 9 positions"), "{told}");
+}
+
+/// A copy of the golden BERT folder with one file changed, and what opening it says.
+fn refusal(change: impl Fn(&Path)) -> String {
+    let (source, _) = golden("bert");
+    let copy = TempDir::new().unwrap();
+    for entry in ["", "1_Pooling", "2_Dense"] {
+        fs::create_dir_all(copy.path().join(entry)).unwrap();
+        for file in fs::read_dir(source.join(entry)).unwrap() {
+            let file = file.unwrap().path();
+            if file.is_file() {
+                let name = file.file_name().unwrap();
+                fs::copy(&file, copy.path().join(entry).join(name)).unwrap();
+            }
+        }
+    }
+    change(copy.path());
+    let opened = EncoderFolder::open(copy.path(), &FolderChoices::default());
+    let error = opened.err().expect("a refusal");
+    assert_eq!(error.exit_code(), 2);
+    error.to_string()
+}
+
+fn edit(path: &Path, change: impl Fn(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(path, value.to_string()).unwrap();
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_by_name() {
+    let cases: [(&dyn Fn(&Path), &[&str]); 11] = [
+        (
+            &|at| fs::remove_file(at.join("1_Pooling/config.json")).unwrap(),
+            &[
+                "does not say how token vectors become one: there is no 1_Pooling/config.json",
+                "set `pooling`",
+            ],
+        ),
+        (
+            &|at| {
+                edit(&at.join("1_Pooling/config.json"), |v| {
+                    v["pooling_mode_max_tokens"] = true.into()
+                })
+            },
+            &["pooling is max_tokens and mean_tokens", "known are mean_tokens and cls_token"],
+        ),
+        (
+            &|at| edit(&at.join("config.json"), |v| v["model_type"] = "mpnet".into()),
+            &["model_type is `mpnet`", "known are bert, roberta, xlm-roberta"],
+        ),
+        (
+            &|at| edit(&at.join("config.json"), |v| v["hidden_act"] = "relu".into()),
+            &["hidden_act is `relu`"],
+        ),
+        (
+            &|at| edit(&at.join("config.json"), |v| v["num_hidden_layers"] = 3.into()),
+            &["16 tensors missing: encoder.layer.2."],
+        ),
+        (
+            &|at| edit(&at.join("config.json"), |v| v["num_hidden_layers"] = 1.into()),
+            &["16 tensors not part of this model: encoder.layer.1."],
+        ),
+        (
+            &|at| fs::rename(at.join("model.safetensors"), at.join("pytorch_model.bin")).unwrap(),
+            &["pytorch_model.bin", "pickle"],
+        ),
+        (
+            &|at| edit(&at.join("modules.json"), |v| v[3]["type"] = "x.WordWeights".into()),
+            &["module 3 is a `WordWeights`", "known are Transformer"],
+        ),
+        (
+            &|at| edit(&at.join("2_Dense/config.json"), |v| v["in_features"] = 8.into()),
+            &["in_features is 8, but what lies before gives 16"],
+        ),
+        (
+            &|at| edit(&at.join("sentence_bert_config.json"), |v| v["max_seq_length"] = 21.into()),
+            &["max_seq_length is 21, but the model has 20 positions"],
+        ),
+        (&|at| fs::write(at.join("model.safetensors"), b"short").unwrap(), &["damaged or cut off"]),
+    ];
+    for (change, expected) in cases {
+        let told = refusal(change);
+        for part in expected {
+            assert!(told.contains(part), "expected `{part}` in: {told}");
+        }
+    }
+}
+
+#[test]
+fn choices_that_contradict_a_folder_are_refused() {
+    let (folder, _) = golden("bert");
+    let told =
+        |choices: FolderChoices| EncoderFolder::open(&folder, &choices).err().unwrap().to_string();
+    let pooled = told(FolderChoices { pooling: Some(Pooling::Cls), max_tokens: None });
+    assert!(pooled.contains("and so does `pooling`"), "{pooled}");
+    let long = told(FolderChoices { pooling: None, max_tokens: Some(13) });
+    assert!(long.contains("at most 12 tokens, `max_tokens` is 13"), "{long}");
+    let short = told(FolderChoices { pooling: None, max_tokens: Some(2) });
+    assert!(short.contains("no room beside 2 special ones"), "{short}");
+    let cut = FolderChoices { pooling: None, max_tokens: Some(4) };
+    let cut = EncoderFolder::open(&folder, &cut).unwrap().encoder(Weights::Frozen).unwrap();
+    assert_eq!(cut.tokens("red sofa lamp").unwrap(), [2, 4, 6, 3]);
+}

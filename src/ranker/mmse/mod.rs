@@ -1,0 +1,178 @@
+//! MMSE: two towers that learn from all stages of a cascade at once (arXiv 2303.11009).
+//!
+//! A request brings ordered, clicked and shown items, the batch random ones. A retrieval loss compares positives with
+//! everything, a ranking loss the items of a request with each other. The paper's text was not at hand in full: what it
+//! leaves open is settled by settings, so that every part can be taken away. `feedback` derives levels, `model` holds
+//! towers and fusion, `losses` and `objective` the training, this file fits and serves it.
+
+mod feedback;
+mod losses;
+mod model;
+mod objective;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::nearest::{Nearest, RequestEncoder};
+use super::two_tower::VECTORS_FILE;
+use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::model::encoder::{EncoderFolder, source_files};
+use crate::model::tokenizer::Tokenizer;
+use crate::progress::Context;
+use crate::seed::Seed;
+use crate::store::{Vectors, write_json};
+use crate::train::engine::{LoopSettings, train};
+use crate::train::settings::OptimizerSettings;
+use crate::train::track::Tracker;
+use crate::train::world::World;
+
+use feedback::{Feedback, request_text};
+use model::{Model, Reading, choices};
+use objective::Mmse;
+use settings::{MmseSettings, MmseText};
+
+/// Version of the folder's layout.
+const FORMAT: u32 = 1;
+const SETTINGS_FILE: &str = "mmse.json";
+/// Items encoded at once.
+const ENCODE_CHUNK: usize = 64;
+
+#[derive(Serialize, Deserialize)]
+struct MmseFile {
+    format: u32,
+    settings: MmseSettings,
+}
+
+/// The outside files that a model begins with, checked; none where it begins from scratch.
+///
+/// # Errors
+/// [`Error::Data`] when the folder of a pretrained encoder cannot be used.
+pub fn sources(settings: &MmseSettings) -> Result<Vec<PathBuf>> {
+    match &settings.text {
+        MmseText::Pretrained { path, pooling, max_tokens, .. } => {
+            EncoderFolder::open(path, &choices(*pooling, *max_tokens))?;
+            source_files(path)
+        }
+        MmseText::Bag { .. } | MmseText::Transformer { .. } => Ok(Vec::new()),
+    }
+}
+
+/// Trains the model on the training requests of `corpus` and writes it, and the vectors of all items, to `folder`;
+/// `work` holds the state of an unfinished training.
+///
+/// # Errors
+/// When the corpus has no text or not the levels that are asked for, training fails, or the disk refuses.
+pub fn fit(
+    corpus: &Corpus,
+    catalogue: &Catalogue,
+    settings: &MmseSettings,
+    seed: Seed,
+    folder: &Path,
+    work: &Path,
+    ctx: &Context,
+) -> Result<()> {
+    let items = 0..catalogue.len() as u32;
+    if items.clone().all(|item| catalogue.text(item).trim().is_empty()) {
+        return Err(Error::data(corpus.folder(), "items have no text, which mmse needs")
+            .with_help("give corpus.items_file"));
+    }
+    let feedback = Feedback::gather(corpus, catalogue, settings)?;
+    let vocabulary = match &settings.text {
+        MmseText::Bag { vocabulary, .. } | MmseText::Transformer { vocabulary, .. } => *vocabulary,
+        MmseText::Pretrained { .. } => 0,
+    };
+    let tokenizer = || -> Result<Tokenizer> {
+        let queries: Vec<String> = corpus
+            .request_iter(Split::Train)?
+            .filter_map(|request| request.map(|request| request.query).transpose())
+            .collect::<Result<_>>()?;
+        let texts = items.clone().map(|item| catalogue.text(item).to_owned());
+        Tokenizer::train_bpe(texts.chain(queries), vocabulary as usize, ctx)
+    };
+    let model = Model::new(settings, catalogue.len(), seed.purpose("weights"), &tokenizer)?;
+    let mut objective = Mmse::new(&model, catalogue, feedback, settings, seed)?;
+    let loop_settings = LoopSettings {
+        label: "mmse".into(),
+        optimizer: OptimizerSettings {
+            learning_rate: settings.learning_rate,
+            ..OptimizerSettings::default()
+        },
+        epochs: settings.epochs,
+        batch: settings.batch,
+        accumulate: 1,
+        checkpoint_steps: settings.checkpoint_steps,
+        memory_limit: memory::allowed(),
+        tracker: Tracker::default(),
+    };
+    train(model.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)
+        .map_err(|error| match error {
+            Error::Memory { .. } => {
+                error.with_help("lower `batch`, `uniform` or the width of the vectors")
+            }
+            other => other,
+        })?;
+    let vectors = encode_items(&model, catalogue, ctx)?;
+    model.save(folder)?;
+    vectors.write(&folder.join(VECTORS_FILE))?;
+    let file = MmseFile { format: FORMAT, settings: settings.clone() };
+    write_json(&folder.join(SETTINGS_FILE), &file)
+}
+
+fn encode_items(model: &Model, catalogue: &Catalogue, ctx: &Context) -> Result<Vectors> {
+    let items: Vec<u32> = (0..catalogue.len() as u32).collect();
+    let mut data = Vec::with_capacity(items.len() * model.dim());
+    let mut bar = ctx.bar("encode items", items.len() as u64, "item");
+    for chunk in items.chunks(ENCODE_CHUNK) {
+        ctx.check_interrupt()?;
+        let readings: Vec<Reading> =
+            chunk.iter().map(|item| model.read(catalogue.text(*item))).collect::<Result<_>>()?;
+        let readings: Vec<&Reading> = readings.iter().collect();
+        data.extend(model.items(&readings, chunk)?.detach().flatten_all()?.to_vec1::<f32>()?);
+        bar.advance(chunk.len() as u64);
+    }
+    Vectors::new(model.dim(), data, "item vectors of mmse")
+}
+
+/// The trained model, asked for requests.
+struct Requests {
+    model: Model,
+    settings: MmseSettings,
+    /// What items say, for histories.
+    texts: Vec<String>,
+}
+
+/// Loads what [`fit`] wrote.
+///
+/// # Errors
+/// [`Error::Data`] when a file is missing, damaged or of another format.
+pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
+    let path = folder.join(SETTINGS_FILE);
+    let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+    let file: MmseFile = serde_json::from_slice(&text)
+        .map_err(|e| Error::data(&path, format!("not a description of mmse: {e}")))?;
+    if file.format != FORMAT {
+        let got = file.format;
+        return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
+    }
+    let model = Model::load(folder, &file.settings, catalogue.len())?;
+    let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
+    let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned()).collect();
+    Ok(Nearest::new(Requests { model, settings: file.settings, texts }, vectors))
+}
+
+impl RequestEncoder for Requests {
+    fn vector(&self, request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
+        let newest = self.settings.history_items;
+        let text = request_text(request.query.as_deref(), &request.history, newest, |item| {
+            self.texts.get(item as usize).map_or("", String::as_str)
+        });
+        let reading = self.model.read(&text)?;
+        Ok(self.model.queries(&[&reading])?.detach().flatten_all()?.to_vec1::<f32>()?)
+    }
+}

@@ -1,0 +1,416 @@
+//! The towers and their fusion.
+//!
+//! A text's vector `h` comes from a bag of tokens, a transformer or a pretrained encoder, shared by both sides. Each
+//! side has a feed-forward layer, `f(h) = normalize(h + W_down silu(W_up h))`. With a second channel, an item also has
+//! a vector of its own, `g(v) = v / sqrt(1 + |v|²)`, which is short while little is known of the item, and a request a
+//! second layer to meet it. Post-fusion adds the channels' inner products with weights of the request,
+//! `s(q, i) = Σ_m w_m(q) ⟨q_m, i_m⟩`, `w(q) = softmax(W h_q + b)`, which is one inner product of `[w_1 q_1, w_2 q_2]`
+//! and `[i_1, i_2]`.
+
+use std::path::Path;
+
+use candle_core::{D, Device, Tensor, Var};
+use candle_nn::ops::softmax;
+use trieval_kernels::ops::{embedding, linear, linear_bias};
+
+use super::settings::{MmseSettings, MmseText};
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::model::checkpoint::{load_tensors, save_weights};
+use crate::model::decoder::normal;
+use crate::model::encoder::{
+    EncoderConfig, EncoderFolder, FolderChoices, TextEncoder, Weights, pool, unit_length,
+};
+use crate::model::settings::Pooling;
+use crate::model::tokenizer::Tokenizer;
+use crate::seed::Seed;
+use crate::train::Parameters;
+
+/// Width of a feed-forward in units of its input.
+const EXPANSION: usize = 2;
+/// Longest text of a bag in tokens; the rest is not read.
+const BAG_TOKENS: usize = 64;
+const HEADS_FILE: &str = "heads.safetensors";
+const TEXT_DIR: &str = "text";
+const WORDS: &str = "embed_tokens.weight";
+const ITEMS: &str = "item.embed.weight";
+
+/// A text, as far as it does not change while the model trains.
+#[derive(Debug, Clone)]
+pub(super) enum Reading {
+    Tokens(Vec<u32>),
+    /// Of an encoder that stays as it is.
+    Vector(Vec<f32>),
+}
+
+impl Reading {
+    pub(super) fn tokens(&self) -> u64 {
+        match self {
+            Self::Tokens(tokens) => tokens.len() as u64,
+            Self::Vector(_) => 1,
+        }
+    }
+}
+
+/// What turns a text into a vector.
+enum Text {
+    Bag { tokenizer: Tokenizer, words: Var },
+    Encoder { encoder: TextEncoder, trains: bool },
+}
+
+/// Both towers.
+pub(super) struct Model {
+    text: Text,
+    /// Parameters of the towers alone, sorted by name.
+    heads: Parameters,
+    /// All that trains.
+    parameters: Parameters,
+    width: usize,
+    channels: usize,
+}
+
+/// Texts that a vocabulary is learnt from.
+pub(super) type Texts<'a> = dyn Fn() -> Result<Tokenizer> + 'a;
+
+impl Model {
+    /// A model at its start; `train_tokenizer` learns a vocabulary where one is needed.
+    pub(super) fn new(
+        settings: &MmseSettings,
+        items: usize,
+        seed: Seed,
+        train_tokenizer: &Texts<'_>,
+    ) -> Result<Self> {
+        let text = match &settings.text {
+            MmseText::Bag { dim, .. } => {
+                let tokenizer = train_tokenizer()?;
+                let words = fresh(WORDS, &[tokenizer.len(), *dim as usize], seed)?;
+                Text::Bag { tokenizer, words }
+            }
+            MmseText::Transformer { dim, layers, heads, max_tokens, .. } => {
+                let tokenizer = train_tokenizer()?;
+                let [dim, layers, heads, positions] =
+                    [*dim, *layers, *heads, *max_tokens].map(|n| n as usize);
+                let vocab = tokenizer.len();
+                let config = EncoderConfig::from_scratch(vocab, dim, layers, heads, positions);
+                let encoder = TextEncoder::init(config, tokenizer, seed.purpose(TEXT_DIR))?;
+                Text::Encoder { encoder, trains: true }
+            }
+            MmseText::Pretrained { path, train, pooling, max_tokens } => {
+                let folder = EncoderFolder::open(path, &choices(*pooling, *max_tokens))?;
+                let weights = if *train { Weights::Trained } else { Weights::Frozen };
+                Text::Encoder { encoder: folder.encoder(weights)?, trains: *train }
+            }
+        };
+        Self::assemble(text, settings, items, seed)
+    }
+
+    fn assemble(text: Text, settings: &MmseSettings, items: usize, seed: Seed) -> Result<Self> {
+        let (width, channels) = (text.width()?, settings.channels as usize);
+        let wide = width * EXPANSION;
+        let mut shapes = Vec::new();
+        let mut layer = |name: &str| {
+            shapes.push((format!("{name}.down_proj.weight"), vec![width, wide]));
+            shapes.push((format!("{name}.up_proj.weight"), vec![wide, width]));
+        };
+        layer("item.text");
+        layer("query.text");
+        if channels > 1 {
+            layer("query.item");
+            shapes.push((ITEMS.to_owned(), vec![items, width]));
+            shapes.push(("query.fusion.weight".to_owned(), vec![channels, width]));
+            shapes.push(("query.fusion.bias".to_owned(), vec![channels]));
+        }
+        let mut heads: Parameters = shapes
+            .into_iter()
+            .map(|(name, shape)| Ok((name.clone(), fresh(&name, &shape, seed)?)))
+            .collect::<Result<_>>()?;
+        if let Text::Bag { words, .. } = &text {
+            heads.push((WORDS.to_owned(), words.clone()));
+        }
+        heads.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut parameters = heads.clone();
+        if let Text::Encoder { encoder, .. } = &text {
+            let own = encoder.parameters().iter();
+            parameters.extend(own.map(|(name, var)| (format!("{TEXT_DIR}.{name}"), var.clone())));
+        }
+        parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Self { text, heads, parameters, width, channels })
+    }
+
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Width of the fused vectors.
+    pub(super) fn dim(&self) -> usize {
+        self.width * self.channels
+    }
+
+    /// What of a text can be done once and for all.
+    pub(super) fn read(&self, text: &str) -> Result<Reading> {
+        Ok(match &self.text {
+            Text::Bag { tokenizer, .. } => {
+                let mut tokens = tokenizer.encode(text)?;
+                tokens.truncate(BAG_TOKENS);
+                Reading::Tokens(tokens)
+            }
+            Text::Encoder { encoder, trains: true } => Reading::Tokens(encoder.tokens(text)?),
+            Text::Encoder { encoder, trains: false } => {
+                Reading::Vector(encoder.vectors(&[text], |_| Ok(()))?)
+            }
+        })
+    }
+
+    fn var(&self, name: &str) -> Result<&Tensor> {
+        let found = self.heads.binary_search_by(|(own, _)| own.as_str().cmp(name));
+        match found {
+            Ok(at) => Ok(self.heads[at].1.as_tensor()),
+            Err(_) => Err(Error::Failed(format!("mmse: parameter {name} is missing"))),
+        }
+    }
+
+    /// `normalize(h + W_down silu(W_up h))`.
+    fn layer(&self, name: &str, h: &Tensor) -> Result<Tensor> {
+        let inner = linear(h, self.var(&format!("{name}.up_proj.weight"))?)?.silu()?;
+        let out = (h + linear(&inner, self.var(&format!("{name}.down_proj.weight"))?)?)?;
+        unit_length(&out)
+    }
+
+    /// The channels of requests, each `[requests, width]`, and their weights `[requests, channels]`.
+    fn query_channels(&self, readings: &[&Reading]) -> Result<(Vec<Tensor>, Option<Tensor>)> {
+        let h = self.text.vectors(readings, self.width)?;
+        let mut channels = vec![self.layer("query.text", &h)?];
+        if self.channels == 1 {
+            return Ok((channels, None));
+        }
+        channels.push(self.layer("query.item", &h)?);
+        let (weight, bias) = (self.var("query.fusion.weight")?, self.var("query.fusion.bias")?);
+        Ok((channels, Some(softmax(&linear_bias(&h, weight, bias)?, D::Minus1)?)))
+    }
+
+    /// The channels of items, each `[items, width]`.
+    fn item_channels(&self, readings: &[&Reading], items: &[u32]) -> Result<Vec<Tensor>> {
+        let h = self.text.vectors(readings, self.width)?;
+        let mut channels = vec![self.layer("item.text", &h)?];
+        if self.channels > 1 {
+            let own = embedding(&Tensor::new(items, &Device::Cpu)?, self.var(ITEMS)?)?;
+            let length = (own.sqr()?.sum_keepdim(1)? + 1.0)?.sqrt()?;
+            channels.push(own.broadcast_div(&length)?);
+        }
+        Ok(channels)
+    }
+
+    /// Fused vectors of requests, `[requests, dim]`.
+    pub(super) fn queries(&self, readings: &[&Reading]) -> Result<Tensor> {
+        let (mut channels, weights) = self.query_channels(readings)?;
+        if let Some(weights) = weights {
+            for (number, channel) in channels.iter_mut().enumerate() {
+                *channel = channel.broadcast_mul(&weights.narrow(1, number, 1)?)?;
+            }
+        }
+        Ok(Tensor::cat(&channels, 1)?)
+    }
+
+    /// Fused vectors of items, `[items, dim]`; `items` are the rows of `readings` in the catalogue.
+    pub(super) fn items(&self, readings: &[&Reading], items: &[u32]) -> Result<Tensor> {
+        Ok(Tensor::cat(&self.item_channels(readings, items)?, 1)?)
+    }
+
+    /// Writes the whole model.
+    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+        save_weights(&folder.join(HEADS_FILE), &self.heads.iter().cloned().collect())?;
+        match &self.text {
+            Text::Bag { tokenizer, .. } => tokenizer.save(folder, BAG_TOKENS),
+            Text::Encoder { encoder, .. } => encoder.save(&folder.join(TEXT_DIR)),
+        }
+    }
+
+    /// Reads what [`Self::save`] wrote, to be asked and not trained.
+    pub(super) fn load(folder: &Path, settings: &MmseSettings, items: usize) -> Result<Self> {
+        let seed = Seed::new(0);
+        let text = match &settings.text {
+            MmseText::Bag { dim, .. } => {
+                let tokenizer = Tokenizer::load(folder)?;
+                let words = fresh(WORDS, &[tokenizer.len(), *dim as usize], seed)?;
+                Text::Bag { tokenizer, words }
+            }
+            MmseText::Transformer { .. } | MmseText::Pretrained { .. } => {
+                let source =
+                    EncoderFolder::open(&folder.join(TEXT_DIR), &FolderChoices::default())?;
+                Text::Encoder { encoder: source.encoder(Weights::Frozen)?, trains: false }
+            }
+        };
+        let model = Self::assemble(text, settings, items, seed)?;
+        let shapes = model.heads.iter().map(|(name, var)| (name.clone(), var.dims().to_vec()));
+        let tensors = load_tensors(&folder.join(HEADS_FILE), shapes.collect())?;
+        for (name, var) in &model.heads {
+            if let Some(tensor) = tensors.get(name) {
+                var.set(tensor)?;
+            }
+        }
+        Ok(model)
+    }
+}
+
+/// What the recipe says of a pretrained folder.
+pub(super) fn choices(pooling: Option<Pooling>, max_tokens: Option<u32>) -> FolderChoices {
+    FolderChoices { pooling, max_tokens: max_tokens.map(|tokens| tokens as usize) }
+}
+
+/// A parameter at its start: output layers near zero, so that a text's vector is at first what it was; item vectors
+/// and biases at zero; others normal. Each has its own stream, by name.
+fn fresh(name: &str, shape: &[usize], seed: Seed) -> Result<Var> {
+    let n = shape.iter().product();
+    let width = shape.last().copied().unwrap_or(1);
+    let data = if name == ITEMS || name.ends_with(".bias") {
+        vec![0f32; n]
+    } else if name.ends_with("down_proj.weight") || name.ends_with("fusion.weight") {
+        normal(n, 0.02, seed.purpose(name))
+    } else {
+        normal(n, 1.0 / (width as f64).sqrt(), seed.purpose(name))
+    };
+    Ok(Var::from_tensor(&Tensor::from_vec(data, shape, &Device::Cpu)?)?)
+}
+
+impl Text {
+    fn width(&self) -> Result<usize> {
+        Ok(match self {
+            Self::Bag { words, .. } => words.dims2()?.1,
+            Self::Encoder { encoder, .. } => encoder.dim(),
+        })
+    }
+
+    /// Vectors of texts, `[texts, width]`.
+    fn vectors(&self, readings: &[&Reading], width: usize) -> Result<Tensor> {
+        let mut tokens: Vec<&[u32]> = Vec::with_capacity(readings.len());
+        let mut data: Vec<f32> = Vec::new();
+        for reading in readings {
+            match reading {
+                Reading::Tokens(ids) => tokens.push(ids),
+                Reading::Vector(vector) => data.extend_from_slice(vector),
+            }
+        }
+        if !data.is_empty() {
+            return Ok(Tensor::from_vec(data, (readings.len(), width), &Device::Cpu)?);
+        }
+        let vectors = match self {
+            Self::Bag { words, .. } => {
+                let lengths: Vec<usize> = tokens.iter().map(|ids| ids.len()).collect();
+                let ids = Tensor::new(tokens.concat(), &Device::Cpu)?;
+                pool(&embedding(&ids, words.as_tensor())?, &lengths, Pooling::Mean)?
+            }
+            Self::Encoder { encoder, .. } => encoder.encode(&tokens)?,
+        };
+        memory::check(|| "after texts were encoded".to_owned())?;
+        Ok(vectors)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use super::*;
+    use crate::progress::Context;
+
+    fn tokenizer() -> Result<Tokenizer> {
+        let texts = ["red sofa", "blue lamp", "oak table", "cordless drill"].repeat(3);
+        Tokenizer::train_bpe(texts.iter(), 300, &Context::silent())
+    }
+
+    pub(in crate::ranker::mmse) fn texts() -> [MmseText; 4] {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/encoders/bert");
+        let pretrained = |train| MmseText::Pretrained {
+            path: golden.clone(),
+            train,
+            pooling: None,
+            max_tokens: None,
+        };
+        [
+            MmseText::Bag { dim: 6, vocabulary: 300 },
+            MmseText::Transformer { dim: 6, layers: 1, heads: 2, vocabulary: 300, max_tokens: 9 },
+            pretrained(false),
+            pretrained(true),
+        ]
+    }
+
+    fn model(text: MmseText, channels: u32) -> (Model, MmseSettings) {
+        let settings = MmseSettings { text, channels, ..MmseSettings::default() };
+        let model = Model::new(&settings, 5, Seed::new(2), &tokenizer).unwrap();
+        for (name, var) in model.parameters() {
+            if name == ITEMS {
+                let values = normal(var.elem_count(), 1.0, Seed::new(9));
+                var.set(&Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap()).unwrap();
+            }
+        }
+        (model, settings)
+    }
+
+    fn readings(model: &Model, texts: &[&str]) -> Vec<Reading> {
+        texts.iter().map(|text| model.read(text).unwrap()).collect()
+    }
+
+    fn rows(tensor: &Tensor) -> Vec<Vec<f32>> {
+        tensor.to_vec2().unwrap()
+    }
+
+    fn dot(a: &[f32], b: &[f32]) -> f32 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    #[test]
+    fn one_inner_product_is_the_fusion_of_all_channels() {
+        for text in texts() {
+            for channels in [1, 2] {
+                let (model, _) = model(text.clone(), channels);
+                let queries = readings(&model, &["red", "", "oak lamp"]);
+                let items = readings(&model, &["red sofa", "blue lamp"]);
+                let (queries, items): (Vec<_>, Vec<_>) =
+                    (queries.iter().collect(), items.iter().collect());
+                let (parts, weights) = model.query_channels(&queries).unwrap();
+                let own = model.item_channels(&items, &[3, 1]).unwrap();
+                let weights = weights.map(|w| rows(&w)).unwrap_or_else(|| vec![vec![1.0]; 3]);
+                let fused_queries = rows(&model.queries(&queries).unwrap());
+                let fused_items = rows(&model.items(&items, &[3, 1]).unwrap());
+                assert_eq!(fused_items[0].len(), model.dim());
+                for (q, fused_query) in fused_queries.iter().enumerate() {
+                    assert!((weights[q].iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                    for (i, fused_item) in fused_items.iter().enumerate() {
+                        let apart: f32 = (0..channels as usize)
+                            .map(|m| weights[q][m] * dot(&rows(&parts[m])[q], &rows(&own[m])[i]))
+                            .sum();
+                        let together = dot(fused_query, fused_item);
+                        assert!((apart - together).abs() < 1e-5, "{apart} against {together}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_saved_model_gives_the_same_vectors() {
+        for text in texts() {
+            let (model, settings) = model(text, 2);
+            let folder = tempfile::TempDir::new().unwrap();
+            model.save(folder.path()).unwrap();
+            let again = Model::load(folder.path(), &settings, 5).unwrap();
+            let vectors = |model: &Model| {
+                let all = readings(model, &["red sofa", "drill"]);
+                let all: Vec<&Reading> = all.iter().collect();
+                [rows(&model.queries(&all).unwrap()), rows(&model.items(&all, &[0, 4]).unwrap())]
+            };
+            let (a, b) = (vectors(&model), vectors(&again));
+            for (a, b) in a.iter().flatten().flatten().zip(b.iter().flatten().flatten()) {
+                assert!((a - b).abs() < 1e-6, "{a} against {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_item_of_which_nothing_is_known_adds_nothing_of_its_own() {
+        let settings = MmseSettings { text: texts()[0].clone(), channels: 2, ..Default::default() };
+        let model = Model::new(&settings, 5, Seed::new(2), &tokenizer).unwrap();
+        let text = readings(&model, &["red sofa"]);
+        let channels = model.item_channels(&[&text[0]], &[2]).unwrap();
+        assert_eq!(rows(&channels[1]), [vec![0.0; 6]]);
+    }
+}

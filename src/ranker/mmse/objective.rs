@@ -1,0 +1,317 @@
+//! One batch: requests with items of four sources, all of them encoded once, and both losses.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+use super::feedback::{Example, Feedback, Reached};
+use super::losses::{Pair, Positive, global, lambdas, pairwise};
+use super::model::{Model, Reading};
+use super::settings::{MmseSettings, RankingLoss};
+use crate::corpus::Catalogue;
+use crate::error::Result;
+use crate::seed::Seed;
+use crate::train::engine::{Loss, Objective};
+use crate::train::pseudo::pseudo_request;
+use crate::train::sampler::Draw;
+
+/// Words of a pseudo-request: fewest and most.
+const PSEUDO_WORDS: [u32; 2] = [1, 5];
+
+/// The objective.
+pub(super) struct Mmse<'a> {
+    model: &'a Model,
+    catalogue: &'a Catalogue,
+    feedback: Feedback,
+    settings: &'a MmseSettings,
+    /// Of each request's text and of each item's.
+    queries: Vec<Reading>,
+    items: Vec<Reading>,
+    seed: Seed,
+}
+
+/// One drawn request.
+struct Row {
+    /// None where the request's text is known beforehand.
+    reading: Option<Reading>,
+    example: usize,
+    /// Items with the level they reached, best first.
+    items: Vec<(u32, Reached)>,
+}
+
+/// A batch.
+pub(super) struct Batch {
+    rows: Vec<Row>,
+    /// All items to encode, ascending: the columns.
+    items: Vec<u32>,
+    /// Columns that may be negatives of other requests: positives of any request, and the uniform ones.
+    pool: Vec<bool>,
+    /// Columns drawn uniformly.
+    uniform: Vec<bool>,
+}
+
+impl<'a> Mmse<'a> {
+    pub(super) fn new(
+        model: &'a Model,
+        catalogue: &'a Catalogue,
+        feedback: Feedback,
+        settings: &'a MmseSettings,
+        seed: Seed,
+    ) -> Result<Self> {
+        let queries = feedback
+            .examples
+            .iter()
+            .map(|example| model.read(&example.text))
+            .collect::<Result<_>>()?;
+        let items = (0..catalogue.len() as u32)
+            .map(|item| model.read(catalogue.text(item)))
+            .collect::<Result<_>>()?;
+        let seed = seed.purpose("draws");
+        Ok(Self { model, catalogue, feedback, settings, queries, items, seed })
+    }
+
+    fn row(&self, draw: &Draw) -> Result<Row> {
+        let mut rng = self.seed.index(draw.global).rng();
+        let example = draw.example as usize;
+        if rng.random_bool(self.settings.pseudo_requests) {
+            let item = rng.random_range(0..self.catalogue.len() as u32);
+            if let Some(text) = pseudo_request(self.catalogue.title(item), PSEUDO_WORDS, &mut rng) {
+                let reading = Some(self.model.read(&text)?);
+                return Ok(Row { reading, example, items: vec![(item, Reached::Clicked)] });
+            }
+        }
+        let Example { ordered, clicked, shown, .. } = &self.feedback.examples[example];
+        // Where orders count as clicks, the places of both are for clicks.
+        let (n_ordered, n_clicked) = if self.settings.order_as_click {
+            (0, self.settings.ordered + self.settings.clicked)
+        } else {
+            (self.settings.ordered, self.settings.clicked)
+        };
+        let mut items = Vec::new();
+        let mut take = |from: &[u32], n: u32, level: Reached| {
+            let mut from = from.to_vec();
+            let (chosen, _) = from.partial_shuffle(&mut rng, n as usize);
+            items.extend(chosen.iter().map(|item| (*item, level)));
+        };
+        take(ordered, n_ordered, Reached::Ordered);
+        take(clicked, n_clicked, Reached::Clicked);
+        take(shown, self.settings.shown, Reached::Shown);
+        Ok(Row { reading: None, example, items })
+    }
+
+    fn reading<'r>(&'r self, row: &'r Row) -> &'r Reading {
+        row.reading.as_ref().unwrap_or(&self.queries[row.example])
+    }
+
+    /// Whether an item is positive for a row's text, drawn or not.
+    fn is_positive(&self, row: &Row, item: u32) -> bool {
+        let drawn = |(other, level): &(u32, Reached)| *other == item && *level > Reached::Shown;
+        if row.items.iter().any(drawn) {
+            return true;
+        }
+        let query = self.feedback.examples[row.example].query as usize;
+        row.reading.is_none() && self.feedback.positives[query].binary_search(&item).is_ok()
+    }
+
+    /// `ln Q` of every column: how likely a draw of the pool is that item. `Q = (P f + R / N) / (P + R)` with `P` positives
+    /// drawn by their share `f` (pseudo-requests draw uniformly) and `R` uniform items of `N` (mixed negative sampling).
+    fn log_q(&self, batch: &Batch, positives: usize) -> Vec<f32> {
+        let uniform = f64::from(self.settings.uniform);
+        let (n, pseudo) = (self.catalogue.len() as f64, self.settings.pseudo_requests);
+        let positives = positives as f64;
+        let of = |item: &u32| {
+            let share = f64::from(self.feedback.shares[*item as usize]);
+            let drawn = positives * ((1.0 - pseudo) * share + pseudo / n);
+            ((drawn + uniform / n) / (positives + uniform)).max(1e-12).ln() as f32
+        };
+        batch.items.iter().map(of).collect()
+    }
+
+    fn retrieval_loss(&self, scores: &Tensor, batch: &Batch) -> Result<Option<Tensor>> {
+        let mut positives = Vec::new();
+        for (row, drawn) in batch.rows.iter().enumerate() {
+            let weight = |level: Reached| match level {
+                Reached::Ordered => self.settings.ordered_weight as f32,
+                Reached::Clicked => 1.0,
+                Reached::Shown => 0.0,
+            };
+            let total: f32 = drawn.items.iter().map(|(_, level)| weight(*level)).sum();
+            for (item, level) in &drawn.items {
+                if weight(*level) > 0.0 {
+                    let weight = weight(*level) / total;
+                    positives.push(Positive {
+                        row: row as u32,
+                        column: batch.column(*item),
+                        weight,
+                    });
+                }
+            }
+        }
+        if positives.is_empty() {
+            return Ok(None);
+        }
+        let mut logits = (scores / self.settings.temperature)?;
+        if self.settings.log_q {
+            let log_q = Tensor::from_vec(
+                self.log_q(batch, positives.len()),
+                (1, batch.items.len()),
+                &Device::Cpu,
+            )?;
+            logits = logits.broadcast_sub(&log_q)?;
+        }
+        let is_negative = |row: usize, column: usize| {
+            batch.pool[column] && !self.is_positive(&batch.rows[row], batch.items[column])
+        };
+        global(&logits, is_negative, &positives).map(Some)
+    }
+
+    fn ranking_loss(&self, scores: &Tensor, batch: &Batch) -> Result<Option<Tensor>> {
+        if self.settings.ranking_loss == RankingLoss::Listwise {
+            return self.listwise_loss(scores, batch);
+        }
+        let values = match self.settings.ranking_loss {
+            RankingLoss::Lambda => scores.detach().to_vec2::<f32>()?,
+            _ => Vec::new(),
+        };
+        let mut pairs = Vec::new();
+        for (row, drawn) in batch.rows.iter().enumerate() {
+            let columns: Vec<u32> =
+                drawn.items.iter().map(|(item, _)| batch.column(*item)).collect();
+            let levels: Vec<u32> = drawn.items.iter().map(|(_, level)| *level as u32 + 1).collect();
+            let own: Vec<f32> = match values.get(row) {
+                Some(values) => columns.iter().map(|column| values[*column as usize]).collect(),
+                None => vec![0.0; columns.len()],
+            };
+            let weighted = lambdas(&own, &levels);
+            let even = 1.0 / weighted.len().max(1) as f32;
+            pairs.extend(weighted.into_iter().map(|(better, worse, lambda)| Pair {
+                row: row as u32,
+                better: columns[better],
+                worse: columns[worse],
+                weight: if values.is_empty() { even } else { lambda },
+            }));
+        }
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        pairwise(scores, &pairs, self.settings.ranking_temperature).map(Some)
+    }
+
+    /// Three nested tasks per request: ordered, at least clicked, at least shown; each against the other items of the
+    /// request and, for the last, the uniform ones.
+    fn listwise_loss(&self, scores: &Tensor, batch: &Batch) -> Result<Option<Tensor>> {
+        let mut owners = Vec::new();
+        let mut positives = Vec::new();
+        let mut negatives: Vec<Vec<bool>> = Vec::new();
+        for (row, drawn) in batch.rows.iter().enumerate() {
+            for least in [Reached::Ordered, Reached::Clicked, Reached::Shown] {
+                let mut seen = vec![false; batch.items.len()];
+                if least == Reached::Shown {
+                    seen.copy_from_slice(&batch.uniform);
+                    for (column, seen) in seen.iter_mut().enumerate() {
+                        *seen = *seen && !self.is_positive(drawn, batch.items[column]);
+                    }
+                }
+                let (above, below): (Vec<_>, Vec<_>) =
+                    drawn.items.iter().partition(|(_, level)| *level >= least);
+                below.iter().for_each(|(item, _)| seen[batch.column(*item) as usize] = true);
+                above.iter().for_each(|(item, _)| seen[batch.column(*item) as usize] = false);
+                if above.is_empty() || !seen.contains(&true) {
+                    continue;
+                }
+                let task = owners.len() as u32;
+                let weight = 1.0 / above.len() as f32;
+                positives.extend(above.iter().map(|(item, _)| Positive {
+                    row: task,
+                    column: batch.column(*item),
+                    weight,
+                }));
+                owners.push(row as u32);
+                negatives.push(seen);
+            }
+        }
+        if owners.is_empty() {
+            return Ok(None);
+        }
+        let tasks = scores.index_select(&Tensor::new(owners, &Device::Cpu)?, 0)?;
+        let logits = (tasks / self.settings.ranking_temperature)?;
+        global(&logits, |task, column| negatives[task][column], &positives).map(Some)
+    }
+}
+
+impl Batch {
+    /// Column of an item of the batch.
+    fn column(&self, item: u32) -> u32 {
+        // Every item of a row is among the columns.
+        self.items.binary_search(&item).unwrap_or(0) as u32
+    }
+}
+
+impl Objective for Mmse<'_> {
+    type Batch = Batch;
+
+    fn n_examples(&self) -> u64 {
+        self.feedback.examples.len() as u64
+    }
+
+    fn length(&self, _example: u64) -> u32 {
+        // Batches must stay random: negatives of similar length would be a hint.
+        0
+    }
+
+    fn draw(&self, draws: &[Draw]) -> Result<Batch> {
+        let rows: Vec<Row> = draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
+        // One set for the whole batch: a contrastive loss is a matter of its batch in any case.
+        let first = draws.first().map_or(0, |draw| draw.global);
+        let mut rng = self.seed.purpose("uniform").index(first).rng();
+        let n_items = self.catalogue.len() as u32;
+        // Item to (may be a negative of others, was drawn uniformly).
+        let mut all: BTreeMap<u32, (bool, bool)> = BTreeMap::new();
+        for (item, level) in rows.iter().flat_map(|row| &row.items) {
+            all.entry(*item).or_default().0 |= *level > Reached::Shown;
+        }
+        for _ in 0..self.settings.uniform {
+            *all.entry(rng.random_range(0..n_items)).or_default() = (true, true);
+        }
+        let (pool, uniform) = all.values().copied().unzip();
+        Ok(Batch { rows, items: all.into_keys().collect(), pool, uniform })
+    }
+
+    fn weight(&self, batch: &Batch) -> f64 {
+        batch.rows.len() as f64
+    }
+
+    fn tokens(&self, batch: &Batch) -> u64 {
+        let items = batch.items.iter().map(|item| self.items[*item as usize].tokens());
+        let rows = batch.rows.iter().map(|row| self.reading(row).tokens());
+        items.sum::<u64>() + rows.sum::<u64>()
+    }
+
+    fn loss(&self, batch: &Batch) -> Result<Loss> {
+        let queries: Vec<&Reading> = batch.rows.iter().map(|row| self.reading(row)).collect();
+        let items: Vec<&Reading> =
+            batch.items.iter().map(|item| &self.items[*item as usize]).collect();
+        let queries = self.model.queries(&queries)?;
+        let items = self.model.items(&items, &batch.items)?;
+        let scores = queries.matmul(&items.t()?)?;
+        // A batch without pairs or positives has a loss of 0, and gradients of 0.
+        let mut sum = (scores.sum_all()? * 0.0)?;
+        let mut metrics = Vec::new();
+        let (retrieval, ranking) = (self.settings.retrieval, self.settings.ranking);
+        if retrieval > 0.0
+            && let Some(loss) = self.retrieval_loss(&scores, batch)?
+        {
+            metrics.push(("retrieval", f64::from(loss.to_scalar::<f32>()?)));
+            sum = (sum + (loss * retrieval)?)?;
+        }
+        if ranking > 0.0
+            && let Some(loss) = self.ranking_loss(&scores, batch)?
+        {
+            metrics.push(("ranking", f64::from(loss.to_scalar::<f32>()?)));
+            sum = (sum + (loss * ranking)?)?;
+        }
+        Ok(Loss { sum, metrics })
+    }
+}

@@ -1,0 +1,247 @@
+//! The whole of it on a small judged corpus: levels, gradients, resume, and what is learnt.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::feedback::Reached;
+use super::settings::{MmseLevels, RankingLoss};
+use super::*;
+use crate::corpus::settings::{CorpusSettings, JudgedPairsSettings, PairSplit, SimulatedClicks};
+use crate::ranker::Ranker;
+use crate::train::engine::Objective;
+use crate::train::sampler::Draw;
+
+const ITEMS: &str = "item_id,title\n0,red sofa\n1,blue sofa\n2,oak table\n3,red lamp\n4,blue lamp\n\
+                     5,cordless drill\n6,a red oak table\n7,the 12 in drill\n";
+const PAIRS: &str = "query,item_id,grade,split\nred sofa,0,3,train\nred sofa,1,2.33,train\n\
+                     red sofa,3,1,train\noak,2,2.67,train\noak,6,2.5,train\noak,0,1.33,train\n\
+                     lamp,4,3,train\nlamp,3,2.33,train\nlamp,5,1,train\ndrill,5,3,train\n\
+                     drill,7,2.33,train\ndrill,2,2,train\nblue,1,2.5,train\nred,0,1,train\n\
+                     sofa,1,3,valid\ntable,2,3,test\n";
+
+struct Shop {
+    folder: tempfile::TempDir,
+    corpus: Corpus,
+    catalogue: Catalogue,
+}
+
+impl Shop {
+    fn new(clicks: Option<SimulatedClicks>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("items.csv"), ITEMS).unwrap();
+        std::fs::write(folder.path().join("pairs.csv"), PAIRS).unwrap();
+        let source = JudgedPairsSettings {
+            path: folder.path().to_owned(),
+            items_file: "items.csv".into(),
+            pairs_file: "pairs.csv".into(),
+            columns: Default::default(),
+            split: PairSplit::Column {
+                column: "split".into(),
+                train: "train".into(),
+                validation: "valid".into(),
+                test: "test".into(),
+            },
+            clicks,
+            malformed_share: 0.0,
+        };
+        let out = folder.path().join("corpus");
+        let source = CorpusSettings::JudgedPairs(source);
+        crate::corpus::build(&source, Seed::new(1), &out, &Context::silent()).unwrap();
+        let corpus = Corpus::open(&out).unwrap();
+        let catalogue = corpus.catalogue().unwrap();
+        Self { folder, corpus, catalogue }
+    }
+
+    fn feedback(&self, settings: &MmseSettings) -> Result<Feedback> {
+        Feedback::gather(&self.corpus, &self.catalogue, settings)
+    }
+
+    fn fit(&self, settings: &MmseSettings, name: &str, ctx: &Context) -> Result<PathBuf> {
+        let (out, work) =
+            (self.folder.path().join(name), self.folder.path().join("work").join(name));
+        std::fs::create_dir_all(&out).unwrap();
+        std::fs::create_dir_all(&work).unwrap();
+        fit(&self.corpus, &self.catalogue, settings, Seed::new(5), &out, &work, ctx)?;
+        Ok(out)
+    }
+}
+
+fn grades() -> MmseLevels {
+    MmseLevels::Grades { ordered: 2.67, clicked: 2.33 }
+}
+
+fn small() -> MmseSettings {
+    MmseSettings {
+        text: MmseText::Bag { dim: 8, vocabulary: 300 },
+        levels: grades(),
+        uniform: 4,
+        batch: 4,
+        epochs: 4.0,
+        ..MmseSettings::default()
+    }
+}
+
+#[test]
+fn grades_become_levels_at_their_thresholds() {
+    let shop = Shop::new(None);
+    let feedback = shop.feedback(&small()).unwrap();
+    let texts: Vec<&str> = feedback.examples.iter().map(|e| e.text.as_str()).collect();
+    // `red` has no positive and is no example.
+    assert_eq!(texts.len(), 5);
+    let of = |text: &str| feedback.examples.iter().find(|e| e.text == text).unwrap();
+    let oak = of("oak");
+    assert_eq!(
+        (&oak.ordered[..], &oak.clicked[..], &oak.shown[..]),
+        (&[2][..], &[6][..], &[0][..])
+    );
+    assert_eq!(of("red sofa").clicked, [1]);
+    assert_eq!(feedback.positives[oak.query as usize], [2, 6]);
+    assert!((feedback.shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    assert!((feedback.shares[1] - 2.0 / 9.0).abs() < 1e-6);
+    let merged = MmseSettings { order_as_click: true, ..small() };
+    let merged = shop.feedback(&merged).unwrap();
+    assert!(merged.examples.iter().all(|e| e.ordered.is_empty()));
+    assert!(Reached::Ordered > Reached::Clicked && Reached::Clicked > Reached::Shown);
+}
+
+#[test]
+fn a_level_that_no_signal_gives_is_refused() {
+    let told = |shop: &Shop, settings: MmseSettings| {
+        let error = shop.feedback(&settings).err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    let shop = Shop::new(None);
+    let high = MmseLevels::Grades { ordered: 3.5, clicked: 2.33 };
+    let none = told(&shop, MmseSettings { levels: high.clone(), ..small() });
+    assert!(none.contains("reaches the level `ordered` (ordered 0, clicked 9, shown 5)"), "{none}");
+    assert!(none.contains("set ordered = 0"), "{none}");
+    assert!(shop.feedback(&MmseSettings { levels: high, ordered: 0, ..small() }).is_ok());
+    let nothing = MmseSettings { levels: MmseLevels::Impressions {}, ..small() };
+    let nothing = told(&shop, nothing);
+    assert!(nothing.contains("there are no impressions of training requests"), "{nothing}");
+    let clicks = SimulatedClicks { sessions_per_query: 20, ..Default::default() };
+    let clicked = Shop::new(Some(clicks));
+    let impressions = MmseSettings { levels: MmseLevels::Impressions {}, ..small() };
+    let unordered = told(&clicked, impressions.clone());
+    assert!(unordered.contains("reaches the level `ordered` (ordered 0,"), "{unordered}");
+    assert!(clicked.feedback(&MmseSettings { ordered: 0, ..impressions }).is_ok());
+}
+
+#[test]
+fn every_parameter_gets_a_gradient_under_every_loss() {
+    let shop = Shop::new(None);
+    let tokenizer = || {
+        let texts = (0..shop.catalogue.len() as u32).map(|item| shop.catalogue.text(item));
+        Tokenizer::train_bpe(texts, 300, &Context::silent())
+    };
+    let losses = [
+        (1.0, 0.0, RankingLoss::Pairwise),
+        (0.0, 1.0, RankingLoss::Pairwise),
+        (0.0, 1.0, RankingLoss::Lambda),
+        (0.0, 1.0, RankingLoss::Listwise),
+    ];
+    for text in model::tests::texts() {
+        for (retrieval, ranking, ranking_loss) in losses {
+            let settings = MmseSettings {
+                text: text.clone(),
+                channels: 2,
+                retrieval,
+                ranking,
+                ranking_loss,
+                pseudo_requests: 0.0,
+                ..small()
+            };
+            let model =
+                Model::new(&settings, shop.catalogue.len(), Seed::new(3), &tokenizer).unwrap();
+            // Items of which something is known: at 0 their vectors hide the layer that meets them.
+            for (name, var) in model.parameters() {
+                if name == "item.embed.weight" {
+                    var.set(&var.affine(1.0, 0.3).unwrap()).unwrap();
+                }
+            }
+            let feedback = shop.feedback(&settings).unwrap();
+            let objective =
+                Mmse::new(&model, &shop.catalogue, feedback, &settings, Seed::new(4)).unwrap();
+            let draws: Vec<Draw> =
+                (0..5).map(|example| Draw { example, global: example }).collect();
+            let loss = objective.loss(&objective.draw(&draws).unwrap()).unwrap();
+            assert!(loss.sum.to_scalar::<f32>().unwrap() > 0.0);
+            let store = loss.sum.backward().unwrap();
+            for (name, var) in model.parameters() {
+                let gradient = store.get(var).unwrap_or_else(|| panic!("{name}"));
+                if name.ends_with("self.key.bias") {
+                    // A softmax over keys does not see what is added to all of them.
+                    continue;
+                }
+                let largest = gradient.abs().unwrap().max_all().unwrap();
+                assert!(largest.to_scalar::<f32>().unwrap() > 0.0, "{name}, {settings:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn other_positives_of_a_text_are_no_negatives_of_it() {
+    // One request whose only other columns are its own positives: nothing can push them apart.
+    let shop = Shop::new(None);
+    let settings =
+        MmseSettings { uniform: 0, shown: 0, ranking: 0.0, pseudo_requests: 0.0, ..small() };
+    let tokenizer = || Tokenizer::train_bpe(["red oak"].iter(), 300, &Context::silent());
+    let model = Model::new(&settings, 8, Seed::new(3), &tokenizer).unwrap();
+    let feedback = shop.feedback(&settings).unwrap();
+    let objective = Mmse::new(&model, &shop.catalogue, feedback, &settings, Seed::new(4)).unwrap();
+    let loss = |examples: &[u64]| {
+        let draws: Vec<Draw> =
+            examples.iter().map(|&example| Draw { example, global: example }).collect();
+        let loss = objective.loss(&objective.draw(&draws).unwrap()).unwrap();
+        loss.sum.to_scalar::<f32>().unwrap()
+    };
+    assert_eq!(loss(&[0]), 0.0);
+    assert!(loss(&[0, 1]) > 0.0);
+}
+
+#[test]
+fn an_interrupted_training_ends_with_the_same_bits() {
+    let shop = Shop::new(None);
+    let text = model::tests::texts()[3].clone();
+    let settings = MmseSettings { text, channels: 2, ..small() };
+    let straight = shop.fit(&settings, "straight", &Context::silent()).unwrap();
+    // With the flag up from the start, every call makes one step and leaves.
+    for _ in 0..3 {
+        let stopped = Context::new(true, Arc::new(AtomicBool::new(true)));
+        assert!(matches!(shop.fit(&settings, "resumed", &stopped), Err(Error::Interrupted)));
+    }
+    let resumed = shop.fit(&settings, "resumed", &Context::silent()).unwrap();
+    for file in [VECTORS_FILE, "heads.safetensors", "text/model.safetensors"] {
+        let bytes = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(bytes(&straight) == bytes(&resumed), "{file}");
+    }
+}
+
+#[test]
+fn training_finds_items_and_orders_them() {
+    let shop = Shop::new(None);
+    let settings = MmseSettings {
+        epochs: 120.0,
+        learning_rate: 1e-2,
+        ranking: 1.0,
+        pseudo_requests: 0.2,
+        ..small()
+    };
+    let folder = shop.fit(&settings, "fit", &Context::silent()).unwrap();
+    let ranker = load(&folder, &shop.catalogue).unwrap();
+    for request in shop.corpus.requests(Split::Train).unwrap() {
+        let best = match request.query.as_deref() {
+            Some("red sofa") => [0, 1],
+            Some("oak") => [2, 6],
+            Some("lamp") => [4, 3],
+            Some("drill") => [5, 7],
+            _ => continue,
+        };
+        let found: Vec<u32> = ranker.rank(&request, 2, &[]).unwrap().iter().map(|r| r.0).collect();
+        assert_eq!(found, best, "{:?}", request.query);
+    }
+}
