@@ -28,7 +28,7 @@ fn normal(x: f32) -> (f32, f32) {
     let p = 1.061_405_4;
     let p = p * t - 1.453_152;
     let p = p * t + 1.421_413_7;
-    let p = p * t - 0.284_496_74;
+    let p = p * t - 0.284_496_75;
     let p = p * t + 0.254_829_6;
     let tail = 0.5 * p * t * bell;
     (if x < 0.0 { tail } else { 1.0 - tail }, bell)

@@ -54,8 +54,8 @@ impl Reading {
 
 /// What turns a text into a vector.
 enum Text {
-    Bag { tokenizer: Tokenizer, words: Var },
-    Encoder { encoder: TextEncoder, trains: bool },
+    Bag { tokenizer: Box<Tokenizer>, words: Var },
+    Encoder { encoder: Box<TextEncoder>, trains: bool },
 }
 
 /// Both towers.
@@ -84,7 +84,7 @@ impl Model {
             MmseText::Bag { dim, .. } => {
                 let tokenizer = train_tokenizer()?;
                 let words = fresh(WORDS, &[tokenizer.len(), *dim as usize], seed)?;
-                Text::Bag { tokenizer, words }
+                Text::Bag { tokenizer: Box::new(tokenizer), words }
             }
             MmseText::Transformer { dim, layers, heads, max_tokens, .. } => {
                 let tokenizer = train_tokenizer()?;
@@ -93,12 +93,12 @@ impl Model {
                 let vocab = tokenizer.len();
                 let config = EncoderConfig::from_scratch(vocab, dim, layers, heads, positions);
                 let encoder = TextEncoder::init(config, tokenizer, seed.purpose(TEXT_DIR))?;
-                Text::Encoder { encoder, trains: true }
+                Text::Encoder { encoder: Box::new(encoder), trains: true }
             }
             MmseText::Pretrained { path, train, pooling, max_tokens } => {
                 let folder = EncoderFolder::open(path, &choices(*pooling, *max_tokens))?;
                 let weights = if *train { Weights::Trained } else { Weights::Frozen };
-                Text::Encoder { encoder: folder.encoder(weights)?, trains: *train }
+                Text::Encoder { encoder: Box::new(folder.encoder(weights)?), trains: *train }
             }
         };
         Self::assemble(text, settings, items, seed)
@@ -232,12 +232,13 @@ impl Model {
             MmseText::Bag { dim, .. } => {
                 let tokenizer = Tokenizer::load(folder)?;
                 let words = fresh(WORDS, &[tokenizer.len(), *dim as usize], seed)?;
-                Text::Bag { tokenizer, words }
+                Text::Bag { tokenizer: Box::new(tokenizer), words }
             }
             MmseText::Transformer { .. } | MmseText::Pretrained { .. } => {
                 let source =
                     EncoderFolder::open(&folder.join(TEXT_DIR), &FolderChoices::default())?;
-                Text::Encoder { encoder: source.encoder(Weights::Frozen)?, trains: false }
+                let encoder = Box::new(source.encoder(Weights::Frozen)?);
+                Text::Encoder { encoder, trains: false }
             }
         };
         let model = Self::assemble(text, settings, items, seed)?;
