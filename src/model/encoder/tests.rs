@@ -183,7 +183,8 @@ fn edit(path: &Path, change: impl Fn(&mut Value)) {
 
 #[test]
 fn what_cannot_be_run_is_refused_by_name() {
-    let cases: [(&dyn Fn(&Path), &[&str]); 11] = [
+    type Case<'a> = (&'a dyn Fn(&Path), &'a [&'a str]);
+    let cases: [Case<'_>; 11] = [
         (
             &|at| fs::remove_file(at.join("1_Pooling/config.json")).unwrap(),
             &[
@@ -194,8 +195,8 @@ fn what_cannot_be_run_is_refused_by_name() {
         (
             &|at| {
                 edit(&at.join("1_Pooling/config.json"), |v| {
-                    v["pooling_mode_max_tokens"] = true.into()
-                })
+                    v["pooling_mode_max_tokens"] = true.into();
+                });
             },
             &["pooling is max_tokens and mean_tokens", "known are mean_tokens and cls_token"],
         ),

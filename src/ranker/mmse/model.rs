@@ -10,7 +10,6 @@
 use std::path::Path;
 
 use candle_core::{D, Device, Tensor, Var};
-use candle_nn::ops::softmax;
 use trieval_kernels::ops::{embedding, linear, linear_bias};
 
 use super::settings::{MmseSettings, MmseText};
@@ -185,7 +184,9 @@ impl Model {
         }
         channels.push(self.layer("query.item", &h)?);
         let (weight, bias) = (self.var("query.fusion.weight")?, self.var("query.fusion.bias")?);
-        Ok((channels, Some(softmax(&linear_bias(&h, weight, bias)?, D::Minus1)?)))
+        let logits = linear_bias(&h, weight, bias)?;
+        let shares = logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)?;
+        Ok((channels, Some(shares.exp()?)))
     }
 
     /// The channels of items, each `[items, width]`.
