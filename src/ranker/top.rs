@@ -23,6 +23,8 @@ pub fn top(
         kept.truncate(depth);
     }
     kept.sort_unstable_by(better);
+    // Lists are kept for all requests: with room for every candidate, popularity took 3 GB on 22,363 of them.
+    kept.shrink_to_fit();
     kept
 }
 
