@@ -18,6 +18,8 @@ pub struct Run {
     /// `[request]` → start in `entries`; one more than there are requests.
     starts: Vec<usize>,
     entries: Vec<(u32, f32)>,
+    /// Scores of pairs that the system was asked about, where it was.
+    predictions: Option<Box<Run>>,
 }
 
 /// Collects a run line by line, in any order.
@@ -48,7 +50,21 @@ impl Run {
     /// The same run under another name.
     pub fn renamed(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self.predictions = self.predictions.map(|one| Box::new(one.renamed(self.name.clone())));
         self
+    }
+
+    /// The same run, whose system was also asked to score given pairs: figures of labelled predictions are over
+    /// `predictions` and no longer over what was returned.
+    pub fn with_predictions(mut self, predictions: Run) -> Self {
+        self.predictions = Some(Box::new(predictions.renamed(self.name.clone())));
+        self
+    }
+
+    /// Scores of the pairs that figures of labelled predictions are over: those that the system was asked about, or else
+    /// those that it returned.
+    pub fn predictions(&self) -> &Run {
+        self.predictions.as_deref().unwrap_or(self)
     }
 
     /// Number of requests, those with an empty list included.
@@ -180,7 +196,7 @@ impl RunBuilder {
                 request: requests.name(request as u32).to_owned(),
                 item: items.name(item).to_owned(),
             }),
-            None => Ok(Run { name, requests, items, starts, entries }),
+            None => Ok(Run { name, requests, items, starts, entries, predictions: None }),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::corpus::Request;
 use crate::error::Result;
 use crate::progress::Context;
-use crate::ranker::Ranker;
+use crate::ranker::{Retrieve, Scored};
 use crate::store::Journal;
 
 /// Requests answered between two looks at the interrupt flag, and the most that a kill loses.
@@ -23,7 +23,7 @@ const JOURNAL_FILE: &str = "answers.journal";
 /// Answers to a list of requests, in their order.
 pub struct Answers {
     /// Ranked items with scores, per request.
-    pub lists: Vec<Vec<(u32, f32)>>,
+    pub lists: Vec<Vec<Scored>>,
     /// How it went.
     pub cost: Cost,
 }
@@ -58,7 +58,7 @@ pub struct Asking<'a> {
 /// # Errors
 /// Whatever the ranker meets, or [`crate::Error::Interrupted`].
 pub fn answer(
-    ranker: &dyn Ranker,
+    ranker: &dyn Retrieve,
     requests: &[Request],
     asking: &Asking<'_>,
     ctx: &Context,
@@ -98,12 +98,12 @@ pub fn answer(
     Ok(answers)
 }
 
-fn ask(ranker: &dyn Ranker, request: &Request, asking: &Asking<'_>) -> Result<Reply> {
+fn ask(ranker: &dyn Retrieve, request: &Request, asking: &Asking<'_>) -> Result<Reply> {
     let mut exclude = if asking.exclude_history { request.history.clone() } else { Vec::new() };
     exclude.sort_unstable();
     exclude.dedup();
     let started = Instant::now();
-    let list = ranker.rank(request, asking.depth, &exclude)?;
+    let list = ranker.retrieve(request, asking.depth, &exclude)?;
     Ok(Reply { milliseconds: started.elapsed().as_secs_f64() * 1e3, list })
 }
 
@@ -121,7 +121,7 @@ impl Answers {
 #[derive(Debug, Clone, PartialEq)]
 struct Reply {
     milliseconds: f64,
-    list: Vec<(u32, f32)>,
+    list: Vec<Scored>,
 }
 
 /// One chunk of answered requests: a frame of the journal.
@@ -203,8 +203,8 @@ mod tests {
         stop: Arc<AtomicBool>,
     }
 
-    impl Ranker for Echo {
-        fn rank(&self, request: &Request, _: usize, _: &[u32]) -> Result<Vec<(u32, f32)>> {
+    impl Retrieve for Echo {
+        fn retrieve(&self, request: &Request, _: usize, _: &[u32]) -> Result<Vec<Scored>> {
             if self.asked.fetch_add(1, Ordering::Relaxed) + 1 >= self.limit {
                 self.stop.store(true, Ordering::Relaxed);
             }

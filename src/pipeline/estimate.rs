@@ -18,7 +18,9 @@ use crate::model::config::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::model::lora::AdapterSpec;
 use crate::model::settings::ModelSettings;
-use crate::ranker::settings::{SasrecSettings, SystemSettings, TwoTowerSettings, VectorsSettings};
+use crate::ranker::settings::{
+    MmseText, SasrecSettings, SystemSettings, TwoTowerSettings, VectorsSettings,
+};
 use crate::recipe::Recipe;
 use crate::train::sampler;
 use crate::train::settings::{LOSS, ObjectiveSettings, TrainSettings};
@@ -179,16 +181,7 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
             push_known(&mut out, "training requests", "", sizes.train);
             push_known(&mut out, "test requests", "", sizes.test);
         }
-        StepKind::Vectors(name) => {
-            if let VectorsSettings::TwoTower(s) = &recipe.vectors[name] {
-                let dim = u64::from(s.dim);
-                let parameters = u64::from(s.vocabulary) * dim + 8 * dim * dim;
-                push(&mut out, "parameters", format!("≤ {}", grouped(parameters)));
-                let steps = sizes.examples().map(|n| steps(n, s.epochs, s.batch, 1));
-                push_known(&mut out, "steps", sizes.about(), steps);
-                push(&mut out, "memory", format!("≈ {}", bytes(two_tower_memory(s))));
-            }
-        }
+        StepKind::Vectors(name) => vectors_figures(&mut out, &recipe.vectors[name], sizes),
         StepKind::Identifier(name) => {
             let IdentifierSettings::ResidualKMeans(s) = &recipe.identifier[name];
             push(&mut out, "levels × codes", format!("{} × {}", s.levels, s.codes));
@@ -378,6 +371,32 @@ fn sasrec<'a>(recipe: &'a Recipe, name: &str) -> Option<&'a SasrecSettings> {
         SystemSettings::Sasrec(settings) if settings.name == name => Some(settings),
         _ => None,
     })
+}
+
+fn vectors_figures(out: &mut Figures, settings: &VectorsSettings, sizes: &Sizes) {
+    match settings {
+        VectorsSettings::TwoTower(s) => {
+            let dim = u64::from(s.dim);
+            let parameters = u64::from(s.vocabulary) * dim + 8 * dim * dim;
+            push(out, "parameters", format!("≤ {}", grouped(parameters)));
+            let steps = sizes.examples().map(|n| steps(n, s.epochs, s.batch, 1));
+            push_known(out, "steps", sizes.about(), steps);
+            push(out, "memory", format!("≈ {}", bytes(two_tower_memory(s))));
+        }
+        VectorsSettings::Mmse(s) => {
+            if let MmseText::Bag { dim, vocabulary } = s.text {
+                let dim = u64::from(dim);
+                let parameters = u64::from(vocabulary) * dim + 8 * dim * dim;
+                push(out, "parameters", format!("≤ {}", grouped(parameters)));
+            }
+            // A request without a click or order teaches nothing, and how many there are is not known before they are read.
+            let most = sizes.train.map(|n| steps(n, s.epochs, s.batch, 1));
+            push_known(out, "steps", "≤ ", most);
+            push_known(out, "encoded items", "", sizes.items);
+        }
+        VectorsSettings::Encoder(_) => push_known(out, "encoded items", "", sizes.items),
+        VectorsSettings::File(_) => {}
+    }
 }
 
 fn fit_figures(out: &mut Figures, recipe: &Recipe, name: &str, sizes: &Sizes) {

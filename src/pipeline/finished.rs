@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use trieval_eval::io::{read_trec_qrels, read_trec_run};
+use trieval_eval::io::read_trec_qrels;
 use trieval_eval::metric::Metric;
 use trieval_eval::slice::{Slice, SliceBy};
 use trieval_eval::{Qrels, Run};
@@ -129,8 +129,8 @@ impl FinishedRun {
         let mut answers = Vec::new();
         for system in &self.recipe.system {
             let step = StepKind::System(system.name().to_owned()).name();
-            let path = finished(&self.plan, &self.folder, &step)?.join(steps::RUN_FILE);
-            let run = read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))?;
+            let folder = finished(&self.plan, &self.folder, &step)?;
+            let (path, run) = (folder.join(steps::RUN_FILE), steps::read_answers(&folder)?);
             let (system, kind) = (system.name().to_owned(), system.kind().to_owned());
             answers.push(Answers { system, kind, path, run });
         }
@@ -160,9 +160,9 @@ impl FinishedRun {
                 "system {name} only knows the simulated requests; ask another with --system"
             )));
         }
-        let parts = self.recipe.parts(settings);
+        let whole = self.recipe.whole(settings);
         if let Some(SystemSettings::Run(run)) =
-            std::iter::once(settings).chain(parts).find(|one| matches!(one, SystemSettings::Run(_)))
+            whole.into_iter().find(|one| matches!(one, SystemSettings::Run(_)))
         {
             return Err(Error::Usage(format!(
                 "system {} is a run file, which only answers the requests it was written for; ask another with \
@@ -193,7 +193,7 @@ impl FinishedRun {
             if self.corpus.summary().remove_history { request.history.clone() } else { Vec::new() };
         exclude.sort_unstable();
         exclude.dedup();
-        let items = ranker.rank(&request, top, &exclude)?;
+        let items = ranker.retrieve(&request, top, &exclude)?;
         Ok(Found { system: settings.name().to_owned(), items })
     }
 

@@ -6,37 +6,50 @@ use trieval_eval::fusion::{Fusion, fuse};
 
 use crate::corpus::Request;
 use crate::error::{Error, Result};
-use crate::ranker::Ranker;
+use crate::ranker::harness::{Fuse, Retrieve, Scored};
 
 /// The one request of the runs that are fused per request.
 const REQUEST: &str = "request";
 
-/// The ranker.
+/// Asks its parts and fuses what they say.
 pub(super) struct Fused {
-    parts: Vec<(String, Box<dyn Ranker>)>,
-    fusion: Fusion,
+    parts: Vec<(String, Box<dyn Retrieve>)>,
+    rule: Rule,
 }
+
+/// A rule of fusion, for one request at a time.
+pub(super) struct Rule(Fusion);
 
 impl Fused {
     /// Fuses the lists of `parts`, names with rankers.
-    pub(super) fn new(parts: Vec<(String, Box<dyn Ranker>)>, fusion: Fusion) -> Self {
-        Self { parts, fusion }
+    pub(super) fn new(parts: Vec<(String, Box<dyn Retrieve>)>, fusion: Fusion) -> Self {
+        Self { parts, rule: Rule(fusion) }
     }
 }
 
-impl Ranker for Fused {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+impl Retrieve for Fused {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let lists = self
+            .parts
+            .iter()
+            .map(|(name, part)| Ok((name.clone(), part.retrieve(request, depth, exclude)?)))
+            .collect::<Result<_>>()?;
+        self.rule.fuse(lists, depth)
+    }
+}
+
+impl Fuse for Rule {
+    fn fuse(&self, lists: Vec<(String, Vec<Scored>)>, depth: usize) -> Result<Vec<Scored>> {
         let failed = |e: trieval_eval::Error| Error::Failed(e.to_string());
-        let mut runs = Vec::with_capacity(self.parts.len());
-        for (name, ranker) in &self.parts {
-            let list = ranker.rank(request, depth, exclude)?;
-            let mut run = Run::builder(name.as_str());
+        let mut runs = Vec::with_capacity(lists.len());
+        for (name, list) in lists {
+            let mut run = Run::builder(name);
             let entries = list.into_iter().map(|(item, score)| (key(item), score));
             run.push_list(REQUEST, entries).map_err(failed)?;
             runs.push(run.finish().map_err(failed)?);
         }
         let runs: Vec<&Run> = runs.iter().collect();
-        let fusion = Fusion { depth: Some(depth as u32), ..self.fusion.clone() };
+        let fusion = Fusion { depth: Some(depth as u32), ..self.0.clone() };
         let fused = fuse(&runs, &fusion).map_err(failed)?;
         let list = fused.get(REQUEST).into_iter().flat_map(|ranking| ranking.items());
         Ok(list.filter_map(|(key, score)| Some((item(key)?, score))).collect())
@@ -61,8 +74,8 @@ mod tests {
 
     struct Fixed(Vec<(u32, f32)>);
 
-    impl Ranker for Fixed {
-        fn rank(&self, _: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+    impl Retrieve for Fixed {
+        fn retrieve(&self, _: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
             let allowed = self.0.iter().filter(|(item, _)| !exclude.contains(item));
             Ok(allowed.copied().take(depth).collect())
         }
@@ -84,11 +97,11 @@ mod tests {
     fn ranks_are_fused_and_ties_go_to_the_smaller_item() {
         let left = Fixed(vec![(7, 3.0), (2, 2.0)]);
         let right = Fixed(vec![(2, 9.0), (7, 1.0), (30, 0.5)]);
-        let parts: Vec<(String, Box<dyn Ranker>)> =
+        let parts: Vec<(String, Box<dyn Retrieve>)> =
             vec![("left".into(), Box::new(left)), ("right".into(), Box::new(right))];
         let fused = Fused::new(parts, Fusion::default());
         let items = |depth, exclude: &[u32]| -> Vec<u32> {
-            let list = fused.rank(&request(), depth, exclude).unwrap();
+            let list = fused.retrieve(&request(), depth, exclude).unwrap();
             list.into_iter().map(|(item, _)| item).collect()
         };
         assert_eq!(items(10, &[]), [2, 7, 30]);

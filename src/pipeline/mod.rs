@@ -4,6 +4,7 @@
 //! verification), [`runner`] executes what is not there yet, and `steps/` holds one file per kind
 //! of step. Nothing here computes anything itself.
 
+mod acting;
 pub mod answer;
 pub mod estimate;
 pub mod finished;
@@ -15,6 +16,7 @@ mod measured;
 pub mod oracle;
 mod outside;
 pub mod plan;
+mod predict;
 pub mod report;
 pub mod runner;
 mod slices;

@@ -5,7 +5,7 @@ use crate::corpus::settings::CorpusSettings;
 use crate::corpus::simulator::World;
 use crate::corpus::{Request, world_seed};
 use crate::error::{Error, Result};
-use crate::ranker::Ranker;
+use crate::ranker::{Retrieve, Scored};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
 
@@ -27,8 +27,8 @@ impl Oracle {
     }
 }
 
-impl Ranker for Oracle {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+impl Retrieve for Oracle {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let ranked = self.world.oracle_ranking(request.idx, depth + exclude.len());
         let allowed = ranked.into_iter().filter(|(item, _)| exclude.binary_search(item).is_err());
         Ok(allowed.take(depth).collect())

@@ -9,7 +9,7 @@ use trieval_eval::io::read_run_with_ranks;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::progress::Context;
-use crate::ranker::Ranker;
+use crate::ranker::{Retrieve, Scored};
 
 /// Ids that a message shows.
 const SHOWN: usize = 3;
@@ -100,8 +100,8 @@ impl RunFile {
     }
 }
 
-impl Ranker for RunFile {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+impl Retrieve for RunFile {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let list = self.lists.get(&request.id).into_iter().flatten();
         let allowed = list.filter(|(item, _)| exclude.binary_search(item).is_err());
         Ok(allowed.take(depth).copied().collect())

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::folder::{Manifest, hash_file, previous, read_manifest, step_dir};
+use super::predict;
 use crate::corpus;
 use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
@@ -20,7 +21,9 @@ use crate::model::settings::ModelSettings;
 use crate::model::{ModelFolder, adapter};
 use crate::ranker::encoder::choices;
 use crate::ranker::mmse;
-use crate::ranker::settings::{SasrecSettings, SystemSettings, VectorsSettings};
+use crate::ranker::settings::{
+    CascadeSettings, RerankSettings, SasrecSettings, SystemSettings, VectorsSettings,
+};
 use crate::recipe::Recipe;
 use crate::store::write_json;
 use crate::train::settings::ObjectiveSettings;
@@ -412,22 +415,26 @@ impl Builder<'_> {
 
     fn system(&mut self, system: &SystemSettings) -> Result<String> {
         let inputs = self.system_inputs(system)?;
-        // The seed enters only through the choice of test requests.
+        // The seed enters only through the choice of test requests, and of what is shown first.
+        let draws = matches!(system, SystemSettings::Cascade(CascadeSettings { act: Some(_), .. }));
         let evaluation = &self.recipe.evaluation;
         let mut settings = json!({
-            "seed": evaluation.requests.map(|_| self.recipe.seed),
+            "seed": (draws || evaluation.requests.is_some()).then_some(self.recipe.seed),
             "requests": evaluation.requests,
             "split": evaluation.split,
             "depth": evaluation.depth,
             "settings": system,
-            // A fused system asks its parts itself, so that its cost is theirs.
-            "parts": self.recipe.parts(system),
+            // A system of several asks its parts itself, so that its cost is theirs.
+            "parts": self.recipe.whole(system)[1..],
             // Weights are tuned for a metric, which depends on what counts as relevant.
             "relevant_grade": system.tuned_for().map(|_| evaluation.relevant_grade),
         });
+        if predict::is_wanted(self.recipe) {
+            settings["predictions"] = json!(true);
+        }
         // The content of a run file enters the key, and not where it lies.
         let mut files = Vec::new();
-        for one in std::iter::once(system).chain(self.recipe.parts(system)) {
+        for one in self.recipe.whole(system) {
             if let SystemSettings::Run(run) = one {
                 files.push(run.path.clone());
             }
@@ -465,7 +472,13 @@ impl Builder<'_> {
                 }
                 inputs.push(self.train(train)?);
             }
-            SystemSettings::Fusion(_) => {
+            SystemSettings::Fusion(_) | SystemSettings::Cascade(_) => {
+                if let SystemSettings::Cascade(CascadeSettings { rerank: Some(rerank), .. }) =
+                    system
+                {
+                    let RerankSettings::Mmr { vectors, .. } = rerank;
+                    inputs.push(self.vectors(vectors)?);
+                }
                 for part in recipe.parts(system) {
                     inputs.extend(self.system_inputs(part)?);
                     // A tuned part is asked with what its own step chose.

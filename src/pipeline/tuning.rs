@@ -14,7 +14,7 @@ use super::runner::StepEnv;
 use super::steps::to_run;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
-use crate::ranker::Ranker;
+use crate::ranker::Retrieve;
 use crate::store::{create_dir, write_json};
 
 /// What was chosen, inside the folder of a system's step.
@@ -124,7 +124,7 @@ impl<'a> Tuning<'a> {
     }
 
     /// What a ranker answers to the validation requests; `label` names it in progress and in the step's work.
-    pub(super) fn run(&self, ranker: &dyn Ranker, label: &str) -> Result<Run> {
+    pub(super) fn run(&self, ranker: &dyn Retrieve, label: &str) -> Result<Run> {
         let work = self.env.work.join(label);
         create_dir(&work)?;
         let asking = Asking {
@@ -155,7 +155,7 @@ impl<'a> Tuning<'a> {
         &self,
         own: &T,
         candidates: &[T],
-        ranker: impl Fn(&T) -> Box<dyn Ranker>,
+        ranker: impl Fn(&T) -> Box<dyn Retrieve>,
         name: impl Fn(&T) -> BTreeMap<String, f64>,
     ) -> Result<Tuned> {
         let sign = if lower_is_better(&self.metric.to_string()) { -1.0 } else { 1.0 };

@@ -1,6 +1,6 @@
 //! The generative model as a ranker: prompt, constrained beam search, items.
 
-use super::Ranker;
+use super::{Retrieve, Scored};
 use crate::corpus::Request;
 use crate::decode::prompt::PromptBuilder;
 use crate::decode::retriever::Retriever;
@@ -14,8 +14,8 @@ pub struct Generative {
     pub retriever: Retriever,
 }
 
-impl Ranker for Generative {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+impl Retrieve for Generative {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let prompt = self.prompts.build(request.query.as_deref(), &request.history)?;
         // Excluded items take places in the beam: search wider by as many.
         let hits = self.retriever.retrieve(&prompt.tokens, exclude.len())?;

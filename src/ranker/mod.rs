@@ -5,9 +5,11 @@
 //! often it is asked and how long it took are not its business.
 
 pub mod bm25;
+pub mod cascade;
 pub mod collaborative;
 pub mod encoder;
 pub mod generative;
+pub mod harness;
 pub mod mmse;
 pub mod nearest;
 pub mod popularity;
@@ -16,14 +18,4 @@ pub mod settings;
 pub mod top;
 pub mod two_tower;
 
-use crate::corpus::Request;
-use crate::error::Result;
-
-/// Answers requests.
-pub trait Ranker: Sync {
-    /// At most `depth` distinct items with scores, best first; none of `exclude` (ascending).
-    ///
-    /// # Errors
-    /// When the model behind it fails.
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>>;
-}
+pub use harness::{Rank, Retrieve, Scored};

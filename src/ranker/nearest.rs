@@ -2,7 +2,8 @@
 
 use trieval_kernels::ops::dot;
 
-use super::{Ranker, top::top};
+use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
+use super::top::top;
 use crate::corpus::Request;
 use crate::error::Result;
 use crate::store::Vectors;
@@ -30,11 +31,23 @@ impl Nearest {
     }
 }
 
-impl Ranker for Nearest {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+impl Retrieve for Nearest {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let query = self.encoder.vector(request, &self.vectors)?;
         let scores = self.vectors.rows().map(|row| dot(row, &query));
         Ok(top((0..).zip(scores), depth, exclude))
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        Some(self)
+    }
+}
+
+impl Rank for Nearest {
+    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+        let query = self.encoder.vector(request, &self.vectors)?;
+        let score = |&item: &u32| dot(self.vectors.row(item as usize), &query);
+        Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
     }
 }
 
@@ -71,9 +84,11 @@ mod tests {
             history: Vec::new(),
             split: Split::Test,
         };
-        let all = nearest.rank(&request, 9, &[]).unwrap();
+        let all = nearest.retrieve(&request, 9, &[]).unwrap();
         assert_eq!(all, [(3, 1.5), (0, 1.0), (2, -0.5), (1, -1.0)]);
-        assert_eq!(nearest.rank(&request, 1, &[3]).unwrap(), [(0, 1.0)]);
+        assert_eq!(nearest.retrieve(&request, 1, &[3]).unwrap(), [(0, 1.0)]);
+        let outputs = nearest.outputs(&request, &Candidates::of(vec![1, 3])).unwrap();
+        assert_eq!(outputs, [Output::score(vec![-1.0, 1.5])]);
         assert_eq!(newest(&[1, 2, 3], 2), [2, 3]);
         assert_eq!(newest(&[1], 5), [1]);
     }

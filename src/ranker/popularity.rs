@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
+use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
 use super::settings::PopularitySettings;
-use super::{Ranker, top::top};
+use super::top::top;
 use crate::corpus::{Corpus, Request, training_exposure, weighted_exposure};
 use crate::error::{Error, Result};
 
@@ -84,8 +85,8 @@ impl Categories {
     }
 }
 
-impl Ranker for Popularity {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+impl Retrieve for Popularity {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let counts = (0..).zip(self.counts.iter().copied());
         let Some(categories) = &self.categories else { return Ok(top(counts, depth, exclude)) };
         let led = categories.led(&request.history);
@@ -99,6 +100,23 @@ impl Ranker for Popularity {
         }
         ranked.extend(rest);
         Ok(ranked)
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        Some(self)
+    }
+}
+
+impl Rank for Popularity {
+    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+        let led = self.categories.as_ref().map(|one| one.led(&request.history));
+        // More than any count: the led ones stand above all others.
+        let raise = self.counts.iter().copied().fold(0.0, f32::max) + 1.0;
+        let score = |&item: &u32| {
+            let is_led = led.as_ref().is_some_and(|led| led(item));
+            self.counts[item as usize] + if is_led { raise } else { 0.0 }
+        };
+        Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
     }
 }
 
@@ -137,7 +155,7 @@ mod tests {
         let items = |history: &[u32], depth| -> Vec<u32> {
             let mut exclude = history.to_vec();
             exclude.sort_unstable();
-            let ranked = popularity.rank(&request(history), depth, &exclude).unwrap();
+            let ranked = popularity.retrieve(&request(history), depth, &exclude).unwrap();
             assert!(ranked.windows(2).all(|two| two[0].1 > two[1].1), "{ranked:?}");
             ranked.into_iter().map(|one| one.0).collect()
         };
@@ -147,5 +165,7 @@ mod tests {
         // Item 0 is the third newest, so its category does not lead.
         assert_eq!(items(&[0, 3, 4], 9), [2, 1]);
         assert_eq!(items(&[2, 0], 9), [4, 1, 3]);
+        let outputs = popularity.outputs(&request(&[0]), &Candidates::of(vec![3, 1, 0])).unwrap();
+        assert_eq!(outputs, [Output::score(vec![9.0, 13.0, 11.0])]);
     }
 }

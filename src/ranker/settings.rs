@@ -13,6 +13,7 @@ use crate::model::settings::Pooling;
 pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
 
 pub use super::bm25::settings::{Bm25Field, Bm25Settings, Bm25Tuning};
+pub use super::cascade::settings::{ActSettings, CascadeSettings, RerankSettings};
 pub use super::collaborative::settings::{ItemCfSettings, ItemKnnSettings};
 pub use super::sasrec::settings::SasrecSettings;
 
@@ -154,6 +155,8 @@ pub enum SystemSettings {
     },
     /// Several systems asked for every request, their lists fused into one.
     Fusion(FusionSettings),
+    /// Systems one behind the other: finding, scoring, reordering, choosing.
+    Cascade(CascadeSettings),
     /// Answers that another program wrote into a run file; their time and memory are not known here.
     Run(RunFileSettings),
     /// The truth of the simulated shop: the best any system can do.
@@ -176,6 +179,7 @@ impl SystemSettings {
             Self::ItemCf(settings) => &settings.name,
             Self::ItemKnn(settings) => &settings.name,
             Self::Fusion(settings) => &settings.name,
+            Self::Cascade(settings) => &settings.name,
             Self::Run(settings) => &settings.name,
         }
     }
@@ -186,6 +190,23 @@ impl SystemSettings {
             Self::Bm25(settings) => settings.tune.as_ref().map(|tune| tune.metric.as_str()),
             Self::Fusion(settings) => settings.tune.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Whether it can score given items, which the second stage of a cascade must.
+    pub fn ranks(&self) -> bool {
+        match self {
+            Self::Popularity(_)
+            | Self::Bm25(_)
+            | Self::Sasrec(_)
+            | Self::ItemCf(_)
+            | Self::ItemKnn(_)
+            | Self::TwoTower { .. } => true,
+            Self::Generative { .. }
+            | Self::Fusion(_)
+            | Self::Cascade(_)
+            | Self::Run(_)
+            | Self::Oracle { .. } => false,
         }
     }
 
@@ -200,6 +221,7 @@ impl SystemSettings {
             Self::TwoTower { .. } => "two-tower",
             Self::Generative { .. } => "generative",
             Self::Fusion(_) => "fusion",
+            Self::Cascade(_) => "cascade",
             Self::Run(_) => "run",
             Self::Oracle { .. } => "oracle",
         }

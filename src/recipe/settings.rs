@@ -77,11 +77,33 @@ impl Recipe {
         ""
     }
 
-    /// The systems that a fused one asks, in its order; empty for any other.
+    /// The system of this name.
+    pub fn named(&self, name: &str) -> Option<&SystemSettings> {
+        self.system.iter().find(|system| system.name() == name)
+    }
+
+    /// The systems that a fused one or a cascade asks itself, in its order; empty for any other.
     pub fn parts(&self, system: &SystemSettings) -> Vec<&SystemSettings> {
-        let SystemSettings::Fusion(fusion) = system else { return Vec::new() };
-        let named = |name: &String| self.system.iter().find(|other| other.name() == name);
-        fusion.runs.iter().filter_map(named).collect()
+        let names: Vec<&String> = match system {
+            SystemSettings::Fusion(fusion) => fusion.runs.iter().collect(),
+            SystemSettings::Cascade(cascade) => {
+                std::iter::once(&cascade.retrieve).chain(&cascade.rank).collect()
+            }
+            _ => Vec::new(),
+        };
+        names.into_iter().filter_map(|name| self.named(name)).collect()
+    }
+
+    /// A system and all that it asks, through any number of parts.
+    pub fn whole<'a>(&'a self, system: &'a SystemSettings) -> Vec<&'a SystemSettings> {
+        let mut whole = vec![system];
+        // A checked recipe holds no system that is made of itself; the bound only keeps an unchecked one from hanging.
+        let mut at = 0;
+        while at < whole.len() && whole.len() <= self.system.len() * self.system.len() {
+            whole.extend(self.parts(whole[at]));
+            at += 1;
+        }
+        whole
     }
 
     /// Seed of the corpus: the recipe's, unless a simulated shop has its own.

@@ -57,6 +57,11 @@ impl Vectors {
         self.data.is_empty()
     }
 
+    /// The vector of one row, `[dim]`.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.data[row * self.dim..(row + 1) * self.dim]
+    }
+
     /// The vectors one by one, `[dim]` each.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.data.chunks_exact(self.dim)

@@ -148,7 +148,7 @@ fn a_planted_arrow_is_found() {
         ("src/corpus/table.rs", "use crate::{error::Result, model::Decoder};"),
         ("src/store/mod.rs", "fn f() { crate::seed::Seed::new(1); }"),
         ("src/identifier/rq/mod.rs", "use crate::model::Decoder;"),
-        ("src/identifier/rq/kmeans.rs", "use crate::ranker::Ranker;"),
+        ("src/identifier/rq/kmeans.rs", "use crate::ranker::Retrieve;"),
         ("src/recipe/load.rs", "use crate::corpus::Corpus;"),
         ("src/ranker/settings.rs", "use crate::decode::Retriever;"),
         ("src/ranker/bm25.rs", "use trieval_eval::Run;"),

@@ -7,6 +7,7 @@ mod alignment;
 mod architecture;
 mod bad_input;
 mod baselines;
+mod cascade;
 mod cli;
 mod data;
 mod docs;

@@ -11,7 +11,7 @@ use crate::qrels::Qrels;
 use crate::run::Run;
 
 use super::calibration::{Binning, CalibrationError};
-use super::pairwise::PairwiseAccuracy;
+use super::pairwise::{MOST_LEVELS, PairOrder, PairwiseAccuracy};
 use super::pointwise::MeanError;
 use super::predictions::Predictions;
 use super::roc::{Auc, PrAuc, UserAuc, UserWeight};
@@ -45,13 +45,8 @@ pub enum LabelledMetric {
     },
     /// Root mean squared distance of score and grade.
     Rmse,
-    /// Share of the pairs of items of two grades that are scored in the right order.
-    Pairwise {
-        /// The grade that should score higher.
-        higher: f64,
-        /// The grade that should score lower.
-        lower: f64,
-    },
+    /// Share of the pairs of items of one request that are scored in the order of their grades.
+    Pairwise(PairOrder),
 }
 
 /// The figure of that name with its options, given as `(key, value)`; none where the name is no figure of labelled
@@ -125,24 +120,44 @@ fn calibration_error(options: &[(&str, &str)]) -> std::result::Result<LabelledMe
 }
 
 fn pairwise(options: &[(&str, &str)]) -> std::result::Result<LabelledMetric, String> {
-    let expected = "two grades, the higher first, such as `pairwise(pair=2:1)`";
-    match options {
-        [("pair", text)] => {
-            let grades = text.split_once(':').and_then(|(higher, lower)| {
-                let grade = |text: &str| text.trim().parse::<f64>().ok().filter(|g| g.is_finite());
-                Some((grade(higher)?, grade(lower)?))
-            });
-            match grades {
-                Some((higher, lower)) if higher > lower => {
-                    Ok(LabelledMetric::Pairwise { higher, lower })
-                }
-                _ => Err(format!("`pair` must be {expected}, not `{text}`")),
+    let numbers = |text: &str| -> Option<Vec<f64>> {
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|one| one.is_finite());
+        text.split(':').map(number).collect()
+    };
+    let order = match options {
+        [] => PairOrder::Grades,
+        [("pair", text)] => match numbers(text).as_deref() {
+            Some(&[higher, lower]) if higher > lower => PairOrder::Two { higher, lower },
+            _ => {
+                return Err(format!(
+                    "`pair` must be two grades, the higher first, such as `pairwise(pair=2:1)`, not `{text}`"
+                ));
             }
+        },
+        [("levels", text)] => match numbers(text) {
+            Some(from) if from.len() <= MOST_LEVELS && from.is_sorted_by(|a, b| a < b) => {
+                let mut levels = [f64::INFINITY; MOST_LEVELS];
+                levels[..from.len()].copy_from_slice(&from);
+                PairOrder::Levels(levels)
+            }
+            _ => {
+                return Err(format!(
+                    "`levels` must be at most {MOST_LEVELS} rising grades, each the lowest of its level, such as \
+                     `pairwise(levels=1:2.5)`, not `{text}`"
+                ));
+            }
+        },
+        [(key @ ("pair" | "levels"), _), (other @ ("pair" | "levels"), _), ..] => {
+            let what = if key == other { "is given twice" } else { "cannot stand with the other" };
+            return Err(format!(
+                "`pairwise` takes `pair` or `levels`: `{other}` {what}; remove one"
+            ));
         }
-        [] => Err(format!("`pairwise` needs the option `pair`: {expected}")),
-        [("pair", _), ..] => Err("`pair` is given twice; remove one".to_owned()),
-        [(key, _), ..] => Err(format!("`pairwise` has the option `pair`, not `{key}`")),
-    }
+        [("pair" | "levels", _), (key, _), ..] | [(key, _), ..] => {
+            return Err(format!("`pairwise` has the options `pair` and `levels`, not `{key}`"));
+        }
+    };
+    Ok(LabelledMetric::Pairwise(order))
 }
 
 impl fmt::Display for LabelledMetric {
@@ -155,7 +170,18 @@ impl fmt::Display for LabelledMetric {
             Self::LogLoss => f.write_str("log_loss"),
             Self::PrAuc => f.write_str("pr_auc"),
             Self::Rmse => f.write_str("rmse"),
-            Self::Pairwise { higher, lower } => write!(f, "pairwise(pair={higher}:{lower})"),
+            Self::Pairwise(PairOrder::Grades) => f.write_str("pairwise"),
+            Self::Pairwise(PairOrder::Two { higher, lower }) => {
+                write!(f, "pairwise(pair={higher}:{lower})")
+            }
+            Self::Pairwise(PairOrder::Levels(levels)) => {
+                let levels: Vec<String> = levels
+                    .iter()
+                    .filter(|grade| grade.is_finite())
+                    .map(ToString::to_string)
+                    .collect();
+                write!(f, "pairwise(levels={})", levels.join(":"))
+            }
             Self::CalibrationError { bins, binning } => match (bins, binning) {
                 (DEFAULT_BINS, Binning::Width) => f.write_str("ece"),
                 (DEFAULT_BINS, Binning::Mass) => f.write_str("ece(mass=equal)"),
@@ -179,9 +205,7 @@ impl LabelledMetric {
                 Arc::new(CalibrationError::new(predictions, bins, binning)?)
             }
             Self::Rmse => Arc::new(MeanError::rmse(predictions)),
-            Self::Pairwise { higher, lower } => {
-                Arc::new(PairwiseAccuracy::new(predictions, higher, lower))
-            }
+            Self::Pairwise(order) => Arc::new(PairwiseAccuracy::new(predictions, order)),
         };
         let value =
             pooled.value(&vec![1; predictions.requests().len()]).ok_or_else(|| Error::Run {
@@ -197,9 +221,10 @@ impl LabelledMetric {
             Self::Auc => "it needs rows that are relevant and rows that are not; judge both, or change the grade of relevance".to_owned(),
             Self::UserAuc(_) => "no user has rows that are relevant and rows that are not".to_owned(),
             Self::PrAuc => "it needs a relevant row; change the grade of relevance".to_owned(),
-            Self::Pairwise { higher, lower } => {
+            Self::Pairwise(PairOrder::Two { higher, lower }) => {
                 format!("no request has scored items of grade {higher} and of grade {lower}")
             }
+            Self::Pairwise(_) => "no request has scored items of different grades".to_owned(),
             Self::LogLoss | Self::CalibrationError { .. } | Self::Rmse => "it needs a row".to_owned(),
         }
     }
@@ -249,6 +274,8 @@ mod tests {
             ("rmse", &[], "rmse"),
             ("pairwise", &[("pair", "2:1")], "pairwise(pair=2:1)"),
             ("pairwise", &[("pair", "0.5:-1")], "pairwise(pair=0.5:-1)"),
+            ("pairwise", &[], "pairwise"),
+            ("pairwise", &[("levels", "1:2.5")], "pairwise(levels=1:2.5)"),
         ] {
             let metric = parse(name, options).unwrap().unwrap();
             assert_eq!(metric.to_string(), printed);
@@ -271,7 +298,11 @@ mod tests {
             ("ece", &[("bins", "0")], "from 1 to 10000"),
             ("ece", &[("mass", "some")], "`equal`"),
             ("ece", &[("width", "3")], "`bins` and `mass`"),
-            ("pairwise", &[], "pair=2:1"),
+            ("pairwise", &[("levels", "2:1")], "rising grades"),
+            ("pairwise", &[("levels", "1:2:3:4:5")], "at most 4"),
+            ("pairwise", &[("levels", "1"), ("pair", "2:1")], "remove one"),
+            ("pairwise", &[("pair", "2:1"), ("by", "x")], "not `by`"),
+            ("pairwise", &[("grades", "2:1")], "`pair` and `levels`"),
             ("pairwise", &[("pair", "1:2")], "higher first"),
             ("pairwise", &[("pair", "nan:1")], "higher first"),
             ("pairwise", &[("pair", "2:1"), ("pair", "3:1")], "twice"),

@@ -13,5 +13,6 @@ mod roc;
 pub use calibration::{Binning, reliability};
 pub use metric::{LabelledMetric, NAMES, evaluate, parse};
 pub use outside::{Absent, OutsideValues, read_values};
+pub use pairwise::PairOrder;
 pub use predictions::{PredictionCounts, Predictions, PredictionsBuilder};
 pub use roc::{UserCounts, UserWeight, user_counts};

@@ -26,7 +26,7 @@ pub struct Predictions {
 pub(super) struct Row {
     /// Index into the requests.
     pub(super) request: u32,
-    item: u32,
+    pub(super) item: u32,
     /// The judged grade.
     pub(super) grade: f64,
     /// Whether the grade makes the item relevant.
@@ -62,9 +62,10 @@ impl Predictions {
         PredictionsBuilder { name: name.into(), ..PredictionsBuilder::default() }
     }
 
-    /// The judged pairs that a run scores. All judged requests are kept, also those without a scored pair. An item is positive
+    /// The judged pairs that a run's system scores: those it was asked about, or else those it returned. All judged requests are kept, also those without a scored pair. An item is positive
     /// from `relevant_grade` on. Refused where no judged pair has a score.
     pub fn from_run(run: &Run, qrels: &Qrels, relevant_grade: f64) -> Result<Self> {
+        let run = run.predictions();
         let mut builder = Self::builder(run.name());
         let mut counts = PredictionCounts::default();
         for judgments in qrels.judgments() {

@@ -4,7 +4,7 @@
 use std::mem::discriminant;
 
 use super::expression::{DEFAULT_HEAD, DEFAULT_PERSISTENCE, Gain, MetricKind};
-use crate::labelled::{Binning, LabelledMetric, UserWeight};
+use crate::labelled::{Binning, LabelledMetric, PairOrder, UserWeight};
 
 /// One metric that can be asked for.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,8 @@ pub enum OptionKey {
     Mass,
     /// `pair`: two grades.
     Pair,
+    /// `levels`: grades that levels begin at.
+    Levels,
 }
 
 impl OptionKey {
@@ -72,6 +74,7 @@ impl OptionKey {
             Self::Bins => "bins",
             Self::Mass => "mass",
             Self::Pair => "pair",
+            Self::Levels => "levels",
         }
     }
 
@@ -87,6 +90,7 @@ impl OptionKey {
             Self::Bins => "a whole number from 1, such as `bins=15`",
             Self::Mass => "`mass=width` or `mass=equal`",
             Self::Pair => "two grades, the higher first, such as `pair=2:1`",
+            Self::Levels => "rising grades that levels begin at, such as `levels=1:2.5`",
         }
     }
 }
@@ -162,9 +166,9 @@ definitions! {
         "expected calibration error over bins of equal width or mass; scores must be probabilities";
     MetricKind::Labelled(LabelledMetric::Rmse), "rmse", [], Never, &[],
         "root of the mean squared distance of score and grade";
-    MetricKind::Labelled(LabelledMetric::Pairwise { higher: 2.0, lower: 1.0 }), "pairwise", [],
-        Never, &[OptionKey::Pair],
-        "share of the pairs of items of two grades that are scored in the right order";
+    MetricKind::Labelled(LabelledMetric::Pairwise(PairOrder::Grades)), "pairwise", [], Never,
+        &[OptionKey::Pair, OptionKey::Levels],
+        "share of the pairs of items of one request that are scored in the order of their grades, ties counting half";
 }
 
 /// The row of a kind.

@@ -297,7 +297,9 @@ mod tests {
             ("AUC", "auc"),
             ("ece(bins=10, mass=equal)", "ece(bins=10,mass=equal)"),
             ("user_auc( weight = users )", "user_auc(weight=users)"),
+            ("pairwise", "pairwise"),
             ("pairwise(pair=2:1)", "pairwise(pair=2:1)"),
+            ("pairwise(levels=2.33:2.67)", "pairwise(levels=2.33:2.67)"),
         ] {
             let metric: Metric = text.parse().unwrap();
             assert_eq!(metric.to_string(), printed);
@@ -362,8 +364,7 @@ mod tests {
                 Cutoff::Recall => "@0.5",
                 Cutoff::Optional | Cutoff::Never => "",
             };
-            let option = if one.name == "pairwise" { "(pair=2:1)" } else { "" };
-            let metric: Metric = format!("{}{option}{cutoff}", one.name).parse().unwrap();
+            let metric: Metric = format!("{}{cutoff}", one.name).parse().unwrap();
             assert_eq!(metric.definition().name, one.name);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use trieval_eval::contest::{Contest, Rules, Telling, hold, slice_reports};
-use trieval_eval::io::{RequestValues, read_trec_run, write_trec_qrels, write_values};
+use trieval_eval::io::{RequestValues, write_trec_qrels, write_values};
 use trieval_eval::metric::parse_metrics;
 use trieval_eval::report::model::{Comparison, Estimate, LeakReport, SliceReport};
 use trieval_eval::significance::SignificanceOptions;
@@ -13,7 +13,7 @@ use trieval_eval::slice::SliceBy;
 use trieval_eval::{Options, Qrels, Run};
 
 use super::system::evaluated_requests;
-use super::{RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_split, unwritten};
+use super::{SYSTEM_FILE, SystemFile, evaluated_split, read_answers, unwritten};
 use crate::corpus::{Catalogue, Corpus, Request, RequestIdx};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
@@ -189,9 +189,7 @@ fn answers(env: &StepEnv<'_>) -> Result<(Vec<Run>, Vec<SystemFile>)> {
     let mut files = Vec::new();
     for name in env.loaded.recipe.system.iter().map(SystemSettings::name) {
         let folder = env.input(&format!("system.{name}"))?;
-        let path = folder.join(RUN_FILE);
-        let run = read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))?;
-        runs.push(run.renamed(name));
+        runs.push(read_answers(&folder)?.renamed(name));
         let path = folder.join(SYSTEM_FILE);
         let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
         files.push(serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))?);

@@ -1,14 +1,14 @@
 //! A system answers the test requests: a TREC run file, and what answering cost.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use trieval_eval::Run;
 use trieval_eval::fusion::{Fusion, FusionSettings, tune_weights};
-use trieval_eval::io::write_trec_run;
+use trieval_eval::io::{read_trec_run, write_trec_run};
 use trieval_eval::settings::EvaluatedSplit;
 
 use super::identifier::INDEX_FILE;
@@ -18,6 +18,7 @@ use super::{sasrec, unwritten};
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::WEIGHTS;
+use crate::pipeline::acting::act;
 use crate::pipeline::answer::{Asking, Cost, answer};
 use crate::pipeline::folder::RunFolder;
 use crate::pipeline::fused::Fused;
@@ -25,23 +26,29 @@ use crate::pipeline::judge::RUN_FILE_KIND;
 use crate::pipeline::oracle::Oracle;
 use crate::pipeline::outside::RunFile;
 use crate::pipeline::plan::{Plan, StepKind};
+use crate::pipeline::predict;
 use crate::pipeline::runner::{StepEnv, finished};
 use crate::pipeline::tuning::{Tuned, Tuning};
-use crate::ranker::Ranker;
+use crate::ranker::Retrieve;
 use crate::ranker::bm25::settings::{Bm25Settings, Bm25Tuning};
 use crate::ranker::bm25::{Bm25, Index};
+use crate::ranker::cascade::{Cascade, Mmr, policy};
 use crate::ranker::collaborative::{ItemCf, ItemKnn};
 use crate::ranker::generative::Generative;
+use crate::ranker::harness::Rerank;
 use crate::ranker::popularity::Popularity;
 use crate::ranker::sasrec::{Sasrec, WEIGHTS_FILE};
-use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::ranker::settings::{CascadeSettings, RerankSettings, SystemSettings, VectorsSettings};
+use crate::ranker::two_tower::VECTORS_FILE;
 use crate::ranker::{encoder, mmse, two_tower};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
-use crate::store::{write_atomic, write_json};
+use crate::store::{Vectors, write_atomic, write_json};
 
 /// The run in TREC format inside the step's folder.
 pub(in crate::pipeline) const RUN_FILE: &str = "run.trec";
+/// Scores of the judged pairs in TREC format inside the step's folder, where they were asked for.
+const PREDICTIONS_FILE: &str = "predictions.trec";
 /// What answering cost, inside the step's folder.
 pub(in crate::pipeline) const SYSTEM_FILE: &str = "system.json";
 
@@ -75,8 +82,7 @@ pub(super) fn fit(env: &StepEnv<'_>, name: &str) -> Result<()> {
 }
 
 fn named<'a>(recipe: &'a Recipe, name: &str) -> Result<&'a SystemSettings> {
-    let found = recipe.system.iter().find(|system| system.name() == name);
-    found.ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))
+    recipe.named(name).ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))
 }
 
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
@@ -99,7 +105,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
             tuned.write(&env.out)?;
         }
     }
-    for part in std::iter::once(settings).chain(recipe.parts(settings)) {
+    for part in recipe.whole(settings) {
         if let SystemSettings::Run(run) = part {
             let file = RunFile::read(&run.path, &corpus, &catalogue)?;
             file.compare(&run.name, &run.path, &requests, env.ctx)?;
@@ -117,6 +123,10 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         answers.cost = Cost { in_flight: answers.cost.in_flight, ..Cost::default() };
     }
 
+    if let SystemSettings::Cascade(CascadeSettings { act: Some(settings), .. }) = settings {
+        let policy = policy(*settings, env.seed().purpose("act"));
+        act(policy.as_ref(), &requests, &mut answers.lists, &catalogue, &env.out)?;
+    }
     let (invalid, duplicates) = faults(&answers.lists, catalogue.len());
     if invalid + duplicates > 0 {
         return Err(Error::Failed(format!(
@@ -125,8 +135,14 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         )));
     }
     let run = to_run(name, &requests, &answers.lists, &catalogue)?;
-    let path = env.out.join(RUN_FILE);
-    write_atomic(&path, |writer| write_trec_run(&run, writer).map_err(|e| unwritten(&path, e)))?;
+    write_run(&run, &env.out.join(RUN_FILE))?;
+    if predict::is_wanted(recipe)
+        && let Some(rank) = ranker.as_rank()
+    {
+        let about = (&corpus, &catalogue);
+        let predictions = predict::predict(name, rank, &requests, about, recipe, env.ctx)?;
+        write_run(&predictions, &env.out.join(PREDICTIONS_FILE))?;
+    }
     let file = SystemFile {
         format: 2,
         kind: match settings {
@@ -142,10 +158,26 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     write_json(&env.out.join(SYSTEM_FILE), &file)
 }
 
+fn write_run(run: &Run, path: &Path) -> Result<()> {
+    write_atomic(path, |writer| write_trec_run(run, writer).map_err(|e| unwritten(path, e)))
+}
+
+/// What a system returned, and what it said of the judged pairs where it was asked.
+pub(in crate::pipeline) fn read_answers(folder: &Path) -> Result<Run> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        read_trec_run(&path).map_err(|e| Error::data(&path, e.to_string()))
+    };
+    let run = read(RUN_FILE)?;
+    Ok(match folder.join(PREDICTIONS_FILE).exists() {
+        true => run.with_predictions(read(PREDICTIONS_FILE)?),
+        false => run,
+    })
+}
+
 /// Whether what answering costs can be known: looking lists up in a run file is not what their system took.
 fn is_measured(recipe: &Recipe, settings: &SystemSettings) -> bool {
-    let parts = recipe.parts(settings);
-    !std::iter::once(settings).chain(parts).any(|one| matches!(one, SystemSettings::Run(_)))
+    !recipe.whole(settings).into_iter().any(|one| matches!(one, SystemSettings::Run(_)))
 }
 
 /// Items that are none of the catalogue, and items listed twice.
@@ -203,7 +235,7 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
             let model = env.input(&format!("train.{train}"))?.join(MODEL_DIR).join(WEIGHTS);
             Some(size(index)? + size(model)?)
         }
-        SystemSettings::Fusion(_) => {
+        SystemSettings::Fusion(_) | SystemSettings::Cascade(_) => {
             let mut total = None;
             for part in recipe.parts(settings) {
                 if let Some(more) = bytes(env, part)? {
@@ -244,8 +276,7 @@ fn tune_fusion(
     let failed = |e: trieval_eval::Error| Error::Failed(format!("system {}: {e}", fusion.name));
     let mut runs = Vec::new();
     for name in &fusion.runs {
-        let part = recipe.system.iter().find(|system| system.name() == name);
-        let part = part.ok_or_else(|| Error::Failed(format!("the recipe has no system {name}")))?;
+        let part = named(recipe, name)?;
         let ranker = ranker(recipe, env.plan, env.folder, part, corpus, catalogue)?;
         runs.push(tuning.run(ranker.as_ref(), name)?);
     }
@@ -266,7 +297,7 @@ fn tune_bm25(
 ) -> Result<Option<Tuned>> {
     let grid = settings.tune.as_ref().map(Bm25Tuning::grid).unwrap_or_default();
     let index = Arc::new(Index::build(corpus, catalogue, &settings.fields, settings.stem)?);
-    let weigh = |&(k1, b): &(f64, f64)| -> Box<dyn Ranker> {
+    let weigh = |&(k1, b): &(f64, f64)| -> Box<dyn Retrieve> {
         Box::new(Bm25::weigh(&index, &settings.with(k1, b)))
     };
     let names = |&(k1, b): &(f64, f64)| [("k1".to_owned(), k1), ("b".to_owned(), b)].into();
@@ -317,7 +348,7 @@ pub(in crate::pipeline) fn ranker(
     settings: &SystemSettings,
     corpus: &Corpus,
     catalogue: &Catalogue,
-) -> Result<Box<dyn Ranker>> {
+) -> Result<Box<dyn Retrieve>> {
     let input = |name: String| finished(plan, folder, &name);
     Ok(match settings {
         SystemSettings::Popularity(settings) => Box::new(Popularity::fit(corpus, settings)?),
@@ -374,6 +405,25 @@ pub(in crate::pipeline) fn ranker(
                 how.weights = weights.collect::<Result<_>>()?;
             }
             Box::new(Fused::new(parts, how))
+        }
+        SystemSettings::Cascade(cascade) => {
+            let stage =
+                |name: &str| ranker(recipe, plan, folder, named(recipe, name)?, corpus, catalogue);
+            let rerank = match &cascade.rerank {
+                None => None,
+                Some(RerankSettings::Mmr { vectors, relevance }) => {
+                    let path = input(StepKind::Vectors(vectors.clone()).name())?.join(VECTORS_FILE);
+                    let vectors = Vectors::read(&path, Some(catalogue.len()))?;
+                    Some(Box::new(Mmr::new(vectors, *relevance)) as Box<dyn Rerank>)
+                }
+            };
+            Box::new(Cascade {
+                retrieve: stage(&cascade.retrieve)?,
+                retrieve_name: cascade.retrieve.clone(),
+                candidates: cascade.candidates as usize,
+                rank: cascade.rank.as_deref().map(stage).transpose()?,
+                rerank,
+            })
         }
     })
 }

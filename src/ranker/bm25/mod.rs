@@ -12,7 +12,8 @@ pub use index::{Index, words};
 
 use std::sync::Arc;
 
-use super::{Ranker, top::top};
+use super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
+use super::top::top;
 use crate::corpus::{Catalogue, Corpus, Request};
 use crate::error::Result;
 use settings::Bm25Settings;
@@ -84,19 +85,35 @@ impl Bm25 {
         }
         touched.into_iter().map(|item| (item, scores[item as usize])).collect()
     }
-}
 
-impl Ranker for Bm25 {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
-        let scores = match &request.query {
+    /// Items that share a term with the request, and their scores, in any order.
+    fn matches(&self, request: &Request) -> Vec<Scored> {
+        match &request.query {
             Some(query) => self.scores(self.index.query_terms(query).into_iter()),
             None => {
                 let newest = request.history.len().saturating_sub(HISTORY_ITEMS);
                 let terms = |&item: &u32| self.index.item_terms[item as usize].iter().copied();
                 self.scores(request.history[newest..].iter().flat_map(terms))
             }
-        };
-        Ok(top(scores.into_iter(), depth, exclude))
+        }
+    }
+}
+
+impl Retrieve for Bm25 {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        Ok(top(self.matches(request).into_iter(), depth, exclude))
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        Some(self)
+    }
+}
+
+impl Rank for Bm25 {
+    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+        let mut scores = self.matches(request);
+        scores.sort_unstable_by_key(|one| one.0);
+        Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
     }
 }
 

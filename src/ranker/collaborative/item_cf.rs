@@ -5,7 +5,8 @@
 //! `(pop_i pop_j)^popularity_power`, pop being the number of histories that hold the item. An item scores
 //! `sum over the request's history of recency^age sim(history item, item)`, age 0 being the newest.
 
-use super::super::{Ranker, top::top};
+use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
+use super::super::top::top;
 use super::histories::training_histories;
 use super::settings::ItemCfSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
@@ -66,12 +67,28 @@ impl ItemCf {
     }
 }
 
-impl Ranker for ItemCf {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+impl ItemCf {
+    /// Items like those of a history, by item.
+    fn scores(&self, history: &[u32]) -> Vec<Scored> {
         let weights = std::iter::successors(Some(1.0), |weight| Some(weight * self.recency));
-        let newest_first = request.history.iter().rev().copied();
-        let scores = self.similarity.sum(newest_first.zip(weights));
-        Ok(top(scores.into_iter(), depth, exclude))
+        self.similarity.sum(history.iter().rev().copied().zip(weights))
+    }
+}
+
+impl Retrieve for ItemCf {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        Ok(top(self.scores(&request.history).into_iter(), depth, exclude))
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        Some(self)
+    }
+}
+
+impl Rank for ItemCf {
+    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+        let scores = self.scores(&request.history);
+        Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
     }
 }
 
@@ -152,9 +169,9 @@ mod tests {
         let flat = ItemCfSettings { pair_decay: 1.0, ..settings() };
         let model = ItemCf::count(&histories, 3, &flat);
         assert!((f64::from(model.similarity.row(0)[1].1) - 0.360674).abs() < 1e-6);
-        let ranked = model.rank(&request(&[0]), 10, &[0]).unwrap();
+        let ranked = model.retrieve(&request(&[0]), 10, &[0]).unwrap();
         assert_eq!(ranked.iter().map(|one| one.0).collect::<Vec<_>>(), [1, 2]);
-        assert!(model.rank(&request(&[]), 10, &[]).unwrap().is_empty());
+        assert!(model.retrieve(&request(&[]), 10, &[]).unwrap().is_empty());
     }
 
     proptest! {
@@ -169,7 +186,7 @@ mod tests {
                 ItemCfSettings { popularity_power: power, length_damping, ..settings() };
             let expected = by_hand(&histories, &settings, &asked);
             let found = ItemCf::count(&histories, 9, &settings);
-            let found = found.rank(&request(&asked), 9, &[]).unwrap();
+            let found = found.retrieve(&request(&asked), 9, &[]).unwrap();
             prop_assert_eq!(found.len(), expected.len());
             for (item, score) in found {
                 prop_assert!((f64::from(score) / expected[&item] - 1.0).abs() < 1e-5);

@@ -4,7 +4,8 @@
 //! keeps its nearest `neighbors`; an item scores the sum over the request's history of sim to those of the
 //! history that are among its own neighbors.
 
-use super::super::{Ranker, top::top};
+use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
+use super::super::top::top;
 use super::histories::training_histories;
 use super::settings::ItemKnnSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
@@ -51,13 +52,30 @@ impl ItemKnn {
     }
 }
 
-impl Ranker for ItemKnn {
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
-        let mut history = request.history.clone();
+impl ItemKnn {
+    /// Items like those of a history, by item.
+    fn scores(&self, history: &[u32]) -> Vec<Scored> {
+        let mut history = history.to_vec();
         history.sort_unstable();
         history.dedup();
-        let scores = self.wanted_by.sum(history.into_iter().map(|item| (item, 1.0)));
-        Ok(top(scores.into_iter(), depth, exclude))
+        self.wanted_by.sum(history.into_iter().map(|item| (item, 1.0)))
+    }
+}
+
+impl Retrieve for ItemKnn {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        Ok(top(self.scores(&request.history).into_iter(), depth, exclude))
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        Some(self)
+    }
+}
+
+impl Rank for ItemKnn {
+    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+        let scores = self.scores(&request.history);
+        Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
     }
 }
 
@@ -83,7 +101,7 @@ mod tests {
         };
         let mut exclude = history.to_vec();
         exclude.sort_unstable();
-        model.rank(&request, 10, &exclude).unwrap()
+        model.retrieve(&request, 10, &exclude).unwrap()
     }
 
     fn close(found: &[(u32, f32)], expected: &[(u32, f64)]) -> bool {

@@ -34,7 +34,7 @@ use crate::train::world::World;
 
 use feedback::{Feedback, request_text};
 use model::{Model, Reading, choices};
-use objective::Mmse;
+use objective::{Mmse, Readings};
 use settings::{MmseSettings, MmseText};
 
 /// Version of the folder's layout.
@@ -96,7 +96,8 @@ pub fn fit(
         Tokenizer::train_bpe(texts.chain(queries), vocabulary as usize, ctx)
     };
     let model = Model::new(settings, catalogue.len(), seed.purpose("weights"), &tokenizer)?;
-    let mut objective = Mmse::new(&model, catalogue, feedback, settings, seed)?;
+    let readings = Readings::of(&model, catalogue, &feedback, ctx)?;
+    let mut objective = Mmse::new(&model, catalogue, feedback, &readings, settings, seed);
     let loop_settings = LoopSettings {
         label: "mmse".into(),
         optimizer: OptimizerSettings {
@@ -117,21 +118,19 @@ pub fn fit(
             }
             other => other,
         })?;
-    let vectors = encode_items(&model, catalogue, ctx)?;
+    let vectors = encode_items(&model, &readings.items, ctx)?;
     model.save(folder)?;
     vectors.write(&folder.join(VECTORS_FILE))?;
     let file = MmseFile { format: FORMAT, settings: settings.clone() };
     write_json(&folder.join(SETTINGS_FILE), &file)
 }
 
-fn encode_items(model: &Model, catalogue: &Catalogue, ctx: &Context) -> Result<Vectors> {
-    let items: Vec<u32> = (0..catalogue.len() as u32).collect();
+fn encode_items(model: &Model, readings: &[Reading], ctx: &Context) -> Result<Vectors> {
+    let items: Vec<u32> = (0..readings.len() as u32).collect();
     let mut data = Vec::with_capacity(items.len() * model.dim());
     let mut bar = ctx.bar("encode items", items.len() as u64, "item");
-    for chunk in items.chunks(ENCODE_CHUNK) {
+    for (chunk, readings) in items.chunks(ENCODE_CHUNK).zip(readings.chunks(ENCODE_CHUNK)) {
         ctx.check_interrupt()?;
-        let readings: Vec<Reading> =
-            chunk.iter().map(|item| model.read(catalogue.text(*item))).collect::<Result<_>>()?;
         let readings: Vec<&Reading> = readings.iter().collect();
         data.extend(model.items(&readings, chunk)?.detach().flatten_all()?.to_vec1::<f32>()?);
         bar.advance(chunk.len() as u64);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use rand::Rng;
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 
 use super::feedback::{Example, Feedback, Reached};
 use super::losses::{Pair, Positive, global, lambdas, pairwise};
@@ -12,11 +13,14 @@ use super::model::{Model, Reading};
 use super::settings::{MmseSettings, RankingLoss};
 use crate::corpus::Catalogue;
 use crate::error::Result;
+use crate::progress::Context;
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
 use crate::train::pseudo::pseudo_request;
 use crate::train::sampler::Draw;
 
+/// Texts read between two looks at the interrupt flag.
+const READ_CHUNK: usize = 512;
 /// Words of a pseudo-request: fewest and most.
 const PSEUDO_WORDS: [u32; 2] = [1, 5];
 
@@ -26,10 +30,51 @@ pub(super) struct Mmse<'a> {
     catalogue: &'a Catalogue,
     feedback: Feedback,
     settings: &'a MmseSettings,
-    /// Of each request's text and of each item's.
-    queries: Vec<Reading>,
-    items: Vec<Reading>,
+    readings: &'a Readings,
     seed: Seed,
+}
+
+/// What of the texts does not change while the model trains.
+pub(super) struct Readings {
+    /// Of every training request, `[examples]`.
+    pub(super) queries: Vec<Reading>,
+    /// `[items]`.
+    pub(super) items: Vec<Reading>,
+}
+
+impl Readings {
+    /// Reads all texts; a frozen encoder runs here, on all threads, and never again.
+    ///
+    /// # Errors
+    /// When the encoder fails, or the user asked to stop.
+    pub(super) fn of(
+        model: &Model,
+        catalogue: &Catalogue,
+        feedback: &Feedback,
+        ctx: &Context,
+    ) -> Result<Self> {
+        let read_all = |texts: &[&str], label: &str| -> Result<Vec<Reading>> {
+            let mut readings = Vec::with_capacity(texts.len());
+            let mut bar = ctx.bar(label, texts.len() as u64, "text");
+            for chunk in texts.chunks(READ_CHUNK) {
+                if !readings.is_empty() {
+                    ctx.check_interrupt()?;
+                }
+                readings.par_extend(
+                    chunk.par_iter().map(|text| model.read(text)).collect::<Result<Vec<_>>>()?,
+                );
+                bar.advance(chunk.len() as u64);
+            }
+            Ok(readings)
+        };
+        let items: Vec<&str> =
+            (0..catalogue.len() as u32).map(|item| catalogue.text(item)).collect();
+        let queries: Vec<&str> = feedback.examples.iter().map(|one| one.text.as_str()).collect();
+        Ok(Self {
+            queries: read_all(&queries, "read requests")?,
+            items: read_all(&items, "read items")?,
+        })
+    }
 }
 
 /// One drawn request.
@@ -57,19 +102,11 @@ impl<'a> Mmse<'a> {
         model: &'a Model,
         catalogue: &'a Catalogue,
         feedback: Feedback,
+        readings: &'a Readings,
         settings: &'a MmseSettings,
         seed: Seed,
-    ) -> Result<Self> {
-        let queries = feedback
-            .examples
-            .iter()
-            .map(|example| model.read(&example.text))
-            .collect::<Result<_>>()?;
-        let items = (0..catalogue.len() as u32)
-            .map(|item| model.read(catalogue.text(item)))
-            .collect::<Result<_>>()?;
-        let seed = seed.purpose("draws");
-        Ok(Self { model, catalogue, feedback, settings, queries, items, seed })
+    ) -> Self {
+        Self { model, catalogue, feedback, settings, readings, seed: seed.purpose("draws") }
     }
 
     fn row(&self, draw: &Draw) -> Result<Row> {
@@ -102,7 +139,7 @@ impl<'a> Mmse<'a> {
     }
 
     fn reading<'r>(&'r self, row: &'r Row) -> &'r Reading {
-        row.reading.as_ref().unwrap_or(&self.queries[row.example])
+        row.reading.as_ref().unwrap_or(&self.readings.queries[row.example])
     }
 
     /// Whether an item is positive for a row's text, drawn or not.
@@ -284,7 +321,7 @@ impl Objective for Mmse<'_> {
     }
 
     fn tokens(&self, batch: &Batch) -> u64 {
-        let items = batch.items.iter().map(|item| self.items[*item as usize].tokens());
+        let items = batch.items.iter().map(|item| self.readings.items[*item as usize].tokens());
         let rows = batch.rows.iter().map(|row| self.reading(row).tokens());
         items.sum::<u64>() + rows.sum::<u64>()
     }
@@ -292,7 +329,7 @@ impl Objective for Mmse<'_> {
     fn loss(&self, batch: &Batch) -> Result<Loss> {
         let queries: Vec<&Reading> = batch.rows.iter().map(|row| self.reading(row)).collect();
         let items: Vec<&Reading> =
-            batch.items.iter().map(|item| &self.items[*item as usize]).collect();
+            batch.items.iter().map(|item| &self.readings.items[*item as usize]).collect();
         let queries = self.model.queries(&queries)?;
         let items = self.model.items(&items, &batch.items)?;
         let scores = queries.matmul(&items.t()?)?;

@@ -9,7 +9,7 @@ use super::feedback::Reached;
 use super::settings::{MmseLevels, RankingLoss};
 use super::*;
 use crate::corpus::settings::{CorpusSettings, JudgedPairsSettings, PairSplit, SimulatedClicks};
-use crate::ranker::Ranker;
+use crate::ranker::Retrieve;
 use crate::train::engine::Objective;
 use crate::train::sampler::Draw;
 
@@ -163,8 +163,11 @@ fn every_parameter_gets_a_gradient_under_every_loss() {
                 }
             }
             let feedback = shop.feedback(&settings).unwrap();
+            let readings =
+                Readings::of(&model, &shop.catalogue, &feedback, &Context::silent()).unwrap();
+            let catalogue = &shop.catalogue;
             let objective =
-                Mmse::new(&model, &shop.catalogue, feedback, &settings, Seed::new(4)).unwrap();
+                Mmse::new(&model, catalogue, feedback, &readings, &settings, Seed::new(4));
             let draws: Vec<Draw> =
                 (0..5).map(|example| Draw { example, global: example }).collect();
             let loss = objective.loss(&objective.draw(&draws).unwrap()).unwrap();
@@ -192,7 +195,9 @@ fn other_positives_of_a_text_are_no_negatives_of_it() {
     let tokenizer = || Tokenizer::train_bpe(["red oak"].iter(), 300, &Context::silent());
     let model = Model::new(&settings, 8, Seed::new(3), &tokenizer).unwrap();
     let feedback = shop.feedback(&settings).unwrap();
-    let objective = Mmse::new(&model, &shop.catalogue, feedback, &settings, Seed::new(4)).unwrap();
+    let readings = Readings::of(&model, &shop.catalogue, &feedback, &Context::silent()).unwrap();
+    let objective =
+        Mmse::new(&model, &shop.catalogue, feedback, &readings, &settings, Seed::new(4));
     let loss = |examples: &[u64]| {
         let draws: Vec<Draw> =
             examples.iter().map(|&example| Draw { example, global: example }).collect();
@@ -241,7 +246,8 @@ fn training_finds_items_and_orders_them() {
             Some("drill") => [5, 7],
             _ => continue,
         };
-        let found: Vec<u32> = ranker.rank(&request, 2, &[]).unwrap().iter().map(|r| r.0).collect();
+        let found: Vec<u32> =
+            ranker.retrieve(&request, 2, &[]).unwrap().iter().map(|r| r.0).collect();
         assert_eq!(found, best, "{:?}", request.query);
     }
 }

@@ -20,7 +20,8 @@ use trieval_kernels::ops::linear;
 use self::network::{Network, Packed};
 use self::objective::NextItem;
 use self::settings::{SasrecLoss, SasrecSettings};
-use super::{Ranker, top::top};
+use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
+use super::top::top;
 use crate::corpus::{Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -213,7 +214,7 @@ impl Sasrec {
         )
     }
 
-    /// Best items of many histories at once, in their order: as [`Ranker::rank`], with `exclude` ascending per history.
+    /// Best items of many histories at once, in their order: as [`Retrieve::retrieve`], with `exclude` ascending per history.
     ///
     /// # Errors
     /// When a tensor operation fails.
@@ -244,13 +245,29 @@ impl Sasrec {
     }
 }
 
-impl Ranker for Sasrec {
+impl Retrieve for Sasrec {
     /// A request without a history has no answer: nothing is known of what would follow.
-    fn rank(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<(u32, f32)>> {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         if request.history.is_empty() {
             return Ok(Vec::new());
         }
         let scores = self.scores(&[&request.history])?;
         Ok(top((0..).zip(scores), depth, exclude))
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        Some(self)
+    }
+}
+
+impl Rank for Sasrec {
+    /// Behind an empty history all items are alike.
+    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+        if request.history.is_empty() {
+            return Ok(vec![Output::score(vec![0.0; candidates.items.len()])]);
+        }
+        let scores = self.scores(&[&request.history])?;
+        let score = |&item: &u32| scores[item as usize];
+        Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
     }
 }

@@ -112,13 +112,13 @@ fn every_loss_learns_a_law_and_the_best_weights_answer() {
         assert!(best.get() >= 0.95, "{loss:?}: {}", best.get());
         assert_eq!(law_kept(&model), best.get(), "{loss:?}");
         // One request and many give the same lists; what is excluded is not returned.
-        let list = model.rank(&request(vec![3, 4, 5]), 3, &[2, 6]).unwrap();
+        let list = model.retrieve(&request(vec![3, 4, 5]), 3, &[2, 6]).unwrap();
         assert!(list.len() == 3 && list.iter().all(|(item, _)| ![2, 6].contains(item)));
         let together = model.rank_all(&[&[1], &[3, 4, 5]], &[Vec::new(), vec![2, 6]], 3).unwrap();
         for (a, b) in list.iter().zip(&together[1]) {
             assert!(a.0 == b.0 && (a.1 - b.1).abs() < 1e-4);
         }
-        assert!(model.rank(&request(Vec::new()), 3, &[]).unwrap().is_empty());
+        assert!(model.retrieve(&request(Vec::new()), 3, &[]).unwrap().is_empty());
     }
 }
 

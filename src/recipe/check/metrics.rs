@@ -3,7 +3,7 @@
 //! Spelling only: the names themselves are `trieval-eval`'s.
 
 use trieval_eval::Error;
-use trieval_eval::labelled::LabelledMetric;
+use trieval_eval::labelled::{LabelledMetric, PairOrder};
 use trieval_eval::metric::{Metric, MetricKind, Needs};
 use trieval_eval::slice::SliceBy;
 
@@ -70,10 +70,13 @@ pub(super) fn check_classes(text: &str, grades: &[f64], relevant_grade: f64) -> 
                     .into(),
             })
         }
-        LabelledMetric::Pairwise { higher, lower }
+        LabelledMetric::Pairwise(PairOrder::Two { higher, lower })
             if !(grades.contains(&higher) && grades.contains(&lower)) =>
         {
             Err(format!("judged items of this corpus have only these grades: {}", listed()))
+        }
+        LabelledMetric::Pairwise(_) if grades.len() < 2 => {
+            Err(format!("all judged items of this corpus have the grade {}", listed()))
         }
         _ => Ok(()),
     }
@@ -153,6 +156,7 @@ mod tests {
         assert!(help.contains("`evaluation.relevant_grade` to 2"), "{help}");
         for (good, grades, relevant_grade) in [
             ("auc", &[1.0, 2.0, 3.0][..], 2.0),
+            ("pairwise", &[1.0, 2.0], 1.0),
             ("pairwise(pair=3:1)", &[1.0, 2.0, 3.0], 1.0),
             ("rmse", &[1.0], 1.0),
             ("ndcg@10", &[1.0], 1.0),

@@ -5,7 +5,7 @@ use trieval_eval::fusion::FusionSettings;
 
 use super::{Checker, Part, Parts};
 use crate::identifier::settings::IdentifierSettings;
-use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::ranker::settings::{CascadeSettings, RerankSettings, SystemSettings, VectorsSettings};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 
 use super::super::document::Step;
@@ -257,6 +257,9 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
                 dangling.train |= !is_training(&part.at(&["train"]), train, parts, checker);
             }
             Some(SystemSettings::Fusion(fusion)) => fused(part, fusion, parts, checker),
+            Some(SystemSettings::Cascade(cascade)) => {
+                dangling.vectors |= !cascaded(part, cascade, parts, checker);
+            }
             Some(
                 SystemSettings::Popularity(_)
                 | SystemSettings::Bm25(_)
@@ -289,14 +292,63 @@ fn fused(
             continue;
         }
         let target = parts.system.iter().find(|target| target.name.as_ref() == Some(name));
-        if let Some(Some(SystemSettings::Fusion(_))) = target.map(|target| &target.value) {
-            let message = format!("system {} cannot be fused into another", name);
-            let help = "name the systems that it is made of instead";
-            checker.fault(&path, message, "is itself of kind = \"fusion\"", help);
+        if let Some(Some(composed @ (SystemSettings::Fusion(_) | SystemSettings::Cascade(_)))) =
+            target.map(|target| &target.value)
+        {
+            let message = format!("system {name} cannot be fused into another");
+            let help = "name systems that are not made of others";
+            let label = format!("is itself of kind = \"{}\"", composed.kind());
+            checker.fault(&path, message, &label, help);
         }
     }
     for (key, what) in fusion.faults() {
         checker.fault(&part.at(&[key]), what, "cannot be used", "");
+    }
+}
+
+/// A cascade asks systems that exist and can take their seats, and does something. Whether its vectors exist.
+fn cascaded(
+    part: &Part<SystemSettings>,
+    cascade: &CascadeSettings,
+    parts: &Parts,
+    checker: &mut Checker<'_>,
+) -> bool {
+    let target = |name: &str| {
+        let target = parts.system.iter().find(|target| target.name.as_deref() == Some(name));
+        target.and_then(|target| target.value.as_ref())
+    };
+    let stages = [("retrieve", Some(&cascade.retrieve)), ("rank", cascade.rank.as_ref())];
+    for (key, name) in stages.into_iter().filter_map(|(key, name)| Some((key, name?))) {
+        let path = part.at(&[key]);
+        let header = format!("[[system]] with name = \"{name}\"");
+        if !resolves(&path, name, &known(&parts.system), &header, checker) {
+            continue;
+        }
+        let Some(settings) = target(name) else { continue };
+        let label = format!("is of kind = \"{}\"", settings.kind());
+        if key == "rank" && !settings.ranks() {
+            let message = format!("system {name} cannot score given items");
+            let help =
+                "name a system of kind two-tower, bm25, popularity, item-cf, item-knn or sasrec";
+            checker.fault(&path, message, &label, help);
+        } else if matches!(settings, SystemSettings::Cascade(_)) {
+            let message = format!("system {name} cannot find the candidates of another cascade");
+            let help = "name a system that is not a cascade";
+            checker.fault(&path, message, &label, help);
+        }
+    }
+    if cascade.rank.is_none() && cascade.rerank.is_none() && cascade.act.is_none() && part.intact {
+        let message = format!("cascade `{}` only repeats {}", cascade.name, cascade.retrieve);
+        let help = "give it a second stage: `rank`, `rerank` or `act`";
+        checker.fault(&part.path, message, "has one stage", help);
+    }
+    match &cascade.rerank {
+        Some(RerankSettings::Mmr { vectors, .. }) => {
+            let path = part.at(&["rerank", "vectors"]);
+            let header = format!("[vectors.{vectors}]");
+            resolves(&path, vectors, &known(&parts.vectors), &header, checker)
+        }
+        None => true,
     }
 }
 
@@ -331,7 +383,11 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
     }
     for part in &parts.system {
         match &part.value {
-            Some(SystemSettings::TwoTower { vectors: name, .. }) => vectors.push(name),
+            Some(SystemSettings::TwoTower { vectors: name, .. })
+            | Some(SystemSettings::Cascade(CascadeSettings {
+                rerank: Some(RerankSettings::Mmr { vectors: name, .. }),
+                ..
+            })) => vectors.push(name),
             Some(SystemSettings::Generative { train, .. }) => trainings.push(train),
             Some(
                 SystemSettings::Popularity(_)
@@ -341,6 +397,7 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
                 | SystemSettings::ItemKnn(_)
                 | SystemSettings::Run(_)
                 | SystemSettings::Fusion(_)
+                | SystemSettings::Cascade(_)
                 | SystemSettings::Oracle { .. },
             )
             | None => {}

@@ -1,0 +1,133 @@
+//! A cascade: a system finds candidates, another scores them, and the list as a whole may be reordered. Each stage is any
+//! system that can take that seat; what choosing at random does to the finished list is `act`.
+
+pub mod act;
+mod mmr;
+pub mod settings;
+
+pub use act::policy;
+pub use mmr::Mmr;
+
+use super::harness::{Candidates, Rank, Rerank, Retrieve, Scored, first_output};
+use super::top::top;
+use crate::corpus::Request;
+use crate::error::Result;
+
+/// The stages of a cascade.
+pub struct Cascade {
+    /// Finds candidates.
+    pub retrieve: Box<dyn Retrieve>,
+    /// Name of that system.
+    pub retrieve_name: String,
+    /// Candidates per request.
+    pub candidates: usize,
+    /// Scores them anew; a system that takes the seat of [`Rank`].
+    pub rank: Option<Box<dyn Retrieve>>,
+    /// Reorders the list.
+    pub rerank: Option<Box<dyn Rerank>>,
+}
+
+impl Retrieve for Cascade {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let mut list = self.retrieve.retrieve(request, self.candidates, exclude)?;
+        if let Some(rank) = self.rank.as_ref().and_then(|one| one.as_rank()) {
+            let (items, scores): (Vec<u32>, Vec<f32>) = list.into_iter().unzip();
+            let column = format!("{}.score", self.retrieve_name);
+            let candidates = Candidates { items, columns: [(column, scores)].into() };
+            let scores = first_output(rank, request, &candidates)?;
+            let scored = candidates.items.into_iter().zip(scores);
+            list = top(scored, self.candidates, &[]);
+        }
+        match &self.rerank {
+            Some(rerank) => rerank.rerank(request, &list, depth),
+            None => {
+                list.truncate(depth);
+                Ok(list)
+            }
+        }
+    }
+
+    /// Given items are scored by the stage that scores candidates.
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        self.rank.as_ref().unwrap_or(&self.retrieve).as_rank()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::harness::Output;
+    use super::*;
+    use crate::corpus::Split;
+
+    /// Items 1 to 5, the first best.
+    struct Finder;
+
+    impl Retrieve for Finder {
+        fn retrieve(&self, _: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+            Ok(top((1..=5).map(|item| (item, 1.0 / item as f32)), depth, exclude))
+        }
+    }
+
+    /// Turns the order around.
+    struct Backwards;
+
+    impl Retrieve for Backwards {
+        fn retrieve(&self, _: &Request, _: usize, _: &[u32]) -> Result<Vec<Scored>> {
+            Ok(Vec::new())
+        }
+
+        fn as_rank(&self) -> Option<&dyn Rank> {
+            Some(self)
+        }
+    }
+
+    impl Rank for Backwards {
+        fn outputs(&self, _: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+            let before = &candidates.columns["finder.score"];
+            Ok(vec![Output::score(before.iter().map(|score| -score).collect())])
+        }
+    }
+
+    /// Swaps the first two.
+    struct Swap;
+
+    impl Rerank for Swap {
+        fn rerank(&self, _: &Request, list: &[Scored], depth: usize) -> Result<Vec<Scored>> {
+            let mut list = list.to_vec();
+            list.swap(0, 1);
+            list.truncate(depth);
+            Ok(list)
+        }
+    }
+
+    fn items(rank: bool, rerank: bool, depth: usize, exclude: &[u32]) -> Vec<u32> {
+        let cascade = Cascade {
+            retrieve: Box::new(Finder),
+            retrieve_name: "finder".into(),
+            candidates: 4,
+            rank: rank.then(|| Box::new(Backwards) as Box<dyn Retrieve>),
+            rerank: rerank.then(|| Box::new(Swap) as Box<dyn Rerank>),
+        };
+        assert_eq!(cascade.as_rank().is_some(), rank);
+        let request = Request {
+            idx: 0,
+            id: "r".into(),
+            user: None,
+            day: 0,
+            query: None,
+            history: Vec::new(),
+            split: Split::Test,
+        };
+        let list = cascade.retrieve(&request, depth, exclude).unwrap();
+        list.into_iter().map(|one| one.0).collect()
+    }
+
+    #[test]
+    fn every_stage_works_on_what_the_one_before_gave() {
+        assert_eq!(items(false, false, 9, &[]), [1, 2, 3, 4]);
+        assert_eq!(items(true, false, 2, &[]), [4, 3]);
+        assert_eq!(items(true, true, 3, &[]), [3, 4, 2]);
+        assert_eq!(items(true, false, 9, &[1]), [5, 4, 3, 2]);
+    }
+}

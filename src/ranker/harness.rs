@@ -1,0 +1,215 @@
+//! The seats of a cascade: what every stage of a search system is asked, and what it answers. A system takes as many seats as
+//! it can: one that finds items can often also score given ones.
+//!
+//! Stages know items by their row in the catalogue and say nothing of where a request came from or who judges the answer.
+
+use std::collections::BTreeMap;
+
+use crate::corpus::Request;
+use crate::error::{Error, Result};
+
+/// An item and its score.
+pub type Scored = (u32, f32);
+
+/// Finds items of the whole catalogue: the first stage of a cascade, or all of it.
+pub trait Retrieve: Sync {
+    /// At most `depth` distinct items with scores, best first; none of `exclude` (ascending).
+    ///
+    /// # Errors
+    /// When the model behind it fails.
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>>;
+
+    /// The same system in the seat that scores given items, where it can take it.
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        None
+    }
+}
+
+/// Items that stand to be ranked for one request, and what is known of each.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Candidates {
+    /// Distinct items, `[rows]`.
+    pub items: Vec<u32>,
+    /// Numbers per item by name, `[rows]` each: features, and what earlier stages said as `SYSTEM.OUTPUT`.
+    pub columns: BTreeMap<String, Vec<f32>>,
+}
+
+impl Candidates {
+    /// Items of which nothing else is known.
+    pub fn of(items: Vec<u32>) -> Self {
+        Self { items, columns: BTreeMap::new() }
+    }
+}
+
+/// One named number per candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// What the number says: `score`, or the probability of something that may happen.
+    pub name: String,
+    /// `[rows]`.
+    pub values: Vec<f32>,
+    /// How uncertain each is, `[rows]`, from those that know.
+    pub variance: Option<Vec<f32>>,
+}
+
+impl Output {
+    /// Scores that say nothing but which item is better.
+    pub fn score(values: Vec<f32>) -> Self {
+        Self { name: "score".into(), values, variance: None }
+    }
+}
+
+/// Scores given items.
+pub trait Rank: Sync {
+    /// One output or more for every candidate, the one to order by first.
+    ///
+    /// # Errors
+    /// When the model behind it fails, or a column is missing that it reads.
+    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>>;
+}
+
+/// Makes one list of several.
+pub trait Fuse: Sync {
+    /// At most `depth` items of the named lists, best first.
+    ///
+    /// # Errors
+    /// When the lists cannot be fused.
+    fn fuse(&self, lists: Vec<(String, Vec<Scored>)>, depth: usize) -> Result<Vec<Scored>>;
+}
+
+/// Puts a list into another order, for what the list is as a whole.
+pub trait Rerank: Sync {
+    /// Items of `list` with new scores, best first, at most `depth`.
+    ///
+    /// # Errors
+    /// When the model behind it fails.
+    fn rerank(&self, request: &Request, list: &[Scored], depth: usize) -> Result<Vec<Scored>>;
+}
+
+/// An item that was chosen, and how probable that was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// Place in the list that was chosen from.
+    pub place: usize,
+    /// Probability with which this place was chosen: above 0, at most 1.
+    pub propensity: f64,
+}
+
+/// Chooses what is shown, at random in a known way, so that what it earns can later be told from what others would have.
+pub trait Act: Sync {
+    /// One item of `list`, which is not empty.
+    ///
+    /// # Errors
+    /// When nothing can be chosen.
+    fn act(&self, request: &Request, list: &[Scored]) -> Result<Choice>;
+}
+
+/// A request and an item whose label is known elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Example<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// The item.
+    pub item: u32,
+}
+
+/// Scores labelled examples, without seeing their labels.
+pub trait Predict: Sync {
+    /// One score per example, `[examples]`.
+    ///
+    /// # Errors
+    /// When the model behind it fails.
+    fn predict(&self, examples: &[Example<'_>]) -> Result<Vec<f32>>;
+}
+
+/// Whoever ranks can predict: neighboring examples of one request are its candidates.
+impl<R: Rank + ?Sized> Predict for R {
+    fn predict(&self, examples: &[Example<'_>]) -> Result<Vec<f32>> {
+        let mut scores = Vec::with_capacity(examples.len());
+        for of_request in examples.chunk_by(|a, b| a.request.idx == b.request.idx) {
+            let candidates = Candidates::of(of_request.iter().map(|one| one.item).collect());
+            scores.extend(first_output(self, of_request[0].request, &candidates)?);
+        }
+        Ok(scores)
+    }
+}
+
+/// What candidates are ordered by, `[rows]`.
+///
+/// # Errors
+/// When the ranker fails, or does not answer for every candidate.
+pub fn first_output<R: Rank + ?Sized>(
+    ranker: &R,
+    request: &Request,
+    candidates: &Candidates,
+) -> Result<Vec<f32>> {
+    let outputs = ranker.outputs(request, candidates)?;
+    match outputs.into_iter().next() {
+        Some(first) if first.values.len() == candidates.items.len() => Ok(first.values),
+        _ => Err(Error::Failed(format!(
+            "request {}: the ranker did not answer for each of {} candidates: this is a fault of trieval, please report it",
+            request.id,
+            candidates.items.len()
+        ))),
+    }
+}
+
+/// Values of some items out of a sparse list, which is by item; others have 0. `[items]`.
+pub(super) fn looked_up(scores: &[Scored], items: &[u32]) -> Vec<f32> {
+    let value = |item: &u32| scores.binary_search_by_key(item, |one| one.0).map(|at| scores[at].1);
+    items.iter().map(|item| value(item).unwrap_or(0.0)).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::corpus::Split;
+
+    /// Scores an item by its distance from the request's number.
+    struct Distance;
+
+    impl Rank for Distance {
+        fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+            let away = |&item: &u32| -(item.abs_diff(request.idx) as f32);
+            Ok(vec![Output::score(candidates.items.iter().map(away).collect())])
+        }
+    }
+
+    /// Answers for the first candidate only.
+    struct Lazy;
+
+    impl Rank for Lazy {
+        fn outputs(&self, _: &Request, _: &Candidates) -> Result<Vec<Output>> {
+            Ok(vec![Output::score(vec![1.0])])
+        }
+    }
+
+    fn request(idx: u32) -> Request {
+        Request {
+            idx,
+            id: idx.to_string(),
+            user: None,
+            day: 0,
+            query: None,
+            history: Vec::new(),
+            split: Split::Test,
+        }
+    }
+
+    #[test]
+    fn who_ranks_predicts_request_by_request() {
+        let (five, seven) = (request(5), request(7));
+        let example = |request, item| Example { request, item };
+        let examples = [example(&five, 5), example(&five, 9), example(&seven, 9)];
+        assert_eq!(Distance.predict(&examples).unwrap(), [0.0, -4.0, -2.0]);
+        assert!(Distance.predict(&[]).unwrap().is_empty());
+        let message = Lazy.predict(&examples).unwrap_err().to_string();
+        assert!(message.contains("each of 2 candidates"), "{message}");
+    }
+
+    #[test]
+    fn items_that_nothing_is_known_of_have_0() {
+        assert_eq!(looked_up(&[(2, 0.5), (7, 1.5)], &[7, 3, 2]), [1.5, 0.0, 0.5]);
+    }
+}
