@@ -334,8 +334,20 @@ impl Builder<'_> {
             VectorsSettings::Mmse(settings) => mmse::sources(settings)?,
             VectorsSettings::TwoTower(_) => Vec::new(),
         };
-        let inputs = [self.corpus()?];
-        let settings = without_path(self.seeded(settings));
+        let mut inputs = vec![self.corpus()?];
+        if let VectorsSettings::Mmse(settings) = settings
+            && let Some(base) = settings.base()
+        {
+            inputs.push(self.vectors(base)?);
+        }
+        let settings = match settings {
+            // Nothing of them is drawn.
+            VectorsSettings::Encoder(_) | VectorsSettings::File(_) => {
+                json!({ "settings": settings })
+            }
+            VectorsSettings::Mmse(_) | VectorsSettings::TwoTower(_) => self.seeded(settings),
+        };
+        let settings = without_path(settings);
         self.add(StepKind::Vectors(name.into()), settings, &inputs, &files)
     }
 

@@ -80,11 +80,16 @@ struct Requests {
     file: EncoderFile,
 }
 
-/// Loads what [`fit`] wrote.
+/// The encoder that [`fit`] wrote a copy of, and what is put before the text of a request.
 ///
 /// # Errors
 /// [`Error::Data`] when a file is missing, damaged or of another format.
-pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
+pub(super) fn open(folder: &Path) -> Result<(TextEncoder, String)> {
+    let (encoder, file) = read(folder)?;
+    Ok((encoder, file.query_prefix))
+}
+
+fn read(folder: &Path) -> Result<(TextEncoder, EncoderFile)> {
     let path = folder.join(SETTINGS_FILE);
     let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
     let file: EncoderFile = serde_json::from_slice(&text)
@@ -94,7 +99,15 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
         return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
     }
     let model = EncoderFolder::open(&folder.join(MODEL_DIR), &FolderChoices::default())?;
-    let encoder = model.encoder(Weights::Frozen)?;
+    Ok((model.encoder(Weights::Frozen)?, file))
+}
+
+/// Loads what [`fit`] wrote.
+///
+/// # Errors
+/// [`Error::Data`] when a file is missing, damaged or of another format.
+pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
+    let (encoder, file) = read(folder)?;
     let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
     if vectors.dim != encoder.dim() {
         let message = format!(

@@ -16,7 +16,16 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
             two_tower::fit(&corpus, &catalogue, settings, env.seed(), &env.out, &env.work, env.ctx)
         }
         VectorsSettings::Mmse(settings) => {
-            mmse::fit(&corpus, &catalogue, settings, env.seed(), &env.out, &env.work, env.ctx)
+            let base = settings.base().map(|base| env.input(&format!("vectors.{base}")));
+            let base = base.transpose()?;
+            let place = mmse::Place {
+                base: base.as_deref(),
+                seed: env.seed(),
+                out: &env.out,
+                work: &env.work,
+                ctx: env.ctx,
+            };
+            mmse::fit(&corpus, &catalogue, settings, &place)
         }
         VectorsSettings::Encoder(settings) => {
             encoder::fit(&corpus, &catalogue, settings, &env.out, env.ctx)

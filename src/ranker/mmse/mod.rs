@@ -38,7 +38,7 @@ use objective::{Mmse, Readings};
 use settings::{MmseSettings, MmseText};
 
 /// Version of the folder's layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const SETTINGS_FILE: &str = "mmse.json";
 /// Items encoded at once.
 const ENCODE_CHUNK: usize = 64;
@@ -47,6 +47,22 @@ const ENCODE_CHUNK: usize = 64;
 struct MmseFile {
     format: u32,
     settings: MmseSettings,
+    /// Put before the text of a request.
+    query_prefix: String,
+}
+
+/// Where a model is trained.
+pub struct Place<'a> {
+    /// The folder of the vectors whose encoder is taken as it is, where one is.
+    pub base: Option<&'a Path>,
+    /// The run's randomness.
+    pub seed: Seed,
+    /// Receives model and vectors.
+    pub out: &'a Path,
+    /// State of an unfinished training.
+    pub work: &'a Path,
+    /// Progress and interruption.
+    pub ctx: &'a Context,
 }
 
 /// The outside files that a model begins with, checked; none where it begins from scratch.
@@ -59,12 +75,13 @@ pub fn sources(settings: &MmseSettings) -> Result<Vec<PathBuf>> {
             EncoderFolder::open(path, &choices(*pooling, *max_tokens))?;
             source_files(path)
         }
-        MmseText::Bag { .. } | MmseText::Transformer { .. } => Ok(Vec::new()),
+        MmseText::Bag { .. } | MmseText::Transformer { .. } | MmseText::Vectors { .. } => {
+            Ok(Vec::new())
+        }
     }
 }
 
-/// Trains the model on the training requests of `corpus` and writes it, and the vectors of all items, to `folder`;
-/// `work` holds the state of an unfinished training.
+/// Trains the model on the training requests of `corpus` and writes it and the vectors of all items.
 ///
 /// # Errors
 /// When the corpus has no text or not the levels that are asked for, training fails, or the disk refuses.
@@ -72,11 +89,9 @@ pub fn fit(
     corpus: &Corpus,
     catalogue: &Catalogue,
     settings: &MmseSettings,
-    seed: Seed,
-    folder: &Path,
-    work: &Path,
-    ctx: &Context,
+    place: &Place<'_>,
 ) -> Result<()> {
+    let Place { base, seed, out, work, ctx } = *place;
     let items = 0..catalogue.len() as u32;
     if items.clone().all(|item| catalogue.text(item).trim().is_empty()) {
         return Err(Error::data(corpus.folder(), "items have no text, which mmse needs")
@@ -85,7 +100,7 @@ pub fn fit(
     let feedback = Feedback::gather(corpus, catalogue, settings)?;
     let vocabulary = match &settings.text {
         MmseText::Bag { vocabulary, .. } | MmseText::Transformer { vocabulary, .. } => *vocabulary,
-        MmseText::Pretrained { .. } => 0,
+        MmseText::Pretrained { .. } | MmseText::Vectors { .. } => 0,
     };
     let tokenizer = || -> Result<Tokenizer> {
         let queries: Vec<String> = corpus
@@ -95,8 +110,8 @@ pub fn fit(
         let texts = items.clone().map(|item| catalogue.text(item).to_owned());
         Tokenizer::train_bpe(texts.chain(queries), vocabulary as usize, ctx)
     };
-    let model = Model::new(settings, catalogue.len(), seed.purpose("weights"), &tokenizer)?;
-    let readings = Readings::of(&model, catalogue, &feedback, ctx)?;
+    let model = Model::new(settings, catalogue.len(), seed.purpose("weights"), base, &tokenizer)?;
+    let readings = Readings::of(&model, catalogue, &feedback, base, ctx)?;
     let mut objective = Mmse::new(&model, catalogue, feedback, &readings, settings, seed);
     let loop_settings = LoopSettings {
         label: "mmse".into(),
@@ -119,10 +134,11 @@ pub fn fit(
             other => other,
         })?;
     let vectors = encode_items(&model, &readings.items, ctx)?;
-    model.save(folder)?;
-    vectors.write(&folder.join(VECTORS_FILE))?;
-    let file = MmseFile { format: FORMAT, settings: settings.clone() };
-    write_json(&folder.join(SETTINGS_FILE), &file)
+    model.save(out)?;
+    vectors.write(&out.join(VECTORS_FILE))?;
+    let query_prefix = model.prefix().to_owned();
+    let file = MmseFile { format: FORMAT, settings: settings.clone(), query_prefix };
+    write_json(&out.join(SETTINGS_FILE), &file)
 }
 
 fn encode_items(model: &Model, readings: &[Reading], ctx: &Context) -> Result<Vectors> {
@@ -159,7 +175,7 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
         let got = file.format;
         return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
     }
-    let model = Model::load(folder, &file.settings, catalogue.len())?;
+    let model = Model::load(folder, &file.settings, catalogue.len(), file.query_prefix)?;
     let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
     let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned()).collect();
     Ok(Nearest::new(Requests { model, settings: file.settings, texts }, vectors))

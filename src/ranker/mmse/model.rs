@@ -12,6 +12,7 @@ use std::path::Path;
 use candle_core::{D, Device, Tensor, Var};
 use trieval_kernels::ops::{embedding, linear, linear_bias};
 
+use super::super::encoder;
 use super::settings::{MmseSettings, MmseText};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -53,8 +54,16 @@ impl Reading {
 
 /// What turns a text into a vector.
 enum Text {
-    Bag { tokenizer: Box<Tokenizer>, words: Var },
-    Encoder { encoder: Box<TextEncoder>, trains: bool },
+    Bag {
+        tokenizer: Box<Tokenizer>,
+        words: Var,
+    },
+    /// `prefix` is put before every text that is read.
+    Encoder {
+        encoder: Box<TextEncoder>,
+        trains: bool,
+        prefix: String,
+    },
 }
 
 /// Both towers.
@@ -72,11 +81,13 @@ pub(super) struct Model {
 pub(super) type Texts<'a> = dyn Fn() -> Result<Tokenizer> + 'a;
 
 impl Model {
-    /// A model at its start; `train_tokenizer` learns a vocabulary where one is needed.
+    /// A model at its start; `train_tokenizer` learns a vocabulary where one is needed, `base` is the folder of the vectors
+    /// whose encoder is taken, where one is.
     pub(super) fn new(
         settings: &MmseSettings,
         items: usize,
         seed: Seed,
+        base: Option<&Path>,
         train_tokenizer: &Texts<'_>,
     ) -> Result<Self> {
         let text = match &settings.text {
@@ -92,12 +103,20 @@ impl Model {
                 let vocab = tokenizer.len();
                 let config = EncoderConfig::from_scratch(vocab, dim, layers, heads, positions);
                 let encoder = TextEncoder::init(config, tokenizer, seed.purpose(TEXT_DIR))?;
-                Text::Encoder { encoder: Box::new(encoder), trains: true }
+                Text::Encoder { encoder: Box::new(encoder), trains: true, prefix: String::new() }
             }
             MmseText::Pretrained { path, train, pooling, max_tokens } => {
                 let folder = EncoderFolder::open(path, &choices(*pooling, *max_tokens))?;
                 let weights = if *train { Weights::Trained } else { Weights::Frozen };
-                Text::Encoder { encoder: Box::new(folder.encoder(weights)?), trains: *train }
+                let encoder = Box::new(folder.encoder(weights)?);
+                Text::Encoder { encoder, trains: *train, prefix: String::new() }
+            }
+            MmseText::Vectors { vectors } => {
+                let folder = base.ok_or_else(|| {
+                    Error::Failed(format!("mmse: the vectors {vectors} were not given"))
+                })?;
+                let (encoder, prefix) = encoder::open(folder)?;
+                Text::Encoder { encoder: Box::new(encoder), trains: false, prefix }
             }
         };
         Self::assemble(text, settings, items, seed)
@@ -140,6 +159,14 @@ impl Model {
         &self.parameters
     }
 
+    /// What is put before the text of a request.
+    pub(super) fn prefix(&self) -> &str {
+        match &self.text {
+            Text::Bag { .. } => "",
+            Text::Encoder { prefix, .. } => prefix,
+        }
+    }
+
     /// Width of the fused vectors.
     pub(super) fn dim(&self) -> usize {
         self.width * self.channels
@@ -153,9 +180,9 @@ impl Model {
                 tokens.truncate(BAG_TOKENS);
                 Reading::Tokens(tokens)
             }
-            Text::Encoder { encoder, trains: true } => Reading::Tokens(encoder.tokens(text)?),
-            Text::Encoder { encoder, trains: false } => {
-                Reading::Vector(encoder.vectors(&[text], |_| Ok(()))?)
+            Text::Encoder { encoder, trains: true, .. } => Reading::Tokens(encoder.tokens(text)?),
+            Text::Encoder { encoder, trains: false, prefix } => {
+                Reading::Vector(encoder.vectors(&[format!("{prefix}{text}")], |_| Ok(()))?)
             }
         })
     }
@@ -227,7 +254,12 @@ impl Model {
     }
 
     /// Reads what [`Self::save`] wrote, to be asked and not trained.
-    pub(super) fn load(folder: &Path, settings: &MmseSettings, items: usize) -> Result<Self> {
+    pub(super) fn load(
+        folder: &Path,
+        settings: &MmseSettings,
+        items: usize,
+        prefix: String,
+    ) -> Result<Self> {
         let seed = Seed::new(0);
         let text = match &settings.text {
             MmseText::Bag { dim, .. } => {
@@ -235,11 +267,13 @@ impl Model {
                 let words = fresh(WORDS, &[tokenizer.len(), *dim as usize], seed)?;
                 Text::Bag { tokenizer: Box::new(tokenizer), words }
             }
-            MmseText::Transformer { .. } | MmseText::Pretrained { .. } => {
+            MmseText::Transformer { .. }
+            | MmseText::Pretrained { .. }
+            | MmseText::Vectors { .. } => {
                 let source =
                     EncoderFolder::open(&folder.join(TEXT_DIR), &FolderChoices::default())?;
                 let encoder = Box::new(source.encoder(Weights::Frozen)?);
-                Text::Encoder { encoder, trains: false }
+                Text::Encoder { encoder, trains: false, prefix }
             }
         };
         let model = Self::assemble(text, settings, items, seed)?;
@@ -337,7 +371,7 @@ pub(super) mod tests {
 
     fn model(text: MmseText, channels: u32) -> (Model, MmseSettings) {
         let settings = MmseSettings { text, channels, ..MmseSettings::default() };
-        let model = Model::new(&settings, 5, Seed::new(2), &tokenizer).unwrap();
+        let model = Model::new(&settings, 5, Seed::new(2), None, &tokenizer).unwrap();
         for (name, var) in model.parameters() {
             if name == ITEMS {
                 let values = normal(var.elem_count(), 1.0, Seed::new(9));
@@ -394,7 +428,7 @@ pub(super) mod tests {
             let (model, settings) = model(text, 2);
             let folder = tempfile::TempDir::new().unwrap();
             model.save(folder.path()).unwrap();
-            let again = Model::load(folder.path(), &settings, 5).unwrap();
+            let again = Model::load(folder.path(), &settings, 5, String::new()).unwrap();
             let vectors = |model: &Model| {
                 let all = readings(model, &["red sofa", "drill"]);
                 let all: Vec<&Reading> = all.iter().collect();
@@ -410,7 +444,7 @@ pub(super) mod tests {
     #[test]
     fn an_item_of_which_nothing_is_known_adds_nothing_of_its_own() {
         let settings = MmseSettings { text: texts()[0].clone(), channels: 2, ..Default::default() };
-        let model = Model::new(&settings, 5, Seed::new(2), &tokenizer).unwrap();
+        let model = Model::new(&settings, 5, Seed::new(2), None, &tokenizer).unwrap();
         let text = readings(&model, &["red sofa"]);
         let channels = model.item_channels(&[&text[0]], &[2]).unwrap();
         assert_eq!(rows(&channels[1]), [vec![0.0; 6]]);

@@ -1,12 +1,14 @@
 //! One batch: requests with items of four sources, all of them encoded once, and both losses.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
+use super::super::two_tower::VECTORS_FILE;
 use super::feedback::{Example, Feedback, Reached};
 use super::losses::{Pair, Positive, global, lambdas, pairwise};
 use super::model::{Model, Reading};
@@ -15,6 +17,7 @@ use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::progress::Context;
 use crate::seed::Seed;
+use crate::store::Vectors;
 use crate::train::engine::{Loss, Objective};
 use crate::train::pseudo::pseudo_request;
 use crate::train::sampler::Draw;
@@ -43,7 +46,8 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    /// Reads all texts; a frozen encoder runs here, on all threads, and never again.
+    /// Reads all texts; a frozen encoder runs here, on all threads, and never again. Vectors of the items that `base` holds
+    /// are taken from there.
     ///
     /// # Errors
     /// When the encoder fails, or the user asked to stop.
@@ -51,6 +55,7 @@ impl Readings {
         model: &Model,
         catalogue: &Catalogue,
         feedback: &Feedback,
+        base: Option<&Path>,
         ctx: &Context,
     ) -> Result<Self> {
         let read_all = |texts: &[&str], label: &str| -> Result<Vec<Reading>> {
@@ -67,13 +72,19 @@ impl Readings {
             }
             Ok(readings)
         };
-        let items: Vec<&str> =
-            (0..catalogue.len() as u32).map(|item| catalogue.text(item)).collect();
         let queries: Vec<&str> = feedback.examples.iter().map(|one| one.text.as_str()).collect();
-        Ok(Self {
-            queries: read_all(&queries, "read requests")?,
-            items: read_all(&items, "read items")?,
-        })
+        let queries = read_all(&queries, "read requests")?;
+        let items = match base {
+            Some(folder) => {
+                let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
+                vectors.rows().map(|row| Reading::Vector(row.to_vec())).collect()
+            }
+            None => {
+                let items = (0..catalogue.len() as u32).map(|item| catalogue.text(item));
+                read_all(&items.collect::<Vec<&str>>(), "read items")?
+            }
+        };
+        Ok(Self { queries, items })
     }
 }
 

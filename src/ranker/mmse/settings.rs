@@ -100,6 +100,18 @@ impl Default for MmseSettings {
     }
 }
 
+impl MmseSettings {
+    /// Name of the vectors whose encoder is taken, where one is.
+    pub fn base(&self) -> Option<&str> {
+        match &self.text {
+            MmseText::Vectors { vectors } => Some(vectors),
+            MmseText::Bag { .. } | MmseText::Transformer { .. } | MmseText::Pretrained { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// What turns a text into a vector; both towers share it and have a feed-forward layer of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -137,6 +149,11 @@ pub enum MmseText {
         #[serde(default = "default_max_tokens")]
         #[schemars(range(min = 4, max = 4_096))]
         max_tokens: u32,
+    },
+    /// The encoder of another `[vectors.NAME]` of kind encoder, as it is: its item vectors are there already.
+    Vectors {
+        /// Its name.
+        vectors: String,
     },
     /// A local folder of sentence-transformers.
     Pretrained {

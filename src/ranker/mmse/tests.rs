@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::super::encoder;
+use super::super::settings::EncoderSettings;
 use super::feedback::Reached;
 use super::settings::{MmseLevels, RankingLoss};
 use super::*;
@@ -59,11 +61,22 @@ impl Shop {
     }
 
     fn fit(&self, settings: &MmseSettings, name: &str, ctx: &Context) -> Result<PathBuf> {
+        self.fit_on(None, settings, name, ctx)
+    }
+
+    fn fit_on(
+        &self,
+        base: Option<&Path>,
+        settings: &MmseSettings,
+        name: &str,
+        ctx: &Context,
+    ) -> Result<PathBuf> {
         let (out, work) =
             (self.folder.path().join(name), self.folder.path().join("work").join(name));
         std::fs::create_dir_all(&out).unwrap();
         std::fs::create_dir_all(&work).unwrap();
-        fit(&self.corpus, &self.catalogue, settings, Seed::new(5), &out, &work, ctx)?;
+        let place = Place { base, seed: Seed::new(5), out: &out, work: &work, ctx };
+        fit(&self.corpus, &self.catalogue, settings, &place)?;
         Ok(out)
     }
 }
@@ -154,8 +167,8 @@ fn every_parameter_gets_a_gradient_under_every_loss() {
                 pseudo_requests: 0.0,
                 ..small()
             };
-            let model =
-                Model::new(&settings, shop.catalogue.len(), Seed::new(3), &tokenizer).unwrap();
+            let model = Model::new(&settings, shop.catalogue.len(), Seed::new(3), None, &tokenizer)
+                .unwrap();
             // Items of which something is known: at 0 their vectors hide the layer that meets them.
             for (name, var) in model.parameters() {
                 if name == "item.embed.weight" {
@@ -164,7 +177,7 @@ fn every_parameter_gets_a_gradient_under_every_loss() {
             }
             let feedback = shop.feedback(&settings).unwrap();
             let readings =
-                Readings::of(&model, &shop.catalogue, &feedback, &Context::silent()).unwrap();
+                Readings::of(&model, &shop.catalogue, &feedback, None, &Context::silent()).unwrap();
             let catalogue = &shop.catalogue;
             let objective =
                 Mmse::new(&model, catalogue, feedback, &readings, &settings, Seed::new(4));
@@ -193,9 +206,10 @@ fn other_positives_of_a_text_are_no_negatives_of_it() {
     let settings =
         MmseSettings { uniform: 0, shown: 0, ranking: 0.0, pseudo_requests: 0.0, ..small() };
     let tokenizer = || Tokenizer::train_bpe(["red oak"].iter(), 300, &Context::silent());
-    let model = Model::new(&settings, 8, Seed::new(3), &tokenizer).unwrap();
+    let model = Model::new(&settings, 8, Seed::new(3), None, &tokenizer).unwrap();
     let feedback = shop.feedback(&settings).unwrap();
-    let readings = Readings::of(&model, &shop.catalogue, &feedback, &Context::silent()).unwrap();
+    let readings =
+        Readings::of(&model, &shop.catalogue, &feedback, None, &Context::silent()).unwrap();
     let objective =
         Mmse::new(&model, &shop.catalogue, feedback, &readings, &settings, Seed::new(4));
     let loss = |examples: &[u64]| {
@@ -250,4 +264,31 @@ fn training_finds_items_and_orders_them() {
             ranker.retrieve(&request, 2, &[]).unwrap().iter().map(|r| r.0).collect();
         assert_eq!(found, best, "{:?}", request.query);
     }
+}
+
+#[test]
+fn the_encoder_of_other_vectors_gives_what_its_folder_gives() {
+    let shop = Shop::new(None);
+    let MmseText::Pretrained { path, .. } = model::tests::texts()[3].clone() else { panic!() };
+    let base = shop.folder.path().join("base");
+    std::fs::create_dir_all(&base).unwrap();
+    let encoder: EncoderSettings =
+        serde_json::from_value(serde_json::json!({ "path": path })).unwrap();
+    encoder::fit(&shop.corpus, &shop.catalogue, &encoder, &base, &Context::silent()).unwrap();
+    let settings = |text| MmseSettings { text, ..small() };
+    let own = MmseText::Pretrained { path, train: false, pooling: None, max_tokens: None };
+    let own = shop.fit(&settings(own), "own", &Context::silent()).unwrap();
+    let other = MmseText::Vectors { vectors: "base".into() };
+    let silent = Context::silent();
+    assert!(shop.fit(&settings(other.clone()), "none", &silent).is_err());
+    let other = shop.fit_on(Some(&base), &settings(other), "other", &silent).unwrap();
+    let vectors = |folder: &Path| Vectors::read(&folder.join(VECTORS_FILE), None).unwrap();
+    let (own_vectors, other_vectors) = (vectors(&own), vectors(&other));
+    // Items are encoded one by one or many at once.
+    for (a, b) in own_vectors.data.iter().zip(&other_vectors.data) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+    // Once written, it needs the others no more.
+    std::fs::remove_dir_all(&base).unwrap();
+    load(&other, &shop.catalogue).unwrap();
 }

@@ -31,6 +31,7 @@ pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
     names(&parts.train, "training", checker);
     names(&parts.system, "system", checker);
     let mut dangling = Dangling::default();
+    vectors(parts, &mut dangling, checker);
     identifiers(parts, &mut dangling, checker);
     models(parts, &mut dangling, checker);
     trainings(parts, &mut dangling, checker);
@@ -121,6 +122,28 @@ fn is_training(path: &[Step], name: &str, parts: &Parts, checker: &mut Checker<'
         return false;
     }
     resolves(path, name, &names, &format!("[[train]] with name = \"{name}\""), checker)
+}
+
+/// Vectors that take the encoder of others.
+fn vectors(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
+    for part in &parts.vectors {
+        let Some(VectorsSettings::Mmse(settings)) = &part.value else { continue };
+        let Some(base) = settings.base() else { continue };
+        let path = part.at(&["text", "vectors"]);
+        let header = format!("[vectors.{base}] with kind = \"encoder\"");
+        if !resolves(&path, base, &known(&parts.vectors), &header, checker) {
+            dangling.vectors = true;
+            continue;
+        }
+        let target = parts.vectors.iter().find(|target| target.name.as_deref() == Some(base));
+        if let Some(Some(other)) = target.map(|target| &target.value)
+            && !matches!(other, VectorsSettings::Encoder(_))
+        {
+            let message = format!("mmse cannot take the encoder of [vectors.{base}]");
+            let help = "name vectors of kind = \"encoder\"";
+            checker.fault(&path, message, "these vectors are of another kind", help);
+        }
+    }
 }
 
 fn identifiers(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
@@ -368,6 +391,10 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
     let mut identifiers: Vec<&str> = Vec::new();
     let mut models: Vec<&str> = Vec::new();
     let mut trainings: Vec<&str> = Vec::new();
+    vectors.extend(parts.vectors.iter().filter_map(|part| match &part.value {
+        Some(VectorsSettings::Mmse(settings)) => settings.base(),
+        _ => None,
+    }));
     for part in &parts.identifier {
         let Some(identifier) = &part.value else { continue };
         let IdentifierSettings::ResidualKMeans(settings) = identifier;
@@ -404,7 +431,13 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
         }
     }
     if !dangling.vectors {
-        report_unused(&parts.vectors, &vectors, "vectors", ["identifier", "system"], checker);
+        report_unused(
+            &parts.vectors,
+            &vectors,
+            "vectors",
+            ["identifier", "system", "other vectors"],
+            checker,
+        );
     }
     if !dangling.identifier {
         report_unused(&parts.identifier, &identifiers, "identifier", ["model"], checker);
