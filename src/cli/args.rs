@@ -9,7 +9,8 @@ use trieval_eval::settings::{Missing, Ties};
 use trieval_eval::significance::{Correction, Test};
 
 use super::judging::word;
-use crate::bench::TrainBench;
+use crate::bench::{IndexBench, ItemVectors, TrainBench};
+use crate::ranker::settings::HnswSettings;
 use crate::train::settings::TrainDevice;
 
 /// Generative retrieval from recipe to report.
@@ -46,7 +47,7 @@ pub enum Verb {
     Recipes(RecipesArgs),
     /// Look up identifiers of a finished run: item to tokens, tokens to item, diagnostics.
     Ids(IdsArgs),
-    /// Measure this machine: time and memory of a training step.
+    /// Measure this machine: a training step, or a search for nearest neighbors.
     Bench(BenchArgs),
 }
 
@@ -335,6 +336,8 @@ pub struct BenchArgs {
 pub enum BenchAction {
     /// A training step on random tokens: forward, backward, clipping, AdamW.
     Train(BenchTrainArgs),
+    /// An index of item vectors beside exact search: time, size, and share of the nearest items that it finds.
+    Index(BenchIndexArgs),
 }
 
 /// Arguments of `bench train`.
@@ -422,6 +425,70 @@ impl BenchTrainArgs {
             lora: self.lora,
             recompute: self.recompute,
             steps: self.steps,
+        }
+    }
+}
+
+/// Arguments of `bench index`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  trieval bench index --items 100000 --dim 64\n  \
+    trieval bench index --vectors items.npy --query-vectors queries.npy --json\n  \
+    trieval bench index --vectors items.safetensors --expansion-search 128")]
+pub struct BenchIndexArgs {
+    /// Item vectors: a `.npy` or `.safetensors` file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["items", "dim"])]
+    pub vectors: Option<PathBuf>,
+    /// Queries of the same dimension; by default rows of --vectors are held out and perturbed.
+    #[arg(long, value_name = "FILE", requires = "vectors")]
+    pub query_vectors: Option<PathBuf>,
+    /// Simulated items, where no file is given: a mixture of √N Gaussians, scaled to unit length; queries are drawn near
+    /// items.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2..))]
+    pub items: u32,
+    /// Numbers of a simulated vector.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub dim: u32,
+    /// Most queries.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub queries: u32,
+    /// Neighbors of an item on the upper levels of the graph; twice as many on the lowest.
+    #[arg(long, default_value_t = HnswSettings::default().connectivity,
+        value_parser = clap::value_parser!(u32).range(2..=256))]
+    pub connectivity: u32,
+    /// Candidates kept while an item is inserted.
+    #[arg(long, default_value_t = HnswSettings::default().expansion_add,
+        value_parser = clap::value_parser!(u32).range(2..=65_536))]
+    pub expansion_add: u32,
+    /// Candidates kept while a query is searched.
+    #[arg(long, default_value_t = HnswSettings::default().expansion_search,
+        value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub expansion_search: u32,
+    /// Seed of simulated vectors, queries and the order of insertion.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl BenchIndexArgs {
+    /// What they ask for.
+    pub fn bench(&self) -> IndexBench {
+        let vectors = match &self.vectors {
+            Some(items) => {
+                ItemVectors::Files { items: items.clone(), queries: self.query_vectors.clone() }
+            }
+            None => ItemVectors::Simulated { items: self.items, dim: self.dim },
+        };
+        IndexBench {
+            vectors,
+            queries: self.queries,
+            settings: HnswSettings {
+                connectivity: self.connectivity,
+                expansion_add: self.expansion_add,
+                expansion_search: self.expansion_search,
+            },
+            seed: self.seed,
         }
     }
 }

@@ -1,19 +1,41 @@
-//! `trieval bench`: what this machine makes of a decoder of a given shape.
+//! `trieval bench`: what this machine makes of a decoder of a given shape, or of an index of vectors.
+
+use serde::Serialize;
 
 use super::args::{BenchAction, BenchArgs};
-use crate::bench::TrainFigures;
+use crate::bench::{IndexFigures, TrainFigures};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 
 pub(super) fn execute(args: &BenchArgs, ctx: &Context) -> Result<()> {
-    let BenchAction::Train(args) = &args.action;
-    let figures = args.bench().run(ctx)?;
-    if args.json {
-        let json = serde_json::to_string(&figures)
+    match &args.action {
+        BenchAction::Train(args) => show(&args.bench().run(ctx)?, args.json, table),
+        BenchAction::Index(args) => show(&args.bench().run(ctx)?, args.json, index_table),
+    }
+}
+
+fn show<T: Serialize>(figures: &T, as_json: bool, table: fn(&T) -> String) -> Result<()> {
+    if as_json {
+        let json = serde_json::to_string(figures)
             .map_err(|e| Error::Failed(format!("figures cannot be written as JSON: {e}")))?;
         return super::print(&format!("{json}\n"));
     }
-    super::print(&table(&figures))
+    super::print(&table(figures))
+}
+
+fn index_table(figures: &IndexFigures) -> String {
+    let IndexFigures { items, dim, build_seconds, bytes, search } = figures;
+    format!(
+        "vectors     {items} of {dim} numbers\nbuild       {build_seconds:.1} s\nsize        {:.1} MB\n\
+         exact       {:.0} µs per query (median of {}, one thread)\nindex       {:.0} µs per query\n\
+         speed-up    {:.1}\nrecall@10   {:.4}\n",
+        *bytes as f64 / 1e6,
+        search.exact_us,
+        search.requests,
+        search.approximate_us,
+        search.speedup,
+        search.recall_at_10,
+    )
 }
 
 fn table(figures: &TrainFigures) -> String {

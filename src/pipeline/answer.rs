@@ -98,10 +98,16 @@ pub fn answer(
     Ok(answers)
 }
 
-fn ask(ranker: &dyn Retrieve, request: &Request, asking: &Asking<'_>) -> Result<Reply> {
+/// Items that must not be answered, ascending.
+pub(super) fn excluded(request: &Request, asking: &Asking<'_>) -> Vec<u32> {
     let mut exclude = if asking.exclude_history { request.history.clone() } else { Vec::new() };
     exclude.sort_unstable();
     exclude.dedup();
+    exclude
+}
+
+fn ask(ranker: &dyn Retrieve, request: &Request, asking: &Asking<'_>) -> Result<Reply> {
+    let exclude = excluded(request, asking);
     let started = Instant::now();
     let list = ranker.retrieve(request, asking.depth, &exclude)?;
     Ok(Reply { milliseconds: started.elapsed().as_secs_f64() * 1e3, list })

@@ -218,6 +218,7 @@ fn figures(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Figures {
             }
         }
         StepKind::Fit(name) => fit_figures(&mut out, recipe, name, sizes),
+        StepKind::Index(_) => push_known(&mut out, "items", "", sizes.items),
         StepKind::System(name) => {
             let limit = recipe.evaluation.requests.map(u64::from);
             let requests = sizes.test.map(|n| limit.map_or(n, |limit| n.min(limit)));
@@ -340,6 +341,7 @@ fn footprint(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Option<u64> {
         | StepKind::Identifier(_)
         | StepKind::Model(_)
         | StepKind::Prompts(_)
+        | StepKind::Index(_)
         | StepKind::Evaluation => None,
     }
 }

@@ -22,7 +22,8 @@ use crate::model::{ModelFolder, adapter};
 use crate::ranker::encoder::choices;
 use crate::ranker::mmse;
 use crate::ranker::settings::{
-    CascadeSettings, RerankSettings, SasrecSettings, SystemSettings, VectorsSettings,
+    CascadeSettings, HnswSettings, IndexSettings, RerankSettings, SasrecSettings, SystemSettings,
+    VectorsSettings,
 };
 use crate::recipe::Recipe;
 use crate::store::write_json;
@@ -53,6 +54,8 @@ pub enum StepKind {
     Train(String),
     /// Train what a system answers with.
     Fit(String),
+    /// Build the index that a system searches.
+    Index(String),
     /// Let a system answer the test requests.
     System(String),
     /// Judge all systems.
@@ -78,7 +81,8 @@ impl StepKind {
             | Self::Identifier(_)
             | Self::Model(_)
             | Self::Prompts(_)
-            | Self::Fit(_) => 1,
+            | Self::Fit(_)
+            | Self::Index(_) => 1,
         }
     }
 
@@ -94,6 +98,7 @@ impl StepKind {
             Self::Reference(name) => format!("train.{name}.reference"),
             Self::Train(name) => format!("train.{name}"),
             Self::Fit(name) => format!("system.{name}.fit"),
+            Self::Index(name) => format!("system.{name}.index"),
             Self::System(name) => format!("system.{name}"),
             Self::Evaluation => "evaluation".into(),
         }
@@ -425,6 +430,16 @@ impl Builder<'_> {
         self.add(StepKind::Fit(settings.name.clone()), key, &inputs, &[])
     }
 
+    /// An index depends on the vectors and on how it is built; how it is searched is the system's.
+    fn index(&mut self, name: &str, vectors: &str, settings: &HnswSettings) -> Result<String> {
+        let inputs = [self.vectors(vectors)?];
+        let HnswSettings { connectivity, expansion_add, .. } = settings;
+        let key = json!({
+            "kind": "hnsw", "connectivity": connectivity, "expansion_add": expansion_add,
+        });
+        self.add(StepKind::Index(name.into()), self.seeded(&key), &inputs, &[])
+    }
+
     fn system(&mut self, system: &SystemSettings) -> Result<String> {
         let inputs = self.system_inputs(system)?;
         // The seed enters only through the choice of test requests, and of what is shown first.
@@ -476,7 +491,12 @@ impl Builder<'_> {
             | SystemSettings::Run(_)
             | SystemSettings::Oracle { .. } => {}
             SystemSettings::Sasrec(settings) => inputs.push(self.fit(settings)?),
-            SystemSettings::TwoTower { vectors, .. } => inputs.push(self.vectors(vectors)?),
+            SystemSettings::TwoTower { name, vectors, index } => {
+                inputs.push(self.vectors(vectors)?);
+                if let Some(IndexSettings::Hnsw(settings)) = index {
+                    inputs.push(self.index(name, vectors, settings)?);
+                }
+            }
             SystemSettings::Generative { train, .. } => {
                 if let Some(settings) = recipe.training(train) {
                     let model = &recipe.model[recipe.model_of(settings)];
@@ -548,6 +568,26 @@ mod tests {
         }
         let changed = changed("train.supervised.optimizer.learning_rate=0.5");
         assert!(changed.contains(&"train.supervised".to_owned()) && !changed.contains(&prompts));
+    }
+
+    #[test]
+    fn an_index_is_built_anew_for_what_it_is_built_of() {
+        let index = |more: &str| format!("system.two-tower.index={{ kind = \"hnsw\"{more} }}");
+        let plain = keys(&[&index("")]);
+        assert!(!keys(&[]).contains_key("system.two-tower.index"));
+        assert_ne!(keys(&[])["system.two-tower"], plain["system.two-tower"]);
+        let changes = |more: &str, other: &[&str]| {
+            let index = index(more);
+            let after = keys(&[&[index.as_str()], other].concat());
+            ["vectors.text", "system.two-tower.index", "system.two-tower"]
+                .map(|step| after[step] != plain[step])
+        };
+        assert_eq!(changes(", connectivity = 8", &[]), [false, true, true]);
+        assert_eq!(changes(", expansion_add = 99", &[]), [false, true, true]);
+        assert_eq!(changes(", expansion_search = 99", &[]), [false, false, true]);
+        assert_eq!(changes("", &["evaluation.depth=19"]), [false, false, true]);
+        assert_eq!(changes("", &["vectors.text.dim=20"]), [true, true, true]);
+        assert_eq!(changes("", &["seed=6"]), [true, true, true]);
     }
 
     #[test]

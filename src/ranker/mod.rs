@@ -10,6 +10,7 @@ pub mod collaborative;
 pub mod encoder;
 pub mod generative;
 pub mod harness;
+pub mod hnsw;
 pub mod mmse;
 pub mod nearest;
 pub mod popularity;

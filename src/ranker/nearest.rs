@@ -1,12 +1,18 @@
-//! Nearest items by inner product, exactly: any encoder of requests over the vectors of all items.
+//! Nearest items by inner product, exactly or by an index: any encoder of requests over the vectors of all items.
 
-use trieval_kernels::ops::dot;
+use std::path::Path;
+
+use trieval_kernels::ops::{dot, dots};
 
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
-use super::top::top;
+use super::hnsw::HnswIndex;
+use super::top::Top;
 use crate::corpus::Request;
 use crate::error::Result;
 use crate::store::Vectors;
+
+/// Rows whose scores are taken at once; they stay in the cache until they are looked at.
+const BLOCK: usize = 256;
 
 /// Turns requests into vectors of the space that item vectors lie in.
 pub trait RequestEncoder: Send + Sync {
@@ -17,25 +23,56 @@ pub trait RequestEncoder: Send + Sync {
     fn vector(&self, request: &Request, items: &Vectors) -> Result<Vec<f32>>;
 }
 
-/// Exact nearest neighbors of a request's vector.
+/// Nearest neighbors of a request's vector.
 pub struct Nearest {
     encoder: Box<dyn RequestEncoder>,
     /// `[items, dim]`.
     vectors: Vectors,
+    /// Searched instead of all vectors, where there is one.
+    index: Option<HnswIndex>,
 }
 
 impl Nearest {
-    /// Searches `vectors`, one per item, with what `encoder` makes of a request.
+    /// Searches `vectors`, one per item, exactly, with what `encoder` makes of a request.
     pub fn new(encoder: impl RequestEncoder + 'static, vectors: Vectors) -> Self {
-        Self { encoder: Box::new(encoder), vectors }
+        Self { encoder: Box::new(encoder), vectors, index: None }
+    }
+
+    /// The same over the index in `folder`, whose searches keep `expansion` candidates.
+    ///
+    /// # Errors
+    /// As [`HnswIndex::load`], for one of other vectors too.
+    pub fn with_index(self, folder: &Path, expansion: u32) -> Result<Self> {
+        let index = HnswIndex::load(folder, &self.vectors, expansion)?;
+        Ok(Self { index: Some(index), ..self })
+    }
+
+    /// The vector of a request, `[dim]`.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn vector(&self, request: &Request) -> Result<Vec<f32>> {
+        self.encoder.vector(request, &self.vectors)
+    }
+
+    /// The vectors of all items.
+    pub fn vectors(&self) -> &Vectors {
+        &self.vectors
+    }
+
+    /// What is searched instead of all vectors.
+    pub fn index(&self) -> Option<&HnswIndex> {
+        self.index.as_ref()
     }
 }
 
 impl Retrieve for Nearest {
     fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let query = self.encoder.vector(request, &self.vectors)?;
-        let scores = self.vectors.rows().map(|row| dot(row, &query));
-        Ok(top((0..).zip(scores), depth, exclude))
+        let query = self.vector(request)?;
+        match &self.index {
+            Some(index) => index.search(&self.vectors, &query, depth, exclude),
+            None => Ok(exact(&self.vectors, &query, depth, exclude)),
+        }
     }
 
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -51,6 +88,23 @@ impl Rank for Nearest {
     }
 }
 
+/// The `depth` items with the highest inner product with `query`, `[dim]`, best first, none of `exclude` (ascending): all
+/// items are looked at.
+pub fn exact(vectors: &Vectors, query: &[f32], depth: usize, exclude: &[u32]) -> Vec<Scored> {
+    let dim = vectors.dim;
+    let mut top = Top::new(depth, exclude);
+    let mut scores = [0f32; BLOCK];
+    let mut items = 0u32..;
+    for rows in vectors.data.chunks(BLOCK * dim) {
+        let scores = &mut scores[..rows.len() / dim];
+        dots(rows, dim, query, scores);
+        for (score, item) in scores.iter().zip(items.by_ref()) {
+            top.offer(item, *score);
+        }
+    }
+    top.finish()
+}
+
 /// The newest items of a history that stand for a request without text, oldest first.
 pub(super) fn newest(history: &[u32], items: u32) -> &[u32] {
     &history[history.len().saturating_sub(items as usize)..]
@@ -61,6 +115,7 @@ pub(super) fn newest(history: &[u32], items: u32) -> &[u32] {
 mod tests {
     use super::*;
     use crate::corpus::Split;
+    use crate::ranker::top::top;
 
     struct Fixed(Vec<f32>);
 
@@ -91,5 +146,18 @@ mod tests {
         assert_eq!(outputs, [Output::score(vec![-1.0, 1.5])]);
         assert_eq!(newest(&[1, 2, 3], 2), [2, 3]);
         assert_eq!(newest(&[1], 5), [1]);
+    }
+
+    /// Blocks that are full, begun and of one row, dimensions beside the lanes of the products.
+    #[test]
+    fn blocks_give_the_products_of_single_rows() {
+        for (items, dim) in [(1, 1), (255, 3), (256, 16), (257, 17), (1_025, 40)] {
+            let number = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 7.0;
+            let data: Vec<f32> = (0..items * dim).map(number).collect();
+            let vectors = Vectors::new(dim, data, "test").unwrap();
+            let query: Vec<f32> = (0..dim).map(|i| number(i + 11)).collect();
+            let one_by_one = (0..).zip(vectors.rows().map(|row| dot(row, &query)));
+            assert_eq!(exact(&vectors, &query, 30, &[2, 200]), top(one_by_one, 30, &[2, 200]));
+        }
     }
 }

@@ -15,6 +15,7 @@ pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss}
 pub use super::bm25::settings::{Bm25Field, Bm25Settings, Bm25Tuning};
 pub use super::cascade::settings::{ActSettings, CascadeSettings, RerankSettings};
 pub use super::collaborative::settings::{ItemCfSettings, ItemKnnSettings};
+pub use super::hnsw::settings::{HnswSettings, IndexSettings};
 pub use super::sasrec::settings::SasrecSettings;
 
 /// One vector per item.
@@ -136,12 +137,15 @@ pub enum SystemSettings {
     ItemCf(ItemCfSettings),
     /// Nearest neighbors of the history's items by co-occurrence.
     ItemKnn(ItemKnnSettings),
-    /// Nearest items under an encoder of requests and items, by exact inner product.
+    /// Nearest items under an encoder of requests and items, by inner product.
     TwoTower {
         /// Name in runs and reports.
         name: String,
         /// Name of the `[vectors.NAME]` that encodes both: of any kind but file.
         vectors: String,
+        /// Search an index instead of all items: faster, at the price of some of the nearest. Left out: exact search.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        index: Option<IndexSettings>,
     },
     /// A trained decoder with constrained beam search.
     Generative {

@@ -258,6 +258,24 @@ mod faults {
     }
 
     #[test]
+    fn impossible_indexes() {
+        let system = "\n[[system]]\nname = \"near\"\nkind = \"two-tower\"\nvectors = \"text\"\n";
+        let text = format!("{QUICKSTART}{system}");
+        insta::assert_snapshot!(shown(
+            &text,
+            &[
+                "system.near.index={ kind = \"ivf\" }",
+                "system.bm25.index={ kind = \"hnsw\" }",
+                "system.two-tower.index={ kind = \"hnsw\", connectivity = 1, expansion_search = 0 }",
+            ]
+        ));
+        insta::assert_snapshot!(shown(
+            &text,
+            &["system.near.index={ kind = \"hnsw\", connectivity = 32, expansion_add = 31 }"]
+        ));
+    }
+
+    #[test]
     fn mmse_that_cannot_learn_what_it_is_asked_to() {
         let text = include_str!("../../recipes/mmse-ablations.toml");
         let overrides = [

@@ -67,6 +67,18 @@ impl Vectors {
         self.data.chunks_exact(self.dim)
     }
 
+    /// BLAKE3 of the content: dimension as `u64` and all numbers, little-endian, in hexadecimal digits. Equal hashes mean
+    /// equal vectors in equal order, whatever file they came from.
+    pub fn hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(self.dim as u64).to_le_bytes());
+        // In pieces, so that no second copy of all numbers is made.
+        for numbers in self.data.chunks(1 << 14) {
+            hasher.update(&f32_bytes(numbers));
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// Reads a `.npy` or `.safetensors` file, which must hold one row per item where `items` is
     /// given.
     ///
@@ -290,6 +302,20 @@ mod tests {
         assert!(say("{'descr': '<f4'}").contains("no fortran_order"));
         assert!(message(&path, b"hello, this is text", None).contains("no NumPy header"));
         assert!(message(&path, b"", None).contains("empty"));
+    }
+
+    #[test]
+    fn the_hash_is_that_of_dimension_and_numbers() {
+        let numbers: Vec<f32> = (0..40_000u16).map(f32::from).collect();
+        let vectors = Vectors::new(4, numbers.clone(), "test").unwrap();
+        let mut bytes = 4u64.to_le_bytes().to_vec();
+        bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
+        assert_eq!(vectors.hash(), blake3::hash(&bytes).to_hex().to_string());
+        let reshaped = Vectors::new(5, numbers.clone(), "other").unwrap();
+        assert_ne!(vectors.hash(), reshaped.hash());
+        let mut other = numbers;
+        other[39_999] = 0.5;
+        assert_ne!(vectors.hash(), Vectors::new(4, other, "test").unwrap().hash());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod cli;
 mod data;
 mod docs;
 mod eval;
+mod index;
 mod pretrained;
 mod resume;
 mod run_folder;

@@ -157,6 +157,8 @@ pub(super) fn operational_name(name: &str) -> String {
         "bytes_per_item" => "bytes per item",
         "invalid_rate" => "invalid",
         "duplicate_rate" => "duplicates",
+        "index_recall_at_10" => "recall@10 of exact search",
+        "index_speedup" => "speed-up over exact search",
         _ => "",
     };
     if !known.is_empty() {
@@ -259,7 +261,9 @@ mod tests {
         assert_eq!(operational("duplicate_rate", 0.0021), "0.2%");
         assert_eq!(operational("qps", 12_345.6), "12,346");
         assert_eq!(operational("beam_width", 20.0), "20");
+        assert_eq!(operational("index_recall_at_10", 0.973), "0.973");
         assert_eq!(operational_name("train_seconds"), "train");
+        assert_eq!(operational_name("index_speedup"), "speed-up over exact search");
         assert_eq!(operational_name("peak_gpu_bytes"), "peak gpu bytes");
     }
 

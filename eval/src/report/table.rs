@@ -158,11 +158,16 @@ impl Cost {
             Self::P99 => ("p99".to_owned(), true),
             Self::Memory => ("memory".to_owned(), true),
             Self::Size => ("size".to_owned(), true),
-            Self::Operational(name) => (numbers::operational_name(&name), name != "qps"),
+            Self::Operational(name) => {
+                (numbers::operational_name(&name), !HIGHER_IS_BETTER.contains(&name.as_str()))
+            }
         };
         Column { name, lower, short }
     }
 }
+
+/// Operational figures of which more is better.
+const HIGHER_IS_BETTER: [&str; 3] = ["qps", "index_recall_at_10", "index_speedup"];
 
 /// Rates of lists that hold what cannot be shown, or the same twice.
 const MUST_BE_ZERO: [&str; 2] = ["invalid_rate", "duplicate_rate"];

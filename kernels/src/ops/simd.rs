@@ -104,6 +104,15 @@ vectorized! {
 }
 
 vectorized! {
+    /// Scalar products of the rows of a matrix `[out.len(), dim]` with one vector, each as [`dot`] takes it.
+    pub fn dots(rows: &[f32], dim: usize, vector: &[f32], out: &mut [f32]) {
+        for (out, row) in out.iter_mut().zip(rows.chunks_exact(dim)) {
+            *out = sum2(row, vector, |a, b| a * b);
+        }
+    }
+}
+
+vectorized! {
     /// `y += factor * x` over the common prefix.
     pub fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
         for (y, x) in y.iter_mut().zip(x) {

@@ -10,6 +10,7 @@ use crate::pipeline::folder::RunFolder;
 use crate::pipeline::plan::{Plan, StepKind};
 use crate::pipeline::runner::finished;
 use crate::pipeline::steps::{Evaluation, RUN_FILE, SystemResult};
+use crate::ranker::hnsw::Comparison;
 
 /// One entry per system, in the order of the recipe.
 pub(super) fn systems(
@@ -34,6 +35,10 @@ pub(super) fn systems(
         }
         if let Some(bytes) = one.file.bytes {
             operational.insert("bytes_per_item".into(), bytes as f64 / n_items.max(1) as f64);
+        }
+        if let Some(Comparison { recall_at_10, speedup, .. }) = one.file.approximate {
+            operational.insert("index_recall_at_10".into(), recall_at_10);
+            operational.insert("index_speedup".into(), speedup);
         }
         Ok(SystemReport {
             name: one.name.clone(),

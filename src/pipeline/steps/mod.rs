@@ -3,6 +3,7 @@
 mod corpus;
 mod evaluation;
 mod identifier;
+mod index;
 mod model;
 mod pairs;
 mod prompts;
@@ -50,6 +51,7 @@ pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
         StepKind::Reference(name) => pairs::score(env, name),
         StepKind::Train(name) => train::execute(env, name),
         StepKind::Fit(name) => system::fit(env, name),
+        StepKind::Index(name) => index::execute(env, name),
         StepKind::System(name) => system::execute(env, name),
         StepKind::Evaluation => evaluation::execute(env),
     }

@@ -12,6 +12,7 @@ use trieval_eval::io::{read_trec_run, write_trec_run};
 use trieval_eval::settings::EvaluatedSplit;
 
 use super::identifier::INDEX_FILE;
+use super::index;
 use super::model::LoadedModel;
 use super::train::MODEL_DIR;
 use super::{sasrec, unwritten};
@@ -36,9 +37,13 @@ use crate::ranker::cascade::{Cascade, Mmr, policy};
 use crate::ranker::collaborative::{ItemCf, ItemKnn};
 use crate::ranker::generative::Generative;
 use crate::ranker::harness::Rerank;
+use crate::ranker::hnsw::{self, Comparison};
+use crate::ranker::nearest::Nearest;
 use crate::ranker::popularity::Popularity;
 use crate::ranker::sasrec::{Sasrec, WEIGHTS_FILE};
-use crate::ranker::settings::{CascadeSettings, RerankSettings, SystemSettings, VectorsSettings};
+use crate::ranker::settings::{
+    CascadeSettings, IndexSettings, RerankSettings, SystemSettings, VectorsSettings,
+};
 use crate::ranker::two_tower::VECTORS_FILE;
 use crate::ranker::{encoder, mmse, two_tower};
 use crate::recipe::Recipe;
@@ -69,6 +74,9 @@ pub(in crate::pipeline) struct SystemFile {
     pub invalid: u64,
     /// Returned items that the same list held before.
     pub duplicates: u64,
+    /// What the index that it searches loses and gains; none where it searches none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approximate: Option<Comparison>,
 }
 
 /// Trains what a system answers with.
@@ -111,14 +119,28 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
             file.compare(&run.name, &run.path, &requests, env.ctx)?;
         }
     }
-    let ranker = ranker(recipe, env.plan, env.folder, settings, &corpus, &catalogue)?;
+    // A system with an index is compared with exact search afterwards.
+    let nearest = match settings {
+        SystemSettings::TwoTower { index: Some(_), .. } => {
+            Some(nearest(recipe, env.plan, env.folder, settings, &catalogue)?)
+        }
+        _ => None,
+    };
+    let other: Box<dyn Retrieve>;
+    let ranker: &dyn Retrieve = match &nearest {
+        Some(nearest) => nearest,
+        None => {
+            other = ranker(recipe, env.plan, env.folder, settings, &corpus, &catalogue)?;
+            other.as_ref()
+        }
+    };
     let asking = Asking {
         label: name,
         depth: recipe.evaluation.depth as usize,
         exclude_history: corpus.summary().remove_history,
         work: &env.work,
     };
-    let mut answers = answer(ranker.as_ref(), &requests, &asking, env.ctx)?;
+    let mut answers = answer(ranker, &requests, &asking, env.ctx)?;
     if !is_measured(recipe, settings) {
         answers.cost = Cost { in_flight: answers.cost.in_flight, ..Cost::default() };
     }
@@ -143,6 +165,10 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         let predictions = predict::predict(name, rank, &requests, about, recipe, env.ctx)?;
         write_run(&predictions, &env.out.join(PREDICTIONS_FILE))?;
     }
+    let approximate = match &nearest {
+        Some(nearest) => index::measure(nearest, &requests, &asking, env)?,
+        None => None,
+    };
     let file = SystemFile {
         format: 2,
         kind: match settings {
@@ -154,6 +180,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         returned: answers.lists.iter().map(|list| list.len() as u64).sum(),
         invalid,
         duplicates,
+        approximate,
     };
     write_json(&env.out.join(SYSTEM_FILE), &file)
 }
@@ -211,9 +238,12 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
             let fit = env.input(&StepKind::Fit(settings.name.clone()).name())?;
             Some(size(fit.join(WEIGHTS_FILE))?)
         }
-        SystemSettings::TwoTower { vectors, .. } => {
+        SystemSettings::TwoTower { name, vectors, index } => {
             let folder = env.input(&format!("vectors.{vectors}"))?;
-            let mut total = 0;
+            let mut total = match index {
+                Some(_) => hnsw::size(&env.input(&StepKind::Index(name.clone()).name())?)?,
+                None => 0,
+            };
             let mut folders = vec![folder];
             while let Some(folder) = folders.pop() {
                 let unreadable = |e: std::io::Error| Error::unreadable(&folder, &e);
@@ -340,6 +370,37 @@ pub(in crate::pipeline) fn evaluated_split(recipe: &Recipe) -> Split {
     }
 }
 
+/// The nearest-neighbor search of a system of kind two-tower, over its index where it has one.
+fn nearest(
+    recipe: &Recipe,
+    plan: &Plan,
+    folder: &RunFolder,
+    settings: &SystemSettings,
+    catalogue: &Catalogue,
+) -> Result<Nearest> {
+    let SystemSettings::TwoTower { name, vectors, index } = settings else {
+        let message = format!("system {} searches no vectors", settings.name());
+        return Err(Error::Failed(message));
+    };
+    let step_folder = finished(plan, folder, &format!("vectors.{vectors}"))?;
+    let nearest = match &recipe.vectors[vectors] {
+        VectorsSettings::TwoTower(_) => two_tower::load(&step_folder, catalogue)?,
+        VectorsSettings::Mmse(_) => mmse::load(&step_folder, catalogue)?,
+        VectorsSettings::Encoder(_) => encoder::load(&step_folder, catalogue)?,
+        VectorsSettings::File(_) => {
+            let message = format!("system {name}: [vectors.{vectors}] has no encoder");
+            return Err(Error::Failed(message));
+        }
+    };
+    match index {
+        Some(IndexSettings::Hnsw(settings)) => {
+            let index = finished(plan, folder, &StepKind::Index(name.clone()).name())?;
+            nearest.with_index(&index, settings.expansion_search)
+        }
+        None => Ok(nearest),
+    }
+}
+
 /// Builds the ranker of a system from the finished steps of a run.
 pub(in crate::pipeline) fn ranker(
     recipe: &Recipe,
@@ -367,18 +428,8 @@ pub(in crate::pipeline) fn ranker(
             let fit = input(StepKind::Fit(settings.name.clone()).name())?;
             Box::new(Sasrec::load(&fit, catalogue.len())?)
         }
-        SystemSettings::TwoTower { vectors, .. } => {
-            let step_folder = input(format!("vectors.{vectors}"))?;
-            Box::new(match &recipe.vectors[vectors] {
-                VectorsSettings::TwoTower(_) => two_tower::load(&step_folder, catalogue)?,
-                VectorsSettings::Mmse(_) => mmse::load(&step_folder, catalogue)?,
-                VectorsSettings::Encoder(_) => encoder::load(&step_folder, catalogue)?,
-                VectorsSettings::File(_) => {
-                    let message =
-                        format!("system {}: [vectors.{vectors}] has no encoder", settings.name());
-                    return Err(Error::Failed(message));
-                }
-            })
+        SystemSettings::TwoTower { .. } => {
+            Box::new(nearest(recipe, plan, folder, settings, catalogue)?)
         }
         SystemSettings::Oracle { .. } => Box::new(Oracle::new(recipe)?),
         SystemSettings::Generative { train, decode, .. } => {

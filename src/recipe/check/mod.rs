@@ -4,6 +4,7 @@
 //! the components' settings; opens no data.
 
 mod baselines;
+mod index;
 mod metrics;
 mod mmse;
 mod references;
@@ -73,6 +74,7 @@ pub(super) fn check(
     values::check(&parts, &mut checker);
     sasrec::check(&parts, &mut checker);
     mmse::check(&parts, &mut checker);
+    index::check(&parts, &mut checker);
     references::check(&parts, &mut checker);
     baselines::check(&parts, &mut checker);
     let mut faults = checker.faults;

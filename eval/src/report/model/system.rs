@@ -29,7 +29,9 @@ pub struct SystemReport {
     #[serde(default)]
     pub run: Option<String>,
     /// Operational figures by name, such as `qps`, `build_seconds`, `bytes_per_item`, `invalid_rate` or `duplicate_rate`. Names
-    /// tell the unit: `…_ms`, `…_seconds`, `bytes…`, `…_bytes`, and `…_rate` or `…_share` for shares in [0, 1].
+    /// tell the unit: `…_ms`, `…_seconds`, `bytes…`, `…_bytes`, and `…_rate` or `…_share` for shares in [0, 1]. Of a system that
+    /// searches an approximate index: `index_recall_at_10`, the share of the ten nearest items of exact search that it finds, and
+    /// `index_speedup`, how many times faster its search alone is.
     #[serde(default)]
     pub operational: BTreeMap<String, f64>,
     /// Bytes of its index or model; null when unknown.
