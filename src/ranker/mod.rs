@@ -8,6 +8,7 @@ pub mod bm25;
 pub mod collaborative;
 pub mod encoder;
 pub mod generative;
+pub mod joined;
 pub mod mmse;
 pub mod nearest;
 pub mod popularity;

@@ -19,3 +19,4 @@ mod support;
 mod tidy;
 mod tracking;
 mod training;
+mod vectors;

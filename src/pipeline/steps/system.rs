@@ -341,8 +341,12 @@ pub(in crate::pipeline) fn ranker(
             Box::new(match &recipe.vectors[vectors] {
                 VectorsSettings::TwoTower(_) => two_tower::load(&step_folder, catalogue)?,
                 VectorsSettings::Mmse(_) => mmse::load(&step_folder, catalogue)?,
-                VectorsSettings::Encoder(_) => encoder::load(&step_folder, catalogue)?,
-                VectorsSettings::File(_) => {
+                VectorsSettings::Encoder(_) | VectorsSettings::Decoder(_) => {
+                    encoder::load(&step_folder, catalogue)?
+                }
+                VectorsSettings::Collaborative(_)
+                | VectorsSettings::Joined(_)
+                | VectorsSettings::File(_) => {
                     let message =
                         format!("system {}: [vectors.{vectors}] has no encoder", settings.name());
                     return Err(Error::Failed(message));

@@ -26,7 +26,7 @@ use crate::model::encoder::{EncoderFolder, source_files};
 use crate::model::tokenizer::Tokenizer;
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Vectors, write_json};
+use crate::store::{Provenance, Vectors, write_json};
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
 use crate::train::track::Tracker;
@@ -119,7 +119,8 @@ pub fn fit(
         })?;
     let vectors = encode_items(&model, catalogue, ctx)?;
     model.save(folder)?;
-    vectors.write(&folder.join(VECTORS_FILE))?;
+    let made_from = Provenance::of_encoder(&catalogue.hash, folder, model.files())?;
+    vectors.write_made_from(&folder.join(VECTORS_FILE), &made_from)?;
     let file = MmseFile { format: FORMAT, settings: settings.clone() };
     write_json(&folder.join(SETTINGS_FILE), &file)
 }
@@ -150,7 +151,7 @@ struct Requests {
 /// Loads what [`fit`] wrote.
 ///
 /// # Errors
-/// [`Error::Data`] when a file is missing, damaged or of another format.
+/// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another model.
 pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
     let path = folder.join(SETTINGS_FILE);
     let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
@@ -161,7 +162,9 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
         return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
     }
     let model = Model::load(folder, &file.settings, catalogue.len())?;
-    let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
+    let made_from = Provenance::of_encoder(&catalogue.hash, folder, model.files())?;
+    let vectors_path = folder.join(VECTORS_FILE);
+    let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;
     let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned()).collect();
     Ok(Nearest::new(Requests { model, settings: file.settings, texts }, vectors))
 }

@@ -3,9 +3,10 @@
 
 use trieval_eval::fusion::FusionSettings;
 
+use super::vectors::parts_resolve;
 use super::{Checker, Part, Parts};
 use crate::identifier::settings::IdentifierSettings;
-use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::ranker::settings::SystemSettings;
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 
 use super::super::document::Step;
@@ -30,7 +31,7 @@ pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
     names(&parts.model, "model", checker);
     names(&parts.train, "training", checker);
     names(&parts.system, "system", checker);
-    let mut dangling = Dangling::default();
+    let mut dangling = Dangling { vectors: !parts_resolve(parts, checker), ..Dangling::default() };
     identifiers(parts, &mut dangling, checker);
     models(parts, &mut dangling, checker);
     trainings(parts, &mut dangling, checker);
@@ -70,12 +71,12 @@ fn names<T>(parts: &[Part<T>], what: &str, checker: &mut Checker<'_>) {
     }
 }
 
-fn known<T>(parts: &[Part<T>]) -> Vec<&str> {
+pub(super) fn known<T>(parts: &[Part<T>]) -> Vec<&str> {
     parts.iter().filter_map(|part| part.name.as_deref()).collect()
 }
 
 /// Refuses a reference to a name that does not exist; `header` is how one would define it.
-fn resolves(
+pub(super) fn resolves(
     path: &[Step],
     name: &str,
     names: &[&str],
@@ -244,12 +245,18 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
                 if found {
                     let target =
                         parts.vectors.iter().find(|target| target.name.as_deref() == Some(vectors));
-                    if let Some(Some(VectorsSettings::File(_))) = target.map(|target| &target.value)
+                    if let Some(found) = target.and_then(|target| target.value.as_ref())
+                        && !found.encodes_requests()
                     {
+                        let kind = found.kind();
                         let message =
                             format!("system of kind two-tower cannot use [vectors.{vectors}]");
-                        let help = "a file holds item vectors but no encoder for requests: use vectors of another kind";
-                        checker.fault(&path, message, "these vectors are of kind = \"file\"", help);
+                        let what = if kind == "file" { "a file holds" } else { "these are" };
+                        let help = format!(
+                            "{what} item vectors but no encoder for requests: use vectors of another kind"
+                        );
+                        let label = format!("these vectors are of kind = \"{kind}\"");
+                        checker.fault(&path, message, &label, &help);
                     }
                 }
             }
@@ -345,6 +352,9 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
             )
             | None => {}
         }
+    }
+    for joined in parts.vectors.iter().filter_map(|part| part.value.as_ref()) {
+        vectors.extend(joined.parts().iter().map(String::as_str));
     }
     if !dangling.vectors {
         report_unused(&parts.vectors, &vectors, "vectors", ["identifier", "system"], checker);
