@@ -1,6 +1,7 @@
 //! A model folder in the layout of Hugging Face: configuration, weights, tokenizer.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
@@ -9,19 +10,22 @@ use trieval_kernels::ops::Threads;
 use crate::error::{Error, Result};
 use crate::model::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 use crate::model::checkpoint::{WEIGHTS, WeightFiles, is_redundant, save_tensors};
-use crate::model::config::DecoderConfig;
+use crate::model::config::{DecoderConfig, EMBEDDING};
 use crate::model::decoder::Decoder;
 use crate::model::inference::FrozenDecoder;
 use crate::model::lora::AdapterSpec;
 use crate::model::settings::PretrainedSettings;
 use crate::model::tokenizer::Tokenizer;
 use crate::seed::Seed;
-use crate::store::{create_dir, write_json};
+use crate::store::{create_dir, write_atomic, write_json};
 
 /// Name of the configuration in a model folder.
 pub const CONFIG: &str = "config.json";
 /// Settings of sampling, which this program never uses.
 pub const GENERATION_CONFIG: &str = "generation_config.json";
+
+/// What names begin with where a head stands beside the model.
+const BODY: &str = "model.";
 
 /// A model folder, opened and checked; weights are read when they are asked for.
 pub struct ModelFolder {
@@ -29,6 +33,8 @@ pub struct ModelFolder {
     config: DecoderConfig,
     tokenizer: Tokenizer,
     files: WeightFiles,
+    /// Whether tensors are named as in a model that was saved without its head, as embedding models are.
+    is_bare: bool,
 }
 
 impl ModelFolder {
@@ -84,8 +90,30 @@ impl ModelFolder {
             ));
         }
         let files = WeightFiles::open(folder)?;
-        files.check(&config.parameters(), |name| is_redundant(&config, name))?;
-        Ok(Self { path: folder.to_owned(), config, tokenizer, files })
+        let is_bare = files.shape(&bare(EMBEDDING)).is_some();
+        let mut expected = config.parameters();
+        if is_bare {
+            expected.iter_mut().for_each(|(name, _)| *name = bare(name));
+            expected.sort();
+        }
+        files.check(&expected, |name| is_redundant(&config, name))?;
+        Ok(Self { path: folder.to_owned(), config, tokenizer, files, is_bare })
+    }
+
+    /// Copies all that this program reads of it to another folder, byte for byte.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file cannot be read, [`Error::Environment`] when the disk refuses.
+    pub fn copy_to(&self, folder: &Path) -> Result<()> {
+        for source in model_files(&self.path)? {
+            let Some(name) = source.file_name() else { continue };
+            let target = folder.join(name);
+            let mut file = File::open(&source).map_err(|e| Error::unreadable(&source, &e))?;
+            write_atomic(&target, |out| {
+                std::io::copy(&mut file, out).map_err(|e| Error::unwritable(&target, &e))
+            })?;
+        }
+        Ok(())
     }
 
     /// Where it lies.
@@ -109,7 +137,12 @@ impl ModelFolder {
     /// [`Error::Data`] when one is damaged.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let names = self.config.parameters().into_iter();
-        names.map(|(name, _)| Ok((name.clone(), self.files.tensor(&name, None)?))).collect()
+        names.map(|(name, _)| Ok((name.clone(), self.tensor(&name)?))).collect()
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor> {
+        let stored = if self.is_bare { bare(name) } else { name.to_owned() };
+        self.files.tensor(&stored, None)
     }
 
     /// The decoder, all of whose parameters train.
@@ -133,8 +166,7 @@ impl ModelFolder {
     /// # Errors
     /// As [`ModelFolder::tensors`].
     pub fn freeze(&self, threads: Threads) -> Result<FrozenDecoder> {
-        let weight = |name: &str| self.files.tensor(name, None);
-        FrozenDecoder::new(self.config.clone(), threads, weight)
+        FrozenDecoder::new(self.config.clone(), threads, |name| self.tensor(name))
     }
 
     /// What the folder says about sampling and this program leaves alone, in words; none where it says nothing.
@@ -150,22 +182,35 @@ impl ModelFolder {
     }
 }
 
+/// Name of a parameter in a model that was saved without its head.
+fn bare(name: &str) -> String {
+    name.strip_prefix(BODY).unwrap_or(name).to_owned()
+}
+
 /// The files that decide what a pretrained model is.
 ///
 /// # Errors
 /// [`Error::Data`] when a folder cannot be read.
 pub fn source_files(settings: &PretrainedSettings) -> Result<Vec<PathBuf>> {
-    let mut files = listed(&settings.path, |name| {
+    let mut files = model_files(&settings.path)?;
+    if let Some(adapter) = &settings.adapter {
+        files.extend(listed(adapter, |name| [ADAPTER_CONFIG, ADAPTER_WEIGHTS].contains(&name))?);
+    }
+    Ok(files)
+}
+
+/// The files of a model folder that this program reads.
+///
+/// # Errors
+/// [`Error::Data`] when the folder cannot be read.
+pub fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    listed(folder, |name| {
         name == CONFIG
             || name.starts_with("tokenizer")
             || name.ends_with(".safetensors")
             || name.ends_with(".safetensors.index.json")
             || ["vocab.json", "merges.txt", "chat_template.jinja"].contains(&name)
-    })?;
-    if let Some(adapter) = &settings.adapter {
-        files.extend(listed(adapter, |name| [ADAPTER_CONFIG, ADAPTER_WEIGHTS].contains(&name))?);
-    }
-    Ok(files)
+    })
 }
 
 fn listed(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
@@ -216,6 +261,33 @@ mod tests {
         assert_eq!(opened.ignored_generation_settings(), None);
         std::fs::write(folder.join(GENERATION_CONFIG), r#"{"temperature":0.6}"#).unwrap();
         assert_eq!(opened.ignored_generation_settings().unwrap(), "temperature 0.6");
+    }
+
+    #[test]
+    fn a_model_that_was_saved_without_its_head_is_the_same_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokenizer = trained();
+        let decoder = lively(small(tokenizer.len()));
+        assert!(decoder.config().tie_word_embeddings);
+        ModelFolder::save(folder.path(), &decoder, &tokenizer).unwrap();
+        let whole = ModelFolder::open(folder.path()).unwrap().tensors().unwrap();
+        let stripped = whole.iter().map(|(name, tensor)| (bare(name), tensor.clone()));
+        let mut stripped: BTreeMap<String, Tensor> = stripped.collect();
+        let path = folder.path().join(WEIGHTS);
+        save_tensors(&path, &stripped, DType::F32).unwrap();
+        let opened = ModelFolder::open(folder.path()).unwrap();
+        let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (name, tensor) in opened.tensors().unwrap() {
+            assert_eq!(values(&tensor), values(&whole[&name]), "{name}");
+        }
+        let ids = [5u32, 9, 1];
+        let prompt = opened.freeze(Threads::One).unwrap().prefill(&ids).unwrap();
+        let expected = decoder.freeze(Threads::One).unwrap().prefill(&ids).unwrap();
+        assert_eq!(prompt.last_hidden(), expected.last_hidden());
+        stripped.remove("norm.weight");
+        save_tensors(&path, &stripped, DType::F32).unwrap();
+        let message = ModelFolder::open(folder.path()).err().unwrap().to_string();
+        assert!(message.contains("1 tensor missing: norm.weight"), "{message}");
     }
 
     #[test]

@@ -189,13 +189,27 @@ impl FrozenDecoder {
     /// # Errors
     /// [`Error::Failed`] when the prompt is empty, too long, or names an unknown token.
     pub fn prefill(&self, ids: &[u32]) -> Result<PromptCache> {
+        let mut layers = Vec::with_capacity(self.layers.len());
+        let last_hidden = self.run(ids, ids.len().saturating_sub(1), |cache| layers.push(cache))?;
+        Ok(PromptCache { layers, tokens: ids.len(), last_hidden })
+    }
+
+    /// Hidden states behind every token of a text, after the final norm: `[ids, hidden]`.
+    ///
+    /// # Errors
+    /// As [`FrozenDecoder::prefill`].
+    pub fn hidden(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        self.run(ids, 0, drop)
+    }
+
+    /// Hidden states of the tokens from `wanted` on, after the final norm; `keep` gets every layer's keys and values.
+    fn run(&self, ids: &[u32], wanted: usize, mut keep: impl FnMut(KeyValues)) -> Result<Vec<f32>> {
         self.check(ids, 0)?;
         let (n, hidden) = (ids.len(), self.config.hidden_size);
         let mut x = self.embed(ids);
-        let mut layers = Vec::with_capacity(self.layers.len());
         for (i, layer) in self.layers.iter().enumerate() {
-            // Behind the last layer only the last token is read: its keys and values suffice for the others.
-            let first = if i + 1 == self.layers.len() { n - 1 } else { 0 };
+            // Behind the last layer only these tokens are read: of the others, keys and values suffice.
+            let first = if i + 1 == self.layers.len() { wanted } else { 0 };
             let normed = self.norm(&x, &layer.input_norm);
             let cache = self.keys_and_values(layer, &normed, |row| row);
             let q = self.queries(layer, &normed[first * hidden..], |row| first + row);
@@ -212,10 +226,9 @@ impl FrozenDecoder {
             }
             x.drain(..first * hidden);
             self.finish_layer(layer, &mut x, &seen);
-            layers.push(cache);
+            keep(cache);
         }
-        let last_hidden = self.norm(&x[x.len() - hidden..], &self.norm);
-        Ok(PromptCache { layers, tokens: n, last_hidden })
+        Ok(self.norm(&x, &self.norm))
     }
 
     /// One more token for every beam; returns the hidden states behind it, `[beams, hidden]`, after the final norm.
@@ -495,6 +508,8 @@ mod tests {
             let prompt_ids = [3u32, 17, 4, 42, 8, 8, 1];
             let prompt = frozen.prefill(&prompt_ids).unwrap();
             assert_close(prompt.last_hidden(), full(&decoder, &prompt_ids).last().unwrap());
+            let all = frozen.hidden(&prompt_ids).unwrap();
+            assert_close(&all, &full(&decoder, &prompt_ids).concat());
             let mut beams = BeamCache::new();
             let mut sequences = vec![prompt_ids.to_vec()];
             let steps: [(&[u32], &[u32]); 4] = [
@@ -530,6 +545,7 @@ mod tests {
         let frozen = lively(small(50)).freeze(Threads::One).unwrap();
         let text = |result: Result<PromptCache>| result.err().unwrap().to_string();
         assert!(text(frozen.prefill(&[])).contains("the prompt is empty"));
+        assert!(frozen.hidden(&[]).is_err() && frozen.hidden(&[50]).is_err());
         assert!(text(frozen.prefill(&[50])).contains("token 50 is outside the vocabulary of 50"));
         let most = frozen.config().max_position_embeddings;
         let told = text(frozen.prefill(&vec![1; most + 1]));

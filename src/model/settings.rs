@@ -99,6 +99,17 @@ pub enum Pooling {
     Cls,
 }
 
+/// How the final hidden states of a decoder over a text become one vector.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HiddenPooling {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// The last: the only one that has seen the whole text.
+    Last,
+}
+
 /// How a request becomes a prompt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -18,6 +18,7 @@ use crate::model::config::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::model::lora::AdapterSpec;
 use crate::model::settings::ModelSettings;
+use crate::ranker::collaborative::vectors as collaborative;
 use crate::ranker::settings::{
     MmseText, SasrecSettings, SystemSettings, TwoTowerSettings, VectorsSettings,
 };
@@ -308,9 +309,11 @@ fn footprint(recipe: &Recipe, step: &Step, sizes: &Sizes) -> Option<u64> {
     match &step.kind {
         StepKind::Vectors(name) => match &recipe.vectors[name] {
             VectorsSettings::TwoTower(s) => Some(two_tower_memory(s)),
-            VectorsSettings::Mmse(_) | VectorsSettings::Encoder(_) | VectorsSettings::File(_) => {
-                None
+            VectorsSettings::Collaborative(s) => {
+                sizes.items.map(|items| collaborative::peak_bytes(items, u64::from(s.dim)))
             }
+            // Held in f32, whatever their type is on disk.
+            other => frozen_parameters(other).map(|parameters| 4 * parameters),
         },
         StepKind::Train(name) => {
             let (training, config, row) = trained(name)?;
@@ -396,8 +399,15 @@ fn vectors_figures(out: &mut Figures, settings: &VectorsSettings, sizes: &Sizes)
             push_known(out, "steps", "≤ ", most);
             push_known(out, "encoded items", "", sizes.items);
         }
-        VectorsSettings::Encoder(_) => push_known(out, "encoded items", "", sizes.items),
-        VectorsSettings::File(_) => {}
+        VectorsSettings::Encoder(_) | VectorsSettings::Decoder(_) => {
+            push_known(out, "encoded items", "", sizes.items);
+        }
+        VectorsSettings::Collaborative(_)
+        | VectorsSettings::Joined(_)
+        | VectorsSettings::File(_) => {}
+    }
+    if let Some(parameters) = frozen_parameters(settings) {
+        push(out, "parameters", grouped(parameters));
     }
 }
 
@@ -517,6 +527,13 @@ fn groups(training: &TrainSettings, sizes: &Sizes) -> Option<Groups> {
 
 fn steps(examples: u64, epochs: f64, batch: u32, accumulate: u32) -> u64 {
     sampler::n_steps(examples, u64::from(batch) * u64::from(accumulate), epochs)
+}
+
+/// Parameters of a decoder that item vectors are taken from.
+fn frozen_parameters(vectors: &VectorsSettings) -> Option<u64> {
+    let VectorsSettings::Decoder(settings) = vectors else { return None };
+    let config = DecoderConfig::read(&settings.path.join(CONFIG)).ok()?;
+    Some(config.parameter_count() as u64)
 }
 
 /// The decoder that a model will be; none where its folder cannot be read, which the plan has told by then.

@@ -7,8 +7,7 @@ use trieval_eval::metric::{Metric, Needs};
 
 use crate::corpus::{Catalogue, Corpus, training_exposure};
 use crate::error::{Error, Result};
-use crate::ranker::two_tower::VECTORS_FILE;
-use crate::store::Vectors;
+use crate::pipeline::steps::read_vectors;
 
 /// Ids and training exposure of all items, and their vectors from the folder `vectors`, as far as one of `metrics` asks for
 /// them; none where none does.
@@ -34,7 +33,7 @@ pub(super) fn measured_catalogue(
         let folder = vectors.ok_or_else(|| {
             Error::Usage(format!("{metric} needs item vectors, and the recipe has none"))
         })?;
-        let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
+        let vectors = read_vectors(folder, catalogue)?;
         measured = measured.with_vectors(vectors.data, vectors.dim).map_err(failed)?;
     }
     Ok(Some(measured))

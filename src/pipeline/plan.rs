@@ -16,10 +16,10 @@ use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
 use crate::identifier::settings::IdentifierSettings;
 use crate::model::encoder::{self, EncoderFolder};
-use crate::model::folder::source_files;
+use crate::model::folder::{model_files, source_files};
 use crate::model::settings::ModelSettings;
 use crate::model::{ModelFolder, adapter};
-use crate::ranker::encoder::choices;
+use crate::ranker::encoder::{check_decoder, choices};
 use crate::ranker::mmse;
 use crate::ranker::settings::{
     CascadeSettings, HnswSettings, IndexSettings, RerankSettings, SasrecSettings, SystemSettings,
@@ -69,8 +69,9 @@ impl StepKind {
         match self {
             // 2: the sampler ends its last window with the training. 3: groups instead of pairs; the log of an
             // alignment holds the figures of its probe.
-            Self::Vectors(_) => 2,
             Self::Pairs(_) | Self::Train(_) => 3,
+            // 2: the sampler, likewise. 3: vectors say what they were made from.
+            Self::Vectors(_) => 3,
             // 2: one score per answer of a group.
             Self::Reference(_) => 2,
             // 2: wall seconds, size and faults of answering. 3: what was tuned lies in tuned.json.
@@ -153,7 +154,13 @@ impl Plan {
         // Vectors from a file or encoder and models from a folder first: what is wrong with them is told before any
         // work is done.
         for (name, vectors) in &recipe.vectors {
-            if !matches!(vectors, VectorsSettings::TwoTower(_)) {
+            let reads_files = !matches!(
+                vectors,
+                VectorsSettings::TwoTower(_)
+                    | VectorsSettings::Collaborative(_)
+                    | VectorsSettings::Joined(_)
+            );
+            if reads_files {
                 builder.vectors(name)?;
             }
         }
@@ -336,23 +343,29 @@ impl Builder<'_> {
                 EncoderFolder::open(&settings.path, &choices(settings))?;
                 encoder::source_files(&settings.path)?
             }
+            VectorsSettings::Decoder(settings) => {
+                check_decoder(settings)?;
+                model_files(&settings.path)?
+            }
             VectorsSettings::Mmse(settings) => mmse::sources(settings)?,
-            VectorsSettings::TwoTower(_) => Vec::new(),
+            VectorsSettings::TwoTower(_)
+            | VectorsSettings::Collaborative(_)
+            | VectorsSettings::Joined(_) => Vec::new(),
         };
         let mut inputs = vec![self.corpus()?];
-        if let VectorsSettings::Mmse(settings) = settings
-            && let Some(base) = settings.base()
-        {
-            inputs.push(self.vectors(base)?);
+        for part in settings.parts() {
+            inputs.push(self.vectors(part)?);
         }
-        let settings = match settings {
+        let settings = without_path(match settings {
+            VectorsSettings::Mmse(_)
+            | VectorsSettings::TwoTower(_)
+            | VectorsSettings::Collaborative(_) => self.seeded(settings),
             // Nothing of them is drawn.
-            VectorsSettings::Encoder(_) | VectorsSettings::File(_) => {
-                json!({ "settings": settings })
-            }
-            VectorsSettings::Mmse(_) | VectorsSettings::TwoTower(_) => self.seeded(settings),
-        };
-        let settings = without_path(settings);
+            VectorsSettings::Encoder(_)
+            | VectorsSettings::Decoder(_)
+            | VectorsSettings::Joined(_)
+            | VectorsSettings::File(_) => json!({ "settings": settings }),
+        });
         self.add(StepKind::Vectors(name.into()), settings, &inputs, &files)
     }
 

@@ -11,6 +11,7 @@ pub mod encoder;
 pub mod generative;
 pub mod harness;
 pub mod hnsw;
+pub mod joined;
 pub mod mmse;
 pub mod nearest;
 pub mod popularity;

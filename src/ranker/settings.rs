@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use trieval_eval::fusion::FusionSettings;
 
 use crate::decode::settings::DecodeSettings;
-use crate::model::settings::Pooling;
+use crate::model::settings::{HiddenPooling, Pooling};
 
 pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
 
 pub use super::bm25::settings::{Bm25Field, Bm25Settings, Bm25Tuning};
 pub use super::cascade::settings::{ActSettings, CascadeSettings, RerankSettings};
-pub use super::collaborative::settings::{ItemCfSettings, ItemKnnSettings};
+pub use super::collaborative::settings::{CollaborativeSettings, ItemCfSettings, ItemKnnSettings};
 pub use super::hnsw::settings::{HnswSettings, IndexSettings};
 pub use super::sasrec::settings::SasrecSettings;
 
@@ -28,8 +28,43 @@ pub enum VectorsSettings {
     Mmse(MmseSettings),
     /// A pretrained text encoder of the BERT family, used as it is.
     Encoder(EncoderSettings),
-    /// Vectors made elsewhere, from a `.npy` or `.safetensors` file.
+    /// Pooled hidden states of a pretrained decoder, used as it is.
+    Decoder(HiddenStateSettings),
+    /// What the feedback of training says of items, and no text: leading directions of who chose which items together.
+    Collaborative(CollaborativeSettings),
+    /// Several vectors of an item side by side, for instance of its text and of its feedback.
+    Joined(JoinedSettings),
+    /// Vectors made elsewhere, from a `.npy`, `.safetensors` or `.parquet` file.
     File(VectorFileSettings),
+}
+
+impl VectorsSettings {
+    /// The `kind` as recipes spell it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TwoTower(_) => "two-tower",
+            Self::Mmse(_) => "mmse",
+            Self::Encoder(_) => "encoder",
+            Self::Decoder(_) => "decoder",
+            Self::Collaborative(_) => "collaborative",
+            Self::Joined(_) => "joined",
+            Self::File(_) => "file",
+        }
+    }
+
+    /// Whether requests can be encoded into the space of the vectors.
+    pub fn encodes_requests(&self) -> bool {
+        !matches!(self, Self::Collaborative(_) | Self::Joined(_) | Self::File(_))
+    }
+
+    /// Names of the vectors that these are made from.
+    pub fn parts(&self) -> &[String] {
+        match self {
+            Self::Joined(settings) => &settings.parts,
+            Self::Mmse(settings) => settings.base().map_or(&[], std::slice::from_ref),
+            _ => &[],
+        }
+    }
 }
 
 /// A two-tower text encoder: contrastive, with in-batch and uniform negatives.
@@ -115,12 +150,57 @@ fn default_history_items() -> u32 {
     5
 }
 
+/// A pretrained decoder as a text encoder: a local folder in the layout of Hugging Face, of Qwen3, Qwen2 or Llama. A
+/// text's vector are its final hidden states, pooled and scaled to unit length.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HiddenStateSettings {
+    /// The folder.
+    pub path: PathBuf,
+    /// How the hidden states of a text's tokens become one vector.
+    #[serde(default)]
+    pub pooling: HiddenPooling,
+    /// Longest text in tokens; longer ones are cut. Left out: 512, or the model's positions where they are fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 4, max = 131_072))]
+    pub max_tokens: Option<u32>,
+    /// Put before the text of a request, for models that were trained so.
+    #[serde(default)]
+    pub query_prefix: String,
+    /// Put before the text of an item, for models that were trained so.
+    #[serde(default)]
+    pub item_prefix: String,
+    /// Items of a history whose mean vector stands for a request without text.
+    #[serde(default = "default_history_items")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub history_items: u32,
+}
+
+/// Several vectors of each item, every one scaled to unit length and weighted, one behind the other: the inner product
+/// of two items is the weighted sum of the parts' cosines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinedSettings {
+    /// Names of the `[vectors.NAME]` to be joined, in order; of any kind but joined.
+    pub parts: Vec<String>,
+    /// Weight of each part's cosine, in the same order; left out, all are 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
+}
+
 /// Vectors made elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VectorFileSettings {
-    /// `.npy` (one f32 matrix) or `.safetensors` file; row i belongs to item i of the catalogue.
+    /// `.npy` (one f32 matrix) or `.safetensors` file, whose row i belongs to item i of the catalogue; or a `.parquet`
+    /// file, whose rows are joined to the catalogue by item id.
     pub path: PathBuf,
+    /// Column of item ids in a `.parquet` file (text or whole numbers); left out, `item`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_column: Option<String>,
+    /// Column of vectors in a `.parquet` file (lists of f32 or f64); left out, `vector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector_column: Option<String>,
 }
 
 /// A system to be evaluated.
@@ -141,7 +221,7 @@ pub enum SystemSettings {
     TwoTower {
         /// Name in runs and reports.
         name: String,
-        /// Name of the `[vectors.NAME]` that encodes both: of any kind but file.
+        /// Name of the `[vectors.NAME]` that encodes both: of kind two-tower, mmse, encoder or decoder.
         vectors: String,
         /// Search an index instead of all items: faster, at the price of some of the nearest. Left out: exact search.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,8 +15,9 @@ pub struct ShippedRecipe {
     pub text: &'static str,
 }
 
-const SHIPPED: [ShippedRecipe; 6] = [
+const SHIPPED: [ShippedRecipe; 7] = [
     ShippedRecipe { name: "quickstart", text: include_str!("../../recipes/quickstart.toml") },
+    ShippedRecipe { name: "mmse-shop", text: include_str!("../../recipes/mmse-shop.toml") },
     ShippedRecipe { name: "home-depot", text: include_str!("../../recipes/home-depot.toml") },
     ShippedRecipe {
         name: "home-depot-mmse",

@@ -107,6 +107,15 @@ impl Vectors {
     /// # Errors
     /// [`Error::Data`] for another file name, [`Error::Environment`] when the disk refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
+        self.write_noted(path, None)
+    }
+
+    /// As [`Vectors::write`], with notes in the metadata of a `.safetensors` file; a `.npy` file has no room for any.
+    pub(super) fn write_noted(
+        &self,
+        path: &Path,
+        notes: Option<HashMap<String, String>>,
+    ) -> Result<()> {
         match extension(path) {
             "npy" => write_atomic(path, |out| {
                 self.write_npy(out).map_err(|e| Error::unwritable(path, &e))
@@ -115,9 +124,8 @@ impl Vectors {
                 let bytes = f32_bytes(&self.data);
                 let view = TensorView::new(Dtype::F32, vec![self.len(), self.dim], &bytes)
                     .map_err(|e| Error::data(path, format!("vectors cannot be stored: {e}")))?;
-                let file =
-                    safetensors::serialize([(TENSOR, view)], None::<HashMap<String, String>>)
-                        .map_err(|e| Error::data(path, format!("vectors cannot be stored: {e}")))?;
+                let file = safetensors::serialize([(TENSOR, view)], notes)
+                    .map_err(|e| Error::data(path, format!("vectors cannot be stored: {e}")))?;
                 write_atomic(path, |out| {
                     out.write_all(&file).map_err(|e| Error::unwritable(path, &e))
                 })

@@ -266,8 +266,15 @@ fn a_dry_run_creates_nothing() {
 fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
     let folder = tempfile::tempdir().unwrap();
     let list = trieval(&["recipes", "list"]).expect(0).out;
-    let names =
-        ["quickstart", "home-depot", "home-depot-mmse", "mmse-ablations", "scientific", "beauty"];
+    let names = [
+        "quickstart",
+        "mmse-shop",
+        "home-depot",
+        "home-depot-mmse",
+        "mmse-ablations",
+        "scientific",
+        "beauty",
+    ];
     for name in names {
         assert!(list.lines().any(|line| line.starts_with(name)), "{list}");
         let shown = trieval(&["recipes", "show", name]).expect(0).out;

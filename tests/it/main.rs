@@ -21,3 +21,4 @@ mod support;
 mod tidy;
 mod tracking;
 mod training;
+mod vectors;

@@ -12,7 +12,7 @@ use crate::support::{Answer, json, run, step_folder, trieval};
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pretrained.toml");
 
 /// A folder of a small random decoder with the tokenizer of `tests/golden/tokenizers/{tokenizer}`.
-fn model_folder(root: &Path, family: Family, tokenizer: &str, tied: bool) -> PathBuf {
+pub(crate) fn model_folder(root: &Path, family: Family, tokenizer: &str, tied: bool) -> PathBuf {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tokenizers");
     let tokenizer = Tokenizer::load(&golden.join(tokenizer)).unwrap();
     let text = format!(

@@ -21,6 +21,7 @@ pub use folder::{EncoderFolder, FolderChoices, source_files};
 
 use crate::error::{Error, Result};
 use crate::model::settings::Pooling;
+use crate::model::text_reader::TextReader;
 use crate::model::tokenizer::Tokenizer;
 use crate::seed::Seed;
 use bert::Bert;
@@ -54,17 +55,6 @@ struct Dense {
 enum Activation {
     Identity,
     Tanh,
-}
-
-/// How texts become tokens.
-#[derive(Clone)]
-struct TextReader {
-    tokenizer: Tokenizer,
-    /// Tokens before and behind every text.
-    frame: (Vec<u32>, Vec<u32>),
-    /// Longest text in tokens, the frame included.
-    max_tokens: usize,
-    lowercases: bool,
 }
 
 /// Whether the weights of an encoder train.
@@ -157,24 +147,6 @@ impl TextEncoder {
     /// [`Error::Environment`] when the disk refuses.
     pub fn save(&self, folder: &Path) -> Result<()> {
         folder::save(self, folder)
-    }
-}
-
-impl TextReader {
-    fn tokens(&self, text: &str) -> Result<Vec<u32>> {
-        let (before, behind) = &self.frame;
-        let lower;
-        let text = if self.lowercases {
-            lower = text.to_lowercase();
-            &lower
-        } else {
-            text
-        };
-        let mut tokens = before.clone();
-        tokens.extend(self.tokenizer.encode(text)?);
-        tokens.truncate(self.max_tokens.saturating_sub(behind.len()));
-        tokens.extend(behind);
-        Ok(tokens)
     }
 }
 

@@ -5,8 +5,7 @@ use crate::error::Result;
 use crate::identifier::rq;
 use crate::identifier::settings::IdentifierSettings;
 use crate::pipeline::runner::StepEnv;
-use crate::ranker::two_tower::VECTORS_FILE;
-use crate::store::{Vectors, write_atomic};
+use crate::store::write_atomic;
 
 /// The constraint index inside the step's folder.
 pub(in crate::pipeline) const INDEX_FILE: &str = "index.bin";
@@ -14,8 +13,8 @@ pub(in crate::pipeline) const INDEX_FILE: &str = "index.bin";
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let IdentifierSettings::ResidualKMeans(settings) = &env.loaded.recipe.identifier[name];
     let catalogue = Corpus::open(&env.input("corpus")?)?.catalogue()?;
-    let vectors_path = env.input(&format!("vectors.{}", settings.vectors))?.join(VECTORS_FILE);
-    let vectors = Vectors::read(&vectors_path, Some(catalogue.len()))?;
+    let vectors =
+        super::vectors::read(&env.input(&format!("vectors.{}", settings.vectors))?, &catalogue)?;
     let identifiers = rq::fit(settings, &vectors, &catalogue.hash, env.seed(), env.ctx)?;
     env.ctx.say(identifiers.diagnostics.to_string());
     identifiers.save(&env.out)?;

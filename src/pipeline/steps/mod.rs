@@ -24,6 +24,7 @@ pub(super) use system::{
 };
 pub(super) use tracking::write_finished_boards;
 pub(super) use train::{MODEL_DIR, log_path};
+pub(super) use vectors::read as read_vectors;
 
 use std::path::Path;
 

@@ -44,11 +44,10 @@ use crate::ranker::sasrec::{Sasrec, WEIGHTS_FILE};
 use crate::ranker::settings::{
     CascadeSettings, IndexSettings, RerankSettings, SystemSettings, VectorsSettings,
 };
-use crate::ranker::two_tower::VECTORS_FILE;
 use crate::ranker::{encoder, mmse, two_tower};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
-use crate::store::{Vectors, write_atomic, write_json};
+use crate::store::{write_atomic, write_json};
 
 /// The run in TREC format inside the step's folder.
 pub(in crate::pipeline) const RUN_FILE: &str = "run.trec";
@@ -386,8 +385,12 @@ fn nearest(
     let nearest = match &recipe.vectors[vectors] {
         VectorsSettings::TwoTower(_) => two_tower::load(&step_folder, catalogue)?,
         VectorsSettings::Mmse(_) => mmse::load(&step_folder, catalogue)?,
-        VectorsSettings::Encoder(_) => encoder::load(&step_folder, catalogue)?,
-        VectorsSettings::File(_) => {
+        VectorsSettings::Encoder(_) | VectorsSettings::Decoder(_) => {
+            encoder::load(&step_folder, catalogue)?
+        }
+        VectorsSettings::Collaborative(_)
+        | VectorsSettings::Joined(_)
+        | VectorsSettings::File(_) => {
             let message = format!("system {name}: [vectors.{vectors}] has no encoder");
             return Err(Error::Failed(message));
         }
@@ -463,8 +466,8 @@ pub(in crate::pipeline) fn ranker(
             let rerank = match &cascade.rerank {
                 None => None,
                 Some(RerankSettings::Mmr { vectors, relevance }) => {
-                    let path = input(StepKind::Vectors(vectors.clone()).name())?.join(VECTORS_FILE);
-                    let vectors = Vectors::read(&path, Some(catalogue.len()))?;
+                    let step = input(StepKind::Vectors(vectors.clone()).name())?;
+                    let vectors = super::vectors::read(&step, catalogue)?;
                     Some(Box::new(Mmr::new(vectors, *relevance)) as Box<dyn Rerank>)
                 }
             };

@@ -26,7 +26,7 @@ use crate::model::encoder::{EncoderFolder, source_files};
 use crate::model::tokenizer::Tokenizer;
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Vectors, write_json};
+use crate::store::{Provenance, Vectors, write_json};
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
 use crate::train::track::Tracker;
@@ -135,7 +135,8 @@ pub fn fit(
         })?;
     let vectors = encode_items(&model, &readings.items, ctx)?;
     model.save(out)?;
-    vectors.write(&out.join(VECTORS_FILE))?;
+    let made_from = Provenance::of_encoder(&catalogue.hash, out, model.files())?;
+    vectors.write_made_from(&out.join(VECTORS_FILE), &made_from)?;
     let query_prefix = model.prefix().to_owned();
     let file = MmseFile { format: FORMAT, settings: settings.clone(), query_prefix };
     write_json(&out.join(SETTINGS_FILE), &file)
@@ -165,7 +166,7 @@ struct Requests {
 /// Loads what [`fit`] wrote.
 ///
 /// # Errors
-/// [`Error::Data`] when a file is missing, damaged or of another format.
+/// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another model.
 pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
     let path = folder.join(SETTINGS_FILE);
     let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
@@ -176,7 +177,9 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
         return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
     }
     let model = Model::load(folder, &file.settings, catalogue.len(), file.query_prefix)?;
-    let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
+    let made_from = Provenance::of_encoder(&catalogue.hash, folder, model.files())?;
+    let vectors_path = folder.join(VECTORS_FILE);
+    let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;
     let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned()).collect();
     Ok(Nearest::new(Requests { model, settings: file.settings, texts }, vectors))
 }

@@ -22,7 +22,7 @@ use crate::model::encoder::{
     EncoderConfig, EncoderFolder, FolderChoices, TextEncoder, Weights, pool, unit_length,
 };
 use crate::model::settings::Pooling;
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::seed::Seed;
 use crate::train::Parameters;
 
@@ -116,7 +116,7 @@ impl Model {
                     Error::Failed(format!("mmse: the vectors {vectors} were not given"))
                 })?;
                 let (encoder, prefix) = encoder::open(folder)?;
-                Text::Encoder { encoder: Box::new(encoder), trains: false, prefix }
+                Text::Encoder { encoder, trains: false, prefix }
             }
         };
         Self::assemble(text, settings, items, seed)
@@ -250,6 +250,14 @@ impl Model {
         match &self.text {
             Text::Bag { tokenizer, .. } => tokenizer.save(folder, BAG_TOKENS),
             Text::Encoder { encoder, .. } => encoder.save(&folder.join(TEXT_DIR)),
+        }
+    }
+
+    /// What [`Self::save`] writes, files and folders.
+    pub(super) fn files(&self) -> &'static [&'static str] {
+        match &self.text {
+            Text::Bag { .. } => &[HEADS_FILE, TOKENIZER],
+            Text::Encoder { .. } => &[HEADS_FILE, TEXT_DIR],
         }
     }
 

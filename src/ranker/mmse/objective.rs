@@ -8,7 +8,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use super::super::two_tower::VECTORS_FILE;
+use super::super::encoder::item_vectors;
 use super::feedback::{Example, Feedback, Reached};
 use super::losses::{Pair, Positive, global, lambdas, pairwise};
 use super::model::{Model, Reading};
@@ -17,7 +17,6 @@ use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::Vectors;
 use crate::train::engine::{Loss, Objective};
 use crate::train::pseudo::pseudo_request;
 use crate::train::sampler::Draw;
@@ -76,7 +75,7 @@ impl Readings {
         let queries = read_all(&queries, "read requests")?;
         let items = match base {
             Some(folder) => {
-                let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
+                let vectors = item_vectors(folder, catalogue)?;
                 vectors.rows().map(|row| Reading::Vector(row.to_vec())).collect()
             }
             None => {

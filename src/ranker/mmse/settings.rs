@@ -102,7 +102,7 @@ impl Default for MmseSettings {
 
 impl MmseSettings {
     /// Name of the vectors whose encoder is taken, where one is.
-    pub fn base(&self) -> Option<&str> {
+    pub fn base(&self) -> Option<&String> {
         match &self.text {
             MmseText::Vectors { vectors } => Some(vectors),
             MmseText::Bag { .. } | MmseText::Transformer { .. } | MmseText::Pretrained { .. } => {

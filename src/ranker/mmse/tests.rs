@@ -274,7 +274,8 @@ fn the_encoder_of_other_vectors_gives_what_its_folder_gives() {
     std::fs::create_dir_all(&base).unwrap();
     let encoder: EncoderSettings =
         serde_json::from_value(serde_json::json!({ "path": path })).unwrap();
-    encoder::fit(&shop.corpus, &shop.catalogue, &encoder, &base, &Context::silent()).unwrap();
+    let source = encoder::Source::Encoder(&encoder);
+    encoder::fit(&shop.corpus, &shop.catalogue, source, &base, &Context::silent()).unwrap();
     let settings = |text| MmseSettings { text, ..small() };
     let own = MmseText::Pretrained { path, train: false, pooling: None, max_tokens: None };
     let own = shop.fit(&settings(own), "own", &Context::silent()).unwrap();

@@ -15,10 +15,10 @@ use super::settings::TwoTowerSettings;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Vectors, write_json};
+use crate::store::{Provenance, Vectors, write_json};
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
 use crate::train::track::Tracker;
@@ -31,6 +31,8 @@ use objective::{Contrastive, Examples};
 const FORMAT: u32 = 1;
 const SETTINGS_FILE: &str = "encoder.json";
 const WEIGHTS_FILE: &str = "encoder.safetensors";
+/// What vectors depend on.
+const ENCODER_FILES: [&str; 2] = [WEIGHTS_FILE, TOKENIZER];
 /// Item vectors `[items, dim]` inside a vectors step's folder.
 pub const VECTORS_FILE: &str = "vectors.safetensors";
 /// Items encoded at once.
@@ -92,7 +94,8 @@ pub fn fit(
     let vectors = encode_items(&encoder, &tokenizer, catalogue, ctx)?;
     tokenizer.save(folder, MAX_TOKENS)?;
     encoder.save(&folder.join(WEIGHTS_FILE))?;
-    vectors.write(&folder.join(VECTORS_FILE))?;
+    let made_from = Provenance::of_encoder(&catalogue.hash, folder, &ENCODER_FILES)?;
+    vectors.write_made_from(&folder.join(VECTORS_FILE), &made_from)?;
     write_json(
         &folder.join(SETTINGS_FILE),
         &EncoderFile { format: FORMAT, settings: settings.clone() },
@@ -145,7 +148,7 @@ struct TwoTower {
 /// Loads what [`fit`] wrote.
 ///
 /// # Errors
-/// [`Error::Data`] when a file is missing, damaged or of another format.
+/// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another encoder.
 pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
     let path = folder.join(SETTINGS_FILE);
     let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
@@ -159,7 +162,9 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
     let dim = file.settings.dim as usize;
     let encoder = Encoder::new(tokenizer.len(), dim, Seed::new(0))?;
     encoder.load(&folder.join(WEIGHTS_FILE))?;
-    let vectors = Vectors::read(&folder.join(VECTORS_FILE), Some(catalogue.len()))?;
+    let made_from = Provenance::of_encoder(&catalogue.hash, folder, &ENCODER_FILES)?;
+    let vectors_path = folder.join(VECTORS_FILE);
+    let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;
     let items = 0..catalogue.len() as u32;
     let item_bags =
         items.map(|item| bag(&tokenizer, catalogue.text(item))).collect::<Result<_>>()?;

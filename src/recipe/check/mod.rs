@@ -10,6 +10,7 @@ mod mmse;
 mod references;
 mod sasrec;
 mod values;
+mod vectors;
 
 use serde::de::DeserializeOwned;
 use trieval_eval::settings::{EvaluationSettings, ReportSettings};
@@ -75,6 +76,7 @@ pub(super) fn check(
     sasrec::check(&parts, &mut checker);
     mmse::check(&parts, &mut checker);
     index::check(&parts, &mut checker);
+    vectors::check(&parts, &mut checker);
     references::check(&parts, &mut checker);
     baselines::check(&parts, &mut checker);
     let mut faults = checker.faults;

@@ -3,9 +3,10 @@
 
 use trieval_eval::fusion::FusionSettings;
 
+use super::vectors::parts_resolve;
 use super::{Checker, Part, Parts};
 use crate::identifier::settings::IdentifierSettings;
-use crate::ranker::settings::{CascadeSettings, RerankSettings, SystemSettings, VectorsSettings};
+use crate::ranker::settings::{CascadeSettings, RerankSettings, SystemSettings};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 
 use super::super::document::Step;
@@ -30,8 +31,7 @@ pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
     names(&parts.model, "model", checker);
     names(&parts.train, "training", checker);
     names(&parts.system, "system", checker);
-    let mut dangling = Dangling::default();
-    vectors(parts, &mut dangling, checker);
+    let mut dangling = Dangling { vectors: !parts_resolve(parts, checker), ..Dangling::default() };
     identifiers(parts, &mut dangling, checker);
     models(parts, &mut dangling, checker);
     trainings(parts, &mut dangling, checker);
@@ -71,12 +71,12 @@ fn names<T>(parts: &[Part<T>], what: &str, checker: &mut Checker<'_>) {
     }
 }
 
-fn known<T>(parts: &[Part<T>]) -> Vec<&str> {
+pub(super) fn known<T>(parts: &[Part<T>]) -> Vec<&str> {
     parts.iter().filter_map(|part| part.name.as_deref()).collect()
 }
 
 /// Refuses a reference to a name that does not exist; `header` is how one would define it.
-fn resolves(
+pub(super) fn resolves(
     path: &[Step],
     name: &str,
     names: &[&str],
@@ -122,28 +122,6 @@ fn is_training(path: &[Step], name: &str, parts: &Parts, checker: &mut Checker<'
         return false;
     }
     resolves(path, name, &names, &format!("[[train]] with name = \"{name}\""), checker)
-}
-
-/// Vectors that take the encoder of others.
-fn vectors(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
-    for part in &parts.vectors {
-        let Some(VectorsSettings::Mmse(settings)) = &part.value else { continue };
-        let Some(base) = settings.base() else { continue };
-        let path = part.at(&["text", "vectors"]);
-        let header = format!("[vectors.{base}] with kind = \"encoder\"");
-        if !resolves(&path, base, &known(&parts.vectors), &header, checker) {
-            dangling.vectors = true;
-            continue;
-        }
-        let target = parts.vectors.iter().find(|target| target.name.as_deref() == Some(base));
-        if let Some(Some(other)) = target.map(|target| &target.value)
-            && !matches!(other, VectorsSettings::Encoder(_))
-        {
-            let message = format!("mmse cannot take the encoder of [vectors.{base}]");
-            let help = "name vectors of kind = \"encoder\"";
-            checker.fault(&path, message, "these vectors are of another kind", help);
-        }
-    }
 }
 
 fn identifiers(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
@@ -267,12 +245,18 @@ fn systems(parts: &Parts, dangling: &mut Dangling, checker: &mut Checker<'_>) {
                 if found {
                     let target =
                         parts.vectors.iter().find(|target| target.name.as_deref() == Some(vectors));
-                    if let Some(Some(VectorsSettings::File(_))) = target.map(|target| &target.value)
+                    if let Some(found) = target.and_then(|target| target.value.as_ref())
+                        && !found.encodes_requests()
                     {
+                        let kind = found.kind();
                         let message =
                             format!("system of kind two-tower cannot use [vectors.{vectors}]");
-                        let help = "a file holds item vectors but no encoder for requests: use vectors of another kind";
-                        checker.fault(&path, message, "these vectors are of kind = \"file\"", help);
+                        let what = if kind == "file" { "a file holds" } else { "these are" };
+                        let help = format!(
+                            "{what} item vectors but no encoder for requests: use vectors of another kind"
+                        );
+                        let label = format!("these vectors are of kind = \"{kind}\"");
+                        checker.fault(&path, message, &label, &help);
                     }
                 }
             }
@@ -391,10 +375,6 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
     let mut identifiers: Vec<&str> = Vec::new();
     let mut models: Vec<&str> = Vec::new();
     let mut trainings: Vec<&str> = Vec::new();
-    vectors.extend(parts.vectors.iter().filter_map(|part| match &part.value {
-        Some(VectorsSettings::Mmse(settings)) => settings.base(),
-        _ => None,
-    }));
     for part in &parts.identifier {
         let Some(identifier) = &part.value else { continue };
         let IdentifierSettings::ResidualKMeans(settings) = identifier;
@@ -429,6 +409,9 @@ fn unused(parts: &Parts, dangling: &Dangling, checker: &mut Checker<'_>) {
             )
             | None => {}
         }
+    }
+    for joined in parts.vectors.iter().filter_map(|part| part.value.as_ref()) {
+        vectors.extend(joined.parts().iter().map(String::as_str));
     }
     if !dangling.vectors {
         report_unused(

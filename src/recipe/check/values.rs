@@ -160,6 +160,11 @@ fn without_feedback(parts: &Parts, checker: &mut Checker<'_>) {
         {
             refuse(&vectors.at(&["kind"]), format!("two-tower encoder `{name}`"));
         }
+        if let (Some(VectorsSettings::Collaborative(_)), Some(name)) =
+            (&vectors.value, &vectors.name)
+        {
+            refuse(&vectors.at(&["kind"]), format!("[vectors.{name}] of kind collaborative"));
+        }
     }
 }
 
@@ -203,7 +208,10 @@ fn sequences(settings: &SequencesSettings, parts: &Parts, checker: &mut Checker<
             VectorsSettings::TwoTower(_) => "two-tower encoder",
             VectorsSettings::Mmse(_) => "mmse",
             VectorsSettings::Encoder(_) => "encoder",
-            VectorsSettings::File(_) => continue,
+            VectorsSettings::Decoder(_) => "decoder",
+            VectorsSettings::Collaborative(_)
+            | VectorsSettings::Joined(_)
+            | VectorsSettings::File(_) => continue,
         };
         let message = format!("{what} `{name}` reads text, but the items have none");
         checker.fault(&vectors.at(&["kind"]), message, label, help);
