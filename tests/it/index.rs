@@ -14,7 +14,7 @@ fn current(out: &Path, step: &str) -> std::path::PathBuf {
     let plan = json(&out.join("plan.json"));
     let steps = plan["steps"].as_array().unwrap();
     let found = steps.iter().find(|one| one["name"] == step).unwrap();
-    out.join("steps").join(step).join(found["key"].as_str().unwrap())
+    out.join("steps").join(step).join(&found["key"].as_str().unwrap()[..16])
 }
 
 /// Items by request of a run file.
@@ -32,7 +32,10 @@ fn an_index_is_built_once_compared_and_asked() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     copy_of_finished(&out);
-    let done = |answer: &str, step: &str| answer.lines().any(|line| line == step);
+    let done = |answer: &str, step: &str| {
+        let again = format!("{step} (again: ");
+        answer.lines().any(|line| line == step || line.starts_with(&again))
+    };
     let answer = run(TINY, &out, &["--set", PLAIN]).expect(0).says(&["vectors.text: done before"]);
     for step in ["system.two-tower.index", "system.two-tower", "system.fused"] {
         assert!(done(&answer.err, step), "{step} was not done:\n{}", answer.err);
@@ -89,7 +92,7 @@ fn an_index_that_cannot_be_built_is_refused_before_any_work() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     for (set, says) in [
-        ("system.two-tower.index={ kind = \"flat\" }", "`hnsw`"),
+        ("system.two-tower.index={ kind = \"flat\" }", "expected one of \"hnsw\""),
         ("system.two-tower.index={ kind = \"hnsw\", connectivity = 1 }", "connectivity"),
         (
             "system.two-tower.index={ kind = \"hnsw\", connectivity = 64, expansion_add = 10 }",
