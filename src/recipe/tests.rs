@@ -290,64 +290,6 @@ mod faults {
     }
 
     #[test]
-    fn vectors_that_cannot_be_had() {
-        let vectors = r#"
-[vectors.columns]
-kind = "file"
-path = "v.npy"
-id_column = "sku"
-[vectors.table]
-kind = "file"
-path = "v.csv"
-[vectors.empty]
-kind = "file"
-path = "v.parquet"
-vector_column = ""
-[vectors.feedback]
-kind = "collaborative"
-[vectors.both]
-kind = "joined"
-parts = ["text", "text", "inner", "feedbak"]
-weights = [1, 0, -2]
-[vectors.inner]
-kind = "joined"
-parts = ["columns"]
-[[system]]
-name = "a"
-kind = "two-tower"
-vectors = "both"
-[[system]]
-name = "b"
-kind = "two-tower"
-vectors = "feedback"
-"#;
-        insta::assert_snapshot!(shown(&format!("{QUICKSTART}{vectors}"), &[]));
-    }
-
-    #[test]
-    fn vectors_that_only_joined_ones_name_are_used() {
-        let vectors = r#"
-[vectors.feedback]
-kind = "collaborative"
-[vectors.table]
-kind = "file"
-path = "v.parquet"
-id_column = "sku"
-[vectors.both]
-kind = "joined"
-parts = ["text", "feedback", "table"]
-weights = [1, 0.5, 2]
-"#;
-        let text = format!("{QUICKSTART}{vectors}");
-        assert!(parse(&text, &["identifier.sid.vectors=both"]).is_ok());
-        let shown = shown(&text, &[]);
-        assert!(shown.contains("vectors `both` is never used"), "{shown}");
-        let decoder = "{ kind = \"decoder\", path = \"m\", pooling = \"last\" }";
-        let decoder = [format!("vectors.text={decoder}")];
-        assert!(parse(QUICKSTART, &decoder.each_ref().map(String::as_str)).is_ok());
-    }
-
-    #[test]
     fn a_narrow_beam_is_a_remark() {
         let loaded = quickstart(&["system.aligned.decode.beam=20"]).unwrap();
         insta::assert_snapshot!(loaded.warnings.unwrap());

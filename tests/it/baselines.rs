@@ -206,7 +206,7 @@ fn what_only_the_data_can_tell_is_told_with_the_legal_names() {
     let fused = "system.both.runs=[\"item-cf\",\"popularity\"]";
     place.run("bare", "", &["--set", set, "--set", fused]).expect(2).says(&[
         "chose two different items, so there is nothing to count",
-        "item-cf and item-knn need users' sequences",
+        "vectors of kind collaborative need users' sequences",
     ]);
     let bm25 = "system.item-cf={name=\"item-cf\",kind=\"bm25\"}";
     place.run("bare", "", &["--set", bm25]).expect(2).says(&["no item has a word of text"]);

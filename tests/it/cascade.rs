@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::data::write_pairs;
-use crate::support::{json, run, step_folder, trieval};
+use crate::support::{run, step_folder, trieval};
 
 const CASCADE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cascade.toml");
 

@@ -17,7 +17,7 @@ const OVERSAMPLE: usize = 16;
 const BETWEEN_CHECKS: usize = 4;
 /// Rayleigh–Ritz steps at most: directions whose eigenvalues are nearly equal turn into each other without end, and any
 /// of them serves.
-const MAX_CHECKS: usize = 25;
+const MAX_CHECKS: usize = 12;
 /// A pair has settled when `|A v - λ v|` is below this share of the largest eigenvalue.
 const TOLERANCE: f64 = 1e-7;
 /// Share of its length below which what is left of a column is rounding.

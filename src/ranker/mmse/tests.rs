@@ -293,3 +293,26 @@ fn the_encoder_of_other_vectors_gives_what_its_folder_gives() {
     std::fs::remove_dir_all(&base).unwrap();
     load(&other, &shop.catalogue).unwrap();
 }
+
+#[test]
+fn vectors_of_another_training_are_refused() {
+    let shop = Shop::new(None);
+    let fit = |name: &str, text| {
+        let settings = MmseSettings { text, ..small() };
+        shop.fit(&settings, name, &Context::silent()).unwrap()
+    };
+    for text in [small().text, model::tests::texts()[3].clone()] {
+        let folder = fit("own", text);
+        assert!(load(&folder, &shop.catalogue).is_ok());
+        let heads = folder.join("heads.safetensors");
+        let mut bytes = std::fs::read(&heads).unwrap();
+        // The lowest bit of the last number.
+        let last = bytes.len() - 4;
+        bytes[last] ^= 1;
+        std::fs::write(&heads, bytes).unwrap();
+        let text = load(&folder, &shop.catalogue).err().unwrap().to_string();
+        assert!(text.contains("the vectors were built by another encoder"), "{text}");
+        std::fs::remove_dir_all(shop.folder.path().join("work/own")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -183,3 +183,53 @@ impl RequestEncoder for TwoTower {
         Ok(query.flatten_all()?.to_vec1::<f32>()?)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::corpus::build;
+    use crate::corpus::settings::{CorpusSettings, SimulatorSettings};
+
+    #[test]
+    fn vectors_of_another_encoder_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let shop = SimulatorSettings {
+            items: 30,
+            users: 10,
+            requests: 120,
+            days: 8,
+            ..SimulatorSettings::default()
+        };
+        let [place, out, work] = ["corpus", "out", "work"].map(|name| root.path().join(name));
+        let shop = CorpusSettings::Simulator(shop);
+        build(&shop, Seed::new(3), &place, &Context::silent()).unwrap();
+        std::fs::create_dir_all(&out).unwrap();
+        std::fs::create_dir_all(&work).unwrap();
+        let corpus = Corpus::open(&place).unwrap();
+        let catalogue = corpus.catalogue().unwrap();
+        let settings = TwoTowerSettings {
+            dim: 4,
+            vocabulary: 300,
+            epochs: 1.0,
+            batch: 32,
+            uniform_negatives: 8,
+            ..TwoTowerSettings::default()
+        };
+        let ctx = Context::silent();
+        fit(&corpus, &catalogue, &settings, Seed::new(1), &out, &work, &ctx).unwrap();
+        assert!(load(&out, &catalogue).is_ok());
+        let weights = out.join(WEIGHTS_FILE);
+        let mut bytes = std::fs::read(&weights).unwrap();
+        // The lowest bit of the last number.
+        let last = bytes.len() - 4;
+        bytes[last] ^= 1;
+        std::fs::write(&weights, bytes).unwrap();
+        let text = load(&out, &catalogue).err().unwrap().to_string();
+        assert!(text.contains("the vectors were built by another encoder"), "{text}");
+        let items = (0..30).map(|item| format!("other-{item}")).collect::<Vec<_>>();
+        let others = Catalogue::from_items(items.iter().map(|id| (id.as_str(), "a", ""))).unwrap();
+        let text = load(&out, &others).err().unwrap().to_string();
+        assert!(text.contains("the vectors were built for another catalogue"), "{text}");
+    }
+}
