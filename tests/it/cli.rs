@@ -285,7 +285,7 @@ fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
         let set = ["--set", "corpus.path=."];
         let encoder = [set[0], set[1], "--set", "vectors.minilm.path=."];
         let more: &[&str] = match name {
-            "quickstart" => &[],
+            "quickstart" | "mmse-shop" => &[],
             "home-depot-mmse" => &encoder,
             _ => &set,
         };
