@@ -65,6 +65,22 @@ pub struct Request {
     pub split: Split,
 }
 
+#[cfg(test)]
+impl Request {
+    /// A test request of that number, which is its id too, with neither text nor history.
+    pub(crate) fn bare(idx: RequestIdx) -> Self {
+        Self {
+            idx,
+            id: idx.to_string(),
+            user: None,
+            day: 0,
+            query: None,
+            history: Vec::new(),
+            split: Split::Test,
+        }
+    }
+}
+
 /// One item shown for a request, with what the user did. Absent signals were not recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Impression {

@@ -199,7 +199,6 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
-    use crate::corpus::Split;
     use crate::error::Error;
 
     /// Answers with the request's own number, and asks for an end after `limit` requests.
@@ -219,16 +218,7 @@ mod tests {
     }
 
     fn requests(n: u32) -> Vec<Request> {
-        let request = |idx| Request {
-            idx,
-            id: idx.to_string(),
-            user: None,
-            day: 0,
-            query: None,
-            history: Vec::new(),
-            split: Split::Test,
-        };
-        (0..n).map(request).collect()
+        (0..n).map(Request::bare).collect()
     }
 
     #[test]

@@ -70,7 +70,6 @@ fn item(key: &str) -> Option<u32> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::Split;
 
     struct Fixed(Vec<(u32, f32)>);
 
@@ -78,18 +77,6 @@ mod tests {
         fn retrieve(&self, _: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
             let allowed = self.0.iter().filter(|(item, _)| !exclude.contains(item));
             Ok(allowed.copied().take(depth).collect())
-        }
-    }
-
-    fn request() -> Request {
-        Request {
-            idx: 0,
-            id: "r".into(),
-            user: None,
-            day: 0,
-            query: None,
-            history: Vec::new(),
-            split: Split::Test,
         }
     }
 
@@ -101,7 +88,7 @@ mod tests {
             vec![("left".into(), Box::new(left)), ("right".into(), Box::new(right))];
         let fused = Fused::new(parts, Fusion::default());
         let items = |depth, exclude: &[u32]| -> Vec<u32> {
-            let list = fused.retrieve(&request(), depth, exclude).unwrap();
+            let list = fused.retrieve(&Request::bare(0), depth, exclude).unwrap();
             list.into_iter().map(|(item, _)| item).collect()
         };
         assert_eq!(items(10, &[]), [2, 7, 30]);

@@ -164,7 +164,6 @@ pub(super) fn looked_up(scores: &[Scored], items: &[u32]) -> Vec<f32> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::Split;
 
     /// Scores an item by its distance from the request's number.
     struct Distance;
@@ -185,21 +184,9 @@ mod tests {
         }
     }
 
-    fn request(idx: u32) -> Request {
-        Request {
-            idx,
-            id: idx.to_string(),
-            user: None,
-            day: 0,
-            query: None,
-            history: Vec::new(),
-            split: Split::Test,
-        }
-    }
-
     #[test]
     fn who_ranks_predicts_request_by_request() {
-        let (five, seven) = (request(5), request(7));
+        let (five, seven) = (Request::bare(5), Request::bare(7));
         let example = |request, item| Example { request, item };
         let examples = [example(&five, 5), example(&five, 9), example(&seven, 9)];
         assert_eq!(Distance.predict(&examples).unwrap(), [0.0, -4.0, -2.0]);

@@ -114,7 +114,6 @@ pub(super) fn newest(history: &[u32], items: u32) -> &[u32] {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::Split;
     use crate::ranker::top::top;
 
     struct Fixed(Vec<f32>);
@@ -130,15 +129,7 @@ mod tests {
         let vectors =
             Vectors::new(2, vec![1.0, 0.0, 0.0, 2.0, -1.0, -1.0, 3.0, 3.0], "test").unwrap();
         let nearest = Nearest::new(Fixed(vec![1.0, -0.5]), vectors);
-        let request = Request {
-            idx: 0,
-            id: "r".into(),
-            user: None,
-            day: 0,
-            query: Some("q".into()),
-            history: Vec::new(),
-            split: Split::Test,
-        };
+        let request = Request { query: Some("q".into()), ..Request::bare(0) };
         let all = nearest.retrieve(&request, 9, &[]).unwrap();
         assert_eq!(all, [(3, 1.5), (0, 1.0), (2, -0.5), (1, -1.0)]);
         assert_eq!(nearest.retrieve(&request, 1, &[3]).unwrap(), [(0, 1.0)]);

@@ -124,18 +124,9 @@ impl Rank for Popularity {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::Split;
 
     fn request(history: &[u32]) -> Request {
-        Request {
-            idx: 0,
-            id: "r".into(),
-            user: None,
-            day: 0,
-            query: None,
-            history: history.to_vec(),
-            split: Split::Test,
-        }
+        Request { history: history.to_vec(), ..Request::bare(0) }
     }
 
     #[test]

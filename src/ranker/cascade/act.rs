@@ -63,27 +63,14 @@ impl Act for Policy {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::Split;
-
-    fn request(idx: u32) -> Request {
-        Request {
-            idx,
-            id: idx.to_string(),
-            user: None,
-            day: 0,
-            query: None,
-            history: Vec::new(),
-            split: Split::Test,
-        }
-    }
 
     fn shares(settings: ActSettings, list: &[Scored]) -> Vec<f64> {
         let policy = policy(settings, Seed::new(3));
         let n_requests = 20_000;
         let mut counts = vec![0.0; list.len()];
         for idx in 0..n_requests {
-            let choice = policy.act(&request(idx), list).unwrap();
-            assert_eq!(choice, policy.act(&request(idx), list).unwrap());
+            let choice = policy.act(&Request::bare(idx), list).unwrap();
+            assert_eq!(choice, policy.act(&Request::bare(idx), list).unwrap());
             counts[choice.place] += 1.0 / f64::from(n_requests);
             assert!(choice.propensity > 0.0 && choice.propensity <= 1.0);
         }
@@ -108,6 +95,6 @@ mod tests {
         close(&shares(softmax, &list), &[odds / (odds + 1.0), 1.0 / (odds + 1.0), 0.0, 0.0]);
         close(&shares(ActSettings::Softmax { temperature: 1e-6, places: 9 }, &list), &[1.0]);
         close(&shares(ActSettings::EpsilonGreedy { epsilon: 1.0, places: 9 }, &list[..1]), &[1.0]);
-        assert!(policy(greedy, Seed::new(1)).act(&request(0), &[]).is_err());
+        assert!(policy(greedy, Seed::new(1)).act(&Request::bare(0), &[]).is_err());
     }
 }

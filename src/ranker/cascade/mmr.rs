@@ -61,21 +61,12 @@ impl Rerank for Mmr {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::Split;
 
     /// Items 0 and 1 are twins, 2 is at right angles, 3 has no vector.
     fn rerank(relevance: f64, list: &[Scored], depth: usize) -> Vec<Scored> {
         let data = vec![2.0, 0.0, 3.0, 0.0, 0.0, 0.5, 0.0, 0.0];
         let mmr = Mmr::new(Vectors::new(2, data, "test").unwrap(), relevance);
-        let request = Request {
-            idx: 0,
-            id: "r".into(),
-            user: None,
-            day: 0,
-            query: None,
-            history: Vec::new(),
-            split: Split::Test,
-        };
+        let request = Request::bare(0);
         mmr.rerank(&request, list, depth).unwrap()
     }
 
@@ -102,15 +93,7 @@ mod tests {
         let vectors = Vectors::new(3, data, "test").unwrap();
         let mmr = Mmr::new(vectors, 0.4);
         let list: Vec<Scored> = (0..n_items).map(|item| (item, 1.0 - item as f32 / 11.0)).collect();
-        let request = Request {
-            idx: 0,
-            id: "r".into(),
-            user: None,
-            day: 0,
-            query: None,
-            history: Vec::new(),
-            split: Split::Test,
-        };
+        let request = Request::bare(0);
         let found = mmr.rerank(&request, &list, 12).unwrap();
         let cosine =
             |a: u32, b: u32| dot(mmr.vectors.row(a as usize), mmr.vectors.row(b as usize)).max(0.0);

@@ -58,7 +58,6 @@ impl Retrieve for Cascade {
 mod tests {
     use super::super::harness::Output;
     use super::*;
-    use crate::corpus::Split;
 
     /// Items 1 to 5, the first best.
     struct Finder;
@@ -110,15 +109,7 @@ mod tests {
             rerank: rerank.then(|| Box::new(Swap) as Box<dyn Rerank>),
         };
         assert_eq!(cascade.as_rank().is_some(), rank);
-        let request = Request {
-            idx: 0,
-            id: "r".into(),
-            user: None,
-            day: 0,
-            query: None,
-            history: Vec::new(),
-            split: Split::Test,
-        };
+        let request = Request::bare(0);
         let list = cascade.retrieve(&request, depth, exclude).unwrap();
         list.into_iter().map(|one| one.0).collect()
     }

@@ -100,22 +100,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::corpus::Split;
 
     fn settings() -> ItemCfSettings {
         serde_json::from_str(r#"{"name": "item-cf"}"#).unwrap()
     }
 
     fn request(history: &[u32]) -> Request {
-        Request {
-            idx: 0,
-            id: "r".into(),
-            user: None,
-            day: 0,
-            query: None,
-            history: history.to_vec(),
-            split: Split::Test,
-        }
+        Request { history: history.to_vec(), ..Request::bare(0) }
     }
 
     /// The formula as it is written, pair by pair.

@@ -83,22 +83,13 @@ impl Rank for ItemKnn {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::Split;
 
     fn ranked(neighbors: u32, shrinkage: f64, history: &[u32]) -> Vec<(u32, f32)> {
         // Item 0 is chosen by three, 1 by three, 2 by two, 3 by one.
         let histories = vec![vec![1, 0, 1], vec![0, 1, 2], vec![2, 0], vec![1, 3]];
         let settings = ItemKnnSettings { name: "item-knn".into(), neighbors, shrinkage };
         let model = ItemKnn::count(histories, 4, &settings);
-        let request = Request {
-            idx: 0,
-            id: "r".into(),
-            user: None,
-            day: 0,
-            query: None,
-            history: history.to_vec(),
-            split: Split::Test,
-        };
+        let request = Request { history: history.to_vec(), ..Request::bare(0) };
         let mut exclude = history.to_vec();
         exclude.sort_unstable();
         model.retrieve(&request, 10, &exclude).unwrap()
