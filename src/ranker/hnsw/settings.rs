@@ -31,6 +31,6 @@ pub struct HnswSettings {
 
 impl Default for HnswSettings {
     fn default() -> Self {
-        Self { connectivity: 16, expansion_add: 128, expansion_search: 64 }
+        Self { connectivity: 16, expansion_add: 128, expansion_search: 128 }
     }
 }
