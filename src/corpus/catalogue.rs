@@ -67,6 +67,25 @@ impl Catalogue {
         self.spans.get(item as usize).map_or("", |&(start, end)| &self.texts[start..end])
     }
 
+    /// Refuses a catalogue without a word of text, on behalf of `who` reads it; `folder` is that of the corpus.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when no item has a title or further text.
+    pub fn check_text(&self, folder: &Path, who: &str) -> Result<()> {
+        let mut items = 0..self.len() as ItemIdx;
+        if items.any(|item| !self.text(item).trim().is_empty()) {
+            return Ok(());
+        }
+        Err(Error::data(folder, format!("items have no text, which {who} needs"))
+            .with_help("give corpus.items_file, or item vectors made elsewhere (kind = \"file\")"))
+    }
+
+    /// Items whose title has a word.
+    pub fn titled(&self) -> impl Iterator<Item = ItemIdx> {
+        let items = 0..self.len() as ItemIdx;
+        items.filter(|&item| !self.title(item).trim().is_empty())
+    }
+
     /// Title and further text of an item, separated by a space.
     pub fn text(&self, item: ItemIdx) -> &str {
         let item = item as usize;

@@ -65,6 +65,16 @@ pub struct Request {
     pub split: Split,
 }
 
+impl Request {
+    /// Items that must not be answered, ascending: those of the history, where a corpus `removes` them.
+    pub fn excluded(&self, removes: bool) -> Vec<ItemIdx> {
+        let mut items = if removes { self.history.clone() } else { Vec::new() };
+        items.sort_unstable();
+        items.dedup();
+        items
+    }
+}
+
 #[cfg(test)]
 impl Request {
     /// A test request of that number, which is its id too, with neither text nor history.

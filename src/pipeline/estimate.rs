@@ -389,9 +389,10 @@ fn vectors_figures(out: &mut Figures, settings: &VectorsSettings, sizes: &Sizes)
             push(out, "memory", format!("≈ {}", bytes(two_tower_memory(s))));
         }
         VectorsSettings::Mmse(s) => {
-            if let MmseText::Bag { dim, vocabulary } = s.text {
+            if let MmseText::Bag { dim, vocabulary, ngrams, buckets } = s.text {
                 let dim = u64::from(dim);
-                let parameters = u64::from(vocabulary) * dim + 8 * dim * dim;
+                let rows = u64::from(vocabulary) + if ngrams > 1 { u64::from(buckets) } else { 0 };
+                let parameters = rows * dim + 8 * dim * dim;
                 push(out, "parameters", format!("≤ {}", grouped(parameters)));
             }
             // A request without a click or order teaches nothing, and how many there are is not known before they are read.

@@ -189,10 +189,7 @@ impl FinishedRun {
             &self.corpus,
             &self.catalogue,
         )?;
-        let mut exclude =
-            if self.corpus.summary().remove_history { request.history.clone() } else { Vec::new() };
-        exclude.sort_unstable();
-        exclude.dedup();
+        let exclude = request.excluded(self.corpus.summary().remove_history);
         let items = ranker.retrieve(&request, top, &exclude)?;
         Ok(Found { system: settings.name().to_owned(), items })
     }

@@ -4,6 +4,7 @@
 use trieval_eval::Run;
 use trieval_eval::fusion::{Fusion, fuse};
 
+use super::steps::strictly_falling;
 use crate::corpus::Request;
 use crate::error::{Error, Result};
 use crate::ranker::harness::{Fuse, Retrieve, Scored};
@@ -44,7 +45,9 @@ impl Fuse for Rule {
         let mut runs = Vec::with_capacity(lists.len());
         for (name, list) in lists {
             let mut run = Run::builder(name);
-            let entries = list.into_iter().map(|(item, score)| (key(item), score));
+            // Equal scores keep the order of the list, as in the run that weights are tuned on.
+            let entries =
+                strictly_falling(list.into_iter().map(|(item, score)| (key(item), score)));
             run.push_list(REQUEST, entries).map_err(failed)?;
             runs.push(run.finish().map_err(failed)?);
         }
@@ -94,6 +97,13 @@ mod tests {
         assert_eq!(items(10, &[]), [2, 7, 30]);
         assert_eq!(items(1, &[]), [2]);
         assert_eq!(items(10, &[2]), [7, 30]);
+    }
+
+    #[test]
+    fn equal_scores_keep_the_order_of_their_list() {
+        let lists = vec![("left".to_owned(), vec![(7, 1.0), (2, 1.0), (5, 1.0)])];
+        let list = Rule(Fusion::default()).fuse(lists, 10).unwrap();
+        assert_eq!(list.into_iter().map(|one| one.0).collect::<Vec<_>>(), [7, 2, 5]);
     }
 
     #[test]

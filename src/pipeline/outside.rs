@@ -63,6 +63,19 @@ impl RunFile {
         Ok(Self { lists, ranks })
     }
 
+    /// Refuses infinite scores, which other stages cannot compute with.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the first request that has one.
+    pub(super) fn check_finite(&self, path: &Path) -> Result<()> {
+        let odd = self.lists.iter().filter(|(_, list)| list.iter().any(|one| !one.1.is_finite()));
+        let Some(request) = odd.map(|(request, _)| request).min() else { return Ok(()) };
+        let message = format!("request `{request}` has an item whose score is infinite");
+        Err(Error::data(path, message).with_help(
+            "a run that is fused, ranked anew or chosen from needs finite scores: leave such items out",
+        ))
+    }
+
     /// Tells of ranks that contradict scores, and how many of the requests the file has no list for; refuses a file that answers none of them.
     ///
     /// # Errors

@@ -70,12 +70,13 @@ impl StepKind {
             // 2: the sampler ends its last window with the training. 3: groups instead of pairs; the log of an
             // alignment holds the figures of its probe.
             Self::Pairs(_) | Self::Train(_) => 3,
-            // 2: the sampler, likewise. 3: vectors say what they were made from.
-            Self::Vectors(_) => 3,
+            // 2: the sampler, likewise. 3: vectors say what they were made from. 4: the losses of mmse are means of a batch.
+            Self::Vectors(_) => 4,
             // 2: one score per answer of a group.
             Self::Reference(_) => 2,
-            // 2: wall seconds, size and faults of answering. 3: what was tuned lies in tuned.json.
-            Self::System(_) => 3,
+            // 2: wall seconds, size and faults of answering. 3: what was tuned lies in tuned.json. 4: a request is answered
+            // by one thread; files count once.
+            Self::System(_) => 4,
             // 2: pairs, slices, leaks, values per request.
             Self::Evaluation => 2,
             Self::Corpus

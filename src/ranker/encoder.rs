@@ -14,7 +14,7 @@ use crate::model::encoder::{EncoderFolder, FolderChoices, TextEncoder, Weights};
 use crate::model::settings::HiddenPooling;
 use crate::model::{HiddenStateEncoder, ModelFolder};
 use crate::progress::Context;
-use crate::store::{Provenance, Vectors, write_json};
+use crate::store::{Provenance, Vectors, read_description, write_json};
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
@@ -59,6 +59,7 @@ pub fn choices(settings: &EncoderSettings) -> FolderChoices {
     FolderChoices {
         pooling: settings.pooling,
         max_tokens: settings.max_tokens.map(|tokens| tokens as usize),
+        prefixed: !settings.query_prefix.is_empty() || !settings.item_prefix.is_empty(),
     }
 }
 
@@ -83,13 +84,7 @@ pub fn fit(
     folder: &Path,
     ctx: &Context,
 ) -> Result<()> {
-    let items = 0..catalogue.len() as u32;
-    if items.clone().all(|item| catalogue.text(item).trim().is_empty()) {
-        return Err(Error::data(corpus.folder(), "items have no text, which an encoder needs")
-            .with_help(
-                "give corpus.items_file, or item vectors made elsewhere (kind = \"file\")",
-            ));
-    }
+    catalogue.check_text(corpus.folder(), "an encoder")?;
     let model_dir = folder.join(MODEL_DIR);
     let (model, path, item_prefix, file) = match source {
         Source::Encoder(settings) => {
@@ -119,8 +114,9 @@ pub fn fit(
             (Model::Decoder(Box::new(decoder)), &settings.path, &settings.item_prefix, file)
         }
     };
-    let texts: Vec<String> =
-        items.map(|item| format!("{item_prefix}{}", catalogue.text(item))).collect();
+    let texts: Vec<String> = (0..catalogue.len() as u32)
+        .map(|item| format!("{item_prefix}{}", catalogue.text(item)))
+        .collect();
     let mut bar = ctx.bar("encode items", texts.len() as u64, "item");
     let data = model.vectors(&texts, |n| {
         bar.advance(n as u64);
@@ -167,14 +163,7 @@ pub(super) fn open(folder: &Path) -> Result<(Box<TextEncoder>, String)> {
 }
 
 fn read(folder: &Path) -> Result<(Model, EncoderFile)> {
-    let path = folder.join(SETTINGS_FILE);
-    let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-    let file: EncoderFile = serde_json::from_slice(&text)
-        .map_err(|e| Error::data(&path, format!("not an encoder description: {e}")))?;
-    if file.format != FORMAT {
-        let got = file.format;
-        return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
-    }
+    let file: EncoderFile = read_description(&folder.join(SETTINGS_FILE), "an encoder", FORMAT)?;
     let model_dir = folder.join(MODEL_DIR);
     let model = match file.decoder {
         None => {

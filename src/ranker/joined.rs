@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::store::Vectors;
+use crate::store::{Vectors, norm};
 
 /// Joins vectors of the same items, with one weight of 0 or more for each part; without weights, all are 1. `origin` names
 /// the result in errors.
@@ -32,7 +32,7 @@ pub fn join(parts: &[Vectors], weights: &[f64], origin: impl AsRef<Path>) -> Res
     for item in 0..items {
         for (number, part) in parts.iter().enumerate() {
             let row = &part.data[item * part.dim..][..part.dim];
-            let length = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+            let length = norm(row);
             let weight = weights.get(number).copied().unwrap_or(1.0);
             let scale = if length > 0.0 { weight.sqrt() / length } else { 0.0 };
             data.extend(row.iter().map(|x| (f64::from(*x) * scale) as f32));

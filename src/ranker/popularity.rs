@@ -27,9 +27,9 @@ impl Popularity {
     /// Counts training clicks, or occurrences in training sequences, of all items.
     ///
     /// # Errors
-    /// When the corpus cannot be read, or has no categories where they are asked for.
+    /// When the corpus cannot be read, holds no choice to count, or has no categories where they are asked for.
     pub fn fit(corpus: &Corpus, settings: &PopularitySettings) -> Result<Self> {
-        let counts = match (settings.days, settings.half_life) {
+        let counts: Vec<f32> = match (settings.days, settings.half_life) {
             (None, None) => {
                 training_exposure(corpus)?.into_iter().map(|count| count as f32).collect()
             }
@@ -39,6 +39,20 @@ impl Popularity {
                 counts.into_iter().map(|count| count as f32).collect()
             }
         };
+        if counts.iter().all(|count| *count == 0.0) {
+            let (message, help) = match settings.days {
+                Some(days) => (
+                    format!("no item was chosen on the last {days} days of training"),
+                    "raise `days` of the system of kind popularity",
+                ),
+                None => (
+                    "no item was chosen in training, so that none is more popular than another"
+                        .into(),
+                    "remove the system of kind popularity, or bring clicks or sequences",
+                ),
+            };
+            return Err(Error::data(corpus.folder(), message).with_help(help));
+        }
         let categories = match settings.category_items {
             None => None,
             Some(newest) => Some(Categories::read(corpus, newest as usize)?),

@@ -277,7 +277,7 @@ impl SystemSettings {
         }
     }
 
-    /// Whether it can score given items, which the second stage of a cascade must.
+    /// Whether it can be the second stage of a cascade: it scores given items, and is not itself made of others.
     pub fn ranks(&self) -> bool {
         match self {
             Self::Popularity(_)

@@ -296,6 +296,14 @@ mod faults {
     }
 
     #[test]
+    fn a_cascade_of_few_candidates_is_a_remark() {
+        let cascade = "\n[[system]]\nname = \"two\"\nkind = \"cascade\"\nretrieve = \"bm25\"\nrank = \"two-tower\"\n";
+        let text = format!("{QUICKSTART}{cascade}");
+        let few = parse(&text, &["system.two.candidates=9"]).unwrap();
+        insta::assert_snapshot!(few.warnings.unwrap());
+    }
+
+    #[test]
     fn places_are_line_and_column() {
         let shown = shown(&edited("seed = 17", "  sed = 17"), &[]);
         assert!(shown.contains("recipe.toml:5:3"), "{shown}");

@@ -5,6 +5,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 
@@ -80,10 +82,61 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     })
 }
 
+/// Reads the description that a step wrote of its folder: JSON with a whole number `format`, which is looked at first. `what`
+/// says what it describes.
+///
+/// # Errors
+/// [`Error::Data`] when the file is missing, not such a description, or of another format.
+pub fn read_description<T: DeserializeOwned>(path: &Path, what: &str, format: u32) -> Result<T> {
+    let text = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
+    let odd =
+        |e: serde_json::Error| Error::data(path, format!("not the description of {what}: {e}"));
+    let value: Value = serde_json::from_slice(&text).map_err(odd)?;
+    if let Some(got) = value["format"].as_u64()
+        && got != u64::from(format)
+    {
+        return Err(Error::data(path, format!("has format version {got}, expected {format}"))
+            .with_help("it was written by another version of trieval: run the recipe again"));
+    }
+    serde_json::from_value(value).map_err(odd)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_of_another_version_is_told_by_its_version() {
+        #[derive(serde::Deserialize)]
+        struct Shelf {
+            format: u32,
+            books: u32,
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shelf.json");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read_description::<Shelf>(&path, "a shelf", 2)
+        };
+        let shelf = read(r#"{"format": 2, "books": 7}"#).unwrap();
+        assert_eq!((shelf.format, shelf.books), (2, 7));
+        for (text, says) in [
+            (r#"{"format": 3, "volumes": 7}"#, "has format version 3, expected 2"),
+            (
+                r#"{"format": 2, "volumes": 7}"#,
+                "not the description of a shelf: missing field `books`",
+            ),
+            (r#"{"books": 7}"#, "missing field `format`"),
+            ("[", "not the description of a shelf"),
+        ] {
+            let error = read(text).err().unwrap();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(says), "{error}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(read_description::<Shelf>(&path, "a shelf", 2).is_err());
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {

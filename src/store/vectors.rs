@@ -25,6 +25,11 @@ pub struct Vectors {
     pub data: Vec<f32>,
 }
 
+/// Length of a vector, for numbers of any size.
+pub fn norm(vector: &[f32]) -> f64 {
+    vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
+}
+
 impl Vectors {
     /// Vectors `[items, dim]` made by this program; `origin` names them in the error.
     ///

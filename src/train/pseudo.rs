@@ -3,6 +3,9 @@
 
 use rand::Rng;
 
+/// Words of a pseudo-request, fewest and most, of encoders from scratch.
+pub const WORDS: [u32; 2] = [1, 5];
+
 /// Between `fewest` and `most` consecutive words of `title`, as many and where chance has it; none
 /// where the title has no word. A short title gives what it has.
 pub fn pseudo_request(title: &str, [fewest, most]: [u32; 2], rng: &mut impl Rng) -> Option<String> {

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::data::{PAIRS, USERS, write_sequences};
+use crate::data::{PAIRS, USERS, write_pairs, write_sequences};
 use crate::support::{Answer, TINY, json, run, step_folder, trieval};
 
 /// The recipe of the baselines.
 const BASELINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/baselines.toml");
+
+const CASCADE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cascade.toml");
 
 /// Sequences and a place for runs.
 struct Place {
@@ -151,6 +153,18 @@ fn run_files_of_other_data_are_refused() {
     );
     assert_eq!(USERS, 40);
     refused("u1-test Q0 p1 1 high s\n", &["outside.run:1: the score must be a number"]);
+    // Alone, an infinite score is a place in a list; what computes with it refuses it.
+    let lists = (0..USERS).map(|user| format!("u{user}-test Q0 p1 1 inf s\n")).collect::<String>();
+    std::fs::write(place.path("outside.run"), &lists).unwrap();
+    place.run("alone", &place.outside("outside.run"), &[]).expect(0);
+    let fused = format!(
+        "{}[[system]]\nname = \"sum\"\nkind = \"fusion\"\nruns = [\"item-cf\", \"outside\"]\nmethod = \"comb-sum\"\n",
+        place.outside("outside.run")
+    );
+    place
+        .run("fused", &fused, &[])
+        .expect(2)
+        .says(&["request `u0-test` has an item whose score is infinite", "leave such items out"]);
 }
 
 #[test]
@@ -184,6 +198,99 @@ fn systems_that_lack_what_they_need_are_refused_before_any_work() {
         let answer = run(recipe, &place.path("run"), &["--set", set]).expect(2);
         answer.says(&["of kind item-knn answers histories, but requests of this corpus have none"]);
     }
+    // Texts that nobody has, for every encoder.
+    let remove = r#"corpus={kind="sequences",sequences_file="users.json"}"#;
+    for (kind, name) in [
+        ("kind=\"encoder\",path=\"x\"", "encoder"),
+        ("kind=\"decoder\",path=\"x\"", "decoder"),
+        ("kind=\"mmse\"", "mmse"),
+        ("kind=\"two-tower\"", "two-tower encoder"),
+    ] {
+        let vectors = format!("vectors.text={{{kind}}}");
+        let answer = place.run("run", "", &["--set", remove, "--set", &vectors]).expect(2);
+        answer.says(&[&format!("{name} `text` reads text, but the items have none")]);
+    }
+}
+
+#[test]
+fn a_sequence_model_learns_from_the_clicks_of_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, place) = (folder.path().join("run"), folder.path().join("recipe.toml"));
+    let sasrec = "[[system]]\nname = \"next\"\nkind = \"sasrec\"\ndim = 16\nlayers = 1\nheads = 1\nlength = 8\nepochs = 2\nbatch = 16\n";
+    let text = std::fs::read_to_string(TINY).unwrap();
+    let (corpus, _) = text.split_once("[vectors.text]").unwrap();
+    let recipe = format!(
+        "{corpus}history = 5\n[[system]]\nname = \"popularity\"\nkind = \"popularity\"\n[[system]]\nname = \"knn\"\nkind = \"item-knn\"\n{sasrec}"
+    );
+    std::fs::write(&place, recipe).unwrap();
+    run(place.to_str().unwrap(), &out, &[]).expect(0);
+    let report = json(&out.join("report.json"));
+    assert!(system(&report, "next")["metrics"]["recall@10"]["value"].as_f64().unwrap() > 0.0);
+    let [next, knn] = ["next", "knn"].map(|name| answers(&out, name).lines().count());
+    assert!(next >= knn && knn > 0, "{next} {knn}");
+    // Figures of the requests that ended the training flatter it.
+    let flattered = ["--set", "evaluation.split=validation", "--dry-run"];
+    let answer = run(place.to_str().unwrap(), &folder.path().join("other"), &flattered).expect(0);
+    answer.says(&["system `next` keeps the weights that are best on the requests it is judged by"]);
+}
+
+#[test]
+fn popularity_without_a_choice_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pairs(folder.path());
+    let data = format!("corpus.path={}", folder.path().display());
+    // Nobody clicks what no grade reaches.
+    let none = ["--set", &data, "--set", "corpus.clicks.click_grade=9"];
+    run(CASCADE, &folder.path().join("none"), &none).expect(2);
+    let popular = "system.bm25={name=\"bm25\",kind=\"popularity\"}";
+    let sets = [&none[..], &["--set", popular]].concat();
+    let text = std::fs::read_to_string(CASCADE).unwrap();
+    let (head, rest) = text.split_once("[vectors.text]").unwrap();
+    let (_, evaluation) = rest.split_once("[evaluation]").unwrap();
+    let recipe = folder.path().join("popular.toml");
+    let system = "[[system]]\nname = \"bm25\"\nkind = \"popularity\"\n";
+    std::fs::write(&recipe, format!("{head}{system}[evaluation]{evaluation}")).unwrap();
+    let answer = run(recipe.to_str().unwrap(), &folder.path().join("popular"), &sets).expect(2);
+    answer.says(&["no item was chosen in training, so that none is more popular than another"]);
+    let (head, _) = head.split_once("[corpus.clicks]").unwrap();
+    std::fs::write(&recipe, format!("{head}{system}[evaluation]{evaluation}")).unwrap();
+    let answer = run(recipe.to_str().unwrap(), &folder.path().join("clicks"), &["--set", &data]);
+    answer.expect(2).says(&["system `bm25` learns from clicks, but the corpus has none"]);
+}
+
+#[test]
+fn without_a_click_titles_ask_for_their_items() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pairs(folder.path());
+    let data = format!("corpus.path={}", folder.path().display());
+    let text = std::fs::read_to_string(PAIRS).unwrap();
+    let (head, rest) = text.split_once("[corpus.clicks]").unwrap();
+    let (_, rest) = rest.split_once("[vectors.text]").unwrap();
+    let (before, rest) = rest.split_once("[[train]]\nname = \"aligned\"").unwrap();
+    let (_, rest) = rest.split_once("[[system]]\nname = \"bm25\"").unwrap();
+    let (systems, rest) = rest.split_once("[[system]]\nname = \"aligned\"").unwrap();
+    let (_, evaluation) = rest.split_once("[evaluation]").unwrap();
+    let recipe = folder.path().join("titles.toml");
+    let text = format!(
+        "{head}[vectors.text]{before}[[system]]\nname = \"bm25\"{systems}[evaluation]{evaluation}"
+    );
+    std::fs::write(&recipe, text).unwrap();
+    let out = folder.path().join("run");
+    let recipe = recipe.to_str().unwrap();
+    run(recipe, &out, &["--set", &data]).expect(2).says(&[
+        "training `supervised` learns from clicks, but the corpus has none",
+        "train on pseudo-requests alone (pseudo_requests = 1)",
+    ]);
+    let alone = [
+        "--set",
+        &data,
+        "--set",
+        "train.supervised.objective.pseudo_requests=1",
+        "--set",
+        "vectors.text.pseudo_requests=1",
+    ];
+    run(recipe, &out, &alone).expect(0);
+    assert!(!answers(&out, "supervised").is_empty());
 }
 
 #[test]
@@ -205,7 +312,7 @@ fn what_only_the_data_can_tell_is_told_with_the_legal_names() {
     let set = "system.bm25={name=\"bm25\",kind=\"bm25\"}";
     let fused = "system.both.runs=[\"item-cf\",\"popularity\"]";
     place.run("bare", "", &["--set", set, "--set", fused]).expect(2).says(&[
-        "chose two different items, so there is nothing to count",
+        "chose two different items, so there is nothing to learn",
         "vectors of kind collaborative need users' sequences",
     ]);
     let bm25 = "system.item-cf={name=\"item-cf\",kind=\"bm25\"}";

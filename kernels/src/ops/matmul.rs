@@ -1,5 +1,7 @@
 //! A safe door to the `gemm` crate: strided `f32` matrix views, checked when made.
 
+use std::cell::Cell;
+
 /// A matrix read from a slice: entry `(i, j)` lies at `i * row_stride + j * col_stride`.
 #[derive(Debug, Clone, Copy)]
 pub struct MatRef<'a> {
@@ -104,6 +106,24 @@ pub enum Threads {
     Pool,
 }
 
+thread_local! {
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, whose products keep to the calling thread whatever they are told: so that of several pieces of work side by
+/// side none waits for another. Results are the same bits.
+pub fn alone<T>(work: impl FnOnce() -> T) -> T {
+    /// Puts back what was there, after a panic too.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _before = Before(ALONE.replace(true));
+    work()
+}
+
 /// Multiplications below which a second thread costs more than it saves.
 const POOL_FROM: usize = 1 << 19;
 
@@ -178,7 +198,9 @@ unsafe fn product(out: Out, factor: f32, lhs: MatRef<'_>, rhs: MatRef<'_>, threa
         return;
     }
     let parallelism = match threads {
-        Threads::Pool if m * n * k >= POOL_FROM && rayon::current_num_threads() > 1 => {
+        Threads::Pool
+            if m * n * k >= POOL_FROM && rayon::current_num_threads() > 1 && !ALONE.get() =>
+        {
             gemm::Parallelism::Rayon(0)
         }
         _ => gemm::Parallelism::None,
@@ -217,6 +239,17 @@ mod tests {
 
     fn numbers(n: usize) -> Vec<f32> {
         (0..n).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect()
+    }
+
+    #[test]
+    fn alone_ends_with_its_work() {
+        assert!(alone(|| ALONE.get()) && !ALONE.get());
+        assert!(alone(|| {
+            alone(|| ());
+            ALONE.get()
+        }));
+        let panicked = std::panic::catch_unwind(|| alone(|| panic!("as a test does")));
+        assert!(panicked.is_err() && !ALONE.get());
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub use linear::{linear, linear_add, linear_bias};
 pub use linear_adapted::linear_adapted;
 pub use linear_frozen::{linear_frozen, linear_frozen_add};
 pub use log_probs::{token_log_probs_at, token_log_probs_extended};
-pub use matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
+pub use matmul::{MatMut, MatRef, Threads, alone, matmul, matmul_new};
 pub use node::{Apply, Node, node};
 pub use norm::square_sum;
 pub use packing::{Packing, Positions, Tree};

@@ -39,6 +39,8 @@ pub struct FolderChoices {
     pub pooling: Option<Pooling>,
     /// Longest text in tokens, where it is to be shorter than the folder says.
     pub max_tokens: Option<usize>,
+    /// Whether the recipe says what is put before texts.
+    pub prefixed: bool,
 }
 
 /// A folder, opened and checked; weights are read when they are asked for.
@@ -125,6 +127,9 @@ impl EncoderFolder {
         }
         let text = text_reader(&transformer, &config, tokenizer, choices.max_tokens)?;
         let normalizes = modules.normalizes || is_cosine(path)?;
+        if !choices.prefixed {
+            refuse_default_prompt(path)?;
+        }
         let (files, prefix) = weight_files(&transformer, &config)?;
         let dense = modules.dense.iter().map(|dense| path.join(dense)).collect();
         let folder =
@@ -310,6 +315,22 @@ fn pooling_of(
                 .with_help("known are mean_tokens and cls_token, one of them"))
         }
     }
+}
+
+/// Refuses a folder that puts something before every text, where the recipe does not say what.
+fn refuse_default_prompt(folder: &Path) -> Result<()> {
+    let path = folder.join(SIMILARITY_CONFIG);
+    let stated = read_json::<Value>(&path)?.unwrap_or_default();
+    let Some(name) = stated["default_prompt_name"].as_str() else { return Ok(()) };
+    let prompt = stated["prompts"][name].as_str().unwrap_or_default();
+    if prompt.is_empty() {
+        return Ok(());
+    }
+    Err(Error::data(
+        &path,
+        format!("the prompt `{name}` ({prompt:?}) stands before every text by default"),
+    )
+    .with_help("say what is put before texts: `query_prefix` and `item_prefix`"))
 }
 
 /// Whether vectors are compared by cosine, so that their length means nothing.

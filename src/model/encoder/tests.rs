@@ -26,7 +26,7 @@ fn golden(name: &str) -> (PathBuf, Golden) {
 
 fn choices(name: &str) -> FolderChoices {
     let pooling = (name == "bert-mlm").then_some(Pooling::Mean);
-    FolderChoices { pooling, max_tokens: None }
+    FolderChoices { pooling, ..FolderChoices::default() }
 }
 
 fn encoder(name: &str, weights: Weights) -> TextEncoder {
@@ -184,7 +184,15 @@ fn edit(path: &Path, change: impl Fn(&mut Value)) {
 #[test]
 fn what_cannot_be_run_is_refused_by_name() {
     type Case<'a> = (&'a dyn Fn(&Path), &'a [&'a str]);
-    let cases: [Case<'_>; 11] = [
+    let cases: [Case<'_>; 12] = [
+        (
+            &|at| {
+                let prompts =
+                    r#"{"prompts": {"passage": "passage: "}, "default_prompt_name": "passage"}"#;
+                fs::write(at.join("config_sentence_transformers.json"), prompts).unwrap();
+            },
+            &["the prompt `passage` (\"passage: \") stands before every text", "`query_prefix`"],
+        ),
         (
             &|at| fs::remove_file(at.join("1_Pooling/config.json")).unwrap(),
             &[
@@ -247,13 +255,13 @@ fn choices_that_contradict_a_folder_are_refused() {
     let (folder, _) = golden("bert");
     let told =
         |choices: FolderChoices| EncoderFolder::open(&folder, &choices).err().unwrap().to_string();
-    let pooled = told(FolderChoices { pooling: Some(Pooling::Cls), max_tokens: None });
+    let pooled = told(FolderChoices { pooling: Some(Pooling::Cls), ..FolderChoices::default() });
     assert!(pooled.contains("and so does `pooling`"), "{pooled}");
-    let long = told(FolderChoices { pooling: None, max_tokens: Some(13) });
+    let long = told(FolderChoices { max_tokens: Some(13), ..FolderChoices::default() });
     assert!(long.contains("at most 12 tokens, `max_tokens` is 13"), "{long}");
-    let short = told(FolderChoices { pooling: None, max_tokens: Some(2) });
+    let short = told(FolderChoices { max_tokens: Some(2), ..FolderChoices::default() });
     assert!(short.contains("no room beside 2 special ones"), "{short}");
-    let cut = FolderChoices { pooling: None, max_tokens: Some(4) };
+    let cut = FolderChoices { max_tokens: Some(4), ..FolderChoices::default() };
     let cut = EncoderFolder::open(&folder, &cut).unwrap().encoder(Weights::Frozen).unwrap();
     assert_eq!(cut.tokens("red sofa lamp").unwrap(), [2, 4, 6, 3]);
 }

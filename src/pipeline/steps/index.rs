@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 
 use crate::corpus::Request;
 use crate::error::{Error, Result};
-use crate::pipeline::answer::{Asking, excluded};
+use crate::pipeline::answer::Asking;
 use crate::pipeline::runner::StepEnv;
 use crate::ranker::hnsw::{self, Comparison, Query, compare};
 use crate::ranker::nearest::Nearest;
@@ -49,7 +49,10 @@ pub(super) fn measure(
     let query = |request: &Request| {
         env.ctx.check_interrupt()?;
         bar.advance(1);
-        Ok(Query { vector: nearest.vector(request)?, exclude: excluded(request, asking) })
+        Ok(Query {
+            vector: nearest.vector(request)?,
+            exclude: request.excluded(asking.exclude_history),
+        })
     };
     let queries = sample.into_iter().map(query).collect::<Result<Vec<_>>>()?;
     drop(bar);

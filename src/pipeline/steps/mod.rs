@@ -20,7 +20,7 @@ pub(super) use evaluation::{
 pub(super) use identifier::INDEX_FILE;
 pub(super) use system::{
     RUN_FILE, SYSTEM_FILE, SystemFile, evaluated_requests, evaluated_split, ranker, read_answers,
-    to_run,
+    strictly_falling, to_run,
 };
 pub(super) use tracking::write_finished_boards;
 pub(super) use train::{MODEL_DIR, log_path};

@@ -66,13 +66,8 @@ impl HeldOut {
             qrels.push(request, item, f64::from(grade)).map_err(failed)?;
         }
         let removes_history = corpus.summary().remove_history;
-        let exclude = |request: &Request| {
-            let mut items = if removes_history { request.history.clone() } else { Vec::new() };
-            items.sort_unstable();
-            items
-        };
         Ok(Self {
-            exclude: requests.iter().map(exclude).collect(),
+            exclude: requests.iter().map(|request| request.excluded(removes_history)).collect(),
             requests,
             qrels: qrels.finish().map_err(failed)?,
             catalogue,

@@ -1,6 +1,6 @@
 //! A system answers the test requests: a TREC run file, and what answering cost.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,7 +44,8 @@ use crate::ranker::sasrec::{Sasrec, WEIGHTS_FILE};
 use crate::ranker::settings::{
     CascadeSettings, IndexSettings, RerankSettings, SystemSettings, VectorsSettings,
 };
-use crate::ranker::{encoder, mmse, two_tower};
+use crate::ranker::two_tower::{self, VECTORS_FILE};
+use crate::ranker::{encoder, mmse};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
 use crate::store::{write_atomic, write_json};
@@ -116,6 +117,9 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
         if let SystemSettings::Run(run) = part {
             let file = RunFile::read(&run.path, &corpus, &catalogue)?;
             file.compare(&run.name, &run.path, &requests, env.ctx)?;
+            if !std::ptr::eq(part, settings) {
+                file.check_finite(&run.path)?;
+            }
         }
     }
     // A system with an index is compared with exact search afterwards.
@@ -220,30 +224,39 @@ fn faults(lists: &[Vec<(u32, f32)>], n_items: usize) -> (u64, u64) {
     (invalid, duplicates)
 }
 
-/// Size of the files that a system serves from; none for systems built from the catalogue's text.
+/// Size of the files that a system serves from, each counted once; none for systems built from the catalogue's text.
 fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
-    let size = |path: PathBuf| {
-        path.metadata().map(|file| file.len()).map_err(|e| Error::unreadable(&path, &e))
+    let mut files = BTreeSet::new();
+    for part in env.loaded.recipe.whole(settings) {
+        served(env, part, &mut files)?;
+    }
+    let size = |path: &PathBuf| {
+        path.metadata().map(|file| file.len()).map_err(|e| Error::unreadable(path, &e))
     };
+    let total = files.iter().map(size).sum::<Result<u64>>()?;
+    Ok((!files.is_empty()).then_some(total))
+}
+
+/// Files that a system itself serves from, without its parts.
+fn served(env: &StepEnv<'_>, system: &SystemSettings, files: &mut BTreeSet<PathBuf>) -> Result<()> {
     let recipe = &env.loaded.recipe;
-    Ok(match settings {
+    match system {
         SystemSettings::Popularity(_)
         | SystemSettings::Bm25(_)
         | SystemSettings::ItemCf(_)
         | SystemSettings::ItemKnn(_)
         | SystemSettings::Run(_)
-        | SystemSettings::Oracle { .. } => None,
+        | SystemSettings::Fusion(_)
+        | SystemSettings::Oracle { .. } => {}
         SystemSettings::Sasrec(settings) => {
             let fit = env.input(&StepKind::Fit(settings.name.clone()).name())?;
-            Some(size(fit.join(WEIGHTS_FILE))?)
+            files.insert(fit.join(WEIGHTS_FILE));
         }
         SystemSettings::TwoTower { name, vectors, index } => {
-            let folder = env.input(&format!("vectors.{vectors}"))?;
-            let mut total = match index {
-                Some(_) => hnsw::size(&env.input(&StepKind::Index(name.clone()).name())?)?,
-                None => 0,
-            };
-            let mut folders = vec![folder];
+            if index.is_some() {
+                files.extend(hnsw::files(&env.input(&StepKind::Index(name.clone()).name())?));
+            }
+            let mut folders = vec![env.input(&format!("vectors.{vectors}"))?];
             while let Some(folder) = folders.pop() {
                 let unreadable = |e: std::io::Error| Error::unreadable(&folder, &e);
                 for file in std::fs::read_dir(&folder).map_err(unreadable)? {
@@ -251,29 +264,25 @@ fn bytes(env: &StepEnv<'_>, settings: &SystemSettings) -> Result<Option<u64>> {
                     if path.is_dir() {
                         folders.push(path);
                     } else if path.extension().is_some_and(|kind| kind == "safetensors") {
-                        total += size(path)?;
+                        files.insert(path);
                     }
                 }
             }
-            Some(total)
         }
         SystemSettings::Generative { train, .. } => {
-            let Some(training) = recipe.training(train) else { return Ok(None) };
+            let Some(training) = recipe.training(train) else { return Ok(()) };
             let model = &recipe.model[recipe.model_of(training)];
-            let index = env.input(&format!("identifier.{}", model.identifier()))?.join(INDEX_FILE);
-            let model = env.input(&format!("train.{train}"))?.join(MODEL_DIR).join(WEIGHTS);
-            Some(size(index)? + size(model)?)
+            files
+                .insert(env.input(&format!("identifier.{}", model.identifier()))?.join(INDEX_FILE));
+            files.insert(env.input(&format!("train.{train}"))?.join(MODEL_DIR).join(WEIGHTS));
         }
-        SystemSettings::Fusion(_) | SystemSettings::Cascade(_) => {
-            let mut total = None;
-            for part in recipe.parts(settings) {
-                if let Some(more) = bytes(env, part)? {
-                    total = Some(total.unwrap_or(0) + more);
-                }
+        SystemSettings::Cascade(cascade) => {
+            if let Some(RerankSettings::Mmr { vectors, .. }) = &cascade.rerank {
+                files.insert(env.input(&format!("vectors.{vectors}"))?.join(VECTORS_FILE));
             }
-            total
         }
-    })
+    }
+    Ok(())
 }
 
 /// What a system returned, as a run.
@@ -335,9 +344,9 @@ fn tune_bm25(
 
 /// Scores that keep a system's own order under the evaluator's tie rule: an equal or higher score
 /// than the one before becomes the next smaller `f32`.
-fn strictly_falling<'a>(
-    items: impl Iterator<Item = (&'a str, f32)>,
-) -> impl Iterator<Item = (&'a str, f32)> {
+pub(in crate::pipeline) fn strictly_falling<T>(
+    items: impl Iterator<Item = (T, f32)>,
+) -> impl Iterator<Item = (T, f32)> {
     let mut last = f32::INFINITY;
     items.map(move |(item, score)| {
         last = if score < last { score } else { last.next_down() };

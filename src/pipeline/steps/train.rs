@@ -6,7 +6,7 @@ use super::model::{LoadedModel, open_index};
 use super::prompts::PROMPTS_FILE;
 use super::validation::HeldOut;
 use super::{pairs, tracking};
-use crate::corpus::{Corpus, Request, Split};
+use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::settings::ModelSettings;
@@ -18,7 +18,7 @@ use crate::train::objective::preference::{Preference, Probe};
 use crate::train::objective::supervised::{Example, Supervised};
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::prompts::{Form, Prompts};
-use crate::train::settings::{ObjectiveSettings, TrainSettings};
+use crate::train::settings::{ObjectiveSettings, SupervisedSettings, TrainSettings};
 use crate::train::track::{Outcome, Tracker};
 use crate::train::validation::Validation;
 use crate::train::world::World;
@@ -85,7 +85,7 @@ fn learn(env: &StepEnv<'_>, name: &str, tracker: &Tracker) -> Result<()> {
             let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
             let requests = corpus.requests(Split::Train)?;
             let prompts = Prompts::open(&prompts, Form::Asked)?;
-            let examples = examples(&corpus, &requests)?;
+            let examples = examples(&corpus, &requests, &catalogue, objective)?;
             let mut objective = Supervised::new(
                 &decoder,
                 &model.prompts,
@@ -218,7 +218,12 @@ pub(super) fn training<'a>(env: &StepEnv<'a>, name: &str) -> Result<Training<'a>
 }
 
 /// One example per click, or per sequence.
-fn examples(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Example>> {
+fn examples(
+    corpus: &Corpus,
+    requests: &[Request],
+    catalogue: &Catalogue,
+    objective: &SupervisedSettings,
+) -> Result<Vec<Example>> {
     let train = corpus.request_range(Split::Train);
     let mut examples = Vec::new();
     if corpus.has_sequences() {
@@ -234,6 +239,14 @@ fn examples(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Example>> {
                 clicked.map(|impression| Example::Answer { prompt, item: impression.item }),
             );
         }
+    }
+    if examples.is_empty() && objective.pseudo_requests == 1.0 {
+        examples.extend(catalogue.titled().map(Example::Title));
+    }
+    if examples.is_empty() {
+        let message = "there is nothing to train on: no training request has a click";
+        return Err(Error::data(corpus.folder(), message)
+            .with_help("bring clicks, or learn from titles alone: pseudo_requests = 1"));
     }
     Ok(examples)
 }

@@ -5,7 +5,7 @@ use trieval_kernels::ops::dot;
 use super::super::harness::{Rerank, Scored};
 use crate::corpus::Request;
 use crate::error::Result;
-use crate::store::Vectors;
+use crate::store::{Vectors, norm};
 
 /// Takes, place by place, the item with the largest `relevance · r − (1 − relevance) · s`: `r` is its score within the list,
 /// from 0 (last) to 1 (first), `s` its largest cosine with an item before it, 0 where none is above 0.
@@ -19,9 +19,9 @@ impl Mmr {
     /// Likeness by cosines of `vectors`, one per item; `relevance` from 0 to 1.
     pub fn new(mut vectors: Vectors, relevance: f64) -> Self {
         for row in vectors.data.chunks_exact_mut(vectors.dim) {
-            let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let length = norm(row);
             if length > 0.0 {
-                row.iter_mut().for_each(|x| *x /= length);
+                row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
             }
         }
         Self { vectors, relevance: relevance as f32 }

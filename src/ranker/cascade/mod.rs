@@ -11,7 +11,7 @@ pub use mmr::Mmr;
 use super::harness::{Candidates, Rank, Rerank, Retrieve, Scored, first_output};
 use super::top::top;
 use crate::corpus::Request;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The stages of a cascade.
 pub struct Cascade {
@@ -30,7 +30,10 @@ pub struct Cascade {
 impl Retrieve for Cascade {
     fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let mut list = self.retrieve.retrieve(request, self.candidates, exclude)?;
-        if let Some(rank) = self.rank.as_ref().and_then(|one| one.as_rank()) {
+        if let Some(rank) = &self.rank {
+            let rank = rank.as_rank().ok_or_else(|| {
+                Error::Failed("the second stage of a cascade cannot score given items".into())
+            })?;
             let (items, scores): (Vec<u32>, Vec<f32>) = list.into_iter().unzip();
             let column = format!("{}.score", self.retrieve_name);
             let candidates = Candidates { items, columns: [(column, scores)].into() };

@@ -1,4 +1,5 @@
-//! What one person chose in training, oldest first: the rows that collaborative filtering counts over.
+//! What one person chose in training, oldest first: the rows that collaborative filtering counts over, and what a sequence
+//! model learns to continue.
 
 use std::collections::HashMap;
 
@@ -12,8 +13,8 @@ use crate::error::{Error, Result};
 /// positions; a request without a user stands for itself.
 ///
 /// # Errors
-/// [`Error::Data`] when no list holds two different items, so that nothing can be counted.
-pub(super) fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
+/// [`Error::Data`] when no list holds two different items, so that nothing can be learnt.
+pub(in crate::ranker) fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
     let mut lists = Vec::new();
     if corpus.has_sequences() {
         for request in corpus.request_iter(Split::Train)? {
@@ -43,11 +44,11 @@ pub(super) fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
     if lists.iter().all(|list| list.iter().all(|item| Some(item) == list.first())) {
         return Err(Error::data(
             corpus.folder(),
-            "no user or request of the training part chose two different items, so there is nothing to count",
+            "no user or request of the training part chose two different items, so there is nothing to learn",
         )
         .with_help(
-            "systems of kind item-cf and item-knn and vectors of kind collaborative need users' sequences, or clicks of \
-             requests with users; remove them, or bring such data",
+            "systems of kind item-cf, item-knn and sasrec and vectors of kind collaborative need users' sequences, or \
+             clicks of requests with users; remove them, or bring such data",
         ));
     }
     Ok(lists)

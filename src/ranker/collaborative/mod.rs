@@ -12,5 +12,6 @@ pub mod settings;
 mod similarity;
 pub mod vectors;
 
+pub(super) use histories::training_histories;
 pub use item_cf::ItemCf;
 pub use item_knn::ItemKnn;

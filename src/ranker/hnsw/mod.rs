@@ -17,7 +17,7 @@ pub use compare::{Comparison, Query, compare};
 
 use std::fmt::Display;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ use super::top::top;
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Vectors, map, write_atomic, write_json};
+use crate::store::{Vectors, map, read_description, write_atomic, write_json};
 
 /// The graph with a copy of the vectors, in the library's own format.
 pub const INDEX_FILE: &str = "index.usearch";
@@ -119,19 +119,15 @@ pub fn build(
         blake3: blake3::hash(&bytes).to_hex().to_string(),
     };
     write_json(&folder.join(DESCRIPTION_FILE), &description)?;
-    size(folder)
+    let sizes = files(folder).into_iter().map(|path| {
+        path.metadata().map(|file| file.len()).map_err(|e| Error::unreadable(&path, &e))
+    });
+    sizes.sum()
 }
 
-/// Bytes of an index's files.
-///
-/// # Errors
-/// [`Error::Data`] when there are none.
-pub fn size(folder: &Path) -> Result<u64> {
-    [INDEX_FILE, DESCRIPTION_FILE].iter().try_fold(0, |sum, name| {
-        let path = folder.join(name);
-        let file = path.metadata().map_err(|e| Error::unreadable(&path, &e))?;
-        Ok(sum + file.len())
-    })
+/// What [`build`] writes to `folder`.
+pub fn files(folder: &Path) -> [PathBuf; 2] {
+    [INDEX_FILE, DESCRIPTION_FILE].map(|name| folder.join(name))
 }
 
 impl HnswIndex {
@@ -211,17 +207,12 @@ impl HnswIndex {
 impl Description {
     fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(DESCRIPTION_FILE);
-        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-        let fault = |message: String| Error::data(&path, message).with_help(REBUILD);
-        let file: Self = serde_json::from_slice(&text)
-            .map_err(|e| fault(format!("not the description of an index: {e}")))?;
-        if file.format != FORMAT {
-            return Err(fault(format!("has format version {}, expected {FORMAT}", file.format)));
-        }
+        let file: Self = read_description(&path, "an index", FORMAT)
+            .map_err(|error| error.with_help(REBUILD))?;
         if (file.kind.as_str(), file.metric.as_str()) != (KIND, METRIC) {
             let (kind, metric) = (file.kind, file.metric);
             let message = format!("describes {kind} by {metric}, expected {KIND} by {METRIC}");
-            return Err(fault(message));
+            return Err(Error::data(&path, message).with_help(REBUILD));
         }
         Ok(file)
     }

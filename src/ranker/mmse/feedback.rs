@@ -15,7 +15,7 @@ pub(super) enum Reached {
     Ordered,
 }
 
-/// A training request with at least one clicked or ordered item.
+/// A training request with at least one positive that can be drawn.
 pub(super) struct Example {
     /// Its text: the query, or what the newest items of its history say.
     pub(super) text: String,
@@ -31,8 +31,8 @@ pub(super) struct Feedback {
     pub(super) examples: Vec<Example>,
     /// Items that are positive for a text in any request, ascending, by number of the text.
     pub(super) positives: Vec<Vec<u32>>,
-    /// Share of each item among the positives, `[items]`.
-    pub(super) shares: Vec<f32>,
+    /// How often an example, drawn at random, brings an item as a positive, `[items]`.
+    pub(super) drawn: Vec<f32>,
 }
 
 /// The text that stands for a request.
@@ -71,11 +71,8 @@ impl Feedback {
             *best = level.max(*best);
         }
         let mut numbers: HashMap<String, u32> = HashMap::new();
-        let mut feedback = Self {
-            examples: Vec::new(),
-            positives: Vec::new(),
-            shares: vec![0.0; catalogue.len()],
-        };
+        let mut feedback =
+            Self { examples: Vec::new(), positives: Vec::new(), drawn: vec![0.0; catalogue.len()] };
         let mut counts = [0u64; 3];
         for request in corpus.request_iter(Split::Train)? {
             let request = request?;
@@ -106,12 +103,19 @@ impl Feedback {
             positives.extend(ordered.iter().chain(&clicked));
             positives.sort_unstable();
             positives.dedup();
-            ordered.iter().chain(&clicked).for_each(|item| feedback.shares[*item as usize] += 1.0);
+            let places = settings.places();
+            if ordered.len().min(places.ordered) + clicked.len().min(places.clicked) == 0 {
+                continue;
+            }
+            for (list, places) in [(&ordered, places.ordered), (&clicked, places.clicked)] {
+                let chance = places.min(list.len()) as f32 / list.len().max(1) as f32;
+                list.iter().for_each(|item| feedback.drawn[*item as usize] += chance);
+            }
             feedback.examples.push(Example { text, ordered, clicked, shown, query });
         }
-        check(corpus, settings, counts)?;
-        let total: f32 = feedback.shares.iter().sum();
-        feedback.shares.iter_mut().for_each(|share| *share /= total);
+        check(corpus, settings, counts, feedback.examples.len())?;
+        let examples = feedback.examples.len() as f32;
+        feedback.drawn.iter_mut().for_each(|drawn| *drawn /= examples);
         Ok(feedback)
     }
 }
@@ -150,14 +154,22 @@ fn levels(corpus: &Corpus, from: &MmseLevels) -> Result<Vec<(u32, u32, Reached)>
     Ok(all)
 }
 
-/// Every level that items are drawn from is reached by some; `counts` are those of ordered, clicked and shown items.
-fn check(corpus: &Corpus, settings: &MmseSettings, counts: [u64; 3]) -> Result<()> {
+/// Every level that items are drawn from is reached by some, and there are `examples`; `counts` are those of ordered, clicked and shown items.
+fn check(
+    corpus: &Corpus,
+    settings: &MmseSettings,
+    counts: [u64; 3],
+    examples: usize,
+) -> Result<()> {
     let source = match settings.levels {
         MmseLevels::Impressions {} => "impressions of training requests",
         MmseLevels::Grades { .. } => "judged items of training requests",
     };
-    let ordered = if settings.order_as_click { 0 } else { settings.ordered };
-    let drawn = [("ordered", ordered), ("clicked", settings.clicked), ("shown", settings.shown)];
+    let places = settings.places();
+    // What is drawn as a click may also be an order: `ordered` alone is then no reason to ask for clicks.
+    let clicked = if settings.order_as_click { settings.clicked as usize } else { places.clicked };
+    let drawn =
+        [("ordered", places.ordered), ("clicked", clicked), ("shown", settings.shown as usize)];
     if counts == [0; 3] {
         return Err(Error::data(
             corpus.folder(),
@@ -177,12 +189,14 @@ fn check(corpus: &Corpus, settings: &MmseSettings, counts: [u64; 3]) -> Result<(
                 .with_help(format!("set {name} = 0 to learn without it, or change `levels`")));
         }
     }
-    if counts[0] + counts[1] == 0 {
-        return Err(Error::data(
-            corpus.folder(),
-            format!("none of the {source} is clicked or ordered"),
-        )
-        .with_help("change `levels`: without a positive there is nothing to retrieve"));
+    if examples == 0 {
+        let found = format!(
+            "none of the {source} is a positive that is drawn (ordered {}, clicked {})",
+            counts[0], counts[1]
+        );
+        return Err(Error::data(corpus.folder(), found).with_help(
+            "change `levels`, or set `ordered` or `clicked` to 1 or more: without a positive there is nothing to retrieve",
+        ));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 use candle_core::{Device, Tensor};
 
 use crate::error::Result;
+use crate::train::objective::preference::pairwise::softplus;
 
 /// Added to the logit of a column that a row must not see.
 const HIDDEN: f32 = -1e9;
@@ -32,15 +33,11 @@ fn vector(values: Vec<f32>) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, n, &Device::Cpu)?)
 }
 
-/// `ln(1 + e^x)` without overflow, element by element.
-fn softplus(x: &Tensor) -> Result<Tensor> {
-    Ok(Tensor::stack(&[&x.zeros_like()?, x], 1)?.log_sum_exp(1)?)
-}
-
 /// Entries of `scores [rows, columns]` at `(row, column)`: `[entries]`.
 fn entries(scores: &Tensor, places: impl Iterator<Item = (u32, u32)>) -> Result<Tensor> {
-    let columns = scores.dims2()?.1 as u32;
-    let places: Vec<u32> = places.map(|(row, column)| row * columns + column).collect();
+    let columns = scores.dims2()?.1 as i64;
+    let places: Vec<i64> =
+        places.map(|(row, column)| i64::from(row) * columns + i64::from(column)).collect();
     Ok(scores.flatten_all()?.index_select(&Tensor::new(places, &Device::Cpu)?, 0)?)
 }
 

@@ -2,9 +2,10 @@
 //!
 //! A request brings ordered, clicked and shown items, the batch random ones. A retrieval loss compares positives with
 //! everything, a ranking loss the items of a request with each other. The paper's text was not at hand in full: what it
-//! leaves open is settled by settings, so that every part can be taken away. `feedback` derives levels, `model` holds
-//! towers and fusion, `losses` and `objective` the training, this file fits and serves it.
+//! leaves open is settled by settings, so that every part can be taken away. `feedback` derives levels, `bag` takes
+//! texts apart, `model` holds towers and fusion, `losses` and `objective` the training, this file fits and serves it.
 
+mod bag;
 mod feedback;
 mod losses;
 mod model;
@@ -26,19 +27,19 @@ use crate::model::encoder::{EncoderFolder, source_files};
 use crate::model::tokenizer::Tokenizer;
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Provenance, Vectors, write_json};
+use crate::store::{Provenance, Vectors, read_description, write_json};
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
 use crate::train::track::Tracker;
 use crate::train::world::World;
 
 use feedback::{Feedback, request_text};
-use model::{Model, Reading, choices};
+use model::{Model, Reading, Side, choices};
 use objective::{Mmse, Readings};
 use settings::{MmseSettings, MmseText};
 
 /// Version of the folder's layout.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const SETTINGS_FILE: &str = "mmse.json";
 /// Items encoded at once.
 const ENCODE_CHUNK: usize = 64;
@@ -71,9 +72,9 @@ pub struct Place<'a> {
 /// [`Error::Data`] when the folder of a pretrained encoder cannot be used.
 pub fn sources(settings: &MmseSettings) -> Result<Vec<PathBuf>> {
     match &settings.text {
-        MmseText::Pretrained { path, pooling, max_tokens, .. } => {
-            EncoderFolder::open(path, &choices(*pooling, *max_tokens))?;
-            source_files(path)
+        MmseText::Pretrained(pretrained) => {
+            EncoderFolder::open(&pretrained.path, &choices(pretrained))?;
+            source_files(&pretrained.path)
         }
         MmseText::Bag { .. } | MmseText::Transformer { .. } | MmseText::Vectors { .. } => {
             Ok(Vec::new())
@@ -92,22 +93,18 @@ pub fn fit(
     place: &Place<'_>,
 ) -> Result<()> {
     let Place { base, seed, out, work, ctx } = *place;
-    let items = 0..catalogue.len() as u32;
-    if items.clone().all(|item| catalogue.text(item).trim().is_empty()) {
-        return Err(Error::data(corpus.folder(), "items have no text, which mmse needs")
-            .with_help("give corpus.items_file"));
-    }
+    catalogue.check_text(corpus.folder(), "mmse")?;
     let feedback = Feedback::gather(corpus, catalogue, settings)?;
     let vocabulary = match &settings.text {
         MmseText::Bag { vocabulary, .. } | MmseText::Transformer { vocabulary, .. } => *vocabulary,
-        MmseText::Pretrained { .. } | MmseText::Vectors { .. } => 0,
+        MmseText::Pretrained(_) | MmseText::Vectors { .. } => 0,
     };
     let tokenizer = || -> Result<Tokenizer> {
         let queries: Vec<String> = corpus
             .request_iter(Split::Train)?
             .filter_map(|request| request.map(|request| request.query).transpose())
             .collect::<Result<_>>()?;
-        let texts = items.clone().map(|item| catalogue.text(item).to_owned());
+        let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
         Tokenizer::train_bpe(texts.chain(queries), vocabulary as usize, ctx)
     };
     let model = Model::new(settings, catalogue.len(), seed.purpose("weights"), base, &tokenizer)?;
@@ -137,7 +134,7 @@ pub fn fit(
     model.save(out)?;
     let made_from = Provenance::of_encoder(&catalogue.hash, out, model.files())?;
     vectors.write_made_from(&out.join(VECTORS_FILE), &made_from)?;
-    let query_prefix = model.prefix().to_owned();
+    let query_prefix = model.query_prefix().to_owned();
     let file = MmseFile { format: FORMAT, settings: settings.clone(), query_prefix };
     write_json(&out.join(SETTINGS_FILE), &file)
 }
@@ -168,14 +165,7 @@ struct Requests {
 /// # Errors
 /// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another model.
 pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
-    let path = folder.join(SETTINGS_FILE);
-    let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-    let file: MmseFile = serde_json::from_slice(&text)
-        .map_err(|e| Error::data(&path, format!("not a description of mmse: {e}")))?;
-    if file.format != FORMAT {
-        let got = file.format;
-        return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
-    }
+    let file: MmseFile = read_description(&folder.join(SETTINGS_FILE), "mmse", FORMAT)?;
     let model = Model::load(folder, &file.settings, catalogue.len(), file.query_prefix)?;
     let made_from = Provenance::of_encoder(&catalogue.hash, folder, model.files())?;
     let vectors_path = folder.join(VECTORS_FILE);
@@ -190,7 +180,7 @@ impl RequestEncoder for Requests {
         let text = request_text(request.query.as_deref(), &request.history, newest, |item| {
             self.texts.get(item as usize).map_or("", String::as_str)
         });
-        let reading = self.model.read(&text)?;
+        let reading = self.model.read(&text, Side::Query)?;
         Ok(self.model.queries(&[&reading])?.detach().flatten_all()?.to_vec1::<f32>()?)
     }
 }

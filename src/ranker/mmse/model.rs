@@ -9,11 +9,12 @@
 
 use std::path::Path;
 
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{D, DType, Device, Tensor, Var};
 use trieval_kernels::ops::{embedding, linear, linear_bias};
 
 use super::super::encoder;
-use super::settings::{MmseSettings, MmseText};
+use super::bag::{self, Bag};
+use super::settings::{MmseSettings, MmseText, PretrainedText};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::checkpoint::{load_tensors, save_weights};
@@ -28,8 +29,6 @@ use crate::train::Parameters;
 
 /// Width of a feed-forward in units of its input.
 const EXPANSION: usize = 2;
-/// Longest text of a bag in tokens; the rest is not read.
-const BAG_TOKENS: usize = 64;
 const HEADS_FILE: &str = "heads.safetensors";
 const TEXT_DIR: &str = "text";
 const WORDS: &str = "embed_tokens.weight";
@@ -54,16 +53,22 @@ impl Reading {
 
 /// What turns a text into a vector.
 enum Text {
-    Bag {
-        tokenizer: Box<Tokenizer>,
-        words: Var,
-    },
-    /// `prefix` is put before every text that is read.
-    Encoder {
-        encoder: Box<TextEncoder>,
-        trains: bool,
-        prefix: String,
-    },
+    Bag { tokenizer: Box<Tokenizer>, bag: Bag, words: Var },
+    Encoder { encoder: Box<TextEncoder>, trains: bool, prefixes: Prefixes },
+}
+
+/// What is put before texts that an encoder reads.
+#[derive(Default)]
+struct Prefixes {
+    query: String,
+    item: String,
+}
+
+/// Whose text is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    Query,
+    Item,
 }
 
 /// Both towers.
@@ -91,10 +96,8 @@ impl Model {
         train_tokenizer: &Texts<'_>,
     ) -> Result<Self> {
         let text = match &settings.text {
-            MmseText::Bag { dim, .. } => {
-                let tokenizer = train_tokenizer()?;
-                let words = fresh(WORDS, &[tokenizer.len(), *dim as usize], seed)?;
-                Text::Bag { tokenizer: Box::new(tokenizer), words }
+            MmseText::Bag { dim, ngrams, buckets, .. } => {
+                Text::bag(train_tokenizer()?, [*dim, *ngrams, *buckets], seed)?
             }
             MmseText::Transformer { dim, layers, heads, max_tokens, .. } => {
                 let tokenizer = train_tokenizer()?;
@@ -103,20 +106,28 @@ impl Model {
                 let vocab = tokenizer.len();
                 let config = EncoderConfig::from_scratch(vocab, dim, layers, heads, positions);
                 let encoder = TextEncoder::init(config, tokenizer, seed.purpose(TEXT_DIR))?;
-                Text::Encoder { encoder: Box::new(encoder), trains: true, prefix: String::new() }
+                let (encoder, prefixes) = (Box::new(encoder), Prefixes::default());
+                Text::Encoder { encoder, trains: true, prefixes }
             }
-            MmseText::Pretrained { path, train, pooling, max_tokens } => {
-                let folder = EncoderFolder::open(path, &choices(*pooling, *max_tokens))?;
-                let weights = if *train { Weights::Trained } else { Weights::Frozen };
+            MmseText::Pretrained(pretrained) => {
+                let folder = EncoderFolder::open(&pretrained.path, &choices(pretrained))?;
+                let trains = pretrained.train;
+                let weights = if trains { Weights::Trained } else { Weights::Frozen };
                 let encoder = Box::new(folder.encoder(weights)?);
-                Text::Encoder { encoder, trains: *train, prefix: String::new() }
+                let prefixes = Prefixes {
+                    query: pretrained.query_prefix.clone(),
+                    item: pretrained.item_prefix.clone(),
+                };
+                Text::Encoder { encoder, trains, prefixes }
             }
             MmseText::Vectors { vectors } => {
                 let folder = base.ok_or_else(|| {
                     Error::Failed(format!("mmse: the vectors {vectors} were not given"))
                 })?;
-                let (encoder, prefix) = encoder::open(folder)?;
-                Text::Encoder { encoder, trains: false, prefix }
+                let (encoder, query) = encoder::open(folder)?;
+                // Items are not read: their vectors are there.
+                let prefixes = Prefixes { query, ..Prefixes::default() };
+                Text::Encoder { encoder, trains: false, prefixes }
             }
         };
         Self::assemble(text, settings, items, seed)
@@ -160,10 +171,10 @@ impl Model {
     }
 
     /// What is put before the text of a request.
-    pub(super) fn prefix(&self) -> &str {
+    pub(super) fn query_prefix(&self) -> &str {
         match &self.text {
             Text::Bag { .. } => "",
-            Text::Encoder { prefix, .. } => prefix,
+            Text::Encoder { prefixes, .. } => &prefixes.query,
         }
     }
 
@@ -173,16 +184,19 @@ impl Model {
     }
 
     /// What of a text can be done once and for all.
-    pub(super) fn read(&self, text: &str) -> Result<Reading> {
+    pub(super) fn read(&self, text: &str, side: Side) -> Result<Reading> {
         Ok(match &self.text {
-            Text::Bag { tokenizer, .. } => {
-                let mut tokens = tokenizer.encode(text)?;
-                tokens.truncate(BAG_TOKENS);
-                Reading::Tokens(tokens)
-            }
-            Text::Encoder { encoder, trains: true, .. } => Reading::Tokens(encoder.tokens(text)?),
-            Text::Encoder { encoder, trains: false, prefix } => {
-                Reading::Vector(encoder.vectors(&[format!("{prefix}{text}")], |_| Ok(()))?)
+            Text::Bag { tokenizer, bag, .. } => Reading::Tokens(bag.of(tokenizer.encode(text)?)),
+            Text::Encoder { encoder, trains, prefixes } => {
+                let prefix = match side {
+                    Side::Query => &prefixes.query,
+                    Side::Item => &prefixes.item,
+                };
+                let text = format!("{prefix}{text}");
+                match trains {
+                    true => Reading::Tokens(encoder.tokens(&text)?),
+                    false => Reading::Vector(encoder.vectors(&[text], |_| Ok(()))?),
+                }
             }
         })
     }
@@ -248,7 +262,7 @@ impl Model {
     pub(super) fn save(&self, folder: &Path) -> Result<()> {
         save_weights(&folder.join(HEADS_FILE), &self.heads.iter().cloned().collect())?;
         match &self.text {
-            Text::Bag { tokenizer, .. } => tokenizer.save(folder, BAG_TOKENS),
+            Text::Bag { tokenizer, .. } => tokenizer.save(folder, bag::TOKENS),
             Text::Encoder { encoder, .. } => encoder.save(&folder.join(TEXT_DIR)),
         }
     }
@@ -266,22 +280,19 @@ impl Model {
         folder: &Path,
         settings: &MmseSettings,
         items: usize,
-        prefix: String,
+        query_prefix: String,
     ) -> Result<Self> {
         let seed = Seed::new(0);
         let text = match &settings.text {
-            MmseText::Bag { dim, .. } => {
-                let tokenizer = Tokenizer::load(folder)?;
-                let words = fresh(WORDS, &[tokenizer.len(), *dim as usize], seed)?;
-                Text::Bag { tokenizer: Box::new(tokenizer), words }
+            MmseText::Bag { dim, ngrams, buckets, .. } => {
+                Text::bag(Tokenizer::load(folder)?, [*dim, *ngrams, *buckets], seed)?
             }
-            MmseText::Transformer { .. }
-            | MmseText::Pretrained { .. }
-            | MmseText::Vectors { .. } => {
+            MmseText::Transformer { .. } | MmseText::Pretrained(_) | MmseText::Vectors { .. } => {
                 let source =
                     EncoderFolder::open(&folder.join(TEXT_DIR), &FolderChoices::default())?;
                 let encoder = Box::new(source.encoder(Weights::Frozen)?);
-                Text::Encoder { encoder, trains: false, prefix }
+                let prefixes = Prefixes { query: query_prefix, ..Prefixes::default() };
+                Text::Encoder { encoder, trains: false, prefixes }
             }
         };
         let model = Self::assemble(text, settings, items, seed)?;
@@ -297,8 +308,12 @@ impl Model {
 }
 
 /// What the recipe says of a pretrained folder.
-pub(super) fn choices(pooling: Option<Pooling>, max_tokens: Option<u32>) -> FolderChoices {
-    FolderChoices { pooling, max_tokens: max_tokens.map(|tokens| tokens as usize) }
+pub(super) fn choices(settings: &PretrainedText) -> FolderChoices {
+    FolderChoices {
+        pooling: settings.pooling,
+        max_tokens: settings.max_tokens.map(|tokens| tokens as usize),
+        prefixed: !settings.query_prefix.is_empty() || !settings.item_prefix.is_empty(),
+    }
 }
 
 /// A parameter at its start: output layers near zero, so that a text's vector is at first what it was; item vectors
@@ -317,6 +332,18 @@ fn fresh(name: &str, shape: &[usize], seed: Seed) -> Result<Var> {
 }
 
 impl Text {
+    /// A bag at its start; `sizes` are width, longest sequence and buckets.
+    fn bag(tokenizer: Tokenizer, sizes: [u32; 3], seed: Seed) -> Result<Self> {
+        let [dim, ngrams, buckets] = sizes.map(|n| n as usize);
+        let bag = Bag { vocabulary: tokenizer.len(), ngrams, buckets };
+        let words = fresh(WORDS, &[tokenizer.len(), dim], seed)?;
+        // Sequences begin at 0, so that those that training never meets say nothing.
+        let sequences =
+            Tensor::zeros((bag.rows() - bag.vocabulary, dim), DType::F32, &Device::Cpu)?;
+        let words = Var::from_tensor(&Tensor::cat(&[words.as_tensor(), &sequences], 0)?)?;
+        Ok(Self::Bag { tokenizer: Box::new(tokenizer), bag, words })
+    }
+
     fn width(&self) -> Result<usize> {
         Ok(match self {
             Self::Bag { words, .. } => words.dims2()?.1,
@@ -363,14 +390,18 @@ pub(super) mod tests {
 
     pub(in crate::ranker::mmse) fn texts() -> [MmseText; 4] {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/encoders/bert");
-        let pretrained = |train| MmseText::Pretrained {
-            path: golden.clone(),
-            train,
-            pooling: None,
-            max_tokens: None,
+        let pretrained = |train| {
+            MmseText::Pretrained(PretrainedText {
+                path: golden.clone(),
+                train,
+                pooling: None,
+                max_tokens: None,
+                query_prefix: "red ".into(),
+                item_prefix: String::new(),
+            })
         };
         [
-            MmseText::Bag { dim: 6, vocabulary: 300 },
+            MmseText::Bag { dim: 6, vocabulary: 300, ngrams: 2, buckets: 50 },
             MmseText::Transformer { dim: 6, layers: 1, heads: 2, vocabulary: 300, max_tokens: 9 },
             pretrained(false),
             pretrained(true),
@@ -390,7 +421,7 @@ pub(super) mod tests {
     }
 
     fn readings(model: &Model, texts: &[&str]) -> Vec<Reading> {
-        texts.iter().map(|text| model.read(text).unwrap()).collect()
+        texts.iter().map(|text| model.read(text, Side::Query).unwrap()).collect()
     }
 
     fn rows(tensor: &Tensor) -> Vec<Vec<f32>> {
@@ -436,7 +467,8 @@ pub(super) mod tests {
             let (model, settings) = model(text, 2);
             let folder = tempfile::TempDir::new().unwrap();
             model.save(folder.path()).unwrap();
-            let again = Model::load(folder.path(), &settings, 5, String::new()).unwrap();
+            let again = Model::load(folder.path(), &settings, 5, model.query_prefix().to_owned());
+            let again = again.unwrap();
             let vectors = |model: &Model| {
                 let all = readings(model, &["red sofa", "drill"]);
                 let all: Vec<&Reading> = all.iter().collect();

@@ -11,20 +11,18 @@ use rayon::prelude::*;
 use super::super::encoder::item_vectors;
 use super::feedback::{Example, Feedback, Reached};
 use super::losses::{Pair, Positive, global, lambdas, pairwise};
-use super::model::{Model, Reading};
+use super::model::{Model, Reading, Side};
 use super::settings::{MmseSettings, RankingLoss};
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
-use crate::train::pseudo::pseudo_request;
+use crate::train::pseudo::{WORDS, pseudo_request};
 use crate::train::sampler::Draw;
 
 /// Texts read between two looks at the interrupt flag.
 const READ_CHUNK: usize = 512;
-/// Words of a pseudo-request: fewest and most.
-const PSEUDO_WORDS: [u32; 2] = [1, 5];
 
 /// The objective.
 pub(super) struct Mmse<'a> {
@@ -57,22 +55,21 @@ impl Readings {
         base: Option<&Path>,
         ctx: &Context,
     ) -> Result<Self> {
-        let read_all = |texts: &[&str], label: &str| -> Result<Vec<Reading>> {
+        let read_all = |texts: &[&str], side: Side, label: &str| -> Result<Vec<Reading>> {
             let mut readings = Vec::with_capacity(texts.len());
             let mut bar = ctx.bar(label, texts.len() as u64, "text");
             for chunk in texts.chunks(READ_CHUNK) {
                 if !readings.is_empty() {
                     ctx.check_interrupt()?;
                 }
-                readings.par_extend(
-                    chunk.par_iter().map(|text| model.read(text)).collect::<Result<Vec<_>>>()?,
-                );
+                let read = chunk.par_iter().map(|text| model.read(text, side));
+                readings.par_extend(read.collect::<Result<Vec<_>>>()?);
                 bar.advance(chunk.len() as u64);
             }
             Ok(readings)
         };
         let queries: Vec<&str> = feedback.examples.iter().map(|one| one.text.as_str()).collect();
-        let queries = read_all(&queries, "read requests")?;
+        let queries = read_all(&queries, Side::Query, "read requests")?;
         let items = match base {
             Some(folder) => {
                 let vectors = item_vectors(folder, catalogue)?;
@@ -80,7 +77,7 @@ impl Readings {
             }
             None => {
                 let items = (0..catalogue.len() as u32).map(|item| catalogue.text(item));
-                read_all(&items.collect::<Vec<&str>>(), "read items")?
+                read_all(&items.collect::<Vec<&str>>(), Side::Item, "read items")?
             }
         };
         Ok(Self { queries, items })
@@ -100,9 +97,9 @@ struct Row {
 pub(super) struct Batch {
     rows: Vec<Row>,
     /// All items to encode, ascending: the columns.
-    items: Vec<u32>,
+    pub(super) items: Vec<u32>,
     /// Columns that may be negatives of other requests: positives of any request, and the uniform ones.
-    pool: Vec<bool>,
+    pub(super) pool: Vec<bool>,
     /// Columns drawn uniformly.
     uniform: Vec<bool>,
 }
@@ -124,27 +121,22 @@ impl<'a> Mmse<'a> {
         let example = draw.example as usize;
         if rng.random_bool(self.settings.pseudo_requests) {
             let item = rng.random_range(0..self.catalogue.len() as u32);
-            if let Some(text) = pseudo_request(self.catalogue.title(item), PSEUDO_WORDS, &mut rng) {
-                let reading = Some(self.model.read(&text)?);
+            if let Some(text) = pseudo_request(self.catalogue.title(item), WORDS, &mut rng) {
+                let reading = Some(self.model.read(&text, Side::Query)?);
                 return Ok(Row { reading, example, items: vec![(item, Reached::Clicked)] });
             }
         }
         let Example { ordered, clicked, shown, .. } = &self.feedback.examples[example];
-        // Where orders count as clicks, the places of both are for clicks.
-        let (n_ordered, n_clicked) = if self.settings.order_as_click {
-            (0, self.settings.ordered + self.settings.clicked)
-        } else {
-            (self.settings.ordered, self.settings.clicked)
-        };
+        let places = self.settings.places();
         let mut items = Vec::new();
-        let mut take = |from: &[u32], n: u32, level: Reached| {
+        let mut take = |from: &[u32], n: usize, level: Reached| {
             let mut from = from.to_vec();
-            let (chosen, _) = from.partial_shuffle(&mut rng, n as usize);
+            let (chosen, _) = from.partial_shuffle(&mut rng, n);
             items.extend(chosen.iter().map(|item| (*item, level)));
         };
-        take(ordered, n_ordered, Reached::Ordered);
-        take(clicked, n_clicked, Reached::Clicked);
-        take(shown, self.settings.shown, Reached::Shown);
+        take(ordered, places.ordered, Reached::Ordered);
+        take(clicked, places.clicked, Reached::Clicked);
+        take(shown, self.settings.shown as usize, Reached::Shown);
         Ok(Row { reading: None, example, items })
     }
 
@@ -162,50 +154,47 @@ impl<'a> Mmse<'a> {
         row.reading.is_none() && self.feedback.positives[query].binary_search(&item).is_ok()
     }
 
-    /// `ln Q` of every column: how likely a draw of the pool is that item. `Q = (P f + R / N) / (P + R)` with `P` positives
-    /// drawn by their share `f` (pseudo-requests draw uniformly) and `R` uniform items of `N` (mixed negative sampling).
-    fn log_q(&self, batch: &Batch, positives: usize) -> Vec<f32> {
-        let uniform = f64::from(self.settings.uniform);
+    /// `ln Q` of every column: how likely that item is in a batch's pool, where it has one column however often it is drawn.
+    /// With `B` rows, `R` uniform items of `N`, `p` the share of pseudo-requests and `d` how often an example brings the
+    /// item, `Q = 1 − (1 − (1 − p) d − p / N)^B (1 − 1 / N)^R`.
+    pub(super) fn log_q(&self, batch: &Batch) -> Vec<f32> {
+        let (rows, uniform) = (batch.rows.len() as f64, f64::from(self.settings.uniform));
         let (n, pseudo) = (self.catalogue.len() as f64, self.settings.pseudo_requests);
-        let positives = positives as f64;
+        let never_uniform = (1.0 - 1.0 / n).powf(uniform);
         let of = |item: &u32| {
-            let share = f64::from(self.feedback.shares[*item as usize]);
-            let drawn = positives * ((1.0 - pseudo) * share + pseudo / n);
-            ((drawn + uniform / n) / (positives + uniform)).max(1e-12).ln() as f32
+            let drawn = f64::from(self.feedback.drawn[*item as usize]);
+            let by_a_row = ((1.0 - pseudo) * drawn + pseudo / n).min(1.0);
+            let never = (1.0 - by_a_row).powf(rows) * never_uniform;
+            (1.0 - never).max(1e-12).ln() as f32
         };
         batch.items.iter().map(of).collect()
     }
 
     fn retrieval_loss(&self, scores: &Tensor, batch: &Batch) -> Result<Option<Tensor>> {
+        let weight = |level: Reached| match level {
+            Reached::Ordered => self.settings.ordered_weight as f32,
+            Reached::Clicked => 1.0,
+            Reached::Shown => 0.0,
+        };
         let mut positives = Vec::new();
         for (row, drawn) in batch.rows.iter().enumerate() {
-            let weight = |level: Reached| match level {
-                Reached::Ordered => self.settings.ordered_weight as f32,
-                Reached::Clicked => 1.0,
-                Reached::Shown => 0.0,
-            };
-            let total: f32 = drawn.items.iter().map(|(_, level)| weight(*level)).sum();
-            for (item, level) in &drawn.items {
-                if weight(*level) > 0.0 {
-                    let weight = weight(*level) / total;
-                    positives.push(Positive {
-                        row: row as u32,
-                        column: batch.column(*item),
-                        weight,
-                    });
-                }
-            }
+            let own = drawn.items.iter().filter(|(_, level)| weight(*level) > 0.0);
+            positives.extend(own.map(|(item, level)| Positive {
+                row: row as u32,
+                column: batch.column(*item),
+                weight: weight(*level),
+            }));
         }
+        // The mean over the batch, so that an order counts `ordered_weight` times a click of whatever request.
+        let total: f32 = positives.iter().map(|one| one.weight).sum();
         if positives.is_empty() {
             return Ok(None);
         }
+        let scale = batch.rows.len() as f32 / total;
+        positives.iter_mut().for_each(|one| one.weight *= scale);
         let mut logits = (scores / self.settings.temperature)?;
         if self.settings.log_q {
-            let log_q = Tensor::from_vec(
-                self.log_q(batch, positives.len()),
-                (1, batch.items.len()),
-                &Device::Cpu,
-            )?;
+            let log_q = Tensor::from_vec(self.log_q(batch), (1, batch.items.len()), &Device::Cpu)?;
             logits = logits.broadcast_sub(&log_q)?;
         }
         let is_negative = |row: usize, column: usize| {
@@ -223,6 +212,7 @@ impl<'a> Mmse<'a> {
             _ => Vec::new(),
         };
         let mut pairs = Vec::new();
+        let mut owners = 0;
         for (row, drawn) in batch.rows.iter().enumerate() {
             let columns: Vec<u32> =
                 drawn.items.iter().map(|(item, _)| batch.column(*item)).collect();
@@ -232,35 +222,39 @@ impl<'a> Mmse<'a> {
                 None => vec![0.0; columns.len()],
             };
             let weighted = lambdas(&own, &levels);
-            let even = 1.0 / weighted.len().max(1) as f32;
+            owners += usize::from(!weighted.is_empty());
             pairs.extend(weighted.into_iter().map(|(better, worse, lambda)| Pair {
                 row: row as u32,
                 better: columns[better],
                 worse: columns[worse],
-                weight: if values.is_empty() { even } else { lambda },
+                weight: if values.is_empty() { 1.0 } else { lambda },
             }));
         }
         if pairs.is_empty() {
             return Ok(None);
         }
+        // The mean over pairs, or of NDCG's changes over requests that have any: rows without pairs do not thin it.
+        let parts = if values.is_empty() { pairs.len() } else { owners };
+        let scale = batch.rows.len() as f32 / parts as f32;
+        pairs.iter_mut().for_each(|pair| pair.weight *= scale);
         pairwise(scores, &pairs, self.settings.ranking_temperature).map(Some)
     }
 
     /// Three nested tasks per request: ordered, at least clicked, at least shown; each against the other items of the
-    /// request and, for the last, the uniform ones.
+    /// request and the uniform ones.
     fn listwise_loss(&self, scores: &Tensor, batch: &Batch) -> Result<Option<Tensor>> {
         let mut owners = Vec::new();
         let mut positives = Vec::new();
         let mut negatives: Vec<Vec<bool>> = Vec::new();
+        let mut requests = 0;
         for (row, drawn) in batch.rows.iter().enumerate() {
+            let before = owners.len();
+            let mut sampled = batch.uniform.clone();
+            for (column, sampled) in sampled.iter_mut().enumerate() {
+                *sampled = *sampled && !self.is_positive(drawn, batch.items[column]);
+            }
             for least in [Reached::Ordered, Reached::Clicked, Reached::Shown] {
-                let mut seen = vec![false; batch.items.len()];
-                if least == Reached::Shown {
-                    seen.copy_from_slice(&batch.uniform);
-                    for (column, seen) in seen.iter_mut().enumerate() {
-                        *seen = *seen && !self.is_positive(drawn, batch.items[column]);
-                    }
-                }
+                let mut seen = sampled.clone();
                 let (above, below): (Vec<_>, Vec<_>) =
                     drawn.items.iter().partition(|(_, level)| *level >= least);
                 below.iter().for_each(|(item, _)| seen[batch.column(*item) as usize] = true);
@@ -278,10 +272,13 @@ impl<'a> Mmse<'a> {
                 owners.push(row as u32);
                 negatives.push(seen);
             }
+            requests += usize::from(owners.len() > before);
         }
         if owners.is_empty() {
             return Ok(None);
         }
+        let scale = batch.rows.len() as f32 / requests as f32;
+        positives.iter_mut().for_each(|one| one.weight *= scale);
         let tasks = scores.index_select(&Tensor::new(owners, &Device::Cpu)?, 0)?;
         let logits = (tasks / self.settings.ranking_temperature)?;
         global(&logits, |task, column| negatives[task][column], &positives).map(Some)

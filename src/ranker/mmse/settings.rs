@@ -33,7 +33,7 @@ pub struct MmseSettings {
     pub uniform: u32,
     /// Treat ordered items as clicked ones.
     pub order_as_click: bool,
-    /// Weight of an ordered item in the retrieval loss; that of a clicked one is 1.
+    /// Weight of an ordered item in the retrieval loss, whose mean is over the positives of a batch; that of a clicked one is 1.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub ordered_weight: f64,
     /// Weight of the retrieval loss; 0 leaves it out.
@@ -75,7 +75,12 @@ pub struct MmseSettings {
 impl Default for MmseSettings {
     fn default() -> Self {
         Self {
-            text: MmseText::Bag { dim: 128, vocabulary: 8_000 },
+            text: MmseText::Bag {
+                dim: default_dim(),
+                vocabulary: default_vocabulary(),
+                ngrams: default_ngrams(),
+                buckets: default_buckets(),
+            },
             levels: MmseLevels::Impressions {},
             channels: 1,
             ordered: 1,
@@ -100,14 +105,27 @@ impl Default for MmseSettings {
     }
 }
 
+/// Positives drawn per request, at most.
+pub(super) struct Places {
+    pub(super) ordered: usize,
+    pub(super) clicked: usize,
+}
+
 impl MmseSettings {
+    /// How many are drawn; where orders count as clicks, the places of both are for clicks.
+    pub(super) fn places(&self) -> Places {
+        let (ordered, clicked) = (self.ordered as usize, self.clicked as usize);
+        match self.order_as_click {
+            true => Places { ordered: 0, clicked: ordered + clicked },
+            false => Places { ordered, clicked },
+        }
+    }
+
     /// Name of the vectors whose encoder is taken, where one is.
     pub fn base(&self) -> Option<&String> {
         match &self.text {
             MmseText::Vectors { vectors } => Some(vectors),
-            MmseText::Bag { .. } | MmseText::Transformer { .. } | MmseText::Pretrained { .. } => {
-                None
-            }
+            MmseText::Bag { .. } | MmseText::Transformer { .. } | MmseText::Pretrained(_) => None,
         }
     }
 }
@@ -116,7 +134,7 @@ impl MmseSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum MmseText {
-    /// The mean of the embeddings of the text's tokens, from scratch.
+    /// The mean of the embeddings of the text's tokens and of sequences of them, from scratch.
     Bag {
         /// Width of the embeddings.
         #[serde(default = "default_dim")]
@@ -126,6 +144,14 @@ pub enum MmseText {
         #[serde(default = "default_vocabulary")]
         #[schemars(range(min = 300, max = 200_000))]
         vocabulary: u32,
+        /// Longest sequence of neighboring tokens that has an embedding; 1 means tokens alone.
+        #[serde(default = "default_ngrams")]
+        #[schemars(range(min = 1, max = 5))]
+        ngrams: u32,
+        /// Embeddings that sequences of two tokens and more share, by a hash.
+        #[serde(default = "default_buckets")]
+        #[schemars(range(min = 1, max = 10_000_000))]
+        buckets: u32,
     },
     /// A small transformer, from scratch.
     Transformer {
@@ -156,20 +182,31 @@ pub enum MmseText {
         vectors: String,
     },
     /// A local folder of sentence-transformers.
-    Pretrained {
-        /// The folder.
-        path: PathBuf,
-        /// Whether its weights train too, and not only the layers behind it.
-        #[serde(default)]
-        train: bool,
-        /// How token vectors become one, for a folder that does not say so itself.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pooling: Option<Pooling>,
-        /// Longest text in tokens. Left out: what the folder says.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(range(min = 4, max = 32_768))]
-        max_tokens: Option<u32>,
-    },
+    Pretrained(PretrainedText),
+}
+
+/// A pretrained text encoder as the beginning of both towers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainedText {
+    /// The folder.
+    pub path: PathBuf,
+    /// Whether its weights train too, and not only the layers behind it.
+    #[serde(default)]
+    pub train: bool,
+    /// How token vectors become one, for a folder that does not say so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Longest text in tokens. Left out: what the folder says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 4, max = 32_768))]
+    pub max_tokens: Option<u32>,
+    /// Put before the text of a request, for models that were trained so.
+    #[serde(default)]
+    pub query_prefix: String,
+    /// Put before the text of an item, for models that were trained so.
+    #[serde(default)]
+    pub item_prefix: String,
 }
 
 fn default_dim() -> u32 {
@@ -178,6 +215,14 @@ fn default_dim() -> u32 {
 
 fn default_vocabulary() -> u32 {
     8_000
+}
+
+fn default_ngrams() -> u32 {
+    1
+}
+
+fn default_buckets() -> u32 {
+    50_000
 }
 
 fn default_layers() -> u32 {
@@ -215,6 +260,7 @@ pub enum RankingLoss {
     Pairwise,
     /// As pairwise, each pair weighted by what swapping it changes in NDCG (LambdaRank).
     Lambda,
-    /// Ordered over all others, clicked and better over all others, shown over random (arXiv 2305.13647).
+    /// Ordered over all others, clicked and better over all others, shown over random, random items among the others of each
+    /// (arXiv 2305.13647).
     Listwise,
 }

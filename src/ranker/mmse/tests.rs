@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use rand::Rng;
+
 use super::super::encoder;
 use super::super::settings::EncoderSettings;
 use super::feedback::Reached;
-use super::settings::{MmseLevels, RankingLoss};
+use super::settings::{MmseLevels, PretrainedText, RankingLoss};
 use super::*;
 use crate::corpus::settings::{CorpusSettings, JudgedPairsSettings, PairSplit, SimulatedClicks};
 use crate::ranker::Retrieve;
@@ -87,7 +89,7 @@ fn grades() -> MmseLevels {
 
 fn small() -> MmseSettings {
     MmseSettings {
-        text: MmseText::Bag { dim: 8, vocabulary: 300 },
+        text: MmseText::Bag { dim: 8, vocabulary: 300, ngrams: 2, buckets: 100 },
         levels: grades(),
         uniform: 4,
         batch: 4,
@@ -111,8 +113,8 @@ fn grades_become_levels_at_their_thresholds() {
     );
     assert_eq!(of("red sofa").clicked, [1]);
     assert_eq!(feedback.positives[oak.query as usize], [2, 6]);
-    assert!((feedback.shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-    assert!((feedback.shares[1] - 2.0 / 9.0).abs() < 1e-6);
+    // Both positives of item 1 are always drawn, by two of five examples.
+    assert!((feedback.drawn[1] - 2.0 / 5.0).abs() < 1e-6);
     let merged = MmseSettings { order_as_click: true, ..small() };
     let merged = shop.feedback(&merged).unwrap();
     assert!(merged.examples.iter().all(|e| e.ordered.is_empty()));
@@ -199,27 +201,120 @@ fn every_parameter_gets_a_gradient_under_every_loss() {
     }
 }
 
+/// The loss of a batch of these examples at the start of a training, summed over its rows.
+fn loss_of(shop: &Shop, settings: &MmseSettings, examples: &[u64]) -> f32 {
+    at_start(shop, settings, |objective| {
+        let draws: Vec<Draw> =
+            examples.iter().map(|&example| Draw { example, global: example }).collect();
+        let loss = objective.loss(&objective.draw(&draws).unwrap()).unwrap();
+        loss.sum.to_scalar::<f32>().unwrap()
+    })
+}
+
+fn at_start<T>(shop: &Shop, settings: &MmseSettings, ask: impl Fn(&Mmse<'_>) -> T) -> T {
+    let tokenizer = || Tokenizer::train_bpe(["red oak"].iter(), 300, &Context::silent());
+    let model = Model::new(settings, 8, Seed::new(3), None, &tokenizer).unwrap();
+    let feedback = shop.feedback(settings).unwrap();
+    let readings =
+        Readings::of(&model, &shop.catalogue, &feedback, None, &Context::silent()).unwrap();
+    ask(&Mmse::new(&model, &shop.catalogue, feedback, &readings, settings, Seed::new(4)))
+}
+
+/// Number of the example with a query.
+fn example(shop: &Shop, settings: &MmseSettings, query: &str) -> u64 {
+    let feedback = shop.feedback(settings).unwrap();
+    feedback.examples.iter().position(|one| one.text == query).unwrap() as u64
+}
+
 #[test]
 fn other_positives_of_a_text_are_no_negatives_of_it() {
     // One request whose only other columns are its own positives: nothing can push them apart.
     let shop = Shop::new(None);
     let settings =
         MmseSettings { uniform: 0, shown: 0, ranking: 0.0, pseudo_requests: 0.0, ..small() };
-    let tokenizer = || Tokenizer::train_bpe(["red oak"].iter(), 300, &Context::silent());
-    let model = Model::new(&settings, 8, Seed::new(3), None, &tokenizer).unwrap();
-    let feedback = shop.feedback(&settings).unwrap();
-    let readings =
-        Readings::of(&model, &shop.catalogue, &feedback, None, &Context::silent()).unwrap();
-    let objective =
-        Mmse::new(&model, &shop.catalogue, feedback, &readings, &settings, Seed::new(4));
-    let loss = |examples: &[u64]| {
-        let draws: Vec<Draw> =
-            examples.iter().map(|&example| Draw { example, global: example }).collect();
-        let loss = objective.loss(&objective.draw(&draws).unwrap()).unwrap();
-        loss.sum.to_scalar::<f32>().unwrap()
+    assert_eq!(loss_of(&shop, &settings, &[0]), 0.0);
+    assert!(loss_of(&shop, &settings, &[0, 1]) > 0.0);
+}
+
+#[test]
+fn an_order_counts_as_many_times_a_click_of_another_request() {
+    let shop = Shop::new(None);
+    let base = MmseSettings {
+        uniform: 0,
+        shown: 0,
+        ranking: 0.0,
+        pseudo_requests: 0.0,
+        log_q: false,
+        temperature: 1.0,
+        ..small()
     };
-    assert_eq!(loss(&[0]), 0.0);
-    assert!(loss(&[0, 1]) > 0.0);
+    let settings = |ordered_weight| MmseSettings { ordered_weight, ..base.clone() };
+    let examples = ["oak", "blue"].map(|query| example(&shop, &base, query));
+    let loss = |weight: f64| f64::from(loss_of(&shop, &settings(weight), &examples));
+    // oak brings an order and a click, blue a click: (w a + b + c) · 2 / (w + 2).
+    let (one, four) = (loss(1.0) * 3.0 / 2.0, loss(4.0) * 6.0 / 2.0);
+    let order = (four - one) / 3.0;
+    assert!(order > 0.1);
+    let expected = (9.0 * order + (one - order)) * 2.0 / 11.0;
+    assert!((loss(9.0) - expected).abs() < 1e-5, "{} against {expected}", loss(9.0));
+}
+
+#[test]
+fn rows_that_have_nothing_to_rank_do_not_thin_the_ranking_loss() {
+    let shop = Shop::new(None);
+    for ranking_loss in [RankingLoss::Pairwise, RankingLoss::Lambda, RankingLoss::Listwise] {
+        let settings = MmseSettings {
+            retrieval: 0.0,
+            ranking: 1.0,
+            ranking_loss,
+            uniform: 0,
+            pseudo_requests: 0.0,
+            ..small()
+        };
+        let [oak, blue] = ["oak", "blue"].map(|query| example(&shop, &settings, query));
+        let alone = loss_of(&shop, &settings, &[oak]);
+        let beside = loss_of(&shop, &settings, &[oak, blue]) / 2.0;
+        assert!(alone > 0.01 && (alone - beside).abs() < 1e-5, "{alone} against {beside}");
+    }
+}
+
+#[test]
+fn q_is_how_often_an_item_is_in_the_pool() {
+    let shop = Shop::new(None);
+    let settings = MmseSettings {
+        ordered: 1,
+        clicked: 1,
+        uniform: 3,
+        pseudo_requests: 0.4,
+        text: model::tests::texts()[0].clone(),
+        ..small()
+    };
+    at_start(&shop, &settings, |objective| {
+        // Rows that are drawn independently, as Q supposes.
+        let rounds = 4_000;
+        let mut rng = Seed::new(8).rng();
+        let mut seen = [0u32; 8];
+        let mut expected = [0f32; 8];
+        for round in 0..rounds {
+            let draws: Vec<Draw> = (0..3)
+                .map(|row| Draw {
+                    example: rng.random_range(0..objective.n_examples()),
+                    global: round * 3 + row,
+                })
+                .collect();
+            let batch = objective.draw(&draws).unwrap();
+            for (column, log_q) in objective.log_q(&batch).into_iter().enumerate() {
+                let item = batch.items[column] as usize;
+                seen[item] += u32::from(batch.pool[column]);
+                expected[item] = log_q.exp();
+            }
+        }
+        for (item, (seen, expected)) in seen.into_iter().zip(expected).enumerate() {
+            let share = seen as f32 / rounds as f32;
+            assert!((share - expected).abs() < 0.03, "item {item}: {share} against {expected}");
+        }
+        assert!(expected[1] > 1.2 * expected[0], "{expected:?}");
+    });
 }
 
 #[test]
@@ -269,15 +364,17 @@ fn training_finds_items_and_orders_them() {
 #[test]
 fn the_encoder_of_other_vectors_gives_what_its_folder_gives() {
     let shop = Shop::new(None);
-    let MmseText::Pretrained { path, .. } = model::tests::texts()[3].clone() else { panic!() };
+    let MmseText::Pretrained(pretrained) = model::tests::texts()[3].clone() else { panic!() };
     let base = shop.folder.path().join("base");
     std::fs::create_dir_all(&base).unwrap();
-    let encoder: EncoderSettings =
-        serde_json::from_value(serde_json::json!({ "path": path })).unwrap();
+    let encoder: EncoderSettings = serde_json::from_value(
+        serde_json::json!({ "path": pretrained.path, "query_prefix": pretrained.query_prefix }),
+    )
+    .unwrap();
     let source = encoder::Source::Encoder(&encoder);
     encoder::fit(&shop.corpus, &shop.catalogue, source, &base, &Context::silent()).unwrap();
     let settings = |text| MmseSettings { text, ..small() };
-    let own = MmseText::Pretrained { path, train: false, pooling: None, max_tokens: None };
+    let own = MmseText::Pretrained(PretrainedText { train: false, ..pretrained });
     let own = shop.fit(&settings(own), "own", &Context::silent()).unwrap();
     let other = MmseText::Vectors { vectors: "base".into() };
     let silent = Context::silent();

@@ -1,6 +1,6 @@
 //! SASRec (arXiv:1808.09781): a causal transformer over item ids that predicts the next item of a sequence.
 //!
-//! Sees the training sequences and nothing else: all but the last two items of every user. `network` is what is
+//! Sees the training sequences and nothing else: all but the last two items of every user, or what users clicked in training. `network` is what is
 //! computed, `losses` and `objective` what is learnt, this file fits and serves it. Answering is exact: one forward pass
 //! over the history, one product with the vectors of all items.
 
@@ -20,15 +20,16 @@ use trieval_kernels::ops::linear;
 use self::network::{Network, Packed};
 use self::objective::NextItem;
 use self::settings::{SasrecLoss, SasrecSettings};
+use super::collaborative::training_histories;
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
 use super::top::top;
-use crate::corpus::{Corpus, Request, Split};
+use crate::corpus::{Corpus, Request};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::checkpoint::WeightFiles;
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::write_json;
+use crate::store::{read_description, write_json};
 use crate::train::engine::{LOG_FILE, LoopSettings, Training};
 use crate::train::track::Tracker;
 use crate::train::validation::Validation;
@@ -60,18 +61,13 @@ pub struct Sequences {
 }
 
 impl Sequences {
-    /// The training sequences of a corpus.
+    /// The training sequences of a corpus, or what each user clicked.
     ///
     /// # Errors
-    /// [`Error::Data`] when the corpus has no sequences or cannot be read.
+    /// [`Error::Data`] when nobody chose two items or the corpus cannot be read.
     pub fn of(corpus: &Corpus) -> Result<Self> {
         let source = corpus.folder().to_owned();
-        if !corpus.has_sequences() {
-            return Err(Error::data(source, "has no users' sequences, which sasrec learns from")
-                .with_help("use a corpus of kind = \"sequences\", or remove the system"));
-        }
-        let histories = corpus.request_iter(Split::Train)?.map(|one| one.map(|one| one.history));
-        let list = histories.collect::<Result<_>>()?;
+        let list = training_histories(corpus)?;
         Ok(Self { list, n_items: corpus.summary().items as usize, source })
     }
 
@@ -189,13 +185,7 @@ impl Sasrec {
     /// [`Error::Data`] when a file is missing, damaged, of another format or of another catalogue.
     pub fn load(folder: &Path, n_items: usize) -> Result<Self> {
         let path = folder.join(SETTINGS_FILE);
-        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-        let file: ModelFile = serde_json::from_slice(&text)
-            .map_err(|e| Error::data(&path, format!("not the description of a model: {e}")))?;
-        if file.format != FORMAT {
-            let got = file.format;
-            return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
-        }
+        let file: ModelFile = read_description(&path, "a sequence model", FORMAT)?;
         if file.items != n_items {
             let message =
                 format!("the model knows {} items, the catalogue has {n_items}", file.items);

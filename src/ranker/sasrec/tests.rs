@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::settings::SasrecValidation;
 use super::*;
+use crate::corpus::Split;
 use crate::train::engine::Objective;
 use crate::train::gradients::dense_gradients;
 use crate::train::sampler::Draw;

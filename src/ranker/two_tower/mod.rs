@@ -18,7 +18,7 @@ use crate::memory;
 use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Provenance, Vectors, write_json};
+use crate::store::{Provenance, Vectors, read_description, write_json};
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
 use crate::train::track::Tracker;
@@ -60,6 +60,7 @@ pub fn fit(
     work: &Path,
     ctx: &Context,
 ) -> Result<()> {
+    catalogue.check_text(corpus.folder(), "the two-tower encoder")?;
     let texts = || (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
     let queries: Vec<String> = corpus
         .request_iter(Split::Train)?
@@ -150,14 +151,8 @@ struct TwoTower {
 /// # Errors
 /// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another encoder.
 pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
-    let path = folder.join(SETTINGS_FILE);
-    let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-    let file: EncoderFile = serde_json::from_slice(&text)
-        .map_err(|e| Error::data(&path, format!("not an encoder description: {e}")))?;
-    if file.format != FORMAT {
-        let got = file.format;
-        return Err(Error::data(&path, format!("has format version {got}, expected {FORMAT}")));
-    }
+    let file: EncoderFile =
+        read_description(&folder.join(SETTINGS_FILE), "a two-tower encoder", FORMAT)?;
     let tokenizer = Tokenizer::load(folder)?;
     let dim = file.settings.dim as usize;
     let encoder = Encoder::new(tokenizer.len(), dim, Seed::new(0))?;

@@ -15,11 +15,8 @@ use crate::model::tokenizer::Tokenizer;
 use crate::ranker::settings::TwoTowerSettings;
 use crate::seed::Seed;
 use crate::train::engine::{Loss, Objective};
-use crate::train::pseudo::pseudo_request;
+use crate::train::pseudo::{WORDS, pseudo_request};
 use crate::train::sampler::Draw;
-
-/// Words of a pseudo-request: fewest and most.
-const PSEUDO_WORDS: [u32; 2] = [1, 5];
 
 /// Which requests ask for which items.
 pub(super) struct Examples {
@@ -38,6 +35,8 @@ enum Example {
     Click { query: u32, item: u32 },
     /// The item at `position` of a sequence follows those before it.
     Next { sequence: u32, position: u32 },
+    /// Words of an item's title ask for it, where there is no feedback at all.
+    Title(u32),
 }
 
 impl Examples {
@@ -71,24 +70,18 @@ impl Examples {
                 );
             }
         }
+        if list.is_empty() && settings.pseudo_requests == 1.0 {
+            list.extend(catalogue.titled().map(Example::Title));
+        }
         if list.is_empty() {
-            return Err(Error::Failed(
-                "the two-tower encoder has nothing to learn from: no training request has a click"
-                    .into(),
-            ));
+            let message =
+                "the two-tower encoder has nothing to learn from: no training request has a click";
+            return Err(Error::data(corpus.folder(), message)
+                .with_help("bring clicks, or learn from titles alone: pseudo_requests = 1"));
         }
         let items = 0..catalogue.len() as u32;
         let item_bags: Vec<Vec<u32>> =
             items.map(|item| bag(tokenizer, catalogue.text(item))).collect::<Result<_>>()?;
-        if item_bags.iter().all(Vec::is_empty) {
-            return Err(Error::data(
-                corpus.folder(),
-                "items have no text, which the two-tower encoder needs",
-            )
-            .with_help(
-                "give corpus.items_file, or item vectors made elsewhere (kind = \"file\")",
-            ));
-        }
         debug_assert!(settings.batch >= 2);
         Ok(Self { queries, sequences, list, item_bags })
     }
@@ -126,15 +119,21 @@ impl<'a> Contrastive<'a> {
 
     fn example(&self, draw: &Draw) -> Result<(Vec<u32>, u32)> {
         let mut rng = self.seed.index(draw.global).rng();
-        if rng.random_bool(self.settings.pseudo_requests) {
-            let item = rng.random_range(0..self.catalogue.len() as u32);
-            let query = pseudo_request(self.catalogue.title(item), PSEUDO_WORDS, &mut rng);
-            if let Some(query) = query {
-                return Ok((bag(self.tokenizer, &query)?, item));
-            }
-        }
         let examples = &self.examples;
-        Ok(match examples.list[draw.example as usize] {
+        let example = &examples.list[draw.example as usize];
+        let titled = match *example {
+            Example::Title(item) => Some(item),
+            _ if rng.random_bool(self.settings.pseudo_requests) => {
+                Some(rng.random_range(0..self.catalogue.len() as u32))
+            }
+            _ => None,
+        };
+        if let Some(item) = titled
+            && let Some(query) = pseudo_request(self.catalogue.title(item), WORDS, &mut rng)
+        {
+            return Ok((bag(self.tokenizer, &query)?, item));
+        }
+        Ok(match *example {
             Example::Click { query, item } => (examples.queries[query as usize].clone(), item),
             Example::Next { sequence, position } => {
                 let items = &examples.sequences[sequence as usize];
@@ -142,6 +141,7 @@ impl<'a> Contrastive<'a> {
                 let newest = self.settings.history_items;
                 (history_bag(past, newest, |item| &examples.item_bags[item as usize]), next)
             }
+            Example::Title(item) => (examples.item_bags[item as usize].clone(), item),
         })
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
         let Some(settings) = &part.value else { continue };
         match settings {
             SystemSettings::Popularity(popularity) => days(part, popularity, corpus, checker),
-            SystemSettings::ItemCf(_) | SystemSettings::ItemKnn(_) => {
+            SystemSettings::ItemCf(_) | SystemSettings::ItemKnn(_) | SystemSettings::Sasrec(_) => {
                 history(part, settings, corpus, checker);
             }
             SystemSettings::Bm25(bm25) => constants(part, bm25, checker),
@@ -49,7 +49,7 @@ fn days(
     }
 }
 
-/// Systems that count choices are asked with a history.
+/// Systems that learn what is chosen after what are asked with a history.
 fn history(
     part: &Part<SystemSettings>,
     settings: &SystemSettings,

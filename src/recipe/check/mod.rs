@@ -241,6 +241,12 @@ impl Checker<'_> {
         self.faults.push(if help.is_empty() { fault } else { fault.help(help) });
     }
 
+    /// What is allowed and yet worth a word about the value at a path.
+    fn remark(&mut self, path: &[Step], message: impl Into<String>, label: &str, help: &str) {
+        let remark = Fault::new(self.document.place(path), message, label);
+        self.faults.push(remark.help(help).warning());
+    }
+
     /// A fault about a key, whatever its value.
     fn key_fault(&mut self, path: &[Step], message: impl Into<String>, label: &str, help: &str) {
         let fault = Fault::new(self.document.key_place(path), message, label);

@@ -18,7 +18,6 @@ use crate::train::settings::{
 };
 
 use super::super::document::{Step, quoted};
-use super::super::fault::Fault;
 
 pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
     recipe_name(parts, checker);
@@ -138,11 +137,13 @@ fn judged_pairs(
 
 /// Trainings that learn from clicks, over a corpus that has none.
 fn without_feedback(parts: &Parts, checker: &mut Checker<'_>) {
-    let help = "add [corpus.clicks] to simulate clicks on the graded pairs, or train on pseudo-requests alone (pseudo_requests = 1)";
-    let mut refuse = |path: &[Step], what: String| {
+    let mut refuse = |path: &[Step], what: String, other: &str| {
+        let help =
+            format!("add [corpus.clicks] to simulate clicks on the graded pairs, or {other}");
         let message = format!("{what} learns from clicks, but the corpus has none");
-        checker.fault(path, message, "judged pairs carry grades, not clicks", help);
+        checker.fault(path, message, "judged pairs carry grades, not clicks", &help);
     };
+    let titles = "train on pseudo-requests alone (pseudo_requests = 1)";
     for train in &parts.train {
         let Some(settings) = &train.value else { continue };
         let learns = match &settings.objective {
@@ -150,7 +151,21 @@ fn without_feedback(parts: &Parts, checker: &mut Checker<'_>) {
             ObjectiveSettings::Preference(_) => true,
         };
         if learns {
-            refuse(&train.at(&["objective", "kind"]), format!("training `{}`", settings.name));
+            let other = match &settings.objective {
+                ObjectiveSettings::Supervised(_) => titles,
+                ObjectiveSettings::Preference(_) => "remove the training",
+            };
+            refuse(
+                &train.at(&["objective", "kind"]),
+                format!("training `{}`", settings.name),
+                other,
+            );
+        }
+    }
+    for system in &parts.system {
+        if let Some(SystemSettings::Popularity(popularity)) = &system.value {
+            let name = &popularity.name;
+            refuse(&system.at(&["kind"]), format!("system `{name}`"), "remove the system");
         }
     }
     for vectors in &parts.vectors {
@@ -158,12 +173,13 @@ fn without_feedback(parts: &Parts, checker: &mut Checker<'_>) {
             (&vectors.value, &vectors.name)
             && settings.pseudo_requests < 1.0
         {
-            refuse(&vectors.at(&["kind"]), format!("two-tower encoder `{name}`"));
+            refuse(&vectors.at(&["kind"]), format!("two-tower encoder `{name}`"), titles);
         }
         if let (Some(VectorsSettings::Collaborative(_)), Some(name)) =
             (&vectors.value, &vectors.name)
         {
-            refuse(&vectors.at(&["kind"]), format!("[vectors.{name}] of kind collaborative"));
+            let what = format!("[vectors.{name}] of kind collaborative");
+            refuse(&vectors.at(&["kind"]), what, "remove them");
         }
     }
 }
@@ -409,9 +425,8 @@ fn validation(
                 "training `{name}` is an alignment, validated by the cross-entropy of clicked items"
             );
             let label = "which alignment does not try to lower";
-            let place = checker.document.place(&path("metric"));
             let help = "a metric of lists says more, for instance metric = \"recall@10\"";
-            checker.faults.push(Fault::new(place, message, label).help(help).warning());
+            checker.remark(&path("metric"), message, label, help);
         }
     } else if let Err(help) = check_tuned(metric) {
         let message = format!("training `{name}` cannot be validated by {}", quoted(metric));
@@ -528,16 +543,23 @@ fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
         settings.metrics.iter().filter_map(|metric| Some((cut_off(metric)?, metric))).max();
     let Some((deepest, metric)) = deepest else { return };
     for system in &parts.system {
-        let Some(SystemSettings::Generative { name, decode, .. }) = &system.value else { continue };
-        if decode.beam < deepest {
-            let path = system.at(&["decode", "beam"]);
-            let label = format!("at most {} items come back", decode.beam);
+        let (name, most, key): (_, _, &[&str]) = match &system.value {
+            Some(SystemSettings::Generative { name, decode, .. }) => {
+                (name, decode.beam, &["decode", "beam"])
+            }
+            Some(SystemSettings::Cascade(cascade)) => {
+                (&cascade.name, cascade.candidates, &["candidates"])
+            }
+            _ => continue,
+        };
+        if most < deepest {
+            let label = format!("at most {most} items come back");
             let message = format!("system `{name}` cannot fill {metric}");
+            let key_text = key.join(".");
             let help = format!(
-                "set `system.{name}.decode.beam` to {deepest} or more, or leave {metric} out"
+                "set `system.{name}.{key_text}` to {deepest} or more, or leave {metric} out"
             );
-            let fault = Fault::new(checker.document.place(&path), message, label).help(help);
-            checker.faults.push(fault.warning());
+            checker.remark(&system.at(key), message, &label, &help);
         }
     }
 }

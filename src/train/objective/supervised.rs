@@ -29,6 +29,8 @@ pub enum Example {
     },
     /// Items of a user in time order.
     Sequence(Vec<u32>),
+    /// Words of this item's title ask for it, where there is no feedback at all.
+    Title(u32),
 }
 
 /// The objective.
@@ -69,26 +71,31 @@ impl<'a> Supervised<'a> {
 
     fn row(&self, draw: &Draw) -> Result<Row> {
         let mut rng = self.seed.index(draw.global).rng();
-        if rng.random_bool(self.settings.pseudo_requests)
-            && let Some(row) = self.pseudo_request(&mut rng)?
-        {
-            return Ok(row);
+        let example = &self.examples[draw.example as usize];
+        if !matches!(example, Example::Title(_)) && rng.random_bool(self.settings.pseudo_requests) {
+            let item = rng.random_range(0..self.titles.len()) as u32;
+            if let Some(row) = self.pseudo_request(item, &mut rng)? {
+                return Ok(row);
+            }
         }
-        Ok(match &self.examples[draw.example as usize] {
+        Ok(match example {
             Example::Answer { prompt, item } => {
                 Row::answer(&self.prompt_tokens.tokens(*prompt), self.prompts.items().tokens(*item))
             }
             Example::Sequence(items) => self.sequence(items, &mut rng)?,
+            Example::Title(item) => self.pseudo_request(*item, &mut rng)?.ok_or_else(|| {
+                Error::Failed(format!("item {item} has no title to ask for it by"))
+            })?,
         })
     }
 
-    /// A random substring of a random item's title; `None` when the item has no title.
-    fn pseudo_request(&self, rng: &mut impl Rng) -> Result<Option<Row>> {
-        let item = rng.random_range(0..self.titles.len());
+    /// A random substring of an item's title; `None` when it has none.
+    fn pseudo_request(&self, item: u32, rng: &mut impl Rng) -> Result<Option<Row>> {
         let words = self.settings.pseudo_words;
-        let Some(query) = pseudo_request(self.titles[item], words, rng) else { return Ok(None) };
+        let title = self.titles[item as usize];
+        let Some(query) = pseudo_request(title, words, rng) else { return Ok(None) };
         let prompt = self.prompts.build(Some(&query), &[])?;
-        Ok(Some(Row::answer(&prompt.tokens, self.prompts.items().tokens(item as u32))))
+        Ok(Some(Row::answer(&prompt.tokens, self.prompts.items().tokens(item))))
     }
 
     /// Every position predicts the next item, where a history can be continued; else a random one does. Long
@@ -121,6 +128,7 @@ impl Objective for Supervised<'_> {
         match &self.examples[example as usize] {
             Example::Answer { prompt, .. } => self.prompt_tokens.length(*prompt),
             Example::Sequence(items) => items.len() as u32,
+            Example::Title(_) => self.settings.pseudo_words[1],
         }
     }
 
@@ -146,16 +154,21 @@ impl Objective for Supervised<'_> {
     fn describe(&self, draw: &Draw) -> String {
         let number = draw.example;
         let mut rng = self.seed.index(draw.global).rng();
+        let example = &self.examples[number as usize];
+        if let Example::Title(item) = example {
+            return format!("example {number} (words of the title of item {item})");
+        }
         if rng.random_bool(self.settings.pseudo_requests) {
             return format!("example {number} as a pseudo-request");
         }
-        match &self.examples[number as usize] {
+        match example {
             Example::Answer { prompt, item } => {
                 format!("example {number} (training request {prompt} → item {item})")
             }
             Example::Sequence(items) => {
                 format!("example {number} (a sequence of {} items)", items.len())
             }
+            Example::Title(_) => format!("example {number}"),
         }
     }
 
