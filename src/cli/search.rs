@@ -9,12 +9,16 @@ use crate::error::{Error, Result};
 use crate::pipeline::finished::FinishedRun;
 
 pub(super) fn execute(args: &SearchArgs) -> Result<()> {
-    let query = args.query.as_deref().filter(|query| !query.trim().is_empty());
-    if query.is_none() && args.history.is_empty() {
+    if args.query.is_none() && args.history.is_empty() {
         return Err(Error::Usage("nothing to search for: give a query, or --history ID,…".into()));
     }
     let run = FinishedRun::open(&args.run)?;
-    let found = run.search(query, &args.history, args.system.as_deref(), args.top as usize)?;
+    let found = run.search(
+        args.query.as_deref(),
+        &args.history,
+        args.system.as_deref(),
+        args.top as usize,
+    )?;
     let catalogue = run.catalogue();
     let id = |item: u32| catalogue.ids[item as usize].as_str();
     if args.json {
@@ -25,7 +29,7 @@ pub(super) fn execute(args: &SearchArgs) -> Result<()> {
             })
             .collect();
         let object = json!({
-            "query": query,
+            "query": args.query,
             "history": args.history,
             "system": found.system,
             "items": items,

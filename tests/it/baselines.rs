@@ -199,7 +199,9 @@ fn systems_that_lack_what_they_need_are_refused_before_any_work() {
         answer.says(&["of kind item-knn answers histories, but requests of this corpus have none"]);
     }
     // Texts that nobody has, for every encoder.
-    let remove = r#"corpus={kind="sequences",sequences_file="users.json"}"#;
+    let data = place.path("data").display().to_string();
+    let remove =
+        format!(r#"corpus={{kind="sequences",path="{data}",sequences_file="users.json"}}"#);
     for (kind, name) in [
         ("kind=\"encoder\",path=\"x\"", "encoder"),
         ("kind=\"decoder\",path=\"x\"", "decoder"),
@@ -207,7 +209,7 @@ fn systems_that_lack_what_they_need_are_refused_before_any_work() {
         ("kind=\"two-tower\"", "two-tower encoder"),
     ] {
         let vectors = format!("vectors.text={{{kind}}}");
-        let answer = place.run("run", "", &["--set", remove, "--set", &vectors]).expect(2);
+        let answer = place.run("run", "", &["--set", &remove, "--set", &vectors]).expect(2);
         answer.says(&[&format!("{name} `text` reads text, but the items have none")]);
     }
 }
@@ -279,7 +281,7 @@ fn without_a_click_titles_ask_for_their_items() {
     let recipe = recipe.to_str().unwrap();
     run(recipe, &out, &["--set", &data]).expect(2).says(&[
         "training `supervised` learns from clicks, but the corpus has none",
-        "train on pseudo-requests alone (pseudo_requests = 1)",
+        "or train on pseudo-requests",
     ]);
     let alone = [
         "--set",
@@ -312,7 +314,7 @@ fn what_only_the_data_can_tell_is_told_with_the_legal_names() {
     let set = "system.bm25={name=\"bm25\",kind=\"bm25\"}";
     let fused = "system.both.runs=[\"item-cf\",\"popularity\"]";
     place.run("bare", "", &["--set", set, "--set", fused]).expect(2).says(&[
-        "chose two different items, so there is nothing to learn",
+        "chose two different items, so there is nothing to count",
         "vectors of kind collaborative need users' sequences",
     ]);
     let bm25 = "system.item-cf={name=\"item-cf\",kind=\"bm25\"}";

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 /// positions; a request without a user stands for itself.
 ///
 /// # Errors
-/// [`Error::Data`] when no list holds two different items, so that nothing can be learnt.
-pub(in crate::ranker) fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
+/// When the corpus cannot be read.
+pub(in crate::ranker) fn choices(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
     let mut lists = Vec::new();
     if corpus.has_sequences() {
         for request in corpus.request_iter(Split::Train)? {
@@ -41,14 +41,23 @@ pub(in crate::ranker) fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u
             lists[list_of[request as usize]].extend(clicked);
         }
     }
+    Ok(lists)
+}
+
+/// [`choices`] that something can be counted in.
+///
+/// # Errors
+/// [`Error::Data`] when no list holds two different items, or the corpus cannot be read.
+pub(super) fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
+    let lists = choices(corpus)?;
     if lists.iter().all(|list| list.iter().all(|item| Some(item) == list.first())) {
         return Err(Error::data(
             corpus.folder(),
-            "no user or request of the training part chose two different items, so there is nothing to learn",
+            "no user or request of the training part chose two different items, so there is nothing to count",
         )
         .with_help(
-            "systems of kind item-cf, item-knn and sasrec and vectors of kind collaborative need users' sequences, or \
-             clicks of requests with users; remove them, or bring such data",
+            "systems of kind item-cf and item-knn and vectors of kind collaborative need users' sequences, or clicks of \
+             requests with users; remove them, or bring such data",
         ));
     }
     Ok(lists)

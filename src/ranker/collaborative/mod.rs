@@ -12,6 +12,6 @@ pub mod settings;
 mod similarity;
 pub mod vectors;
 
-pub(super) use histories::training_histories;
+pub(super) use histories::choices;
 pub use item_cf::ItemCf;
 pub use item_knn::ItemKnn;

@@ -20,7 +20,7 @@ use trieval_kernels::ops::linear;
 use self::network::{Network, Packed};
 use self::objective::NextItem;
 use self::settings::{SasrecLoss, SasrecSettings};
-use super::collaborative::training_histories;
+use super::collaborative::choices;
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
 use super::top::top;
 use crate::corpus::{Corpus, Request};
@@ -64,10 +64,10 @@ impl Sequences {
     /// The training sequences of a corpus, or what each user clicked.
     ///
     /// # Errors
-    /// [`Error::Data`] when nobody chose two items or the corpus cannot be read.
+    /// When the corpus cannot be read.
     pub fn of(corpus: &Corpus) -> Result<Self> {
         let source = corpus.folder().to_owned();
-        let list = training_histories(corpus)?;
+        let list = choices(corpus)?;
         Ok(Self { list, n_items: corpus.summary().items as usize, source })
     }
 
@@ -77,7 +77,8 @@ impl Sequences {
             let message =
                 "no training sequence has two items, so that there is no next item to learn";
             return Err(Error::data(&self.source, message).with_help(
-                "sasrec trains on all but the last two items of a user: users with four items or more are needed",
+                "sasrec trains on all but the last two items of a user: users with four items or more are needed; or, where \
+                 there are clicks, users with two in training",
             ));
         }
         let negatives = settings.loss.negatives() as usize;
