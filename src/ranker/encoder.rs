@@ -56,11 +56,8 @@ enum Model {
 
 /// What the recipe says of the folder.
 pub fn choices(settings: &EncoderSettings) -> FolderChoices {
-    FolderChoices {
-        pooling: settings.pooling,
-        max_tokens: settings.max_tokens.map(|tokens| tokens as usize),
-        prefixed: !settings.query_prefix.is_empty() || !settings.item_prefix.is_empty(),
-    }
+    let prefixes = [settings.query_prefix.as_str(), &settings.item_prefix];
+    FolderChoices::of(settings.pooling, settings.max_tokens, prefixes)
 }
 
 /// Refuses the folder of a decoder that cannot be used, without reading its weights.

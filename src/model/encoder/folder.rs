@@ -43,6 +43,17 @@ pub struct FolderChoices {
     pub prefixed: bool,
 }
 
+impl FolderChoices {
+    /// What a recipe's keys say; `prefixes` are put before texts.
+    pub fn of(pooling: Option<Pooling>, max_tokens: Option<u32>, prefixes: [&str; 2]) -> Self {
+        Self {
+            pooling,
+            max_tokens: max_tokens.map(|tokens| tokens as usize),
+            prefixed: prefixes.iter().any(|prefix| !prefix.is_empty()),
+        }
+    }
+}
+
 /// A folder, opened and checked; weights are read when they are asked for.
 pub struct EncoderFolder {
     path: PathBuf,

@@ -309,11 +309,8 @@ impl Model {
 
 /// What the recipe says of a pretrained folder.
 pub(super) fn choices(settings: &PretrainedText) -> FolderChoices {
-    FolderChoices {
-        pooling: settings.pooling,
-        max_tokens: settings.max_tokens.map(|tokens| tokens as usize),
-        prefixed: !settings.query_prefix.is_empty() || !settings.item_prefix.is_empty(),
-    }
+    let prefixes = [settings.query_prefix.as_str(), &settings.item_prefix];
+    FolderChoices::of(settings.pooling, settings.max_tokens, prefixes)
 }
 
 /// A parameter at its start: output layers near zero, so that a text's vector is at first what it was; item vectors
