@@ -31,6 +31,7 @@ fn decoder(vocab: usize) -> trieval::Result<Decoder> {
         ffn: Some(768),
         prompt_tokens: PROMPT as u32,
         history_items: 1,
+        seed: None,
     };
     let config = DecoderConfig::from_scratch(&settings, TOKENS, vocab, 0, 1)?;
     Decoder::init(config, Seed::new(1))

@@ -83,7 +83,7 @@ impl IndexBench {
     /// [`Error::Data`] for files that cannot be used, [`Error::Usage`] for numbers that do not fit each other, otherwise as
     /// [`build`] and [`compare`].
     pub fn run(&self, ctx: &Context) -> Result<IndexFigures> {
-        let HnswSettings { connectivity, expansion_add, expansion_search } = self.settings;
+        let HnswSettings { connectivity, expansion_add, expansion_search, .. } = self.settings;
         if expansion_add < connectivity {
             return Err(Error::Usage(format!(
                 "--expansion-add {expansion_add} finds too few candidates for --connectivity {connectivity}"

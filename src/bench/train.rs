@@ -185,6 +185,7 @@ impl TrainBench {
             ffn: Some(self.ffn),
             prompt_tokens: self.prompt.max(1),
             history_items: 1,
+            seed: None,
         };
         let vocab = self.vocab as usize;
         let config = DecoderConfig::from_scratch(&settings, self.target as usize, vocab, 0, 0);

@@ -487,6 +487,7 @@ impl BenchIndexArgs {
                 connectivity: self.connectivity,
                 expansion_add: self.expansion_add,
                 expansion_search: self.expansion_search,
+                seed: None,
             },
             seed: self.seed,
         }

@@ -162,6 +162,7 @@ impl Default for WorldSettings {
 #[serde(deny_unknown_fields)]
 pub struct JudgedPairsSettings {
     /// Folder that holds the files.
+    #[schemars(extend("x-key" = false))]
     pub path: PathBuf,
     /// CSV file of items, relative to `path`.
     #[serde(default = "default_items_file")]
@@ -273,6 +274,10 @@ pub struct SimulatedClicks {
     /// Steepness of the click probability around `click_grade`.
     #[schemars(range(min = 0.0))]
     pub click_slope: f64,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 impl Default for SimulatedClicks {
@@ -283,6 +288,7 @@ impl Default for SimulatedClicks {
             examination_exponent: 1.0,
             click_grade: 2.3,
             click_slope: 4.0,
+            seed: None,
         }
     }
 }
@@ -293,6 +299,7 @@ impl Default for SimulatedClicks {
 #[serde(deny_unknown_fields)]
 pub struct SequencesSettings {
     /// Folder that holds the files.
+    #[schemars(extend("x-key" = false))]
     pub path: PathBuf,
     /// Sequences, relative to `path`: JSON that maps a user to a list of items, or S3-Rec text
     /// (`user item item …`, one user a line); the first character of the file tells which.

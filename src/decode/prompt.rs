@@ -182,6 +182,7 @@ pub(crate) mod tests {
             ffn: None,
             prompt_tokens: 12,
             history_items: 2,
+            seed: None,
         })
     }
 
@@ -196,6 +197,7 @@ pub(crate) mod tests {
             ask: "{% for item in history %}{{ item }},{% endfor %}{{ query }}".into(),
             prompt_tokens: 4,
             history_items: 2,
+            seed: None,
         }
     }
 

@@ -16,6 +16,7 @@ pub enum IdentifierSettings {
 #[serde(deny_unknown_fields)]
 pub struct ResidualKMeansSettings {
     /// Name of the `[vectors.NAME]` to quantise.
+    #[schemars(extend("x-key" = false))]
     pub vectors: String,
     /// Number of levels L; items that still share all codes get a further dedup token.
     #[serde(default = "default_levels")]
@@ -29,6 +30,10 @@ pub struct ResidualKMeansSettings {
     #[serde(default = "default_iterations")]
     #[schemars(range(min = 1, max = 1_000))]
     pub iterations: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 fn default_levels() -> u32 {

@@ -60,11 +60,14 @@ pub enum WeightType {
 #[serde(deny_unknown_fields)]
 pub struct PretrainedSettings {
     /// The folder.
+    #[schemars(extend("x-key" = false))]
     pub path: PathBuf,
     /// Name of the `[identifier.NAME]` whose tokens are added to the vocabulary.
+    #[schemars(extend("x-key" = false))]
     pub identifier: String,
     /// Folder of a LoRA adapter in PEFT's format that is merged into the weights first.
     #[serde(default)]
+    #[schemars(extend("x-key" = false))]
     pub adapter: Option<PathBuf>,
     /// Type in which weights are stored from here on; by default that of the folder.
     #[serde(default)]
@@ -87,6 +90,10 @@ pub struct PretrainedSettings {
     #[serde(default = "default_history")]
     #[schemars(range(min = 1, max = 1_000))]
     pub history_items: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 /// How the vectors of a text's tokens become one.
@@ -211,6 +218,7 @@ impl LoraTarget {
 #[serde(deny_unknown_fields)]
 pub struct ScratchSettings {
     /// Name of the `[identifier.NAME]` whose tokens the model generates.
+    #[schemars(extend("x-key" = false))]
     pub identifier: String,
     /// Entries of the byte-level BPE vocabulary, before identifier tokens are added.
     #[serde(default = "default_vocabulary")]
@@ -248,6 +256,10 @@ pub struct ScratchSettings {
     #[serde(default = "default_history")]
     #[schemars(range(min = 1, max = 1_000))]
     pub history_items: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 fn default_vocabulary() -> u32 {

@@ -76,7 +76,7 @@ pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<S
     plan.steps
         .iter()
         .map(|step| {
-            let status = Plan::status(step, run_folder)?;
+            let status = plan.status(step, run_folder)?;
             let memory = footprint(recipe, step, &sizes);
             let is_due = status != Status::Cached;
             Ok(StepEstimate {
@@ -123,7 +123,7 @@ pub fn render(estimates: &[StepEstimate]) -> String {
 fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
     let cached = plan
         .step("corpus")
-        .filter(|step| Plan::status(step, run_folder).is_ok_and(|status| status == Status::Cached));
+        .filter(|step| plan.status(step, run_folder).is_ok_and(|status| status == Status::Cached));
     if let Some(step) = cached {
         let corpus = Corpus::open(&step_dir(run_folder, &step.name, &step.key))?;
         let summary = corpus.summary();

@@ -230,9 +230,10 @@ impl FinishedRun {
     /// Checks the files that a system reads, its corpus excepted: a damaged model answers too.
     fn verify_inputs(&self, system: &str) -> Result<()> {
         let step = self.plan.step(&StepKind::System(system.to_owned()).name());
-        for (name, key) in step.into_iter().flat_map(|step| &step.inputs) {
-            if *name != StepKind::Corpus.name()
-                && let Some(manifest) = self.folder.manifest(name, key)?
+        for key in step.into_iter().flat_map(|step| step.inputs.values()) {
+            if let Some(input) = self.plan.with_key(key)
+                && input.kind != StepKind::Corpus
+                && let Some(manifest) = self.folder.manifest(&input.name, key)?
             {
                 self.folder.verify(&manifest)?;
             }

@@ -5,7 +5,7 @@
 //!   lock                       held by the process that works here
 //!   recipe.toml                the resolved recipe of the last run
 //!   report.{html,md,json}      the latest report
-//!   steps/train.supervised/3f2a…/   one folder per step and key
+//!   steps/train.supervised/3f2a…/   one folder per step and key; a renamed part keeps the folder it has
 //!     step.json                written last: settings, inputs, checksums of every file
 //! ```
 
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::store::{create_dir, sweep_partial, write_json};
 
 /// Version of the manifest's layout.
-const MANIFEST_FORMAT: u32 = 1;
+const MANIFEST_FORMAT: u32 = 2;
 /// Written when a step is finished; its presence is what "finished" means.
 const MANIFEST_FILE: &str = "step.json";
 /// Folder inside a step's folder for state that only an unfinished step needs.
@@ -40,13 +40,15 @@ pub struct Manifest {
     pub format: u32,
     /// Version of trieval that did the work.
     pub trieval: String,
-    /// Name of the step.
+    /// Name of the step when it was done.
     pub step: String,
     /// Content key: the hash of everything below that goes in.
     pub key: String,
     /// Resolved settings.
     pub settings: Value,
-    /// Keys of the steps it reads.
+    /// Seed of all that was drawn; none where nothing was.
+    pub seed: Option<u64>,
+    /// Keys of the steps it reads, by what they are to it.
     pub inputs: BTreeMap<String, String>,
     /// Checksums of the files it reads from outside.
     pub sources: BTreeMap<String, String>,
@@ -182,9 +184,18 @@ impl RunFolder {
     }
 }
 
-/// Folder of one step with one key under a run folder that may not exist yet.
+/// Folder of one step with one key under a run folder that may not exist yet: where it was done under another name, the
+/// folder of that name.
 pub fn step_dir(root: &Path, step: &str, key: &str) -> PathBuf {
-    root.join("steps").join(step).join(&key[..16])
+    let (steps, short) = (root.join("steps"), &key[..16]);
+    let own = steps.join(step).join(short);
+    if own.exists() {
+        return own;
+    }
+    let mut others: Vec<PathBuf> =
+        subfolders(&steps).into_iter().map(|name| name.join(short)).collect();
+    others.sort();
+    others.into_iter().find(|folder| folder.exists()).unwrap_or(own)
 }
 
 /// Manifest in a step's folder, or `None` while the step is not finished.
@@ -280,6 +291,7 @@ mod tests {
             step: "corpus".into(),
             key: key.into(),
             settings: Value::Null,
+            seed: None,
             inputs: BTreeMap::new(),
             sources: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -307,6 +319,7 @@ mod tests {
         std::fs::write(step.join("sub/a"), b"two").expect("write");
         let message = run.verify(&written).expect_err("altered").to_string();
         assert!(message.contains("sub/a: altered since step corpus wrote it"), "{message}");
+        assert_eq!(run.step_dir("renamed", key), step, "a renamed step keeps its folder");
         assert_eq!(run.previous("corpus", "ffffffffffffffffff").expect("previous").key, key);
         assert!(run.previous("corpus", key).is_none());
     }

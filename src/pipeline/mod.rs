@@ -11,6 +11,7 @@ pub mod finished;
 pub mod folder;
 mod fused;
 pub mod judge;
+mod keyed;
 mod leaks;
 mod measured;
 pub mod oracle;

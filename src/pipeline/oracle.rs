@@ -23,7 +23,12 @@ impl Oracle {
         let CorpusSettings::Simulator(settings) = &recipe.corpus else {
             return Err(Error::Usage("an oracle needs a simulated corpus".into()));
         };
-        Ok(Self { world: World::new(settings, world_seed(Seed::new(recipe.corpus_seed())))? })
+        Ok(Self {
+            world: World::new(
+                settings,
+                world_seed(Seed::new(recipe.corpus_seed().unwrap_or_default())),
+            )?,
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The plan: which steps a recipe needs, in what order, and the content key of each.
 //!
 //! A key hashes the step's resolved settings, the keys of its inputs, the content of the outside
-//! files it reads, the seed and the step's format version. Equal keys mean equal results.
+//! files it reads, the seed and the step's format version, and no name of a component. Equal keys
+//! mean equal results: equal parts share a step, and a renamed part keeps its step.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::folder::{Manifest, hash_file, previous, read_manifest, step_dir};
-use super::predict;
+use super::{keyed::keyed, predict};
 use crate::corpus;
 use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
@@ -88,6 +89,24 @@ impl StepKind {
         }
     }
 
+    /// What is done, whoever it is done for: part of the key, and the purpose of the seed.
+    pub fn purpose(&self) -> &'static str {
+        match self {
+            Self::Corpus => "corpus",
+            Self::Vectors(_) => "vectors",
+            Self::Identifier(_) => "identifier",
+            Self::Model(_) => "model",
+            Self::Prompts(_) => "prompts",
+            Self::Pairs(_) => "pairs",
+            Self::Reference(_) => "reference",
+            Self::Train(_) => "train",
+            Self::Fit(_) => "fit",
+            Self::Index(_) => "index",
+            Self::System(_) => "system",
+            Self::Evaluation => "evaluation",
+        }
+    }
+
     /// Name in run folders and messages, for instance `train.aligned`.
     pub fn name(&self) -> String {
         match self {
@@ -112,13 +131,15 @@ impl StepKind {
 pub struct Step {
     /// What it does.
     pub kind: StepKind,
-    /// Name in run folders and messages.
+    /// Name in messages, and of the folder where it was not done before; of equal steps, that of the first.
     pub name: String,
     /// Content key.
     pub key: String,
     /// Resolved settings that enter the key.
     pub settings: Value,
-    /// Steps it reads, by name, with their keys.
+    /// Seed of all that is drawn; none where nothing is.
+    pub seed: Option<u64>,
+    /// Keys of the steps it reads, by what they are to it.
     pub inputs: BTreeMap<String, String>,
     /// Outside files it reads, with their checksums.
     pub sources: BTreeMap<String, String>,
@@ -127,8 +148,10 @@ pub struct Step {
 /// All steps of a recipe in an order in which each comes after its inputs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
-    /// The steps.
+    /// The steps; equal ones are one step.
     pub steps: Vec<Step>,
+    /// Key of the step of every component, by the name that the step would have alone.
+    pub names: BTreeMap<String, String>,
 }
 
 /// Whether a step has to be done, and why.
@@ -150,7 +173,7 @@ impl Plan {
     /// # Errors
     /// [`crate::Error::Data`] when an outside file cannot be read.
     pub fn new(recipe: &Recipe) -> Result<Self> {
-        let mut builder = Builder { recipe, steps: Vec::new() };
+        let mut builder = Builder { recipe, steps: Vec::new(), names: BTreeMap::new() };
         builder.corpus()?;
         // Vectors from a file or encoder and models from a folder first: what is wrong with them is told before any
         // work is done.
@@ -177,7 +200,7 @@ impl Plan {
             builder.system(system)?;
         }
         builder.evaluation()?;
-        Ok(Self { steps: builder.steps })
+        Ok(Self { steps: builder.steps, names: builder.names })
     }
 
     /// Reads the plan that a run folder was last worked on with, so that a finished run can be
@@ -201,16 +224,21 @@ impl Plan {
         write_json(&run_folder.join(PLAN_FILE), self)
     }
 
-    /// The step of this name.
+    /// The step of a component, by the name that it would have alone.
     pub fn step(&self, name: &str) -> Option<&Step> {
-        self.steps.iter().find(|step| step.name == name)
+        self.with_key(self.names.get(name)?)
+    }
+
+    /// The step with this key.
+    pub fn with_key(&self, key: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.key == key)
     }
 
     /// Whether `step` has to be done in `run_folder`, which need not exist.
     ///
     /// # Errors
     /// [`crate::Error::Data`] when a manifest is damaged.
-    pub fn status(step: &Step, run_folder: &Path) -> Result<Status> {
+    pub fn status(&self, step: &Step, run_folder: &Path) -> Result<Status> {
         let folder = step_dir(run_folder, &step.name, &step.key);
         if read_manifest(&folder)?.is_some_and(|manifest| manifest.key == step.key) {
             return Ok(Status::Cached);
@@ -219,27 +247,35 @@ impl Plan {
             return Ok(Status::Unfinished);
         }
         Ok(match previous(run_folder, &step.name, &step.key) {
-            Some(before) => Status::Changed(difference(&before, step)),
+            Some(before) => Status::Changed(self.difference(&before, step)),
             None => Status::New,
         })
     }
-}
 
-/// What differs between a finished step and the one that is wanted now, in words.
-fn difference(before: &Manifest, step: &Step) -> String {
-    let mut reasons = Vec::new();
-    compare("", &before.settings, &step.settings, &mut reasons);
-    for (name, key) in &step.inputs {
-        if before.inputs.get(name) != Some(key) {
-            reasons.push(format!("{name} changed"));
+    /// What differs between a finished step and the one that is wanted now, in words.
+    fn difference(&self, before: &Manifest, step: &Step) -> String {
+        let mut reasons = Vec::new();
+        compare("", &before.settings, &step.settings, &mut reasons);
+        if before.seed != step.seed {
+            let text = |seed: Option<u64>| seed.map_or("none".to_owned(), |seed| seed.to_string());
+            reasons.push(format!("seed: {} → {}", text(before.seed), text(step.seed)));
         }
-    }
-    for (name, hash) in &step.sources {
-        if before.sources.get(name) != Some(hash) {
-            reasons.push(format!("{name} has other content"));
+        for (role, key) in &step.inputs {
+            if before.inputs.get(role) != Some(key) {
+                let input = self.with_key(key).map_or(role, |input| &input.name);
+                let reason = format!("{input} changed");
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
         }
+        for (name, hash) in &step.sources {
+            if before.sources.get(name) != Some(hash) {
+                reasons.push(format!("{name} has other content"));
+            }
+        }
+        if reasons.is_empty() { "its format changed".into() } else { reasons.join(", ") }
     }
-    if reasons.is_empty() { "its format changed".into() } else { reasons.join(", ") }
 }
 
 fn compare(path: &str, before: &Value, now: &Value, reasons: &mut Vec<String>) {
@@ -260,80 +296,74 @@ fn compare(path: &str, before: &Value, now: &Value, reasons: &mut Vec<String>) {
     }
 }
 
-/// Settings without paths: where data lie does not matter, their content enters the key by itself.
-fn without_path(mut settings: Value) -> Value {
-    if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
-        settings.remove("path");
-        settings.remove("adapter");
-        if let Some(text) = settings.get_mut("text").and_then(Value::as_object_mut) {
-            text.remove("path");
-        }
-    }
-    settings
+/// What enters the key of a step beside its kind.
+struct Content {
+    settings: Value,
+    seed: Option<u64>,
 }
 
-/// Settings of a training without trackers and those that change how it is done and not what comes out.
-fn without_means(mut settings: Value) -> Value {
-    if let Some(settings) = settings.get_mut("settings").and_then(Value::as_object_mut) {
-        for key in ["recompute", "memory_limit", "log"] {
-            settings.remove(key);
-        }
+impl Content {
+    fn unseeded(settings: Value) -> Self {
+        Self { settings, seed: None }
     }
-    settings
 }
+
+/// What a step reads: its role for the step, and the key of what was done.
+type Inputs = Vec<(String, String)>;
 
 struct Builder<'a> {
     recipe: &'a Recipe,
     steps: Vec<Step>,
+    names: BTreeMap<String, String>,
 }
 
 impl Builder<'_> {
-    /// Adds a step once and returns its name.
+    /// Adds a step, unless there is an equal one, and returns its key.
     fn add(
         &mut self,
         kind: StepKind,
-        settings: Value,
-        inputs: &[String],
+        content: Content,
+        inputs: Inputs,
         files: &[PathBuf],
     ) -> Result<String> {
         let name = kind.name();
-        if self.steps.iter().any(|step| step.name == name) {
-            return Ok(name);
+        if let Some(key) = self.names.get(&name) {
+            return Ok(key.clone());
         }
-        let inputs: BTreeMap<String, String> = inputs
-            .iter()
-            .filter_map(|input| self.steps.iter().find(|step| &step.name == input))
-            .map(|step| (step.name.clone(), step.key.clone()))
-            .collect();
+        let inputs: BTreeMap<String, String> = inputs.into_iter().collect();
         let sources: BTreeMap<String, String> = files
             .iter()
             .map(|path| Ok((path.display().to_string(), hash_file(path)?)))
             .collect::<Result<_>>()?;
+        let Content { settings, seed } = content;
         let content = json!({
             "format": kind.format(),
-            "step": name,
+            "step": kind.purpose(),
             "settings": settings,
+            "seed": seed,
             "inputs": inputs,
             // Where a file lies does not matter, only what is in it.
             "sources": sources.values().collect::<Vec<_>>(),
         });
         let key = blake3::hash(content.to_string().as_bytes()).to_hex().to_string();
-        self.steps.push(Step { kind, name: name.clone(), key, settings, inputs, sources });
-        Ok(name)
+        self.names.insert(name.clone(), key.clone());
+        if !self.steps.iter().any(|step| step.key == key) {
+            let step = Step { kind, name, key: key.clone(), settings, seed, inputs, sources };
+            self.steps.push(step);
+        }
+        Ok(key)
     }
 
-    fn seeded(&self, settings: &impl Serialize) -> Value {
-        json!({ "seed": self.recipe.seed, "settings": settings })
+    /// A part with its own seed, or the recipe's.
+    fn seeded(&self, settings: Value, own: Option<u64>) -> Content {
+        Content { settings, seed: Some(own.unwrap_or(self.recipe.seed)) }
     }
 
-    fn corpus(&mut self) -> Result<String> {
-        let settings = json!({
-            "seed": self.recipe.corpus_seed(),
-            "settings": self.recipe.corpus,
-        });
-        let settings = without_path(settings);
+    fn corpus(&mut self) -> Result<(String, String)> {
+        let seed = self.recipe.corpus_seed();
+        let content = Content { settings: keyed(&self.recipe.corpus), seed };
         let files = corpus::input_files(&self.recipe.corpus);
-        self.add(StepKind::Corpus, settings, &[], &files)
+        Ok(("corpus".into(), self.add(StepKind::Corpus, content, Vec::new(), &files)?))
     }
 
     fn vectors(&mut self, name: &str) -> Result<String> {
@@ -354,33 +384,34 @@ impl Builder<'_> {
             | VectorsSettings::Joined(_) => Vec::new(),
         };
         let mut inputs = vec![self.corpus()?];
-        for part in settings.parts() {
-            inputs.push(self.vectors(part)?);
+        for (number, part) in settings.parts().iter().enumerate() {
+            inputs.push((format!("parts.{number}"), self.vectors(part)?));
         }
-        let settings = without_path(match settings {
-            VectorsSettings::Mmse(_)
-            | VectorsSettings::TwoTower(_)
-            | VectorsSettings::Collaborative(_) => self.seeded(settings),
-            // Nothing of them is drawn.
+        let key = keyed(settings);
+        let content = match settings {
+            VectorsSettings::Mmse(s) => self.seeded(key, s.seed),
+            VectorsSettings::TwoTower(s) => self.seeded(key, s.seed),
+            VectorsSettings::Collaborative(s) => self.seeded(key, s.seed),
             VectorsSettings::Encoder(_)
             | VectorsSettings::Decoder(_)
             | VectorsSettings::Joined(_)
-            | VectorsSettings::File(_) => json!({ "settings": settings }),
-        });
-        self.add(StepKind::Vectors(name.into()), settings, &inputs, &files)
+            | VectorsSettings::File(_) => Content::unseeded(key),
+        };
+        self.add(StepKind::Vectors(name.into()), content, inputs, &files)
     }
 
     fn identifier(&mut self, name: &str) -> Result<String> {
         let settings = &self.recipe.identifier[name];
         let IdentifierSettings::ResidualKMeans(inner) = settings;
-        let inputs = [self.corpus()?, self.vectors(&inner.vectors)?];
-        self.add(StepKind::Identifier(name.into()), self.seeded(settings), &inputs, &[])
+        let inputs = vec![self.corpus()?, ("vectors".into(), self.vectors(&inner.vectors)?)];
+        let content = self.seeded(keyed(settings), inner.seed);
+        self.add(StepKind::Identifier(name.into()), content, inputs, &[])
     }
 
     fn model(&mut self, name: &str) -> Result<String> {
         let settings = &self.recipe.model[name];
-        let files = match settings {
-            ModelSettings::Scratch(_) => Vec::new(),
+        let (files, seed) = match settings {
+            ModelSettings::Scratch(scratch) => (Vec::new(), scratch.seed),
             ModelSettings::Pretrained(pretrained) => {
                 // What is wrong with a model's folder is told before any work is done.
                 let folder = ModelFolder::open(&pretrained.path)?;
@@ -388,85 +419,97 @@ impl Builder<'_> {
                     adapter::load(adapter, folder.config(), &pretrained.path)?;
                 }
                 check_template(folder.tokenizer(), pretrained)?;
-                source_files(pretrained)?
+                (source_files(pretrained)?, pretrained.seed)
             }
         };
-        let inputs = [self.corpus()?, self.identifier(settings.identifier())?];
-        let settings = without_path(self.seeded(settings));
-        self.add(StepKind::Model(name.into()), settings, &inputs, &files)
+        let identifier = self.identifier(settings.identifier())?;
+        let inputs = vec![self.corpus()?, ("identifier".into(), identifier)];
+        let content = self.seeded(keyed(settings), seed);
+        self.add(StepKind::Model(name.into()), content, inputs, &files)
+    }
+
+    /// A model's own step and that of its identifier.
+    fn bundle(&mut self, model: &str) -> Result<Inputs> {
+        let identifier = self.identifier(self.recipe.model[model].identifier())?;
+        Ok(vec![("identifier".into(), identifier), ("model".into(), self.model(model)?)])
     }
 
     /// Prompts depend on tokenizer, template and lengths, which the model's step holds, and on the corpus; no
     /// training changes them.
     fn prompts(&mut self, model: &str) -> Result<String> {
-        let identifier = self.identifier(self.recipe.model[model].identifier())?;
-        let inputs = [self.corpus()?, identifier, self.model(model)?];
-        self.add(StepKind::Prompts(model.into()), Value::Null, &inputs, &[])
+        let mut inputs = self.bundle(model)?;
+        inputs.push(self.corpus()?);
+        self.add(StepKind::Prompts(model.into()), Content::unseeded(Value::Null), inputs, &[])
     }
 
     fn train(&mut self, name: &str) -> Result<String> {
-        let (recipe, Some(settings)) = (self.recipe, self.recipe.training(name)) else {
-            return Ok(StepKind::Train(name.into()).name());
+        let recipe = self.recipe;
+        let Some(settings) = recipe.training(name) else {
+            return Err(Error::Failed(format!("the recipe has no training {name}")));
         };
         let model = recipe.model_of(settings);
-        let identifier = self.identifier(recipe.model[model].identifier())?;
+        let mut inputs = self.bundle(model)?;
+        inputs.push(self.corpus()?);
+        inputs.push(("prompts".into(), self.prompts(model)?));
         let start = match &settings.init {
             Some(init) => self.train(init)?,
             None => self.model(model)?,
         };
-        let prompts = self.prompts(model)?;
-        let mut inputs = vec![self.corpus()?, self.model(model)?, identifier, start, prompts];
+        inputs.push(("start".into(), start));
         if let ObjectiveSettings::Preference(preference) = &settings.objective {
+            let content = self.seeded(keyed(&preference.pairs()), settings.seed);
             let pairs = StepKind::Pairs(name.into());
-            let pairs = self.add(pairs, self.seeded(&preference.pairs()), &inputs, &[])?;
-            inputs.push(pairs);
+            let pairs = self.add(pairs, content, inputs.clone(), &[])?;
+            inputs.push(("pairs".into(), pairs));
             if preference.loss.needs_reference() {
+                let means = json!({ "device": settings.device, "precision": settings.precision });
                 let reference = StepKind::Reference(name.into());
-                let reference = self.add(reference, Value::Null, &inputs, &[])?;
-                inputs.push(reference);
+                let content = Content::unseeded(means);
+                let reference = self.add(reference, content, inputs.clone(), &[])?;
+                inputs.push(("reference".into(), reference));
             }
         }
-        let validates = settings.validation.is_some();
-        let mut settings = without_means(self.seeded(&settings.resolved()));
-        if validates {
+        let mut key = keyed(&settings.resolved());
+        if settings.validation.is_some() {
             // What is kept depends on what counts as relevant.
-            settings["relevant_grade"] = json!(recipe.evaluation.relevant_grade);
+            key["relevant_grade"] = json!(recipe.evaluation.relevant_grade);
         }
-        self.add(StepKind::Train(name.into()), settings, &inputs, &[])
+        let content = self.seeded(key, settings.seed);
+        self.add(StepKind::Train(name.into()), content, inputs, &[])
     }
 
     /// The training of a system that is nobody else's: apart from its answers, so that these can be asked for anew.
     fn fit(&mut self, settings: &SasrecSettings) -> Result<String> {
-        let inputs = [self.corpus()?];
-        let mut key = self.seeded(settings);
+        let inputs = vec![self.corpus()?];
+        let mut key = keyed(settings);
         // What is kept depends on what counts as relevant.
         key["relevant_grade"] = json!(self.recipe.evaluation.relevant_grade);
-        self.add(StepKind::Fit(settings.name.clone()), key, &inputs, &[])
+        let content = self.seeded(key, settings.seed);
+        self.add(StepKind::Fit(settings.name.clone()), content, inputs, &[])
     }
 
     /// An index depends on the vectors and on how it is built; how it is searched is the system's.
     fn index(&mut self, name: &str, vectors: &str, settings: &HnswSettings) -> Result<String> {
-        let inputs = [self.vectors(vectors)?];
+        let inputs = vec![("vectors".into(), self.vectors(vectors)?)];
         let HnswSettings { connectivity, expansion_add, .. } = settings;
         let key = json!({
             "kind": "hnsw", "connectivity": connectivity, "expansion_add": expansion_add,
         });
-        self.add(StepKind::Index(name.into()), self.seeded(&key), &inputs, &[])
+        let content = self.seeded(key, settings.seed);
+        self.add(StepKind::Index(name.into()), content, inputs, &[])
     }
 
     fn system(&mut self, system: &SystemSettings) -> Result<String> {
-        let inputs = self.system_inputs(system)?;
-        // The seed enters only through the choice of test requests, and of what is shown first.
-        let draws = matches!(system, SystemSettings::Cascade(CascadeSettings { act: Some(_), .. }));
+        let inputs = self.system_inputs(system, "")?;
         let evaluation = &self.recipe.evaluation;
         let mut settings = json!({
-            "seed": (draws || evaluation.requests.is_some()).then_some(self.recipe.seed),
-            "requests": evaluation.requests,
+            // The sample of requests is the recipe's, whatever seed a system has.
+            "sample": evaluation.requests.map(|n| json!({ "requests": n, "seed": self.recipe.seed })),
             "split": evaluation.split,
             "depth": evaluation.depth,
-            "settings": system,
+            "settings": keyed(system),
             // A system of several asks its parts itself, so that its cost is theirs.
-            "parts": self.recipe.whole(system)[1..],
+            "parts": self.recipe.whole(system)[1..].iter().map(|part| keyed(*part)).collect::<Vec<_>>(),
             // Weights are tuned for a metric, which depends on what counts as relevant.
             "relevant_grade": system.tuned_for().map(|_| evaluation.relevant_grade),
         });
@@ -480,22 +523,24 @@ impl Builder<'_> {
                 files.push(run.path.clone());
             }
         }
-        if matches!(system, SystemSettings::Run(_)) {
-            settings = without_path(settings);
-        }
-        for part in settings["parts"].as_array_mut().into_iter().flatten() {
-            if part["kind"] == "run"
-                && let Some(part) = part.as_object_mut()
-            {
-                part.remove("path");
+        let content = match system {
+            SystemSettings::Cascade(CascadeSettings { act: Some(_), seed, .. }) => {
+                self.seeded(settings, *seed)
             }
-        }
-        self.add(StepKind::System(system.name().into()), settings, &inputs, &files)
+            // An index is compared with exact search on requests that are drawn.
+            SystemSettings::TwoTower { index: Some(IndexSettings::Hnsw(index)), .. } => {
+                self.seeded(settings, index.seed)
+            }
+            // The truth is that of the corpus, whose seed its own step holds.
+            _ => Content::unseeded(settings),
+        };
+        self.add(StepKind::System(system.name().into()), content, inputs, &files)
     }
 
-    /// What a system, and the parts of a fused one, read.
-    fn system_inputs(&mut self, system: &SystemSettings) -> Result<Vec<String>> {
+    /// What a system, and the parts of a fused one, read; roles of parts lie under that of the whole, `under`.
+    fn system_inputs(&mut self, system: &SystemSettings, under: &str) -> Result<Inputs> {
         let recipe = self.recipe;
+        let role = |name: &str| format!("{under}{name}");
         let mut inputs = vec![self.corpus()?];
         match system {
             SystemSettings::Popularity(_)
@@ -504,32 +549,33 @@ impl Builder<'_> {
             | SystemSettings::ItemKnn(_)
             | SystemSettings::Run(_)
             | SystemSettings::Oracle { .. } => {}
-            SystemSettings::Sasrec(settings) => inputs.push(self.fit(settings)?),
+            SystemSettings::Sasrec(settings) => inputs.push((role("fit"), self.fit(settings)?)),
             SystemSettings::TwoTower { name, vectors, index } => {
-                inputs.push(self.vectors(vectors)?);
+                inputs.push((role("vectors"), self.vectors(vectors)?));
                 if let Some(IndexSettings::Hnsw(settings)) = index {
-                    inputs.push(self.index(name, vectors, settings)?);
+                    inputs.push((role("index"), self.index(name, vectors, settings)?));
                 }
             }
             SystemSettings::Generative { train, .. } => {
                 if let Some(settings) = recipe.training(train) {
                     let model = &recipe.model[recipe.model_of(settings)];
-                    inputs.push(self.identifier(model.identifier())?);
+                    inputs.push((role("identifier"), self.identifier(model.identifier())?));
                 }
-                inputs.push(self.train(train)?);
+                inputs.push((role("train"), self.train(train)?));
             }
             SystemSettings::Fusion(_) | SystemSettings::Cascade(_) => {
                 if let SystemSettings::Cascade(CascadeSettings { rerank: Some(rerank), .. }) =
                     system
                 {
                     let RerankSettings::Mmr { vectors, .. } = rerank;
-                    inputs.push(self.vectors(vectors)?);
+                    inputs.push((role("rerank.vectors"), self.vectors(vectors)?));
                 }
-                for part in recipe.parts(system) {
-                    inputs.extend(self.system_inputs(part)?);
+                for (number, part) in recipe.parts(system).into_iter().enumerate() {
+                    let under = format!("{under}parts.{number}.");
+                    inputs.extend(self.system_inputs(part, &under)?);
                     // A tuned part is asked with what its own step chose.
                     if part.tuned_for().is_some() {
-                        inputs.push(self.system(part)?);
+                        inputs.push((format!("{under}tuned"), self.system(part)?));
                     }
                 }
             }
@@ -538,75 +584,24 @@ impl Builder<'_> {
     }
 
     fn evaluation(&mut self) -> Result<String> {
+        let recipe = self.recipe;
         let mut inputs = vec![self.corpus()?];
-        if let Some(vectors) = self.recipe.vectors_measured() {
-            inputs.push(self.vectors(vectors)?);
+        if let Some(vectors) = recipe.vectors_measured() {
+            inputs.push(("vectors".into(), self.vectors(vectors)?));
         }
-        for system in &self.recipe.system {
-            inputs.push(StepKind::System(system.name().into()).name());
+        for system in &recipe.system {
+            inputs.push((format!("system.{}", system.name()), self.system(system)?));
         }
-        let settings = self.seeded(&json!({
-            "evaluation": self.recipe.evaluation,
-            "systems": self.recipe.system.iter().map(SystemSettings::name).collect::<Vec<_>>(),
-        }));
-        self.add(StepKind::Evaluation, settings, &inputs, &[])
+        let settings = json!({
+            "evaluation": recipe.evaluation,
+            "systems": recipe.system.iter().map(SystemSettings::name).collect::<Vec<_>>(),
+            "examples": recipe.report.examples,
+        });
+        let content = self.seeded(settings, None);
+        self.add(StepKind::Evaluation, content, inputs, &[])
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    /// Keys of a small recipe's steps under an override, by name.
-    fn keys(overrides: &[&str]) -> BTreeMap<String, String> {
-        let text = include_str!("../../tests/it/tiny.toml");
-        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-        let loaded = Recipe::parse(text, "tiny.toml", &overrides).unwrap();
-        let steps = Plan::new(&loaded.recipe).unwrap().steps;
-        steps.into_iter().map(|step| (step.name, step.key)).collect()
-    }
-
-    fn changed(by: &str) -> Vec<String> {
-        let (before, after) = (keys(&[]), keys(&[by]));
-        before.into_iter().filter(|(name, key)| after[name] != *key).map(|(name, _)| name).collect()
-    }
-
-    #[test]
-    fn prompts_depend_on_corpus_and_model_and_on_no_training() {
-        let prompts = "prompts.decoder".to_owned();
-        for by in ["model.decoder.prompt_tokens=20", "corpus.requests=801", "seed=6"] {
-            let changed = changed(by);
-            assert!(changed.contains(&prompts), "{by}");
-            assert!(changed.contains(&"train.aligned.pairs".to_owned()), "{by}");
-        }
-        let changed = changed("train.supervised.optimizer.learning_rate=0.5");
-        assert!(changed.contains(&"train.supervised".to_owned()) && !changed.contains(&prompts));
-    }
-
-    #[test]
-    fn an_index_is_built_anew_for_what_it_is_built_of() {
-        let index = |more: &str| format!("system.two-tower.index={{ kind = \"hnsw\"{more} }}");
-        let plain = keys(&[&index("")]);
-        assert!(!keys(&[]).contains_key("system.two-tower.index"));
-        assert_ne!(keys(&[])["system.two-tower"], plain["system.two-tower"]);
-        let changes = |more: &str, other: &[&str]| {
-            let index = index(more);
-            let after = keys(&[&[index.as_str()], other].concat());
-            ["vectors.text", "system.two-tower.index", "system.two-tower"]
-                .map(|step| after[step] != plain[step])
-        };
-        assert_eq!(changes(", connectivity = 8", &[]), [false, true, true]);
-        assert_eq!(changes(", expansion_add = 99", &[]), [false, true, true]);
-        assert_eq!(changes(", expansion_search = 99", &[]), [false, false, true]);
-        assert_eq!(changes("", &["evaluation.depth=19"]), [false, false, true]);
-        assert_eq!(changes("", &["vectors.text.dim=20"]), [true, true, true]);
-        assert_eq!(changes("", &["seed=6"]), [true, true, true]);
-    }
-
-    #[test]
-    fn trackers_enter_no_key() {
-        assert!(changed("train.supervised.log.tensorboard=true").is_empty());
-        assert!(changed("train.aligned.log.mlflow=\"http://host:5000\"").is_empty());
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

@@ -45,9 +45,9 @@ impl StepEnv<'_> {
         finished(self.plan, self.folder, name)
     }
 
-    /// The seed of this step.
+    /// The seed of this step, which no name enters.
     pub fn seed(&self) -> Seed {
-        Seed::new(self.loaded.recipe.seed).purpose(&self.step.name)
+        Seed::new(self.step.seed.unwrap_or_default()).purpose(self.step.kind.purpose())
     }
 }
 
@@ -58,7 +58,7 @@ impl StepEnv<'_> {
 pub fn finished(plan: &Plan, folder: &RunFolder, name: &str) -> Result<PathBuf> {
     let step = plan.step(name);
     let step = step.ok_or_else(|| Error::Failed(format!("the plan has no step {name}")))?;
-    Ok(folder.step_dir(name, &step.key))
+    Ok(folder.step_dir(&step.name, &step.key))
 }
 
 /// Runs a recipe in the folder `out` and returns the report.
@@ -87,7 +87,7 @@ fn open_devices(loaded: &LoadedRecipe, plan: &Plan, out: &Path) -> Result<()> {
         let StepKind::Train(name) = &step.kind else { continue };
         if let Some(training) = loaded.recipe.training(name)
             && training.device != TrainDevice::Cpu
-            && Plan::status(step, out)? != Status::Cached
+            && plan.status(step, out)? != Status::Cached
         {
             training.device.open()?;
         }
@@ -123,7 +123,7 @@ fn do_step(
     step: &Step,
     ctx: &Context,
 ) -> Result<()> {
-    let reason = match Plan::status(step, folder.root())? {
+    let reason = match plan.status(step, folder.root())? {
         Status::Cached => {
             if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
                 folder.verify(&manifest)?;
@@ -150,6 +150,7 @@ fn do_step(
         step: step.name.clone(),
         key: step.key.clone(),
         settings: step.settings.clone(),
+        seed: step.seed,
         inputs: step.inputs.clone(),
         sources: step.sources.clone(),
         files: Default::default(),

@@ -27,7 +27,8 @@ pub(super) struct Tuned {
     pub(super) format: u32,
     /// What was tuned for.
     pub(super) metric: String,
-    /// Chosen values: weights by system, or constants by name.
+    /// Chosen values: weights by the place of a part in `runs`, as `runs.0`, or constants by name. No name of a system is
+    /// in here, for a renamed system keeps what was tuned.
     pub(super) chosen: BTreeMap<String, f64>,
     /// The metric on the validation requests under them.
     pub(super) value: f64,
@@ -63,10 +64,27 @@ impl Tuned {
         })
     }
 
-    /// One sentence for people.
-    pub(super) fn sentence(&self, system: &str) -> String {
-        let chosen: Vec<String> =
-            self.chosen.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    /// The weight of the part at a place of `runs`.
+    pub(super) fn weight(&self, place: usize) -> Result<f64> {
+        self.chosen(&Self::of_part(place))
+    }
+
+    /// What the weight of the part at a place of `runs` is called.
+    pub(super) fn of_part(place: usize) -> String {
+        format!("runs.{place}")
+    }
+
+    /// One sentence for people; `runs` are the names of the parts of a fused system.
+    pub(super) fn sentence(&self, system: &str, runs: &[String]) -> String {
+        let weights = runs.iter().enumerate().filter_map(|(place, name)| {
+            Some(format!("{name} {}", self.chosen.get(&Self::of_part(place))?))
+        });
+        let constants = self
+            .chosen
+            .iter()
+            .filter(|(name, _)| !name.starts_with("runs."))
+            .map(|(name, value)| format!("{name} {value}"));
+        let chosen: Vec<String> = weights.chain(constants).collect();
         format!(
             "system {system}: tuned for {} on {} validation requests: {} ({:.4}, untuned {:.4}; {} settings tried)",
             self.metric,
@@ -211,12 +229,17 @@ mod tests {
             tried: 37,
             requests: 12,
         };
+        let weights = [("runs.0".to_owned(), 0.75), ("runs.1".to_owned(), 0.25)].into();
+        let fused = Tuned { chosen: weights, ..tuned.clone() };
+        assert_eq!(fused.weight(1).unwrap(), 0.25);
+        let told = fused.sentence("both", &["left".into(), "right".into()]);
+        assert!(told.contains("requests: left 0.75, right 0.25 (0.5000"), "{told}");
         tuned.write(folder.path()).unwrap();
         assert_eq!(Tuned::read(folder.path()).unwrap(), tuned);
         assert_eq!(tuned.chosen("b").unwrap(), 0.2);
         assert!(tuned.chosen("c").is_err());
         assert_eq!(
-            tuned.sentence("bm25"),
+            tuned.sentence("bm25", &[]),
             "system bm25: tuned for ndcg@10 on 12 validation requests: b 0.2, k1 0.6 (0.5000, untuned 0.4000; \
              37 settings tried)"
         );

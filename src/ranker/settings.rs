@@ -100,7 +100,12 @@ pub struct TwoTowerSettings {
     pub history_items: u32,
     /// Steps between checkpoints.
     #[schemars(range(min = 1))]
+    #[schemars(extend("x-key" = false))]
     pub checkpoint_steps: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 impl Default for TwoTowerSettings {
@@ -116,6 +121,7 @@ impl Default for TwoTowerSettings {
             pseudo_requests: 0.3,
             history_items: 5,
             checkpoint_steps: 500,
+            seed: None,
         }
     }
 }
@@ -126,6 +132,7 @@ impl Default for TwoTowerSettings {
 #[serde(deny_unknown_fields)]
 pub struct EncoderSettings {
     /// The folder.
+    #[schemars(extend("x-key" = false))]
     pub path: PathBuf,
     /// How token vectors become one, for a folder that does not say so itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,6 +163,7 @@ fn default_history_items() -> u32 {
 #[serde(deny_unknown_fields)]
 pub struct HiddenStateSettings {
     /// The folder.
+    #[schemars(extend("x-key" = false))]
     pub path: PathBuf,
     /// How the hidden states of a text's tokens become one vector.
     #[serde(default)]
@@ -182,6 +190,7 @@ pub struct HiddenStateSettings {
 #[serde(deny_unknown_fields)]
 pub struct JoinedSettings {
     /// Names of the `[vectors.NAME]` to be joined, in order; of any kind but joined.
+    #[schemars(extend("x-key" = false))]
     pub parts: Vec<String>,
     /// Weight of each part's cosine, in the same order; left out, all are 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -194,6 +203,7 @@ pub struct JoinedSettings {
 pub struct VectorFileSettings {
     /// `.npy` (one f32 matrix) or `.safetensors` file, whose row i belongs to item i of the catalogue; or a `.parquet`
     /// file, whose rows are joined to the catalogue by item id.
+    #[schemars(extend("x-key" = false))]
     pub path: PathBuf,
     /// Column of item ids in a `.parquet` file (text or whole numbers); left out, `item`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -220,8 +230,10 @@ pub enum SystemSettings {
     /// Nearest items under an encoder of requests and items, by inner product.
     TwoTower {
         /// Name in runs and reports.
+        #[schemars(extend("x-key" = false))]
         name: String,
         /// Name of the `[vectors.NAME]` that encodes both: of kind two-tower, mmse, encoder or decoder.
+        #[schemars(extend("x-key" = false))]
         vectors: String,
         /// Search an index instead of all items: faster, at the price of some of the nearest. Left out: exact search.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,8 +242,10 @@ pub enum SystemSettings {
     /// A trained decoder with constrained beam search.
     Generative {
         /// Name in runs and reports.
+        #[schemars(extend("x-key" = false))]
         name: String,
         /// Name of the `[[train]]` whose result is used.
+        #[schemars(extend("x-key" = false))]
         train: String,
         /// How it decodes.
         #[serde(default)]
@@ -246,6 +260,7 @@ pub enum SystemSettings {
     /// The truth of the simulated shop: the best any system can do.
     Oracle {
         /// Name in runs and reports.
+        #[schemars(extend("x-key" = false))]
         name: String,
     },
 }
@@ -274,6 +289,14 @@ impl SystemSettings {
             Self::Bm25(settings) => settings.tune.as_ref().map(|tune| tune.metric.as_str()),
             Self::Fusion(settings) => settings.tune.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Names of the systems that a fused one asks; empty for any other.
+    pub fn runs(&self) -> &[String] {
+        match self {
+            Self::Fusion(settings) => &settings.runs,
+            _ => &[],
         }
     }
 
@@ -317,6 +340,7 @@ impl SystemSettings {
 #[serde(deny_unknown_fields)]
 pub struct PopularitySettings {
     /// Name in runs and reports.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Count only the last so many days of training; by default all. Needs a corpus with days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -338,8 +362,10 @@ pub struct PopularitySettings {
 #[serde(deny_unknown_fields)]
 pub struct RunFileSettings {
     /// Name in runs and reports.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Run file with the corpus's ids of requests and items: `.json`, `.jsonl` or `.parquet`, any other name is
     /// taken for TREC; text also as `.gz` and `.zst`. Items of a history that must not be returned are left out.
+    #[schemars(extend("x-key" = false))]
     pub path: PathBuf,
 }

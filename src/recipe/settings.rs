@@ -106,11 +106,14 @@ impl Recipe {
         whole
     }
 
-    /// Seed of the corpus: the recipe's, unless a simulated shop has its own.
-    pub fn corpus_seed(&self) -> u64 {
+    /// Seed of the corpus: its own or the recipe's where anything of it is drawn, none where it is read as it is.
+    pub fn corpus_seed(&self) -> Option<u64> {
         match &self.corpus {
-            CorpusSettings::Simulator(shop) => shop.seed.unwrap_or(self.seed),
-            CorpusSettings::JudgedPairs(_) | CorpusSettings::Sequences(_) => self.seed,
+            CorpusSettings::Simulator(shop) => Some(shop.seed.unwrap_or(self.seed)),
+            CorpusSettings::JudgedPairs(pairs) => {
+                pairs.clicks.as_ref().map(|clicks| clicks.seed.unwrap_or(self.seed))
+            }
+            CorpusSettings::Sequences(_) => None,
         }
     }
 

@@ -283,14 +283,18 @@ impl Training<'_> {
     fn probe<O: Objective>(&self, objective: &O) -> Result<()> {
         let batch = self.settings.batch as usize;
         let n_examples = objective.n_examples();
-        let mut order: Vec<(u32, u64)> =
-            (0..n_examples).map(|example| (objective.length(example), example)).collect();
+        // The longest of all, the earlier of equals first; never more than twice a batch at hand.
         let rank = |(length, example): &(u32, u64)| (std::cmp::Reverse(*length), *example);
-        if order.len() > batch {
-            order.select_nth_unstable_by_key(batch, rank);
-            order.truncate(batch);
+        let mut order: Vec<(u32, u64)> = Vec::with_capacity(2 * batch);
+        for example in 0..n_examples {
+            if order.len() == 2 * batch {
+                order.select_nth_unstable_by_key(batch, rank);
+                order.truncate(batch);
+            }
+            order.push((objective.length(example), example));
         }
         order.sort_unstable_by_key(rank);
+        order.truncate(batch);
         // An objective may draw an example as something shorter: the longest of a few epochs counts.
         let longest_draw = |(_, example): &(u32, u64)| {
             let epochs = (0..PROBED_EPOCHS)

@@ -13,6 +13,7 @@ pub mod log;
 pub mod objective;
 pub mod optimizer;
 pub mod pairs;
+pub mod permutation;
 pub mod prompts;
 pub mod pseudo;
 pub mod rows;

@@ -1,13 +1,13 @@
 //! Which examples form which step: a pure function of seed and step, so that a resumed run needs
 //! no replay.
 //!
-//! Examples are permuted once per epoch. A window of `WINDOW_STEPS` steps is sorted by length
-//! before it is cut into steps, which keeps padding small; the steps of a window are then shuffled.
-
-use std::collections::HashMap;
+//! Examples are permuted once per epoch, by a function of their number that takes no memory
+//! ([`Permutation`]). A window of `WINDOW_STEPS` steps is sorted by length before it is cut into
+//! steps, which keeps padding small; the steps of a window are then shuffled.
 
 use rand::seq::SliceRandom;
 
+use super::permutation::Permutation;
 use crate::seed::Seed;
 
 /// Steps whose examples are grouped by length together.
@@ -28,7 +28,6 @@ pub struct Sampler {
     step_examples: u64,
     n_steps: u64,
     seed: Seed,
-    permutations: HashMap<u64, Vec<u32>>,
     window: Option<(u64, Vec<Vec<Draw>>)>,
 }
 
@@ -36,14 +35,7 @@ impl Sampler {
     /// Deals `step_examples` out of `n_examples` (at least one of each) per step, for `epochs` passes.
     pub fn new(n_examples: u64, step_examples: u64, epochs: f64, seed: Seed) -> Self {
         let n_steps = n_steps(n_examples, step_examples, epochs);
-        Self {
-            n_examples,
-            step_examples,
-            n_steps,
-            seed,
-            permutations: HashMap::new(),
-            window: None,
-        }
+        Self { n_examples, step_examples, n_steps, seed, window: None }
     }
 
     /// Steps in all.
@@ -66,24 +58,24 @@ impl Sampler {
         }
     }
 
-    fn deal(&mut self, window_idx: u64, length: impl Fn(u64) -> u32) -> Vec<Vec<Draw>> {
+    fn deal(&self, window_idx: u64, length: impl Fn(u64) -> u32) -> Vec<Vec<Draw>> {
         let window_examples = WINDOW_STEPS * self.step_examples;
         let first = window_idx * window_examples;
         // The last window ends with the training: else examples beyond the end would take the
         // places of some that are due.
         let end = (first + window_examples).min(self.n_steps * self.step_examples);
-        let epoch_of = |position: u64| position / self.n_examples;
-        self.permutations.retain(|epoch, _| *epoch >= epoch_of(first));
-        let mut draws: Vec<Draw> = (first..end)
-            .map(|position| {
-                let (epoch, offset) = (epoch_of(position), position % self.n_examples);
-                let (n, seed) = (self.n_examples, self.seed);
-                let order =
-                    self.permutations.entry(epoch).or_insert_with(|| permutation(n, seed, epoch));
-                let example = u64::from(order[offset as usize]);
+        let mut draws: Vec<Draw> = Vec::with_capacity((end - first) as usize);
+        let mut position = first;
+        while position < end {
+            let epoch = position / self.n_examples;
+            let order = Permutation::new(self.n_examples, self.seed.purpose("epoch").index(epoch));
+            let epoch_end = end.min((epoch + 1) * self.n_examples);
+            draws.extend((position..epoch_end).map(|position| {
+                let example = order.at(position % self.n_examples);
                 Draw { example, global: epoch * self.n_examples + example }
-            })
-            .collect();
+            }));
+            position = epoch_end;
+        }
         draws.sort_by_key(|draw| (length(draw.example), draw.global));
         let mut steps: Vec<Vec<Draw>> =
             draws.chunks(self.step_examples as usize).map(<[Draw]>::to_vec).collect();
@@ -95,12 +87,6 @@ impl Sampler {
 /// Steps of `step_examples` that `epochs` passes over `n_examples` take; at least one.
 pub fn n_steps(n_examples: u64, step_examples: u64, epochs: f64) -> u64 {
     ((epochs * n_examples as f64 / step_examples as f64).round() as u64).max(1)
-}
-
-fn permutation(n: u64, seed: Seed, epoch: u64) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..n as u32).collect();
-    order.shuffle(&mut seed.purpose("epoch").index(epoch).rng());
-    order
 }
 
 #[cfg(test)]

@@ -10,12 +10,15 @@ use crate::model::settings::LoraSettings;
 #[serde(deny_unknown_fields)]
 pub struct TrainSettings {
     /// Name that systems and other trainings refer to.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Name of the `[model.NAME]` to train from its start; either this or `init`.
     #[serde(default)]
+    #[schemars(extend("x-key" = false))]
     pub model: Option<String>,
     /// Name of another training whose result is trained further; either this or `model`.
     #[serde(default)]
+    #[schemars(extend("x-key" = false))]
     pub init: Option<String>,
     /// What is learnt.
     pub objective: ObjectiveSettings,
@@ -50,19 +53,27 @@ pub struct TrainSettings {
     /// Keeps only the input of each layer for the backward pass and computes the rest a second time: less memory, more
     /// time, the same result.
     #[serde(default)]
+    #[schemars(extend("x-key" = false))]
     pub recompute: bool,
     /// Most memory in GiB that the process may hold; without it, what the machine or its container has. A training that
     /// needs more ends before its first step.
     #[serde(default)]
     #[schemars(range(min = 0.01))]
+    #[schemars(extend("x-key" = false))]
     pub memory_limit: Option<f64>,
     /// Steps between checkpoints: what a killed run loses at most.
     #[serde(default = "default_checkpoint")]
     #[schemars(range(min = 1))]
+    #[schemars(extend("x-key" = false))]
     pub checkpoint_steps: u32,
     /// Where the curves go beside `train.jsonl`; changes no result, so a finished training is not repeated for it.
     #[serde(default)]
+    #[schemars(extend("x-key" = false))]
     pub log: LogSettings,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 /// What computes a training's steps.

@@ -65,7 +65,7 @@ fn what_was_tuned_is_kept_shown_and_used() {
     assert!(tuned["value"].as_f64() >= tuned["untuned"].as_f64());
     let weights = json(&step_folder(&out, "system.both").unwrap().join("tuned.json"));
     let chosen = weights["chosen"].as_object().unwrap();
-    assert_eq!(chosen.keys().collect::<Vec<_>>(), ["bm25", "item-cf"]);
+    assert_eq!(chosen.keys().collect::<Vec<_>>(), ["runs.0", "runs.1"]);
     let report = json(&out.join("report.json"));
     let notes = report["notes"].to_string();
     assert!(

@@ -175,12 +175,12 @@ fn a_changed_key_redoes_what_depends_on_it_and_says_why() {
         steps
     };
     let pair = |step: &str, why: &str| (step.to_owned(), why.to_owned());
-    let why = "settings.evaluation.bootstrap: 200 → 300";
+    let why = "evaluation.bootstrap: 200 → 300";
     assert_eq!(set("evaluation.bootstrap=300"), [pair("evaluation", why)]);
     let steps = set("train.aligned.objective.beta=0.3");
     let names: Vec<&str> = steps.iter().map(|(step, _)| step.as_str()).collect();
     assert_eq!(names, ["train.aligned", "system.aligned", "system.fused", "evaluation"]);
-    assert_eq!(steps[0].1, "settings.objective.beta: 0.1 → 0.3");
+    assert_eq!(steps[0].1, "objective.beta: 0.1 → 0.3");
     assert_eq!(steps[1].1, "train.aligned changed");
     assert!(steps[3].1.contains("system.aligned changed"), "{}", steps[3].1);
     // What was done before with the old key is still there.
@@ -370,7 +370,7 @@ fn a_sequence_model_is_trained_once_and_answers_anew() {
     let again = run(SASREC, &out, &["--set", &set, "--set", "evaluation.depth=15"]).expect(0);
     again.says(&["system.sasrec.fit: done before", "system.sasrec (again: depth"]);
     let again = run(SASREC, &out, &["--set", &set, "--set", "system.sasrec.loss.kind=gbce"]);
-    again.expect(0).says(&["system.sasrec.fit (again: settings.loss", "system.sasrec (again:"]);
+    again.expect(0).says(&["system.sasrec.fit (again: loss", "system.sasrec (again:"]);
 }
 
 #[test]

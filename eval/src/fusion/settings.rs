@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct FusionSettings {
     /// Name of the fused system.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Names of the systems that are fused; at least two.
+    #[schemars(extend("x-key" = false))]
     pub runs: Vec<String>,
     /// How scores of one item are put together.
     #[serde(default)]

@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn settings(levels: u32, codes: u32) -> ResidualKMeansSettings {
-        ResidualKMeansSettings { vectors: "v".into(), levels, codes, iterations: 25 }
+        ResidualKMeansSettings { vectors: "v".into(), levels, codes, iterations: 25, seed: None }
     }
 
     #[test]

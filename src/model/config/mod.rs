@@ -280,6 +280,7 @@ pub(crate) mod tests {
             ffn: Some(40),
             prompt_tokens: 16,
             history_items: 1,
+            seed: None,
         };
         DecoderConfig::from_scratch(&settings, 4, vocab, 0, 1).unwrap()
     }

@@ -187,7 +187,7 @@ fn tuned(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<String>
     let systems = recipe.system.iter().filter(|system| system.tuned_for().is_some());
     let sentence = |system: &SystemSettings| {
         let step = StepKind::System(system.name().to_owned()).name();
-        Ok(Tuned::read(&finished(plan, folder, &step)?)?.sentence(system.name()))
+        Ok(Tuned::read(&finished(plan, folder, &step)?)?.sentence(system.name(), system.runs()))
     };
     systems.map(sentence).collect()
 }

@@ -8,8 +8,12 @@ use crate::seed::Seed;
 
 pub(super) fn execute(env: &StepEnv<'_>) -> Result<()> {
     let recipe = &env.loaded.recipe;
-    let summary =
-        corpus::build(&recipe.corpus, Seed::new(recipe.corpus_seed()), &env.out, env.ctx)?;
+    let summary = corpus::build(
+        &recipe.corpus,
+        Seed::new(env.step.seed.unwrap_or_default()),
+        &env.out,
+        env.ctx,
+    )?;
     env.ctx.say(format!(
         "corpus: {} items, {} training and {} test requests, {} impressions, {} clicks",
         summary.items,

@@ -109,7 +109,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
             _ => None,
         };
         if let Some(tuned) = tuned {
-            env.ctx.say(tuned.sentence(name));
+            env.ctx.say(tuned.sentence(name, settings.runs()));
             tuned.write(&env.out)?;
         }
     }
@@ -322,7 +322,8 @@ fn tune_fusion(
     let relevant = tuning.relevant_grade();
     let found = tune_weights(&runs, &Fusion::from(fusion), &tuning.qrels, &tuning.metric, relevant);
     let found = found.map_err(failed)?;
-    let chosen = fusion.runs.iter().cloned().zip(found.weights).collect();
+    let chosen = found.weights.into_iter().enumerate();
+    let chosen = chosen.map(|(place, weight)| (Tuned::of_part(place), weight)).collect();
     Ok(Some(tuning.tuned(chosen, found.value, found.equal, found.tried)))
 }
 
@@ -464,7 +465,7 @@ pub(in crate::pipeline) fn ranker(
             let mut how = Fusion::from(fusion);
             if fusion.tune.is_some() {
                 let tuned = Tuned::read(&input(StepKind::System(fusion.name.clone()).name())?)?;
-                let weights = fusion.runs.iter().map(|part| tuned.chosen(part));
+                let weights = (0..fusion.runs.len()).map(|place| tuned.weight(place));
                 how.weights = weights.collect::<Result<_>>()?;
             }
             Box::new(Fused::new(parts, how))

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Bm25Settings {
     /// Name in runs and reports.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Saturation of term frequency.
     #[serde(default = "default_k1")]

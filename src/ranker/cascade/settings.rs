@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct CascadeSettings {
     /// Name in runs and reports.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Name of the system that finds candidates; of any kind but cascade.
+    #[schemars(extend("x-key" = false))]
     pub retrieve: String,
     /// Candidates that it finds per request.
     #[serde(default = "default_candidates")]
@@ -19,6 +21,7 @@ pub struct CascadeSettings {
     /// Name of the system whose scores order the candidates: two-tower, bm25, popularity, item-cf, item-knn or sasrec. By
     /// default the scores of `retrieve` do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
     pub rank: Option<String>,
     /// What the list as a whole is reordered by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,6 +30,10 @@ pub struct CascadeSettings {
     /// request, item, and the propensity of the choice. By default the best item is first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<ActSettings>,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 fn default_candidates() -> u32 {
@@ -40,6 +47,7 @@ pub enum RerankSettings {
     /// Maximal marginal relevance (Carbonell and Goldstein, 1998): item by item the one that is relevant and unlike those before.
     Mmr {
         /// Name of the `[vectors.NAME]` whose cosines say how alike items are.
+        #[schemars(extend("x-key" = false))]
         vectors: String,
         /// Weight of relevance against novelty: 1 keeps the order.
         #[serde(default = "default_relevance")]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct ItemCfSettings {
     /// Name in runs and reports.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Factor per further place between the two items of a pair.
     #[serde(default = "default_pair_decay")]
@@ -35,6 +36,7 @@ pub struct ItemCfSettings {
 #[serde(deny_unknown_fields)]
 pub struct ItemKnnSettings {
     /// Name in runs and reports.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Nearest neighbors that each item keeps.
     #[serde(default = "default_neighbors")]
@@ -56,11 +58,15 @@ pub struct CollaborativeSettings {
     pub dim: u32,
     /// Whether what one person chose counts 1 / ln(1 + n), n being the number of that person's items.
     pub length_damping: bool,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 impl Default for CollaborativeSettings {
     fn default() -> Self {
-        Self { dim: 64, length_damping: true }
+        Self { dim: 64, length_damping: true, seed: None }
     }
 }
 

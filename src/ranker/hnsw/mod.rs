@@ -145,6 +145,7 @@ impl HnswIndex {
             connectivity: description.connectivity,
             expansion_add: description.expansion_add,
             expansion_search: expansion,
+            seed: None,
         };
         let mut graph = open(vectors.dim, &settings)?;
         let threads = rayon::current_num_threads();

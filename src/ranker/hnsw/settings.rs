@@ -27,10 +27,14 @@ pub struct HnswSettings {
     /// nearest items, and take longer.
     #[schemars(range(min = 1, max = 65_536))]
     pub expansion_search: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 impl Default for HnswSettings {
     fn default() -> Self {
-        Self { connectivity: 16, expansion_add: 128, expansion_search: 128 }
+        Self { connectivity: 16, expansion_add: 128, expansion_search: 128, seed: None }
     }
 }

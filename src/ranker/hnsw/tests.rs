@@ -72,7 +72,8 @@ fn nearly_all_of_the_nearest_are_found_with_the_scores_of_exact_search() {
 #[test]
 fn a_bad_graph_is_measured_as_one() {
     let vectors = clustered(1);
-    let settings = HnswSettings { connectivity: 2, expansion_add: 2, expansion_search: 1 };
+    let settings =
+        HnswSettings { connectivity: 2, expansion_add: 2, expansion_search: 1, seed: None };
     let folder = built(&vectors, &settings, 5);
     let index = HnswIndex::load(folder.path(), &vectors, 1).unwrap();
     let asked: Vec<Query> =

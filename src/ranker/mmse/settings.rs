@@ -69,7 +69,12 @@ pub struct MmseSettings {
     pub history_items: u32,
     /// Steps between checkpoints.
     #[schemars(range(min = 1))]
+    #[schemars(extend("x-key" = false))]
     pub checkpoint_steps: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 impl Default for MmseSettings {
@@ -101,6 +106,7 @@ impl Default for MmseSettings {
             pseudo_requests: 0.3,
             history_items: 5,
             checkpoint_steps: 500,
+            seed: None,
         }
     }
 }
@@ -179,6 +185,7 @@ pub enum MmseText {
     /// The encoder of another `[vectors.NAME]` of kind encoder, as it is: its item vectors are there already.
     Vectors {
         /// Its name.
+        #[schemars(extend("x-key" = false))]
         vectors: String,
     },
     /// A local folder of sentence-transformers.
@@ -190,6 +197,7 @@ pub enum MmseText {
 #[serde(deny_unknown_fields)]
 pub struct PretrainedText {
     /// The folder.
+    #[schemars(extend("x-key" = false))]
     pub path: PathBuf,
     /// Whether its weights train too, and not only the layers behind it.
     #[serde(default)]

@@ -11,6 +11,7 @@ use crate::train::settings::{Keep, OptimizerSettings, ValidationSettings};
 #[serde(deny_unknown_fields)]
 pub struct SasrecSettings {
     /// Name in runs and reports.
+    #[schemars(extend("x-key" = false))]
     pub name: String,
     /// Width of the item vectors, which are input and output alike.
     #[serde(default = "default_dim")]
@@ -56,7 +57,12 @@ pub struct SasrecSettings {
     /// Steps between checkpoints.
     #[serde(default = "default_checkpoint_steps")]
     #[schemars(range(min = 1))]
+    #[schemars(extend("x-key" = false))]
     pub checkpoint_steps: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 fn default_dim() -> u32 {

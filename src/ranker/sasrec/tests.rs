@@ -36,6 +36,7 @@ fn settings(loss: SasrecLoss) -> SasrecSettings {
         optimizer: OptimizerSettings { learning_rate: 1e-2, ..OptimizerSettings::default() },
         validation: SasrecValidation { every_epochs: 5.0, ..SasrecValidation::default() },
         checkpoint_steps: 7,
+        seed: None,
     }
 }
 

@@ -349,6 +349,11 @@ fn cascaded(
         let help = "give it a second stage: `rank`, `rerank` or `act`";
         checker.fault(&part.path, message, "has one stage", help);
     }
+    if cascade.seed.is_some() && cascade.act.is_none() {
+        let message = format!("cascade `{}` draws nothing", cascade.name);
+        let help = "remove `seed`, or let the cascade `act`";
+        checker.key_fault(&part.at(&["seed"]), message, "no use of a seed", help);
+    }
     match &cascade.rerank {
         Some(RerankSettings::Mmr { vectors, .. }) => {
             let path = part.at(&["rerank", "vectors"]);
