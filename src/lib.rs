@@ -12,10 +12,12 @@ pub mod memory;
 pub mod model;
 pub mod pipeline;
 pub mod progress;
+pub mod quantizer;
 pub mod ranker;
 pub mod recipe;
 pub mod seed;
 pub mod store;
 pub mod train;
+pub mod vectors;
 
 pub use error::{Error, Result};

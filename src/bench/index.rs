@@ -14,7 +14,7 @@ use crate::progress::Context;
 use crate::ranker::hnsw::{Comparison, HnswIndex, Query, build, compare};
 use crate::ranker::settings::HnswSettings;
 use crate::seed::Seed;
-use crate::store::Vectors;
+use crate::vectors::Vectors;
 
 /// Items that a query asks for.
 const DEPTH: usize = 10;

@@ -18,7 +18,8 @@ use super::form::show;
 use crate::error::{Error, Result};
 use crate::pipeline::judge::{Entries, Entry, RUN_FILE_KIND, judge};
 use crate::progress::Context;
-use crate::store::{Vectors, write_atomic};
+use crate::store::write_atomic;
+use crate::vectors::Vectors;
 
 /// Metrics where none is asked for.
 pub(super) const DEFAULT_METRICS: [&str; 4] = ["ndcg@10", "recall@10", "recall@100", "mrr@10"];

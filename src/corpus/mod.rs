@@ -10,6 +10,7 @@ mod build;
 mod catalogue;
 mod exposure;
 mod folder;
+mod histories;
 mod import;
 mod rows;
 pub mod settings;
@@ -22,6 +23,7 @@ pub use build::{build, estimate, input_files, world_seed};
 pub use catalogue::Catalogue;
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
+pub use histories::{choices, training_histories};
 pub use rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 pub use summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,

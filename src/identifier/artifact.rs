@@ -14,9 +14,8 @@ use trieval_kernels::index::SidIndex;
 
 use super::dedup::deduplicate;
 use super::diagnostics::Diagnostics;
-use super::rq;
 use crate::error::{Error, Result};
-use crate::store::{Vectors, create_dir, write_atomic, write_json};
+use crate::store::{create_dir, write_atomic, write_json};
 
 /// Version of the folder; raised with every change that old readers would misread.
 const FORMAT: u32 = 1;
@@ -136,20 +135,6 @@ impl Identifiers {
     pub fn tokens(&self) -> Vec<String> {
         let levels = self.levels.iter().enumerate();
         levels.flat_map(|(level, &n)| (0..n).map(move |code| Self::token(level, code))).collect()
-    }
-
-    /// Nearest codes `[n, levels without dedup]` of vectors, for instance of new items.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] when the vectors have another length than those the codes were made from.
-    pub fn assign(&self, vectors: &Vectors) -> Result<Vec<u32>> {
-        if vectors.dim != self.centroids.dim {
-            return Err(Error::Failed(format!(
-                "vectors of {} numbers cannot be assigned to codes made from vectors of {}",
-                vectors.dim, self.centroids.dim
-            )));
-        }
-        rq::encode(&self.centroids, vectors)
     }
 
     /// Writes the folder; the description last, so that a folder with one is whole.

@@ -12,19 +12,18 @@ use super::folder::step_dir;
 use super::plan::{Plan, Status, Step, StepKind};
 use crate::corpus::{self, Corpus};
 use crate::error::Result;
-use crate::identifier::settings::IdentifierSettings;
 use crate::memory::{self, bytes};
 use crate::model::config::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::model::lora::AdapterSpec;
 use crate::model::settings::ModelSettings;
-use crate::ranker::collaborative::vectors as collaborative;
-use crate::ranker::settings::{
-    MmseText, SasrecSettings, SystemSettings, TwoTowerSettings, VectorsSettings,
-};
+use crate::quantizer::settings::IdentifierSettings;
+use crate::ranker::settings::{SasrecSettings, SystemSettings};
 use crate::recipe::Recipe;
 use crate::train::sampler;
 use crate::train::settings::{LOSS, ObjectiveSettings, TrainSettings};
+use crate::vectors::collaborative;
+use crate::vectors::settings::{MmseText, TwoTowerSettings, VectorsSettings};
 
 /// Clicks per request assumed before the corpus is there.
 const ASSUMED_CLICKS: f64 = 1.5;

@@ -15,20 +15,20 @@ use super::{keyed::keyed, predict};
 use crate::corpus;
 use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
-use crate::identifier::settings::IdentifierSettings;
 use crate::model::encoder::{self, EncoderFolder};
 use crate::model::folder::{model_files, source_files};
 use crate::model::settings::ModelSettings;
 use crate::model::{ModelFolder, adapter};
-use crate::ranker::encoder::{check_decoder, choices};
-use crate::ranker::mmse;
+use crate::quantizer::settings::IdentifierSettings;
 use crate::ranker::settings::{
     CascadeSettings, HnswSettings, IndexSettings, RerankSettings, SasrecSettings, SystemSettings,
-    VectorsSettings,
 };
 use crate::recipe::Recipe;
 use crate::store::write_json;
 use crate::train::settings::ObjectiveSettings;
+use crate::vectors::encoder::{check_decoder, choices};
+use crate::vectors::mmse;
+use crate::vectors::settings::VectorsSettings;
 
 /// The plan inside a run folder.
 const PLAN_FILE: &str = "plan.json";

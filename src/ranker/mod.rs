@@ -7,17 +7,13 @@
 pub mod bm25;
 pub mod cascade;
 pub mod collaborative;
-pub mod encoder;
 pub mod generative;
 pub mod harness;
 pub mod hnsw;
-pub mod joined;
-pub mod mmse;
 pub mod nearest;
 pub mod popularity;
 pub mod sasrec;
 pub mod settings;
 pub mod top;
-pub mod two_tower;
 
 pub use harness::{Rank, Retrieve, Scored};

@@ -9,33 +9,22 @@ use super::hnsw::HnswIndex;
 use super::top::Top;
 use crate::corpus::Request;
 use crate::error::Result;
-use crate::store::Vectors;
+use crate::vectors::{Encoded, Vectors};
 
 /// Rows whose scores are taken at once; they stay in the cache until they are looked at.
 const BLOCK: usize = 256;
 
-/// Turns requests into vectors of the space that item vectors lie in.
-pub trait RequestEncoder: Send + Sync {
-    /// The vector of a request, `[dim]`; `items` are the vectors it is to be compared with.
-    ///
-    /// # Errors
-    /// When the model behind it fails.
-    fn vector(&self, request: &Request, items: &Vectors) -> Result<Vec<f32>>;
-}
-
 /// Nearest neighbors of a request's vector.
 pub struct Nearest {
-    encoder: Box<dyn RequestEncoder>,
-    /// `[items, dim]`.
-    vectors: Vectors,
+    items: Encoded,
     /// Searched instead of all vectors, where there is one.
     index: Option<HnswIndex>,
 }
 
 impl Nearest {
-    /// Searches `vectors`, one per item, exactly, with what `encoder` makes of a request.
-    pub fn new(encoder: impl RequestEncoder + 'static, vectors: Vectors) -> Self {
-        Self { encoder: Box::new(encoder), vectors, index: None }
+    /// Searches all item vectors exactly with what their encoder makes of a request.
+    pub fn new(items: Encoded) -> Self {
+        Self { items, index: None }
     }
 
     /// The same over the index in `folder`, whose searches keep `expansion` candidates.
@@ -43,7 +32,7 @@ impl Nearest {
     /// # Errors
     /// As [`HnswIndex::load`], for one of other vectors too.
     pub fn with_index(self, folder: &Path, expansion: u32) -> Result<Self> {
-        let index = HnswIndex::load(folder, &self.vectors, expansion)?;
+        let index = HnswIndex::load(folder, &self.items.vectors, expansion)?;
         Ok(Self { index: Some(index), ..self })
     }
 
@@ -52,12 +41,12 @@ impl Nearest {
     /// # Errors
     /// When the encoder fails.
     pub fn vector(&self, request: &Request) -> Result<Vec<f32>> {
-        self.encoder.vector(request, &self.vectors)
+        self.items.encoder.vector(request, &self.items.vectors)
     }
 
     /// The vectors of all items.
     pub fn vectors(&self) -> &Vectors {
-        &self.vectors
+        &self.items.vectors
     }
 
     /// What is searched instead of all vectors.
@@ -70,8 +59,8 @@ impl Retrieve for Nearest {
     fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let query = self.vector(request)?;
         match &self.index {
-            Some(index) => index.search(&self.vectors, &query, depth, exclude),
-            None => Ok(exact(&self.vectors, &query, depth, exclude)),
+            Some(index) => index.search(&self.items.vectors, &query, depth, exclude),
+            None => Ok(exact(&self.items.vectors, &query, depth, exclude)),
         }
     }
 
@@ -82,8 +71,8 @@ impl Retrieve for Nearest {
 
 impl Rank for Nearest {
     fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let query = self.encoder.vector(request, &self.vectors)?;
-        let score = |&item: &u32| dot(self.vectors.row(item as usize), &query);
+        let query = self.items.encoder.vector(request, &self.items.vectors)?;
+        let score = |&item: &u32| dot(self.items.vectors.row(item as usize), &query);
         Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
     }
 }
@@ -105,16 +94,12 @@ pub fn exact(vectors: &Vectors, query: &[f32], depth: usize, exclude: &[u32]) ->
     top.finish()
 }
 
-/// The newest items of a history that stand for a request without text, oldest first.
-pub(super) fn newest(history: &[u32], items: u32) -> &[u32] {
-    &history[history.len().saturating_sub(items as usize)..]
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::ranker::top::top;
+    use crate::vectors::RequestEncoder;
 
     struct Fixed(Vec<f32>);
 
@@ -128,15 +113,13 @@ mod tests {
     fn items_are_ranked_by_inner_product() {
         let vectors =
             Vectors::new(2, vec![1.0, 0.0, 0.0, 2.0, -1.0, -1.0, 3.0, 3.0], "test").unwrap();
-        let nearest = Nearest::new(Fixed(vec![1.0, -0.5]), vectors);
+        let nearest = Nearest::new(Encoded::new(Fixed(vec![1.0, -0.5]), vectors));
         let request = Request { query: Some("q".into()), ..Request::bare(0) };
         let all = nearest.retrieve(&request, 9, &[]).unwrap();
         assert_eq!(all, [(3, 1.5), (0, 1.0), (2, -0.5), (1, -1.0)]);
         assert_eq!(nearest.retrieve(&request, 1, &[3]).unwrap(), [(0, 1.0)]);
         let outputs = nearest.outputs(&request, &Candidates::of(vec![1, 3])).unwrap();
         assert_eq!(outputs, [Output::score(vec![-1.0, 1.5])]);
-        assert_eq!(newest(&[1, 2, 3], 2), [2, 3]);
-        assert_eq!(newest(&[1], 5), [1]);
     }
 
     /// Blocks that are full, begun and of one row, dimensions beside the lanes of the products.

@@ -10,10 +10,11 @@ use trieval_eval::metric::{Metric, Needs};
 use trieval_eval::settings::{EvaluationSettings, ReportSettings};
 
 use crate::corpus::settings::CorpusSettings;
-use crate::identifier::settings::IdentifierSettings;
 use crate::model::settings::ModelSettings;
-use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::quantizer::settings::IdentifierSettings;
+use crate::ranker::settings::SystemSettings;
 use crate::train::settings::TrainSettings;
+use crate::vectors::settings::VectorsSettings;
 
 /// A whole story: from a corpus to an evaluated, reported set of systems.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

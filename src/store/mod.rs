@@ -3,15 +3,9 @@
 mod atomic;
 mod journal;
 mod map;
-mod provenance;
 mod sealed;
-mod vector_table;
-mod vectors;
 
 pub use atomic::{create_dir, read_description, sweep_partial, write_atomic, write_json};
 pub use journal::Journal;
 pub use map::{Map, map};
-pub use provenance::{Provenance, fingerprint};
 pub use sealed::{SealKind, read_sealed, write_sealed};
-pub use vector_table::{TABLE_EXTENSION, TableColumns, read_table};
-pub use vectors::{Vectors, norm};

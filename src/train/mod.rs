@@ -6,16 +6,14 @@
 //! It does not know what is being trained: decoders and encoders are lists of named parameters.
 
 pub mod checkpoint;
+pub mod data;
 mod device;
 pub mod engine;
 pub(crate) mod gradients;
 pub mod log;
 pub mod objective;
 pub mod optimizer;
-pub mod pairs;
 pub mod permutation;
-pub mod prompts;
-pub mod pseudo;
 pub mod rows;
 pub mod sampler;
 pub mod schedule;

@@ -8,7 +8,7 @@ use arrow_array::types::Float32Type;
 use arrow_array::{ArrayRef, ListArray, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use trieval::model::config::Family;
-use trieval::store::{Provenance, Vectors};
+use trieval::vectors::{Provenance, Vectors};
 
 use crate::data::{ITEMS, PAIRS, write_npy, write_pairs};
 use crate::pretrained::model_folder;

@@ -2,9 +2,9 @@
 
 use crate::corpus::Corpus;
 use crate::error::Result;
-use crate::identifier::rq;
-use crate::identifier::settings::IdentifierSettings;
 use crate::pipeline::runner::StepEnv;
+use crate::quantizer;
+use crate::quantizer::settings::IdentifierSettings;
 use crate::store::write_atomic;
 
 /// The constraint index inside the step's folder.
@@ -15,7 +15,7 @@ pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let catalogue = Corpus::open(&env.input("corpus")?)?.catalogue()?;
     let vectors =
         super::vectors::read(&env.input(&format!("vectors.{}", settings.vectors))?, &catalogue)?;
-    let identifiers = rq::fit(settings, &vectors, &catalogue.hash, env.seed(), env.ctx)?;
+    let identifiers = quantizer::fit(settings, &vectors, &catalogue.hash, env.seed(), env.ctx)?;
     env.ctx.say(identifiers.diagnostics.to_string());
     identifiers.save(&env.out)?;
     let index = identifiers.index()?;

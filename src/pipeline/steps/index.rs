@@ -10,8 +10,7 @@ use crate::pipeline::runner::StepEnv;
 use crate::ranker::hnsw::{self, Comparison, Query, compare};
 use crate::ranker::nearest::Nearest;
 use crate::ranker::settings::{IndexSettings, SystemSettings};
-use crate::ranker::two_tower::VECTORS_FILE;
-use crate::store::Vectors;
+use crate::vectors::{VECTORS_FILE, Vectors};
 
 /// Most requests on which an index is compared with exact search.
 const MOST_REQUESTS: usize = 1_000;

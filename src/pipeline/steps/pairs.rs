@@ -10,11 +10,11 @@ use crate::corpus::{Corpus, Impression, Request, Split};
 use crate::decode::settings::{DecodeSettings, Normalizer};
 use crate::error::{Error, Result};
 use crate::pipeline::runner::StepEnv;
-use crate::train::objective::preference::{GroupData, reference_scores};
-use crate::train::pairs::{
+use crate::train::data::pairs::{
     Pair, PairBuilder, group_pairs, read_groups, read_reference, write_groups, write_reference,
 };
-use crate::train::prompts::{Form, Prompts};
+use crate::train::data::prompts::{Form, Prompts};
+use crate::train::objective::preference::{GroupData, reference_scores};
 use crate::train::settings::ObjectiveSettings;
 
 const PAIRS_FILE: &str = "pairs.bin";

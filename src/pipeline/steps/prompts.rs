@@ -11,7 +11,7 @@ use crate::decode::prompt::PromptBuilder;
 use crate::error::Result;
 use crate::pipeline::runner::StepEnv;
 use crate::store::write_json;
-use crate::train::prompts::{Rendered, write_prompts};
+use crate::train::data::prompts::{Rendered, write_prompts};
 
 /// The prompts inside the step's folder.
 pub(super) const PROMPTS_FILE: &str = "prompts.bin";
@@ -106,7 +106,7 @@ mod tests {
     use crate::model::Tokenizer;
     use crate::model::item_tokens::ItemTokens;
     use crate::progress::Context;
-    use crate::train::prompts::{Form, Prompts};
+    use crate::train::data::prompts::{Form, Prompts};
 
     fn builder() -> PromptBuilder {
         let words = ["red oak table", "blue sofa"];

@@ -41,14 +41,12 @@ use crate::ranker::hnsw::{self, Comparison};
 use crate::ranker::nearest::Nearest;
 use crate::ranker::popularity::Popularity;
 use crate::ranker::sasrec::{Sasrec, WEIGHTS_FILE};
-use crate::ranker::settings::{
-    CascadeSettings, IndexSettings, RerankSettings, SystemSettings, VectorsSettings,
-};
-use crate::ranker::two_tower::{self, VECTORS_FILE};
-use crate::ranker::{encoder, mmse};
+use crate::ranker::settings::{CascadeSettings, IndexSettings, RerankSettings, SystemSettings};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
 use crate::store::{write_atomic, write_json};
+use crate::vectors::settings::VectorsSettings;
+use crate::vectors::{VECTORS_FILE, encoder, mmse, two_tower};
 
 /// The run in TREC format inside the step's folder.
 pub(in crate::pipeline) const RUN_FILE: &str = "run.trec";
@@ -392,7 +390,7 @@ fn nearest(
         return Err(Error::Failed(message));
     };
     let step_folder = finished(plan, folder, &format!("vectors.{vectors}"))?;
-    let nearest = match &recipe.vectors[vectors] {
+    let nearest = Nearest::new(match &recipe.vectors[vectors] {
         VectorsSettings::TwoTower(_) => two_tower::load(&step_folder, catalogue)?,
         VectorsSettings::Mmse(_) => mmse::load(&step_folder, catalogue)?,
         VectorsSettings::Encoder(_) | VectorsSettings::Decoder(_) => {
@@ -404,7 +402,7 @@ fn nearest(
             let message = format!("system {name}: [vectors.{vectors}] has no encoder");
             return Err(Error::Failed(message));
         }
-    };
+    });
     match index {
         Some(IndexSettings::Hnsw(settings)) => {
             let index = finished(plan, folder, &StepKind::Index(name.clone()).name())?;

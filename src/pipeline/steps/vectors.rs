@@ -5,13 +5,13 @@ use std::path::Path;
 use crate::corpus::{Catalogue, Corpus};
 use crate::error::Result;
 use crate::pipeline::runner::StepEnv;
-use crate::ranker::collaborative::vectors as collaborative;
-use crate::ranker::encoder::Source;
-use crate::ranker::joined::join;
-use crate::ranker::settings::{VectorFileSettings, VectorsSettings};
-use crate::ranker::two_tower::{self, VECTORS_FILE};
-use crate::ranker::{encoder, mmse};
-use crate::store::{Provenance, TABLE_EXTENSION, TableColumns, Vectors, read_table};
+use crate::vectors::collaborative;
+use crate::vectors::encoder::Source;
+use crate::vectors::joined::join;
+use crate::vectors::settings::{VectorFileSettings, VectorsSettings};
+use crate::vectors::{Provenance, TABLE_EXTENSION, TableColumns, Vectors, read_table};
+use crate::vectors::{VECTORS_FILE, two_tower};
+use crate::vectors::{encoder, mmse};
 
 pub(super) fn execute(env: &StepEnv<'_>, name: &str) -> Result<()> {
     let corpus = Corpus::open(&env.input("corpus")?)?;

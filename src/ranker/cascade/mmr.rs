@@ -5,7 +5,7 @@ use trieval_kernels::ops::dot;
 use super::super::harness::{Rerank, Scored};
 use crate::corpus::Request;
 use crate::error::Result;
-use crate::store::{Vectors, norm};
+use crate::vectors::{Vectors, norm};
 
 /// Takes, place by place, the item with the largest `relevance · r − (1 − relevance) · s`: `r` is its score within the list,
 /// from 0 (last) to 1 (first), `s` its largest cosine with an item before it, 0 where none is above 0.

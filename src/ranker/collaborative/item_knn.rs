@@ -6,10 +6,9 @@
 
 use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
 use super::super::top::top;
-use super::histories::training_histories;
 use super::settings::ItemKnnSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
-use crate::corpus::{Corpus, Request};
+use crate::corpus::{Corpus, Request, training_histories};
 use crate::error::Result;
 
 /// The ranker.

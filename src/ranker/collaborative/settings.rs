@@ -1,4 +1,4 @@
-//! Settings of the systems and vectors that count which items are chosen together.
+//! Settings of the systems that count which items are chosen together.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,28 +46,6 @@ pub struct ItemKnnSettings {
     #[serde(default = "default_shrinkage")]
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub shrinkage: f64,
-}
-
-/// Item vectors from feedback alone: the leading directions of the cosine matrix of who chose which items, blind to
-/// order. Items that nobody chose in training have vectors of zeros.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct CollaborativeSettings {
-    /// Width of the vectors; at most the rank of the matrix.
-    #[schemars(range(min = 1, max = 1_024))]
-    pub dim: u32,
-    /// Whether what one person chose counts 1 / ln(1 + n), n being the number of that person's items.
-    pub length_damping: bool,
-    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-key" = false))]
-    pub seed: Option<u64>,
-}
-
-impl Default for CollaborativeSettings {
-    fn default() -> Self {
-        Self { dim: 64, length_damping: true, seed: None }
-    }
 }
 
 fn default_pair_decay() -> f64 {

@@ -8,7 +8,7 @@ use super::HnswIndex;
 use crate::error::Result;
 use crate::progress::Context;
 use crate::ranker::nearest::exact;
-use crate::store::Vectors;
+use crate::vectors::Vectors;
 
 /// Nearest items of which the index should find all.
 const NEAREST: usize = 10;

@@ -32,7 +32,8 @@ use super::top::top;
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Vectors, map, read_description, write_atomic, write_json};
+use crate::store::{map, read_description, write_atomic, write_json};
+use crate::vectors::Vectors;
 
 /// The graph with a copy of the vectors, in the library's own format.
 pub const INDEX_FILE: &str = "index.usearch";

@@ -2,7 +2,7 @@
 
 use super::{Checker, Part, Parts};
 use crate::corpus::settings::CorpusSettings;
-use crate::ranker::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss, VectorsSettings};
+use crate::vectors::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss, VectorsSettings};
 
 pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
     for part in &parts.vectors {

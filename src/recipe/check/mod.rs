@@ -21,10 +21,11 @@ use super::settings::Recipe;
 use super::shape::{Field, Shape, recipe_fields};
 use super::walk::Walker;
 use crate::corpus::settings::CorpusSettings;
-use crate::identifier::settings::IdentifierSettings;
 use crate::model::settings::ModelSettings;
-use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::quantizer::settings::IdentifierSettings;
+use crate::ranker::settings::SystemSettings;
 use crate::train::settings::TrainSettings;
+use crate::vectors::settings::VectorsSettings;
 
 /// One component of the recipe as far as it could be read.
 #[derive(Debug)]

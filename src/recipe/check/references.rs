@@ -5,7 +5,7 @@ use trieval_eval::fusion::FusionSettings;
 
 use super::vectors::parts_resolve;
 use super::{Checker, Part, Parts};
-use crate::identifier::settings::IdentifierSettings;
+use crate::quantizer::settings::IdentifierSettings;
 use crate::ranker::settings::{CascadeSettings, RerankSettings, SystemSettings};
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 

@@ -9,13 +9,14 @@ use super::{Checker, Part, Parts};
 use crate::corpus::settings::{
     CorpusSettings, JudgedPairsSettings, PairSplit, SequencesSettings, SimulatorSettings,
 };
-use crate::identifier::settings::IdentifierSettings;
 use crate::model::settings::{ModelSettings, ScratchSettings};
-use crate::ranker::settings::{SystemSettings, VectorsSettings};
+use crate::quantizer::settings::IdentifierSettings;
+use crate::ranker::settings::SystemSettings;
 use crate::train::settings::{
     LOSS, ObjectiveSettings, OptimizerSettings, Precision, PreferenceLoss, PreferenceSettings,
     Schedule, TrainDevice, TrainSettings, ValidationSettings,
 };
+use crate::vectors::settings::VectorsSettings;
 
 use super::super::document::{Step, quoted};
 

@@ -1,7 +1,7 @@
 //! Checks of item vectors: keys that a file's type does not read, and what can be joined.
 
 use super::{Checker, Part, Parts};
-use crate::ranker::settings::{JoinedSettings, MmseSettings, VectorFileSettings, VectorsSettings};
+use crate::vectors::settings::{JoinedSettings, MmseSettings, VectorFileSettings, VectorsSettings};
 
 use super::super::document::{Step, quoted};
 use super::references::{known, resolves};

@@ -11,9 +11,9 @@ use crate::decode::prompt::PromptBuilder;
 use crate::error::{Error, Result};
 use crate::model::decoder::Decoder;
 use crate::seed::Seed;
+use crate::train::data::prompts::Prompts;
+use crate::train::data::pseudo::pseudo_request;
 use crate::train::engine::{Loss, Objective};
-use crate::train::prompts::Prompts;
-use crate::train::pseudo::pseudo_request;
 use crate::train::sampler::Draw;
 use crate::train::settings::SupervisedSettings;
 

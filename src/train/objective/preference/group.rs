@@ -9,8 +9,8 @@ use candle_core::Tensor;
 use crate::error::Result;
 use crate::model::decoder::Decoder;
 use crate::model::item_tokens::ItemTokens;
+use crate::train::data::prompts::Prompts;
 use crate::train::objective::{Row, TargetBatch};
-use crate::train::prompts::Prompts;
 
 /// A rejected item.
 #[derive(Debug, Clone, Copy, PartialEq)]

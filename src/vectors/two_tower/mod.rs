@@ -10,7 +10,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::nearest::{Nearest, RequestEncoder, newest};
+use super::VECTORS_FILE;
+use super::request::{Encoded, RequestEncoder, newest};
 use super::settings::TwoTowerSettings;
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
@@ -18,11 +19,12 @@ use crate::memory;
 use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Provenance, Vectors, read_description, write_json};
+use crate::store::{read_description, write_json};
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
 use crate::train::track::Tracker;
 use crate::train::world::World;
+use crate::vectors::{Provenance, Vectors};
 
 use encoder::{Encoder, Tower};
 use objective::{Contrastive, Examples};
@@ -33,8 +35,6 @@ const SETTINGS_FILE: &str = "encoder.json";
 const WEIGHTS_FILE: &str = "encoder.safetensors";
 /// What vectors depend on.
 const ENCODER_FILES: [&str; 2] = [WEIGHTS_FILE, TOKENIZER];
-/// Item vectors `[items, dim]` inside a vectors step's folder.
-pub const VECTORS_FILE: &str = "vectors.safetensors";
 /// Items encoded at once.
 const ENCODE_CHUNK: usize = 1024;
 /// Longest text in tokens; the rest is not read.
@@ -150,7 +150,7 @@ struct TwoTower {
 ///
 /// # Errors
 /// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another encoder.
-pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
+pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
     let file: EncoderFile =
         read_description(&folder.join(SETTINGS_FILE), "a two-tower encoder", FORMAT)?;
     let tokenizer = Tokenizer::load(folder)?;
@@ -163,7 +163,7 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
     let items = 0..catalogue.len() as u32;
     let item_bags =
         items.map(|item| bag(&tokenizer, catalogue.text(item))).collect::<Result<_>>()?;
-    Ok(Nearest::new(TwoTower { encoder, tokenizer, settings: file.settings, item_bags }, vectors))
+    Ok(Encoded::new(TwoTower { encoder, tokenizer, settings: file.settings, item_bags }, vectors))
 }
 
 impl RequestEncoder for TwoTower {

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::store::{Vectors, norm};
+use crate::vectors::{Vectors, norm};
 
 /// Joins vectors of the same items, with one weight of 0 or more for each part; without weights, all are 1. `origin` names
 /// the result in errors.

@@ -385,7 +385,7 @@ pub(super) mod tests {
         Tokenizer::train_bpe(texts.iter(), 300, &Context::silent())
     }
 
-    pub(in crate::ranker::mmse) fn texts() -> [MmseText; 4] {
+    pub(in crate::vectors::mmse) fn texts() -> [MmseText; 4] {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/encoders/bert");
         let pretrained = |train| {
             MmseText::Pretrained(PretrainedText {

@@ -17,7 +17,7 @@ use arrow_schema::{DataType, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
-use super::vectors::Vectors;
+use super::file::Vectors;
 use crate::error::{Error, Result};
 
 /// How the names of such files end.

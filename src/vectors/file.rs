@@ -9,9 +9,8 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::atomic::write_atomic;
-use super::map::map;
 use crate::error::{Error, Result};
+use crate::store::{map, write_atomic};
 
 /// Name of the tensor in a `.safetensors` file that holds several.
 const TENSOR: &str = "vectors";

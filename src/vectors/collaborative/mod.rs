@@ -6,14 +6,15 @@
 //! products of vectors are the best approximation of S of that rank. This is the truncated SVD of A, `A ≈ U Λ^{1/2} Vᵀ`;
 //! S itself, which is large, is never built. Items that nobody chose have vectors of zeros.
 
-use super::eigen::{leading, width};
-use super::histories::training_histories;
+mod eigen;
+
 use super::settings::CollaborativeSettings;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, training_histories};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::Vectors;
+use crate::vectors::Vectors;
+use eigen::{leading, width};
 
 /// Vectors of all items of a corpus, `[items, dim]`.
 ///
@@ -114,7 +115,7 @@ impl Matrix {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::eigen::symmetric;
+    use super::eigen::symmetric;
     use super::*;
     use crate::corpus::build;
     use crate::corpus::settings::{CorpusSettings, SimulatorSettings};

@@ -10,9 +10,9 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::map::map;
-use super::vectors::Vectors;
+use super::file::Vectors;
 use crate::error::{Error, Result};
+use crate::store::map;
 
 /// The entry; one, because the format keeps entries in no order and equal vectors are to be equal files.
 const NOTE: &str = "trieval";

@@ -12,11 +12,11 @@ use super::{bag, history_bag};
 use crate::corpus::{Catalogue, Corpus, Split};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
-use crate::ranker::settings::TwoTowerSettings;
 use crate::seed::Seed;
+use crate::train::data::pseudo::{WORDS, pseudo_request};
 use crate::train::engine::{Loss, Objective};
-use crate::train::pseudo::{WORDS, pseudo_request};
 use crate::train::sampler::Draw;
+use crate::vectors::settings::TwoTowerSettings;
 
 /// Which requests ask for which items.
 pub(super) struct Examples {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::settings::{MmseLevels, MmseSettings};
 use crate::corpus::{Catalogue, Corpus, Level, Split};
 use crate::error::{Error, Result};
-use crate::ranker::nearest::newest;
+use crate::vectors::request::newest;
 
 /// How far an item of a request got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

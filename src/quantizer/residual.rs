@@ -2,12 +2,12 @@
 
 use super::distance::nearest;
 use super::kmeans::{cluster, mean_squared_length};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identifier::artifact::{Centroids, Identifiers};
-use crate::identifier::settings::ResidualKMeansSettings;
 use crate::progress::Context;
+use crate::quantizer::settings::ResidualKMeansSettings;
 use crate::seed::Seed;
-use crate::store::Vectors;
+use crate::vectors::Vectors;
 
 /// Quantises the vectors of a catalogue; row `i` belongs to item `i`.
 ///
@@ -46,8 +46,18 @@ pub fn fit(
     Identifiers::new(rows(&columns), centroids, catalogue, &lengths)
 }
 
-/// Codes `[n, levels]` of vectors by given centroids, as [`fit`] assigned them.
-pub(in crate::identifier) fn encode(centroids: &Centroids, vectors: &Vectors) -> Result<Vec<u32>> {
+/// Nearest codes `[n, levels without dedup]` of vectors, for instance of new items, as [`fit`] assigned them.
+///
+/// # Errors
+/// [`Error::Failed`] when the vectors have another length than those the codes were made from.
+pub fn assign(identifiers: &Identifiers, vectors: &Vectors) -> Result<Vec<u32>> {
+    let centroids = &identifiers.centroids;
+    if vectors.dim != centroids.dim {
+        return Err(Error::Failed(format!(
+            "vectors of {} numbers cannot be assigned to codes made from vectors of {}",
+            vectors.dim, centroids.dim
+        )));
+    }
     let mut residuals = vectors.data.clone();
     let columns: Result<Vec<_>> = centroids
         .levels
@@ -113,11 +123,11 @@ mod tests {
     fn assigning_the_vectors_again_gives_their_codes() {
         let vectors = random(700, 5);
         let ids = fit(&settings(2, 16), &vectors, "c", Seed::new(2), &Context::silent()).unwrap();
-        let assigned = ids.assign(&vectors).unwrap();
+        let assigned = assign(&ids, &vectors).unwrap();
         for (item, codes) in assigned.chunks_exact(2).enumerate() {
             assert_eq!(codes, &ids.codes_of(item).unwrap()[..2]);
         }
-        assert!(ids.assign(&random(3, 4)).is_err(), "another length of vectors");
+        assert!(assign(&ids, &random(3, 4)).is_err(), "another length of vectors");
     }
 
     #[test]

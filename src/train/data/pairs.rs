@@ -9,12 +9,12 @@ use std::path::Path;
 
 use rand::seq::SliceRandom;
 
-use super::objective::preference::{Group, Rejected};
-use super::settings::PairSettings;
 use crate::corpus::{Impression, Request};
 use crate::error::{Error, Result};
 use crate::seed::Seed;
 use crate::store::{SealKind, read_sealed, write_sealed};
+use crate::train::objective::preference::{Group, Rejected};
+use crate::train::settings::PairSettings;
 
 const PAIRS: SealKind = SealKind { kind: "pairs", version: 2 };
 const REFERENCE: SealKind = SealKind { kind: "refscore", version: 2 };

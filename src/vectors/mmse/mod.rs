@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::nearest::{Nearest, RequestEncoder};
-use super::two_tower::VECTORS_FILE;
+use super::VECTORS_FILE;
+use super::request::{Encoded, RequestEncoder};
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -27,11 +27,12 @@ use crate::model::encoder::{EncoderFolder, source_files};
 use crate::model::tokenizer::Tokenizer;
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::{Provenance, Vectors, read_description, write_json};
+use crate::store::{read_description, write_json};
 use crate::train::engine::{LoopSettings, train};
 use crate::train::settings::OptimizerSettings;
 use crate::train::track::Tracker;
 use crate::train::world::World;
+use crate::vectors::{Provenance, Vectors};
 
 use feedback::{Feedback, request_text};
 use model::{Model, Reading, Side, choices};
@@ -164,14 +165,14 @@ struct Requests {
 ///
 /// # Errors
 /// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another model.
-pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
+pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
     let file: MmseFile = read_description(&folder.join(SETTINGS_FILE), "mmse", FORMAT)?;
     let model = Model::load(folder, &file.settings, catalogue.len(), file.query_prefix)?;
     let made_from = Provenance::of_encoder(&catalogue.hash, folder, model.files())?;
     let vectors_path = folder.join(VECTORS_FILE);
     let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;
     let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned()).collect();
-    Ok(Nearest::new(Requests { model, settings: file.settings, texts }, vectors))
+    Ok(Encoded::new(Requests { model, settings: file.settings, texts }, vectors))
 }
 
 impl RequestEncoder for Requests {

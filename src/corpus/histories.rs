@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::corpus::{Corpus, Split};
+use super::{Corpus, Split};
 use crate::error::{Error, Result};
 
 /// Lists of items that were chosen by the same person in training, oldest first.
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// When the corpus cannot be read.
-pub(in crate::ranker) fn choices(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
+pub fn choices(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
     let mut lists = Vec::new();
     if corpus.has_sequences() {
         for request in corpus.request_iter(Split::Train)? {
@@ -48,7 +48,7 @@ pub(in crate::ranker) fn choices(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
 ///
 /// # Errors
 /// [`Error::Data`] when no list holds two different items, or the corpus cannot be read.
-pub(super) fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
+pub fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
     let lists = choices(corpus)?;
     if lists.iter().all(|list| list.iter().all(|item| Some(item) == list.first())) {
         return Err(Error::data(

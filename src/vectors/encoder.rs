@@ -5,16 +5,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::nearest::{Nearest, RequestEncoder, newest};
+use super::VECTORS_FILE;
+use super::request::{Encoded, RequestEncoder, newest};
 use super::settings::{EncoderSettings, HiddenStateSettings};
-use super::two_tower::VECTORS_FILE;
 use crate::corpus::{Catalogue, Corpus, Request};
 use crate::error::{Error, Result};
 use crate::model::encoder::{EncoderFolder, FolderChoices, TextEncoder, Weights};
 use crate::model::settings::HiddenPooling;
 use crate::model::{HiddenStateEncoder, ModelFolder};
 use crate::progress::Context;
-use crate::store::{Provenance, Vectors, read_description, write_json};
+use crate::store::{read_description, write_json};
+use crate::vectors::{Provenance, Vectors};
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
@@ -188,7 +189,7 @@ pub(super) fn item_vectors(folder: &Path, catalogue: &Catalogue) -> Result<Vecto
 ///
 /// # Errors
 /// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another model.
-pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
+pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
     let (model, file) = read(folder)?;
     let vectors = item_vectors(folder, catalogue)?;
     if vectors.dim != model.dim() {
@@ -196,7 +197,7 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Nearest> {
             format!("item vectors have {} numbers, the encoder gives {}", vectors.dim, model.dim());
         return Err(Error::data(folder, message).with_help("delete the folder and run again"));
     }
-    Ok(Nearest::new(Requests { model, file }, vectors))
+    Ok(Encoded::new(Requests { model, file }, vectors))
 }
 
 impl RequestEncoder for Requests {
@@ -223,7 +224,6 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::super::Retrieve;
     use super::*;
     use crate::corpus::settings::{CorpusSettings, SimulatorSettings};
     use crate::corpus::{Split, build};
@@ -313,7 +313,7 @@ mod tests {
             let row = &items[item * model.dim()..][..model.dim()];
             row.iter().zip(&query).map(|(a, b)| a * b).sum()
         };
-        let found = ranker.retrieve(&request, 30, &[]).unwrap();
+        let found = ranker.nearest(&request).unwrap();
         assert_eq!(found.len(), 30);
         for (item, found) in found {
             assert!((found - score(item as usize)).abs() < 1e-5);
@@ -321,7 +321,7 @@ mod tests {
         // Without text, the newest items of the history speak.
         request.query = None;
         request.history = vec![9, 4, 4];
-        let found = ranker.retrieve(&request, 1, &[]).unwrap();
+        let found = ranker.nearest(&request).unwrap();
         assert!((found[0].1 - 1.0).abs() < 1e-5, "{found:?}");
     }
 

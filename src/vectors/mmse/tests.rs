@@ -8,14 +8,13 @@ use std::sync::atomic::AtomicBool;
 use rand::Rng;
 
 use super::super::encoder;
-use super::super::settings::EncoderSettings;
 use super::feedback::Reached;
 use super::settings::{MmseLevels, PretrainedText, RankingLoss};
 use super::*;
 use crate::corpus::settings::{CorpusSettings, JudgedPairsSettings, PairSplit, SimulatedClicks};
-use crate::ranker::Retrieve;
 use crate::train::engine::Objective;
 use crate::train::sampler::Draw;
+use crate::vectors::settings::EncoderSettings;
 
 const ITEMS: &str = "item_id,title\n0,red sofa\n1,blue sofa\n2,oak table\n3,red lamp\n4,blue lamp\n\
                      5,cordless drill\n6,a red oak table\n7,the 12 in drill\n";
@@ -356,7 +355,7 @@ fn training_finds_items_and_orders_them() {
             _ => continue,
         };
         let found: Vec<u32> =
-            ranker.retrieve(&request, 2, &[]).unwrap().iter().map(|r| r.0).collect();
+            ranker.nearest(&request).unwrap().iter().take(2).map(|r| r.0).collect();
         assert_eq!(found, best, "{:?}", request.query);
     }
 }

@@ -1,0 +1,58 @@
+//! Requests in the space of item vectors.
+
+use super::Vectors;
+use crate::corpus::Request;
+use crate::error::Result;
+
+/// Turns requests into vectors of the space that item vectors lie in.
+pub trait RequestEncoder: Send + Sync {
+    /// The vector of a request, `[dim]`; `items` are the vectors it is to be compared with.
+    ///
+    /// # Errors
+    /// When the model behind it fails.
+    fn vector(&self, request: &Request, items: &Vectors) -> Result<Vec<f32>>;
+}
+
+/// The vectors of all items with what encodes requests into their space.
+pub struct Encoded {
+    /// Encodes requests.
+    pub encoder: Box<dyn RequestEncoder>,
+    /// `[items, dim]`.
+    pub vectors: Vectors,
+}
+
+impl Encoded {
+    /// Item vectors and the encoder that belongs to them.
+    pub fn new(encoder: impl RequestEncoder + 'static, vectors: Vectors) -> Self {
+        Self { encoder: Box::new(encoder), vectors }
+    }
+
+    /// All items by their inner product with a request, best first: what any search is to find.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    #[cfg(test)]
+    pub(crate) fn nearest(&self, request: &Request) -> Result<Vec<(u32, f32)>> {
+        let query = self.encoder.vector(request, &self.vectors)?;
+        let score = |row: &[f32]| row.iter().zip(&query).map(|(a, b)| a * b).sum::<f32>();
+        let mut items: Vec<(u32, f32)> = (0..).zip(self.vectors.rows().map(score)).collect();
+        items.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        Ok(items)
+    }
+}
+
+/// The newest items of a history that stand for a request without text, oldest first.
+pub(super) fn newest(history: &[u32], items: u32) -> &[u32] {
+    &history[history.len().saturating_sub(items as usize)..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::newest;
+
+    #[test]
+    fn the_newest_items_stand_last() {
+        assert_eq!(newest(&[1, 2, 3], 2), [2, 3]);
+        assert_eq!(newest(&[1], 5), [1]);
+    }
+}

@@ -1,0 +1,227 @@
+//! Settings of item vectors.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::settings::{HiddenPooling, Pooling};
+
+pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
+
+/// One vector per item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum VectorsSettings {
+    /// A small two-tower text encoder trained on the training requests.
+    TwoTower(TwoTowerSettings),
+    /// Two towers that learn from ordered, clicked, shown and random items at once.
+    Mmse(MmseSettings),
+    /// A pretrained text encoder of the BERT family, used as it is.
+    Encoder(EncoderSettings),
+    /// Pooled hidden states of a pretrained decoder, used as it is.
+    Decoder(HiddenStateSettings),
+    /// What the feedback of training says of items, and no text: leading directions of who chose which items together.
+    Collaborative(CollaborativeSettings),
+    /// Several vectors of an item side by side, for instance of its text and of its feedback.
+    Joined(JoinedSettings),
+    /// Vectors made elsewhere, from a `.npy`, `.safetensors` or `.parquet` file.
+    File(VectorFileSettings),
+}
+
+impl VectorsSettings {
+    /// The `kind` as recipes spell it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TwoTower(_) => "two-tower",
+            Self::Mmse(_) => "mmse",
+            Self::Encoder(_) => "encoder",
+            Self::Decoder(_) => "decoder",
+            Self::Collaborative(_) => "collaborative",
+            Self::Joined(_) => "joined",
+            Self::File(_) => "file",
+        }
+    }
+
+    /// Whether requests can be encoded into the space of the vectors.
+    pub fn encodes_requests(&self) -> bool {
+        !matches!(self, Self::Collaborative(_) | Self::Joined(_) | Self::File(_))
+    }
+
+    /// Names of the vectors that these are made from.
+    pub fn parts(&self) -> &[String] {
+        match self {
+            Self::Joined(settings) => &settings.parts,
+            Self::Mmse(settings) => settings.base().map_or(&[], std::slice::from_ref),
+            _ => &[],
+        }
+    }
+}
+
+/// A two-tower text encoder: contrastive, with in-batch and uniform negatives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TwoTowerSettings {
+    /// Width of the vectors.
+    #[schemars(range(min = 2, max = 8_192))]
+    pub dim: u32,
+    /// Entries of the byte-level BPE vocabulary of the encoder.
+    #[schemars(range(min = 300, max = 200_000))]
+    pub vocabulary: u32,
+    /// Passes over the training requests.
+    #[schemars(range(min = 0.001, max = 10_000.0))]
+    pub epochs: f64,
+    /// Requests per step; the other requests' items are the in-batch negatives.
+    #[schemars(range(min = 2, max = 65_536))]
+    pub batch: u32,
+    /// Uniformly drawn negatives per step, shared by the batch.
+    #[schemars(range(min = 0, max = 65_536))]
+    pub uniform_negatives: u32,
+    /// Temperature of the softmax over cosines.
+    #[schemars(range(min = 0.001, max = 10.0))]
+    pub temperature: f64,
+    /// Learning rate.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub learning_rate: f64,
+    /// Share of examples that are random title substrings asking for their item.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub pseudo_requests: f64,
+    /// Items of a history that stand for a request without text, newest last.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub history_items: u32,
+    /// Steps between checkpoints.
+    #[schemars(range(min = 1))]
+    #[schemars(extend("x-key" = false))]
+    pub checkpoint_steps: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
+}
+
+impl Default for TwoTowerSettings {
+    fn default() -> Self {
+        Self {
+            dim: 64,
+            vocabulary: 4_000,
+            epochs: 5.0,
+            batch: 256,
+            uniform_negatives: 256,
+            temperature: 0.07,
+            learning_rate: 3e-3,
+            pseudo_requests: 0.3,
+            history_items: 5,
+            checkpoint_steps: 500,
+            seed: None,
+        }
+    }
+}
+
+/// A pretrained text encoder: a local folder of sentence-transformers, or of BERT, RoBERTa or XLM-RoBERTa with
+/// `tokenizer.json` and `model.safetensors`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderSettings {
+    /// The folder.
+    #[schemars(extend("x-key" = false))]
+    pub path: PathBuf,
+    /// How token vectors become one, for a folder that does not say so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Longest text in tokens; longer ones are cut. Left out: what the folder says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 4, max = 32_768))]
+    pub max_tokens: Option<u32>,
+    /// Put before the text of a request, for models that were trained so.
+    #[serde(default)]
+    pub query_prefix: String,
+    /// Put before the text of an item, for models that were trained so.
+    #[serde(default)]
+    pub item_prefix: String,
+    /// Items of a history whose mean vector stands for a request without text.
+    #[serde(default = "default_history_items")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub history_items: u32,
+}
+
+fn default_history_items() -> u32 {
+    5
+}
+
+/// A pretrained decoder as a text encoder: a local folder in the layout of Hugging Face, of Qwen3, Qwen2 or Llama. A
+/// text's vector are its final hidden states, pooled and scaled to unit length.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HiddenStateSettings {
+    /// The folder.
+    #[schemars(extend("x-key" = false))]
+    pub path: PathBuf,
+    /// How the hidden states of a text's tokens become one vector.
+    #[serde(default)]
+    pub pooling: HiddenPooling,
+    /// Longest text in tokens; longer ones are cut. Left out: 512, or the model's positions where they are fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 4, max = 131_072))]
+    pub max_tokens: Option<u32>,
+    /// Put before the text of a request, for models that were trained so.
+    #[serde(default)]
+    pub query_prefix: String,
+    /// Put before the text of an item, for models that were trained so.
+    #[serde(default)]
+    pub item_prefix: String,
+    /// Items of a history whose mean vector stands for a request without text.
+    #[serde(default = "default_history_items")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub history_items: u32,
+}
+
+/// Several vectors of each item, every one scaled to unit length and weighted, one behind the other: the inner product
+/// of two items is the weighted sum of the parts' cosines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinedSettings {
+    /// Names of the `[vectors.NAME]` to be joined, in order; of any kind but joined.
+    #[schemars(extend("x-key" = false))]
+    pub parts: Vec<String>,
+    /// Weight of each part's cosine, in the same order; left out, all are 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
+}
+
+/// Vectors made elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VectorFileSettings {
+    /// `.npy` (one f32 matrix) or `.safetensors` file, whose row i belongs to item i of the catalogue; or a `.parquet`
+    /// file, whose rows are joined to the catalogue by item id.
+    #[schemars(extend("x-key" = false))]
+    pub path: PathBuf,
+    /// Column of item ids in a `.parquet` file (text or whole numbers); left out, `item`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_column: Option<String>,
+    /// Column of vectors in a `.parquet` file (lists of f32 or f64); left out, `vector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector_column: Option<String>,
+}
+
+/// Item vectors from feedback alone: the leading directions of the cosine matrix of who chose which items, blind to
+/// order. Items that nobody chose in training have vectors of zeros.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CollaborativeSettings {
+    /// Width of the vectors; at most the rank of the matrix.
+    #[schemars(range(min = 1, max = 1_024))]
+    pub dim: u32,
+    /// Whether what one person chose counts 1 / ln(1 + n), n being the number of that person's items.
+    pub length_damping: bool,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
+}
+
+impl Default for CollaborativeSettings {
+    fn default() -> Self {
+        Self { dim: 64, length_damping: true, seed: None }
+    }
+}
