@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::text::bytes;
 
 thread_local! {
     static WATCH: Cell<Option<Watch>> = const { Cell::new(None) };
@@ -58,16 +59,6 @@ pub fn check(place: impl FnOnce() -> String) -> Result<()> {
         message: format!("{held} in use {}, {limit} allowed", place()),
         help: String::new(),
     })
-}
-
-/// A number of bytes for people, as in `1.5 GiB`.
-pub fn bytes(n: u64) -> String {
-    match n {
-        0..1024 => format!("{n} B"),
-        1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
-    }
 }
 
 /// A value in bytes of a table such as `/proc/meminfo`, which counts in KiB.

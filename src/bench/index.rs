@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::model::decoder::normal;
 use crate::progress::Context;
-use crate::ranker::hnsw::{Comparison, HnswIndex, Query, build, compare};
+use crate::ranker::nearest::hnsw::{Comparison, HnswIndex, Query, build, compare};
 use crate::ranker::settings::HnswSettings;
 use crate::seed::Seed;
 use crate::vectors::Vectors;

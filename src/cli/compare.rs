@@ -9,9 +9,10 @@ use super::args::CompareArgs;
 use super::eval::{DEFAULT_METRICS, Inputs, judge_files};
 use super::form::show;
 use crate::error::{Error, Result};
+use crate::judging::examples::About;
+use crate::judging::judge::{Entries, Entry, judge};
 use crate::pipeline::finished::{Answers, FinishedRun};
-use crate::pipeline::judge::{Entries, Entry, judge};
-use crate::pipeline::report::About;
+
 use crate::progress::Context;
 
 pub(super) fn execute(args: &CompareArgs, ctx: &Context) -> Result<()> {
@@ -108,7 +109,7 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         qrels: &qrels,
         outside: Vec::new(),
         slices: first.slices(&requests)?,
-        about: Some(About::new(first.catalogue(), &requests)),
+        about: Some(About::new(first.catalogue()?, &requests)),
         fingerprints: Vec::new(),
     };
     let (report, _) = judge(entries, &rules)?;

@@ -16,8 +16,9 @@ use trieval_eval::{Catalogue, Run};
 use super::args::{EvalArgs, JudgingArgs};
 use super::form::show;
 use crate::error::{Error, Result};
-use crate::pipeline::judge::{Entries, Entry, RUN_FILE_KIND, judge};
+use crate::judging::judge::{Entries, Entry, judge};
 use crate::progress::Context;
+use crate::ranker::run_file::RUN_FILE_KIND;
 use crate::store::write_atomic;
 use crate::vectors::Vectors;
 

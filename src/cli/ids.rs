@@ -14,7 +14,7 @@ const MOST_ITEMS: usize = 100;
 pub(super) fn execute(args: &IdsArgs) -> Result<()> {
     let run = FinishedRun::open(&args.run)?;
     let identifiers = run.identifiers(args.identifier.as_deref())?;
-    let catalogue = run.catalogue();
+    let catalogue = run.catalogue()?;
     let items: Vec<u32> = match (&args.item, &args.tokens) {
         (Some(id), _) => vec![run.item(id)?],
         (None, Some(tokens)) => {

@@ -10,7 +10,7 @@ use super::args::EvalArgs;
 use super::eval::{fingerprint, named, unusable};
 use super::form::show;
 use crate::error::{Error, Result};
-use crate::pipeline::report::machine;
+use crate::judging::machine::machine;
 
 pub(super) fn execute(args: &EvalArgs) -> Result<()> {
     let judging = &args.judging;

@@ -13,17 +13,13 @@ pub(super) fn execute(args: &SearchArgs) -> Result<()> {
         return Err(Error::Usage("nothing to search for: give a query, or --history ID,…".into()));
     }
     let run = FinishedRun::open(&args.run)?;
-    let found = run.search(
-        args.query.as_deref(),
-        &args.history,
-        args.system.as_deref(),
-        args.top as usize,
-    )?;
-    let catalogue = run.catalogue();
+    let system = run.open_system(args.system.as_deref())?;
+    let found = system.search(args.query.as_deref(), &args.history, args.top as usize)?;
+    let catalogue = run.catalogue()?;
     let id = |item: u32| catalogue.ids[item as usize].as_str();
     if args.json {
         let items: Vec<_> = (1..)
-            .zip(&found.items)
+            .zip(&found)
             .map(|(rank, &(item, score))| {
                 json!({ "rank": rank, "item": id(item), "title": catalogue.title(item), "score": score })
             })
@@ -31,16 +27,16 @@ pub(super) fn execute(args: &SearchArgs) -> Result<()> {
         let object = json!({
             "query": args.query,
             "history": args.history,
-            "system": found.system,
+            "system": system.name,
             "items": items,
         });
         return super::print(&format!("{object:#}\n"));
     }
-    if found.items.is_empty() {
-        return super::print(&format!("{} found nothing\n", found.system));
+    if found.is_empty() {
+        return super::print(&format!("{} found nothing\n", system.name));
     }
     let mut text = String::new();
-    for (rank, &(item, score)) in (1..).zip(&found.items) {
+    for (rank, &(item, score)) in (1..).zip(&found) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {}  {}", id(item), catalogue.title(item));
     }

@@ -10,62 +10,43 @@ use crate::store::write_json;
 
 use super::catalogue::CatalogueHash;
 use super::folder::fingerprint;
+use super::kinds::CorpusSettings;
 use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
-use super::settings::CorpusSettings;
 use super::summary::{
-    CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,
-    summary_path,
+    CorpusSummary, FORMAT, Malformed, Overlap, SourceFile, SplitCounts, TableFile, summary_path,
 };
 use super::table::{Row, TableReader, TableWriter, table_path};
 use super::types::Split;
-use super::{import, simulator};
 
 /// Builds a corpus folder: six tables and `corpus.json`, which appears last.
 ///
 /// # Errors
-/// [`Error::Data`] when the source cannot be used, [`Error::Usage`] when settings contradict one
-/// another, [`Error::Environment`] when the disk refuses, [`Error::Interrupted`].
+/// As [`CorpusKind::write`](super::kinds::CorpusKind::write).
 pub fn build(
     settings: &CorpusSettings,
     seed: Seed,
     out: &Path,
     ctx: &Context,
 ) -> Result<CorpusSummary> {
-    let seed = seed.purpose("corpus");
-    match settings {
-        CorpusSettings::Simulator(settings) => simulator::write(settings, seed, out, ctx),
-        CorpusSettings::JudgedPairs(settings) => import::judged_pairs(settings, seed, out, ctx),
-        CorpusSettings::Sequences(settings) => import::sequences(settings, out, ctx),
-    }
+    settings.it().write(world_seed(seed), out, ctx)
 }
 
-/// The seed of [`simulator::World::new`] for a recipe's seed: the one [`build`] derives.
+/// The same from the seed of a step, which is the purpose already.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_seeded(
+    settings: &CorpusSettings,
+    seed: Seed,
+    out: &Path,
+    ctx: &Context,
+) -> Result<CorpusSummary> {
+    settings.it().write(seed, out, ctx)
+}
+
+/// The seed of [`simulator::World::new`](super::simulator::World::new) for a recipe's seed: the one [`build`] derives.
 pub fn world_seed(seed: Seed) -> Seed {
     seed.purpose("corpus")
-}
-
-/// Files that [`build`] reads, in a fixed order; they need not exist.
-pub fn input_files(settings: &CorpusSettings) -> Vec<PathBuf> {
-    match settings {
-        CorpusSettings::Simulator(_) => Vec::new(),
-        CorpusSettings::JudgedPairs(s) => {
-            vec![s.path.join(&s.items_file), s.path.join(&s.pairs_file)]
-        }
-        CorpusSettings::Sequences(s) => {
-            let items = s.items_file.iter().map(|file| s.path.join(file));
-            items.chain([s.path.join(&s.sequences_file)]).collect()
-        }
-    }
-}
-
-/// Sizes that are cheap to know: exact for the simulator, `None` where files would have to be read
-/// and are large or missing.
-pub fn estimate(settings: &CorpusSettings) -> SizeEstimate {
-    match settings {
-        CorpusSettings::Simulator(settings) => simulator::estimate(settings),
-        CorpusSettings::JudgedPairs(settings) => import::estimate_judged_pairs(settings),
-        CorpusSettings::Sequences(settings) => import::estimate_sequences(settings),
-    }
 }
 
 /// What a source knows about itself beside its rows.

@@ -60,7 +60,8 @@ pub fn weighted_exposure(corpus: &Corpus, weight: impl Fn(i32) -> f64) -> Result
 mod tests {
     use super::*;
     use crate::corpus::build;
-    use crate::corpus::settings::{CorpusSettings, SimulatorSettings};
+    use crate::corpus::kinds::CorpusSettings;
+    use crate::corpus::settings::SimulatorSettings;
     use crate::progress::Context;
     use crate::seed::Seed;
 

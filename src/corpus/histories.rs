@@ -69,7 +69,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::corpus::settings::{CorpusSettings, SimulatorSettings};
+    use crate::corpus::kinds::CorpusSettings;
+    use crate::corpus::settings::SimulatorSettings;
     use crate::corpus::{build, training_exposure};
     use crate::progress::Context;
     use crate::seed::Seed;

@@ -12,6 +12,7 @@ mod exposure;
 mod folder;
 mod histories;
 mod import;
+pub mod kinds;
 mod rows;
 pub mod settings;
 pub mod simulator;
@@ -19,7 +20,7 @@ mod summary;
 mod table;
 mod types;
 
-pub use build::{build, estimate, input_files, world_seed};
+pub use build::{build, build_seeded, world_seed};
 pub use catalogue::Catalogue;
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;

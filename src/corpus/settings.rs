@@ -5,18 +5,6 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where items, requests and feedback come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum CorpusSettings {
-    /// The simulated shop: embedded data with known truth.
-    Simulator(SimulatorSettings),
-    /// Query–item pairs with graded relevance, from CSV files.
-    JudgedPairs(JudgedPairsSettings),
-    /// Users' item sequences in time order (S3-Rec text or a JSON map).
-    Sequences(SequencesSettings),
-}
-
 /// Size of the simulated shop. The constants of its laws live in `[corpus.world]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -37,14 +37,34 @@ pub struct Identifiers {
     pub dedup: bool,
     /// Hash of the catalogue's item ids, in hexadecimal.
     pub catalogue: String,
-    /// What the levels before the dedup level quantise by.
+    /// The kind of identifiers, as recipes spell it.
+    pub kind: String,
+    /// What the levels before the dedup level quantise by; of no level where codes are not made from vectors.
     pub centroids: Centroids,
     /// How well the codes are used, before dedup.
     pub diagnostics: Diagnostics,
 }
 
-/// Centroids of a residual quantiser.
+/// How codes came about.
 #[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// The kind of identifiers, as recipes spell it.
+    pub kind: String,
+    /// What vectors were quantised by.
+    pub centroids: Centroids,
+    /// Mean squared length of what each level leaves over, `[levels]`; empty where nothing is quantised.
+    pub residuals: Vec<f64>,
+}
+
+impl Made {
+    /// Codes of a kind that reads no vectors.
+    pub fn by(kind: &str) -> Self {
+        Self { kind: kind.into(), centroids: Centroids::default(), residuals: Vec::new() }
+    }
+}
+
+/// Centroids of a residual quantiser.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Centroids {
     /// Numbers per centroid.
     pub dim: usize,
@@ -68,26 +88,25 @@ struct Description {
 }
 
 impl Identifiers {
-    /// From codes `[items, levels]` that may collide; adds the dedup level if they do.
-    ///
-    /// `residuals` is the mean squared length of what each level leaves over.
+    /// From codes `[items, levels]` below `levels`, codes per level, that may collide; adds the dedup level if they do.
     ///
     /// # Errors
-    /// [`Error::Failed`] when codes and centroids do not fit together.
-    pub fn new(
-        codes: Vec<u32>,
-        centroids: Centroids,
-        catalogue: &str,
-        residuals: &[f64],
-    ) -> Result<Self> {
-        let dim = centroids.dim.max(1);
-        let mut levels: Vec<u32> =
-            centroids.levels.iter().map(|level| (level.len() / dim) as u32).collect();
+    /// [`Error::Failed`] when codes, levels and centroids do not fit together.
+    pub fn new(codes: Vec<u32>, mut levels: Vec<u32>, made: Made, catalogue: &str) -> Result<Self> {
+        let Made { kind, centroids, residuals } = made;
         if levels.is_empty() || codes.is_empty() || !codes.len().is_multiple_of(levels.len()) {
             let message = format!("{} codes do not form {} levels", codes.len(), levels.len());
             return Err(Error::Failed(message));
         }
-        let diagnostics = Diagnostics::measure(&codes, &levels, residuals);
+        let fits =
+            |(level, &n_codes): (&Vec<f32>, &u32)| level.len() == n_codes as usize * centroids.dim;
+        let n_quantized = centroids.levels.len();
+        if n_quantized > 0
+            && !(n_quantized == levels.len() && centroids.levels.iter().zip(&levels).all(fits))
+        {
+            return Err(Error::Failed("centroids do not fit the levels of codes".into()));
+        }
+        let diagnostics = Diagnostics::measure(&codes, &levels, &residuals);
         let unique = deduplicate(codes, levels.len());
         levels.extend(unique.level);
         Ok(Self {
@@ -95,6 +114,7 @@ impl Identifiers {
             levels,
             dedup: unique.level.is_some(),
             catalogue: catalogue.to_owned(),
+            kind,
             centroids,
             diagnostics,
         })
@@ -148,7 +168,7 @@ impl Identifiers {
         write_atomic(&path, |out| out.write_all(&file).map_err(|e| Error::unwritable(&path, &e)))?;
         let description = Description {
             format: FORMAT,
-            kind: "residual-k-means".into(),
+            kind: self.kind.clone(),
             catalogue: self.catalogue.clone(),
             items: self.n_items(),
             levels: self.levels.clone(),
@@ -204,9 +224,11 @@ impl Identifiers {
         }
         let n_levels = description.levels.len();
         let n_quantized = n_levels.saturating_sub(usize::from(description.dedup));
-        if n_quantized == 0 || n_levels > MAX_LEVELS || description.dim == 0 {
+        if n_quantized == 0 || n_levels > MAX_LEVELS {
             return Err(fault(format!("{n_levels} levels, expected 1 to {MAX_LEVELS}")));
         }
+        // Codes that are not made from vectors have no centroids.
+        let n_quantized = if description.dim == 0 { 0 } else { n_quantized };
         description.read_tensors(&folder.join(TENSOR_FILE), n_quantized)
     }
 }
@@ -245,6 +267,7 @@ impl Description {
             levels: self.levels,
             dedup: self.dedup,
             catalogue: self.catalogue,
+            kind: self.kind,
             centroids: Centroids { dim: self.dim, levels },
             diagnostics: self.diagnostics,
         })
@@ -258,7 +281,9 @@ mod tests {
 
     fn sample() -> Identifiers {
         let centroids = Centroids { dim: 2, levels: vec![vec![0.0, 1.0, 2.5, 3.0], vec![-1.0; 6]] };
-        Identifiers::new(vec![0, 2, 1, 0, 0, 2], centroids, "cafe", &[0.75, 0.1]).unwrap()
+        let kind = "residual-k-means".into();
+        let made = Made { kind, centroids, residuals: vec![0.75, 0.1] };
+        Identifiers::new(vec![0, 2, 1, 0, 0, 2], vec![2, 3], made, "cafe").unwrap()
     }
 
     #[test]

@@ -8,5 +8,5 @@ pub mod dedup;
 pub mod diagnostics;
 mod spelling;
 
-pub use artifact::{Centroids, Identifiers};
+pub use artifact::{Centroids, Identifiers, Made};
 pub use diagnostics::{Diagnostics, LevelDiagnostics};

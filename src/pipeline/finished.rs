@@ -1,31 +1,39 @@
 //! A finished run, opened to be asked.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use trieval_eval::io::read_trec_qrels;
 use trieval_eval::metric::Metric;
 use trieval_eval::slice::{Slice, SliceBy};
 use trieval_eval::{Qrels, Run};
 
+use super::builder::{evaluated, system_of};
 use super::folder::RunFolder;
-use super::measured::measured_catalogue;
-use super::plan::{Plan, StepKind};
-use super::runner::{RECIPE_FILE, finished};
-use super::slices::slices;
-use super::steps;
+use super::locate::{finished, inputs};
+use super::plan::Plan;
+use super::runner::RECIPE_FILE;
+use super::step::{CORPUS, EVALUATION, Step, step_name};
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
-use crate::ranker::settings::SystemSettings;
+use crate::inputs::Tables;
+use crate::judging::measured::measured_catalogue;
+use crate::judging::runs::{RUN_FILE, read_answers};
+use crate::judging::slices::slices;
+use crate::kind::{Family, Role};
+use crate::ranker::Retrieve;
+use crate::ranker::kinds::SystemSettings;
 use crate::recipe::Recipe;
+use crate::steps::QRELS_FILE;
 
 /// A finished run with its catalogue.
 pub struct FinishedRun {
     recipe: Recipe,
     plan: Plan,
     folder: RunFolder,
-    corpus: Corpus,
-    catalogue: Catalogue,
+    tables: Arc<Tables>,
+    corpus_folder: PathBuf,
 }
 
 /// What a system of a finished run answered.
@@ -38,14 +46,6 @@ pub struct Answers {
     pub path: PathBuf,
     /// The answers.
     pub run: Run,
-}
-
-/// What was found for a query.
-pub struct Found {
-    /// Name of the system that answered.
-    pub system: String,
-    /// Item indices with scores, best first.
-    pub items: Vec<(u32, f32)>,
 }
 
 impl FinishedRun {
@@ -66,9 +66,8 @@ impl FinishedRun {
                 .with_help("run the same recipe again to continue it"));
             }
         }
-        let corpus = Corpus::open(&finished(&plan, &folder, "corpus")?)?;
-        let catalogue = corpus.catalogue()?;
-        Ok(Self { recipe, plan, folder, corpus, catalogue })
+        let corpus_folder = finished(&plan, &folder, CORPUS)?;
+        Ok(Self { recipe, plan, folder, tables: Arc::default(), corpus_folder })
     }
 
     /// The recipe that was run.
@@ -81,7 +80,7 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Data`] when they cannot be read.
     pub fn qrels(&self) -> Result<Qrels> {
-        let path = finished(&self.plan, &self.folder, "evaluation")?.join(steps::QRELS_FILE);
+        let path = finished(&self.plan, &self.folder, EVALUATION)?.join(QRELS_FILE);
         read_trec_qrels(&path).map_err(|e| Error::data(&path, e.to_string()))
     }
 
@@ -94,10 +93,9 @@ impl FinishedRun {
         metrics: &[Metric],
     ) -> Result<Option<trieval_eval::Catalogue>> {
         let name = self.recipe.vectors.keys().next();
-        let folder =
-            name.map(|name| finished(&self.plan, &self.folder, &format!("vectors.{name}")));
-        let folder = folder.transpose()?;
-        measured_catalogue(&self.corpus, &self.catalogue, folder.as_deref(), metrics)
+        let step = name.map(|name| step_name(Family::Vectors, name));
+        let folder = step.map(|step| finished(&self.plan, &self.folder, &step)).transpose()?;
+        measured_catalogue(self.corpus()?, self.catalogue()?, folder.as_deref(), metrics)
     }
 
     /// The requests that the systems were judged on.
@@ -105,7 +103,7 @@ impl FinishedRun {
     /// # Errors
     /// When the corpus cannot be read.
     pub fn evaluated_requests(&self) -> Result<Vec<Request>> {
-        steps::evaluated_requests(&self.corpus, &self.recipe)
+        evaluated(&self.recipe).requests(self.corpus()?)
     }
 
     /// The parts that the recipe divides `requests` into.
@@ -118,7 +116,7 @@ impl FinishedRun {
         };
         let wanted: Vec<SliceBy> =
             self.recipe.evaluation.slices.iter().map(by).collect::<Result<_>>()?;
-        slices(&self.corpus, &self.catalogue, requests, &wanted)
+        slices(self.corpus()?, self.catalogue()?, requests, &wanted)
     }
 
     /// What every system answered.
@@ -128,70 +126,51 @@ impl FinishedRun {
     pub fn answers(&self) -> Result<Vec<Answers>> {
         let mut answers = Vec::new();
         for system in &self.recipe.system {
-            let step = StepKind::System(system.name().to_owned()).name();
+            let step = step_name(Family::System, system.name());
             let folder = finished(&self.plan, &self.folder, &step)?;
-            let (path, run) = (folder.join(steps::RUN_FILE), steps::read_answers(&folder)?);
+            let (path, run) = (folder.join(RUN_FILE), read_answers(&folder)?);
             let (system, kind) = (system.name().to_owned(), system.kind().to_owned());
             answers.push(Answers { system, kind, path, run });
         }
         Ok(answers)
     }
 
-    /// The catalogue.
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
-    }
-
-    /// Asks a system, by default the last generative one.
+    /// The tables.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an unknown system or item, or a question the system cannot answer.
-    pub fn search(
-        &self,
-        query: Option<&str>,
-        history: &[String],
-        system: Option<&str>,
-        top: usize,
-    ) -> Result<Found> {
-        let settings = self.system(system)?;
-        if matches!(settings, SystemSettings::Oracle { .. }) {
-            let name = settings.name();
-            return Err(Error::Usage(format!(
-                "system {name} only knows the simulated requests; ask another with --system"
-            )));
+    /// [`Error::Data`] when they cannot be read.
+    pub fn corpus(&self) -> Result<&Corpus> {
+        self.tables.corpus(&self.corpus_folder)
+    }
+
+    /// The items.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn catalogue(&self) -> Result<&Catalogue> {
+        self.tables.catalogue(&self.corpus_folder)
+    }
+
+    /// Opens a system, by default the last generative one, to be asked any number of times.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown system, or one that only answers the requests of its corpus; [`Error::Data`] when a
+    /// file of it is missing or damaged.
+    pub fn open_system(&self, name: Option<&str>) -> Result<OpenSystem<'_>> {
+        let settings = self.system(name)?;
+        let system = system_of(&self.recipe, settings)?;
+        if let Some(why) = system.all().iter().find_map(|one| one.it().refuses_questions()) {
+            return Err(Error::Usage(format!("{why}; ask another with --system")));
         }
-        let whole = self.recipe.whole(settings);
-        if let Some(SystemSettings::Run(run)) =
-            whole.into_iter().find(|one| matches!(one, SystemSettings::Run(_)))
-        {
-            return Err(Error::Usage(format!(
-                "system {} is a run file, which only answers the requests it was written for; ask another with \
-                 --system",
-                run.name
-            )));
-        }
-        self.verify_inputs(settings.name())?;
-        let history = history.iter().map(|id| self.item(id)).collect::<Result<Vec<u32>>>()?;
-        let request = Request {
-            idx: u32::MAX,
-            id: "search".into(),
-            user: None,
-            day: 0,
-            query: query.map(str::to_owned),
-            history,
-            split: Split::Test,
-        };
-        let ranker = steps::ranker(
-            &self.recipe,
-            &self.plan,
-            &self.folder,
-            settings,
-            &self.corpus,
-            &self.catalogue,
-        )?;
-        let exclude = request.excluded(self.corpus.summary().remove_history);
-        let items = ranker.retrieve(&request, top, &exclude)?;
-        Ok(Found { system: settings.name().to_owned(), items })
+        let name = step_name(Family::System, settings.name());
+        let step = self.plan.step(&name);
+        let step = step.ok_or_else(|| Error::Failed(format!("the plan has no step {name}")))?;
+        self.verify_inputs(step)?;
+        let mut inputs = inputs(&self.plan, &self.folder, step, &self.tables)?;
+        // What was tuned for the system lies beside its answers.
+        inputs.put(Role::Tuned, &self.folder.step_dir(&step.name, &step.key));
+        let retrieve = system.open(&inputs)?;
+        Ok(OpenSystem { run: self, name: settings.name().to_owned(), retrieve })
     }
 
     /// Index of an item.
@@ -199,11 +178,10 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Usage`] when the catalogue has no such item.
     pub fn item(&self, id: &str) -> Result<u32> {
-        self.catalogue.index_of(id).ok_or_else(|| {
-            Error::Usage(format!(
-                "item {id} is not in the catalogue of {} items",
-                self.catalogue.len()
-            ))
+        let catalogue = self.catalogue()?;
+        catalogue.index_of(id).ok_or_else(|| {
+            let n = catalogue.len();
+            Error::Usage(format!("item {id} is not in the catalogue of {n} items"))
         })
     }
 
@@ -224,15 +202,15 @@ impl FinishedRun {
                 )));
             }
         };
-        Identifiers::load(&finished(&self.plan, &self.folder, &format!("identifier.{name}"))?, None)
+        let step = step_name(Family::Identifier, name);
+        Identifiers::load(&finished(&self.plan, &self.folder, &step)?, None)
     }
 
     /// Checks the files that a system reads, its corpus excepted: a damaged model answers too.
-    fn verify_inputs(&self, system: &str) -> Result<()> {
-        let step = self.plan.step(&StepKind::System(system.to_owned()).name());
-        for key in step.into_iter().flat_map(|step| step.inputs.values()) {
+    fn verify_inputs(&self, step: &Step) -> Result<()> {
+        for (role, key) in &step.inputs {
             if let Some(input) = self.plan.with_key(key)
-                && input.kind != StepKind::Corpus
+                && Role::parse(role) != Some(Role::Corpus)
                 && let Some(manifest) = self.folder.manifest(&input.name, key)?
             {
                 self.folder.verify(&manifest)?;
@@ -247,12 +225,46 @@ impl FinishedRun {
             Some(name) => systems.iter().find(|system| system.name() == name),
             None => systems
                 .iter()
-                .rfind(|system| matches!(system, SystemSettings::Generative { .. }))
+                .rfind(|system| matches!(system, SystemSettings::Generative(_)))
                 .or(systems.first()),
         };
         found.ok_or_else(|| {
             let names: Vec<&str> = systems.iter().map(SystemSettings::name).collect();
             Error::Usage(format!("--system must name one of {}", names.join(", ")))
         })
+    }
+}
+
+/// A system of a finished run, loaded once.
+pub struct OpenSystem<'a> {
+    run: &'a FinishedRun,
+    /// Its name.
+    pub name: String,
+    retrieve: Box<dyn Retrieve>,
+}
+
+impl OpenSystem<'_> {
+    /// Items for a query and a history of item ids, with scores, best first.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown item, or a question that the system cannot answer.
+    pub fn search(
+        &self,
+        query: Option<&str>,
+        history: &[String],
+        top: usize,
+    ) -> Result<Vec<(u32, f32)>> {
+        let history = history.iter().map(|id| self.run.item(id)).collect::<Result<Vec<u32>>>()?;
+        let request = Request {
+            idx: u32::MAX,
+            id: "search".into(),
+            user: None,
+            day: 0,
+            query: query.map(str::to_owned),
+            history,
+            split: Split::Test,
+        };
+        let exclude = request.excluded(self.run.corpus()?.summary().remove_history);
+        self.retrieve.retrieve(&request, top, &exclude)
     }
 }

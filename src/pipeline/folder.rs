@@ -11,14 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::store::{create_dir, sweep_partial, write_json};
+use crate::store::{create_dir, hash_file, sweep_partial, write_json};
 
 /// Version of the manifest's layout.
 const MANIFEST_FORMAT: u32 = 2;
@@ -229,26 +228,6 @@ pub fn previous(root: &Path, step: &str, key: &str) -> Option<Manifest> {
             .collect();
     found.sort_by_key(|(modified, _)| *modified);
     found.pop().map(|(_, manifest)| manifest)
-}
-
-/// BLAKE3 of a file's content, in hexadecimal.
-///
-/// # Errors
-/// [`Error::Data`] when the file cannot be read.
-pub fn hash_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(|e| {
-        Error::unreadable(path, &e)
-            .with_help("check the path; data is given with --set corpus.path=DIR")
-    })?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = file.read(&mut buffer).map_err(|e| Error::unreadable(path, &e))?;
-        if n == 0 {
-            return Ok(hasher.finalize().to_hex().to_string());
-        }
-        hasher.update(&buffer[..n]);
-    }
 }
 
 fn subfolders(folder: &Path) -> Vec<PathBuf> {

@@ -1,25 +1,15 @@
 //! From a checked recipe to a finished run: a DAG of named steps, cached by content.
 //!
-//! [`plan`] derives the steps and their keys, [`folder`] owns the run folder (lock, manifests,
-//! verification), [`runner`] executes what is not there yet, and `steps/` holds one file per kind
-//! of step. Nothing here computes anything itself.
+//! [`plan`] derives the steps and their keys, [`folder`] owns the run folder (lock, manifests, verification), [`runner`]
+//! does what is not there yet, [`estimate`] gives figures before a run, [`finished`] opens one to be asked, [`report`]
+//! gathers what it shows. Knows kinds of components as [`crate::kind::Kind`]s, and none by name.
 
-mod acting;
-pub mod answer;
+mod builder;
 pub mod estimate;
 pub mod finished;
 pub mod folder;
-mod fused;
-pub mod judge;
-mod keyed;
-mod leaks;
-mod measured;
-pub mod oracle;
-mod outside;
+mod locate;
 pub mod plan;
-mod predict;
 pub mod report;
 pub mod runner;
-mod slices;
-mod steps;
-mod tuning;
+pub mod step;

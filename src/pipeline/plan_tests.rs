@@ -1,6 +1,10 @@
 //! Keys of the steps of a small recipe under changes: what enters them, and what does not.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
 use super::*;
 
 /// Keys of a small recipe's steps under overrides, by name.
@@ -101,4 +105,299 @@ fn an_index_is_built_anew_for_what_it_is_built_of() {
 fn trackers_enter_no_key() {
     assert!(changed("train.supervised.log.tensorboard=true").is_empty());
     assert!(changed("train.aligned.log.mlflow=\"http://host:5000\"").is_empty());
+}
+
+/// A recipe with most kinds of components, none of which reads a file.
+const MANY: &str = r#"
+name = "many"
+[corpus]
+kind = "simulator"
+history = 5
+[vectors.text]
+kind = "two-tower"
+[vectors.levels]
+kind = "mmse"
+[vectors.feedback]
+kind = "collaborative"
+[vectors.both]
+kind = "joined"
+parts = ["text", "feedback"]
+[identifier.sid]
+kind = "residual-k-means"
+vectors = "both"
+[identifier.control]
+kind = "random"
+[model.decoder]
+kind = "scratch"
+identifier = "sid"
+[model.controlled]
+kind = "scratch"
+identifier = "control"
+[[train]]
+name = "supervised"
+model = "decoder"
+[train.objective]
+kind = "supervised"
+[train.validation]
+metric = "recall@10"
+[[train]]
+name = "aligned"
+init = "supervised"
+lora = { rank = 4 }
+[train.objective]
+kind = "preference"
+[[train]]
+name = "control"
+model = "controlled"
+[train.objective]
+kind = "supervised"
+[[system]]
+name = "popularity"
+kind = "popularity"
+[[system]]
+name = "bm25"
+kind = "bm25"
+fields = [{ field = "title" }]
+tune = { metric = "ndcg@10", k1 = [1.0], b = [0.5] }
+[[system]]
+name = "sasrec"
+kind = "sasrec"
+[[system]]
+name = "item-cf"
+kind = "item-cf"
+[[system]]
+name = "item-knn"
+kind = "item-knn"
+[[system]]
+name = "two-tower"
+kind = "two-tower"
+vectors = "text"
+[system.index]
+kind = "hnsw"
+[[system]]
+name = "mmse"
+kind = "two-tower"
+vectors = "levels"
+[[system]]
+name = "aligned"
+kind = "generative"
+train = "aligned"
+[[system]]
+name = "control"
+kind = "generative"
+train = "control"
+[[system]]
+name = "sum"
+kind = "fusion"
+runs = ["bm25", "aligned"]
+tune = "ndcg@10"
+[[system]]
+name = "staged"
+kind = "cascade"
+retrieve = "popularity"
+rank = "two-tower"
+rerank = { kind = "mmr", vectors = "text" }
+act = { kind = "softmax" }
+[[system]]
+name = "oracle"
+kind = "oracle"
+"#;
+
+/// One key of a recipe: where it stands, and whether it is marked to stay out of keys.
+struct Leaf {
+    path: Vec<String>,
+    is_marked: bool,
+    others: Vec<Value>,
+}
+
+/// All keys of a value that its schema knows, with other values that each may take.
+fn leaves(value: &Value, schema: &Value, root: &Value, path: &[String], found: &mut Vec<Leaf>) {
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        let target = root.pointer(target.strip_prefix('#').unwrap()).unwrap();
+        leaves(value, target, root, path, found);
+    }
+    for key in ["anyOf", "oneOf", "allOf"] {
+        for option in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+            let properties = option.get("properties").and_then(Value::as_object);
+            let fits = properties.into_iter().flatten().all(|(name, one)| {
+                one.get("const").is_none_or(|word| value.get(name) == Some(word))
+            });
+            if fits {
+                leaves(value, option, root, path, found);
+            }
+        }
+    }
+    for (name, property) in
+        schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+    {
+        if property.get("const").is_some() {
+            continue;
+        }
+        let path = [path, std::slice::from_ref(name)].concat();
+        let is_marked = property.get("x-key") == Some(&Value::Bool(false));
+        let inner = value.get(name).unwrap_or(&Value::Null);
+        let before = found.len();
+        if !is_marked {
+            leaves(inner, property, root, &path, found);
+        }
+        if found.len() == before {
+            found.push(Leaf { path, is_marked, others: others(inner, property, root) });
+        }
+    }
+    if let (Some(items), Some(elements)) = (schema.get("items"), value.as_array()) {
+        for (place, element) in elements.iter().enumerate().filter(|(_, one)| one.is_object()) {
+            leaves(element, items, root, &[path, &[place.to_string()]].concat(), found);
+        }
+    }
+    let named = schema.get("additionalProperties").filter(|one| one.is_object());
+    if let (Some(element), Some(entries)) = (named, value.as_object()) {
+        for (name, inner) in entries {
+            leaves(inner, element, root, &[path, std::slice::from_ref(name)].concat(), found);
+        }
+    }
+}
+
+/// Values of a key's type that differ from the one it has.
+fn others(value: &Value, schema: &Value, root: &Value) -> Vec<Value> {
+    let mut words = Vec::new();
+    words_of(schema, root, &mut words);
+    let mut others: Vec<Value> = words;
+    others.extend([json!(3), json!(4), json!(0.25), json!(0.5), json!(true), json!(false)]);
+    others.extend([json!([1, 2]), json!([0.25, 0.5]), json!(["title"]), json!("other")]);
+    others.retain(|other| other != value);
+    others
+}
+
+fn words_of(schema: &Value, root: &Value, words: &mut Vec<Value>) {
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        words_of(root.pointer(target.strip_prefix('#').unwrap()).unwrap(), root, words);
+    }
+    words.extend(schema.get("enum").and_then(Value::as_array).into_iter().flatten().cloned());
+    words.extend(schema.get("const").cloned());
+    for key in ["anyOf", "oneOf", "allOf"] {
+        for option in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+            words_of(option, root, words);
+        }
+    }
+}
+
+fn set(value: &mut Value, path: &[String], other: Value) {
+    let mut at = value;
+    for key in path {
+        at = match at {
+            Value::Array(elements) => &mut elements[key.parse::<usize>().unwrap()],
+            at => &mut at[key.as_str()],
+        };
+    }
+    *at = other;
+}
+
+/// Steps by name, with what they read themselves and which steps they read.
+fn steps(recipe: &Recipe) -> BTreeMap<String, (String, Value, BTreeMap<String, String>)> {
+    let plan = Plan::new(recipe).unwrap();
+    let one = |(name, key): (&String, &String)| {
+        let step = plan.with_key(key).unwrap();
+        (name.clone(), (key.clone(), json!([step.settings, step.seed]), step.inputs.clone()))
+    };
+    plan.names.iter().map(one).collect()
+}
+
+/// Whether a step is one that may read the keys at a path.
+fn may_read(path: &[String], step: &str, recipe: &Value) -> bool {
+    let named = |list: &str| {
+        let place: usize = path[1].parse().unwrap();
+        recipe[list][place]["name"].as_str().unwrap().to_owned()
+    };
+    match path[0].as_str() {
+        "corpus" => step == "corpus",
+        "vectors" | "identifier" | "model" => step == format!("{}.{}", path[0], path[1]),
+        "train" => {
+            let own = format!("train.{}", named("train"));
+            step == own || step.starts_with(&format!("{own}."))
+        }
+        "system" => {
+            let own = format!("system.{}", named("system"));
+            // Those that ask it, read its settings too: its cost is theirs.
+            step == own
+                || step.starts_with(&format!("{own}."))
+                || ["system.sum", "system.staged"].contains(&step)
+        }
+        // What counts as relevant decides what a validated part keeps and what a tuned one chooses.
+        "evaluation" => {
+            step == "evaluation" || step.starts_with("system.") || step.starts_with("train.")
+        }
+        "report" => step == "evaluation",
+        "seed" => true,
+        _ => false,
+    }
+}
+
+#[test]
+fn any_key_of_the_schema_redoes_exactly_the_steps_that_read_it() {
+    let loaded = Recipe::parse(MANY, "many.toml", &[]).unwrap();
+    let recipe = serde_json::to_value(&loaded.recipe).unwrap();
+    let before = steps(&loaded.recipe);
+    let schema = schemars::schema_for!(Recipe).to_value();
+    let mut all = Vec::new();
+    leaves(&recipe, &schema, &schema, &[], &mut all);
+    assert!(all.len() > 250, "only {} keys found", all.len());
+    // Names, references and lists of references are what recipes are wired by: what they lead to enters keys.
+    let wires = [
+        "name",
+        "vectors",
+        "identifier",
+        "model",
+        "init",
+        "train",
+        "retrieve",
+        "rank",
+        "runs",
+        "parts",
+    ];
+    let mut n_changed = 0;
+    for Leaf { path, is_marked, others } in all {
+        let last = path[path.len() - 1].as_str();
+        if is_marked && wires.contains(&last) {
+            continue;
+        }
+        let read = others.into_iter().find_map(|other| {
+            let mut changed = recipe.clone();
+            set(&mut changed, &path, other);
+            serde_json::from_value::<Recipe>(changed).ok()
+        });
+        let at = path.join(".");
+        let changed = read.unwrap_or_else(|| panic!("no other value of {at} could be found"));
+        let after = steps(&changed);
+        let redone = |name: &&String| after.get(*name).is_none_or(|one| one.0 != before[*name].0);
+        let redone: BTreeSet<&String> = before.keys().filter(redone).collect();
+        let own: BTreeSet<&String> = redone
+            .iter()
+            .copied()
+            .filter(|name| after.get(*name).is_none_or(|one| one.1 != before[*name].1))
+            .collect();
+        if is_marked && last != "seed" {
+            assert!(redone.is_empty(), "{at} is marked to stay out of keys, but {redone:?} change");
+            continue;
+        }
+        let silent = ["name", "description"].contains(&at.as_str())
+            || (path[0] == "evaluation" && last == "baseline" && redone.is_empty());
+        assert_eq!(redone.is_empty(), silent, "{at}: {redone:?}");
+        for name in &own {
+            assert!(may_read(&path, name, &recipe), "{at} changes {name}");
+        }
+        // All that follows from what reads the key, and nothing else.
+        let mut follows: BTreeSet<&String> = own.clone();
+        loop {
+            let keys: BTreeSet<&String> = follows.iter().map(|name| &before[*name].0).collect();
+            let reads = |name: &&String| before[*name].2.values().any(|key| keys.contains(key));
+            let more: BTreeSet<&String> = before.keys().filter(reads).collect();
+            if more.is_subset(&follows) {
+                break;
+            }
+            follows.extend(more);
+        }
+        assert_eq!(redone, follows, "{at}");
+        n_changed += 1;
+    }
+    assert!(n_changed > 200, "only {n_changed} keys were changed");
 }

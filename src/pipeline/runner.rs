@@ -1,65 +1,31 @@
 //! Executes a plan: does what is not there yet, verifies what is, and says why.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use trieval_eval::report::Report;
 
 use super::folder::{Manifest, RunFolder, WORK_DIR};
-use super::plan::{Plan, Status, Step, StepKind};
-use super::{report, steps};
+use super::locate::inputs;
+use super::plan::{Plan, Status};
+use super::report;
+use super::step::{Step, step_name};
 use crate::error::{Error, Result};
+use crate::inputs::{StepContext, Tables};
+use crate::kind::Family;
 use crate::progress::Context;
 use crate::recipe::LoadedRecipe;
 use crate::seed::Seed;
+use crate::steps::write_finished_board;
 use crate::store::{create_dir, sweep_partial, write_atomic};
-use crate::train::settings::TrainDevice;
 
 /// The resolved recipe inside a run folder.
 pub const RECIPE_FILE: &str = "recipe.toml";
-
-/// What a step may look at while it runs.
-pub struct StepEnv<'a> {
-    /// The whole recipe and its plan.
-    pub loaded: &'a LoadedRecipe,
-    /// All steps.
-    pub plan: &'a Plan,
-    /// The run folder.
-    pub folder: &'a RunFolder,
-    /// The step being done.
-    pub step: &'a Step,
-    /// Where it writes its result.
-    pub out: PathBuf,
-    /// Where it keeps the state that only an unfinished step needs.
-    pub work: PathBuf,
-    /// Reporting and interruption.
-    pub ctx: &'a Context,
-}
-
-impl StepEnv<'_> {
-    /// Folder of an input step.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] when the plan has no such step: a fault of this program.
-    pub fn input(&self, name: &str) -> Result<PathBuf> {
-        finished(self.plan, self.folder, name)
-    }
-
-    /// The seed of this step, which no name enters.
-    pub fn seed(&self) -> Seed {
-        Seed::new(self.step.seed.unwrap_or_default()).purpose(self.step.kind.purpose())
-    }
-}
-
-/// Folder of a step of the plan.
-///
-/// # Errors
-/// [`Error::Failed`] when the plan has no such step: a fault of this program.
-pub fn finished(plan: &Plan, folder: &RunFolder, name: &str) -> Result<PathBuf> {
-    let step = plan.step(name);
-    let step = step.ok_or_else(|| Error::Failed(format!("the plan has no step {name}")))?;
-    Ok(folder.step_dir(&step.name, &step.key))
-}
+/// Event files inside a run folder: outside of the steps, for they are views of the steps' logs.
+const BOARD_DIR: &str = "tensorboard";
+/// Letters of a step's key that tell trainings of one name apart.
+const KEY_LETTERS: usize = 12;
 
 /// Runs a recipe in the folder `out` and returns the report.
 ///
@@ -68,10 +34,10 @@ pub fn finished(plan: &Plan, folder: &RunFolder, name: &str) -> Result<PathBuf> 
 /// refused before any step was finished.
 pub fn run(loaded: &LoadedRecipe, out: &Path, ctx: &Context) -> Result<Report> {
     let plan = Plan::new(&loaded.recipe)?;
-    open_devices(loaded, &plan, out)?;
+    check_devices(&plan, out)?;
     let created = !out.exists();
     let folder = RunFolder::lock(out)?;
-    let result = run_steps(loaded, &plan, &folder, ctx);
+    let result = Runner { loaded, plan: &plan, folder: &folder, tables: Arc::default(), ctx }.run();
     let refused = result.as_ref().is_err_and(|error| error.exit_code() == 2);
     if refused && created && folder.is_empty() {
         drop(folder);
@@ -81,81 +47,118 @@ pub fn run(loaded: &LoadedRecipe, out: &Path, ctx: &Context) -> Result<Report> {
     result
 }
 
-/// Makes sure that what unfinished trainings compute on is there, before any work is done.
-fn open_devices(loaded: &LoadedRecipe, plan: &Plan, out: &Path) -> Result<()> {
+/// Makes sure that what unfinished steps compute on is there, before any work is done.
+fn check_devices(plan: &Plan, out: &Path) -> Result<()> {
     for step in &plan.steps {
-        let StepKind::Train(name) = &step.kind else { continue };
-        if let Some(training) = loaded.recipe.training(name)
-            && training.device != TrainDevice::Cpu
+        if let Some(work) = &step.work
             && plan.status(step, out)? != Status::Cached
         {
-            training.device.open()?;
+            work.check_devices()?;
         }
     }
     Ok(())
 }
 
-fn run_steps(
-    loaded: &LoadedRecipe,
-    plan: &Plan,
-    folder: &RunFolder,
-    ctx: &Context,
-) -> Result<Report> {
-    let recipe_path = folder.root().join(RECIPE_FILE);
-    let recipe = loaded.resolved_toml()?;
-    write_atomic(&recipe_path, |writer| {
-        std::io::Write::write_all(writer, recipe.as_bytes())
-            .map_err(|e| Error::unwritable(&recipe_path, &e))
-    })?;
-    plan.write(folder.root())?;
-    for step in &plan.steps {
-        ctx.check_interrupt()?;
-        do_step(loaded, plan, folder, step, ctx)?;
-    }
-    steps::write_finished_boards(&loaded.recipe, plan, folder, ctx);
-    report::assemble(loaded, plan, folder)
+struct Runner<'a> {
+    loaded: &'a LoadedRecipe,
+    plan: &'a Plan,
+    folder: &'a RunFolder,
+    /// Opened once for all steps.
+    tables: Arc<Tables>,
+    ctx: &'a Context,
 }
 
-fn do_step(
-    loaded: &LoadedRecipe,
-    plan: &Plan,
-    folder: &RunFolder,
-    step: &Step,
-    ctx: &Context,
-) -> Result<()> {
-    let reason = match plan.status(step, folder.root())? {
-        Status::Cached => {
-            if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
-                folder.verify(&manifest)?;
-                folder.clear_work(&step.name, &step.key)?;
-            }
-            ctx.say(format!("{}: done before", step.name));
-            return Ok(());
+impl Runner<'_> {
+    fn run(&self) -> Result<Report> {
+        let recipe_path = self.folder.root().join(RECIPE_FILE);
+        let recipe = self.loaded.resolved_toml()?;
+        write_atomic(&recipe_path, |writer| {
+            std::io::Write::write_all(writer, recipe.as_bytes())
+                .map_err(|e| Error::unwritable(&recipe_path, &e))
+        })?;
+        self.plan.write(self.folder.root())?;
+        for step in &self.plan.steps {
+            self.ctx.check_interrupt()?;
+            self.step(step)?;
         }
-        Status::New => String::new(),
-        Status::Unfinished => " (continuing)".into(),
-        Status::Changed(why) => format!(" (again: {why})"),
-    };
-    ctx.say(format!("{}{reason}", step.name));
-    let started = Instant::now();
-    let out = folder.step_dir(&step.name, &step.key);
-    let work = out.join(WORK_DIR);
-    create_dir(&work)?;
-    remove_partial_results(&out)?;
-    sweep_partial(&work);
-    steps::execute(&StepEnv { loaded, plan, folder, step, out, work, ctx })?;
-    folder.finish(Manifest {
-        format: 0,
-        trieval: String::new(),
-        step: step.name.clone(),
-        key: step.key.clone(),
-        settings: step.settings.clone(),
-        seed: step.seed,
-        inputs: step.inputs.clone(),
-        sources: step.sources.clone(),
-        files: Default::default(),
-        seconds: started.elapsed().as_secs_f64(),
-    })
+        self.write_finished_boards();
+        report::assemble(self.loaded, self.plan, self.folder, &self.tables)
+    }
+
+    fn step(&self, step: &Step) -> Result<()> {
+        let Self { folder, ctx, .. } = self;
+        let reason = match self.plan.status(step, folder.root())? {
+            Status::Cached => {
+                if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
+                    folder.verify(&manifest)?;
+                    folder.clear_work(&step.name, &step.key)?;
+                }
+                ctx.say(format!("{}: done before", step.name));
+                return Ok(());
+            }
+            Status::New => String::new(),
+            Status::Unfinished => " (continuing)".into(),
+            Status::Changed(why) => format!(" (again: {why})"),
+        };
+        ctx.say(format!("{}{reason}", step.name));
+        let started = Instant::now();
+        let out = folder.step_dir(&step.name, &step.key);
+        let work = out.join(WORK_DIR);
+        create_dir(&work)?;
+        remove_partial_results(&out)?;
+        sweep_partial(&work);
+        let inputs = inputs(self.plan, folder, step, &self.tables)?;
+        let context = StepContext {
+            name: &step.name,
+            key: &step.key,
+            recipe: &self.loaded.recipe.name,
+            boards: &board(folder, step),
+            settings: &step.settings,
+            inputs: &inputs,
+            // No name enters the seed; what draws nothing has a seed that nothing reads.
+            seed: Seed::new(step.seed.unwrap_or_default()).purpose(&step.purpose),
+            out: &out,
+            work: &work,
+            ctx,
+        };
+        let does = step.work.as_ref();
+        let does = does.ok_or_else(|| Error::Failed(format!("{}: a plan to read", step.name)))?;
+        does.run(&context)?;
+        folder.finish(Manifest {
+            format: 0,
+            trieval: String::new(),
+            step: step.name.clone(),
+            key: step.key.clone(),
+            settings: step.settings.clone(),
+            seed: step.seed,
+            inputs: step.inputs.clone(),
+            sources: step.sources.clone(),
+            files: Default::default(),
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Writes event files of trainings that were finished before anyone asked for them.
+    fn write_finished_boards(&self) {
+        let trainings = self.loaded.recipe.train.iter();
+        for training in trainings.filter(|training| training.log.tensorboard) {
+            let Some(step) = self.plan.step(&step_name(Family::Train, &training.name)) else {
+                continue;
+            };
+            let board = board(self.folder, step);
+            let step_folder = self.folder.step_dir(&step.name, &step.key);
+            if !board.exists()
+                && let Err(error) = write_finished_board(&step_folder, &board)
+            {
+                self.ctx.warn(format!("{}: no event files: {error}", step.name));
+            }
+        }
+    }
+}
+
+fn board(folder: &RunFolder, step: &Step) -> PathBuf {
+    let key = step.key.get(..KEY_LETTERS).unwrap_or(&step.key);
+    folder.root().join(BOARD_DIR).join(&step.name).join(key)
 }
 
 /// Clears what a killed process left of a result; its working state stays.

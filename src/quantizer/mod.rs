@@ -1,10 +1,10 @@
-//! Who gives items their codes: residual k-means over item vectors.
+//! Who gives items their codes: residual k-means over item vectors, or chance.
 //!
-//! Every level quantises what the levels before it left over. Makes [`crate::identifier::Identifiers`] and knows nothing of
-//! the models that learn to write them.
+//! Makes [`crate::identifier::Identifiers`] and knows nothing of the models that learn to write them. A kind is a folder;
+//! `kinds` lists them.
 
-mod distance;
-mod kmeans;
+pub mod kinds;
+mod random;
 mod residual;
 pub mod settings;
 

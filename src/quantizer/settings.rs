@@ -3,14 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How items get the identifiers that the decoder generates.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum IdentifierSettings {
-    /// Semantic IDs by residual k-means over item vectors (RQ-k-means).
-    ResidualKMeans(ResidualKMeansSettings),
-}
-
 /// Residual k-means: each level quantises what the levels before it left over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +26,28 @@ pub struct ResidualKMeansSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
+}
+
+/// Paths of codes dealt to items at random, each to one item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RandomSettings {
+    /// Number of levels L.
+    #[schemars(range(min = 1, max = 8))]
+    pub levels: u32,
+    /// Codes per level K; K^L paths must suffice for all items.
+    #[schemars(range(min = 2, max = 65_536))]
+    pub codes: u32,
+    /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
+}
+
+impl Default for RandomSettings {
+    fn default() -> Self {
+        Self { levels: default_levels(), codes: default_codes(), seed: None }
+    }
 }
 
 fn default_levels() -> u32 {

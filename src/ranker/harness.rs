@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use super::nearest::hnsw::Comparison;
 use crate::corpus::Request;
 use crate::error::{Error, Result};
+use crate::progress::Context;
 
 /// An item and its score.
 pub type Scored = (u32, f32);
@@ -23,6 +25,26 @@ pub trait Retrieve: Sync {
     fn as_rank(&self) -> Option<&dyn Rank> {
         None
     }
+
+    /// The same system as a search of an index, where it searches one.
+    fn as_approximate(&self) -> Option<&dyn Approximate> {
+        None
+    }
+}
+
+/// Searches an index in place of all items.
+pub trait Approximate {
+    /// What the index loses and gains on some requests.
+    ///
+    /// # Errors
+    /// When the model behind it fails, or the user asked to stop.
+    fn compare_with_exact(
+        &self,
+        requests: &[&Request],
+        depth: usize,
+        excludes_history: bool,
+        ctx: &Context,
+    ) -> Result<Comparison>;
 }
 
 /// Items that stand to be ranked for one request, and what is known of each.
@@ -160,6 +182,18 @@ pub(super) fn looked_up(scores: &[Scored], items: &[u32]) -> Vec<f32> {
     items.iter().map(|item| value(item).unwrap_or(0.0)).collect()
 }
 
+/// Scores that keep a system's own order under the evaluator's tie rule: an equal or higher score
+/// than the one before becomes the next smaller `f32`.
+pub fn strictly_falling<T>(
+    items: impl Iterator<Item = (T, f32)>,
+) -> impl Iterator<Item = (T, f32)> {
+    let mut last = f32::INFINITY;
+    items.map(move |(item, score)| {
+        last = if score < last { score } else { last.next_down() };
+        (item, last)
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -198,5 +232,14 @@ mod tests {
     #[test]
     fn items_that_nothing_is_known_of_have_0() {
         assert_eq!(looked_up(&[(2, 0.5), (7, 1.5)], &[7, 3, 2]), [1.5, 0.0, 0.5]);
+    }
+
+    #[test]
+    fn ties_keep_the_order_of_the_list() {
+        let list = [("a", 2.0f32), ("b", 2.0), ("c", 2.0), ("d", -1.0)];
+        let scores: Vec<f32> = strictly_falling(list.into_iter()).map(|(_, score)| score).collect();
+        assert_eq!(scores[0], 2.0);
+        assert!(scores.windows(2).all(|pair| pair[1] < pair[0]));
+        assert!(scores[2] > 1.999);
     }
 }

@@ -7,13 +7,17 @@
 pub mod bm25;
 pub mod cascade;
 pub mod collaborative;
+pub mod fusion;
 pub mod generative;
 pub mod harness;
-pub mod hnsw;
+pub mod kinds;
 pub mod nearest;
+pub mod oracle;
 pub mod popularity;
+pub mod run_file;
 pub mod sasrec;
 pub mod settings;
 pub mod top;
+pub mod tuned;
 
 pub use harness::{Rank, Retrieve, Scored};

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use trieval_eval::metric::{Metric, Needs};
 use trieval_eval::settings::{EvaluationSettings, ReportSettings};
 
-use crate::corpus::settings::CorpusSettings;
+use crate::corpus::kinds::CorpusSettings;
 use crate::model::settings::ModelSettings;
-use crate::quantizer::settings::IdentifierSettings;
-use crate::ranker::settings::SystemSettings;
+use crate::quantizer::kinds::IdentifierSettings;
+use crate::ranker::kinds::SystemSettings;
 use crate::train::settings::TrainSettings;
-use crate::vectors::settings::VectorsSettings;
+use crate::vectors::kinds::VectorsSettings;
 
 /// A whole story: from a corpus to an evaluated, reported set of systems.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,41 +81,6 @@ impl Recipe {
     /// The system of this name.
     pub fn named(&self, name: &str) -> Option<&SystemSettings> {
         self.system.iter().find(|system| system.name() == name)
-    }
-
-    /// The systems that a fused one or a cascade asks itself, in its order; empty for any other.
-    pub fn parts(&self, system: &SystemSettings) -> Vec<&SystemSettings> {
-        let names: Vec<&String> = match system {
-            SystemSettings::Fusion(fusion) => fusion.runs.iter().collect(),
-            SystemSettings::Cascade(cascade) => {
-                std::iter::once(&cascade.retrieve).chain(&cascade.rank).collect()
-            }
-            _ => Vec::new(),
-        };
-        names.into_iter().filter_map(|name| self.named(name)).collect()
-    }
-
-    /// A system and all that it asks, through any number of parts.
-    pub fn whole<'a>(&'a self, system: &'a SystemSettings) -> Vec<&'a SystemSettings> {
-        let mut whole = vec![system];
-        // A checked recipe holds no system that is made of itself; the bound only keeps an unchecked one from hanging.
-        let mut at = 0;
-        while at < whole.len() && whole.len() <= self.system.len() * self.system.len() {
-            whole.extend(self.parts(whole[at]));
-            at += 1;
-        }
-        whole
-    }
-
-    /// Seed of the corpus: its own or the recipe's where anything of it is drawn, none where it is read as it is.
-    pub fn corpus_seed(&self) -> Option<u64> {
-        match &self.corpus {
-            CorpusSettings::Simulator(shop) => Some(shop.seed.unwrap_or(self.seed)),
-            CorpusSettings::JudgedPairs(pairs) => {
-                pairs.clicks.as_ref().map(|clicks| clicks.seed.unwrap_or(self.seed))
-            }
-            CorpusSettings::Sequences(_) => None,
-        }
     }
 
     /// Whether the recipes are the same but for their seed and name.

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value as Json;
 
 use super::settings::Recipe;
+use crate::text::grouped;
 
 /// What a value may be.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,14 +118,7 @@ impl Shape {
 
 /// An integer with thousands separated, as in `100,000`.
 pub(super) fn digits(number: i64) -> String {
-    let plain = number.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (position, digit) in plain.chars().enumerate() {
-        if position > 0 && (plain.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
+    let text = grouped(number.unsigned_abs());
     if number < 0 { format!("-{text}") } else { text }
 }
 

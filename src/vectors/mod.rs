@@ -1,14 +1,17 @@
 //! Item vectors: one per item, of text or feedback, made here or elsewhere, and what encodes requests into their space.
 //!
 //! A kind of vectors is a folder or a file: `two_tower` and `mmse` are trained here, `encoder` takes a pretrained text
-//! encoder or decoder as it is, `collaborative` counts feedback, `joined` sets vectors beside each other. `file` and
-//! `table` are their formats, `provenance` says what they were made from, `request` is what a kind offers for requests.
-//! Who searches them, and what identifiers are made of them, is not known here.
+//! encoder or decoder as it is, `collaborative` counts feedback, `joined` sets vectors beside each other, `import` reads
+//! those that somebody else made. `kinds` lists them. `file` and `table` are their formats, `provenance` says what they
+//! were made from, `request` is what a kind offers for requests. Who searches them, and what identifiers are made of them,
+//! is not known here.
 
 pub mod collaborative;
 pub mod encoder;
 mod file;
+mod import;
 pub mod joined;
+pub mod kinds;
 pub mod mmse;
 mod provenance;
 mod request;
@@ -21,5 +24,19 @@ pub use provenance::{Provenance, fingerprint};
 pub use request::{Encoded, RequestEncoder};
 pub use table::{TABLE_EXTENSION, TableColumns, read_table};
 
+use std::path::Path;
+
+use crate::corpus::Catalogue;
+use crate::error::Result;
+
 /// Item vectors `[items, dim]` inside a vectors step's folder.
 pub const VECTORS_FILE: &str = "vectors.safetensors";
+
+/// The vectors in the folder of a finished step, which must be of the items of this catalogue.
+///
+/// # Errors
+/// [`crate::Error::Data`] when they cannot be read, or belong to other items.
+pub fn read_of(folder: &Path, catalogue: &Catalogue) -> Result<Vectors> {
+    let made_from = Provenance::of_catalogue(&catalogue.hash);
+    Vectors::read_made_from(&folder.join(VECTORS_FILE), catalogue.len(), &made_from)
+}

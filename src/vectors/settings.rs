@@ -9,55 +9,6 @@ use crate::model::settings::{HiddenPooling, Pooling};
 
 pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
 
-/// One vector per item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum VectorsSettings {
-    /// A small two-tower text encoder trained on the training requests.
-    TwoTower(TwoTowerSettings),
-    /// Two towers that learn from ordered, clicked, shown and random items at once.
-    Mmse(MmseSettings),
-    /// A pretrained text encoder of the BERT family, used as it is.
-    Encoder(EncoderSettings),
-    /// Pooled hidden states of a pretrained decoder, used as it is.
-    Decoder(HiddenStateSettings),
-    /// What the feedback of training says of items, and no text: leading directions of who chose which items together.
-    Collaborative(CollaborativeSettings),
-    /// Several vectors of an item side by side, for instance of its text and of its feedback.
-    Joined(JoinedSettings),
-    /// Vectors made elsewhere, from a `.npy`, `.safetensors` or `.parquet` file.
-    File(VectorFileSettings),
-}
-
-impl VectorsSettings {
-    /// The `kind` as recipes spell it.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::TwoTower(_) => "two-tower",
-            Self::Mmse(_) => "mmse",
-            Self::Encoder(_) => "encoder",
-            Self::Decoder(_) => "decoder",
-            Self::Collaborative(_) => "collaborative",
-            Self::Joined(_) => "joined",
-            Self::File(_) => "file",
-        }
-    }
-
-    /// Whether requests can be encoded into the space of the vectors.
-    pub fn encodes_requests(&self) -> bool {
-        !matches!(self, Self::Collaborative(_) | Self::Joined(_) | Self::File(_))
-    }
-
-    /// Names of the vectors that these are made from.
-    pub fn parts(&self) -> &[String] {
-        match self {
-            Self::Joined(settings) => &settings.parts,
-            Self::Mmse(settings) => settings.base().map_or(&[], std::slice::from_ref),
-            _ => &[],
-        }
-    }
-}
-
 /// A two-tower text encoder: contrastive, with in-batch and uniform negatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

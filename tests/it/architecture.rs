@@ -9,30 +9,47 @@ use crate::source::{SourceFile, highest_climb, paths, read, root, rust_files, wo
 /// Folders and single files of `src/`, from the bottom up. Each may use only those of earlier rows.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["seed", "progress", "memory", "store"],
+    &["seed", "progress", "text"],
+    &["memory", "store"],
+    &["kind"],
     &["corpus", "identifier"],
+    &["inputs"],
     &["model"],
     &["decode"],
     &["train"],
     &["vectors"],
-    &["quantizer", "ranker"],
+    &["quantizer", "generative"],
+    &["ranker"],
+    &["judging"],
     &["bench", "recipe"],
+    &["steps"],
     &["pipeline"],
     &["cli"],
 ];
+
+/// Rows of components: their settings and lists of kinds are what a recipe is composed of.
+const COMPONENTS: std::ops::RangeInclusive<usize> = 4..=12;
 
 /// Arrows that the order would allow and that are forbidden all the same.
 const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("quantizer", &["corpus", "model", "decode"], "codes are made from vectors"),
     ("model", &["corpus"], "a model knows tokens, not data"),
     ("decode", &["corpus"], "decoding knows prompts, not tables"),
+    ("judging", &["recipe"], "who judges is told what to judge"),
+    ("steps", &["recipe"], "a step sees the settings in its key and no others"),
 ];
 
 /// Folders that may use the crate of metrics and reports: nothing that is judged is among them.
-const JUDGES: &[&str] = &["recipe", "pipeline", "cli"];
+const JUDGES: &[&str] = &["judging", "recipe", "steps", "pipeline", "cli"];
+/// What a system may use of that crate: how lists are fused, and how run files are read.
+const LENT_TO_SYSTEMS: &[&str] = &["fusion", "io", "Error", "Run"];
 /// Folders that need no kernels.
-const WITHOUT_KERNELS: &[&str] =
-    &["error", "seed", "progress", "memory", "store", "corpus", "recipe", "cli"];
+const WITHOUT_KERNELS: &[&str] = &[
+    "error", "seed", "progress", "text", "memory", "store", "kind", "corpus", "inputs", "recipe",
+    "steps", "cli",
+];
+/// The one folder outside the corpus that may know the truth of the simulated shop.
+const ORACLE: &str = "src/ranker/oracle/";
 
 /// Files that may hold `unsafe`, each block with a SAFETY note.
 const UNSAFE_FILES: &[&str] = &[
@@ -97,15 +114,23 @@ fn violations(file: &SourceFile) -> Vec<String> {
                 faults.insert(format!("{path}: `{own}` may not use `{target}`: {reason}"));
             }
         }
-        let is_component = (2..=7).contains(&target_layer);
-        let is_settings = used.get(1).is_some_and(|module| module == "settings");
+        let is_component = COMPONENTS.contains(&target_layer);
+        let module = used.get(1).map(String::as_str);
+        let is_settings = matches!(module, Some("settings" | "kinds"));
         if is_component && !is_settings && (own == "recipe" || path.ends_with("/settings.rs")) {
             faults.insert(format!("{path}: `{shown}` is more than settings"));
         }
+        if target == "corpus" && module == Some("simulator") && !path.starts_with(ORACLE) {
+            faults.insert(format!("{path}: only the oracle may know the truth (`{shown}`)"));
+        }
     }
+    let lent = |used: &Vec<String>| {
+        used.get(1).is_some_and(|module| LENT_TO_SYSTEMS.contains(&module.as_str()))
+    };
+    let is_lent = own == "ranker" && paths(text, "trieval_eval").iter().all(lent);
     for (package, allowed) in [
         // Settings of a system may be composed of settings of the crate, as those of a fused one are.
-        ("trieval_eval", JUDGES.contains(&own) || path.ends_with("/settings.rs")),
+        ("trieval_eval", JUDGES.contains(&own) || path.ends_with("/settings.rs") || is_lent),
         ("trieval_kernels", !WITHOUT_KERNELS.contains(&own)),
     ] {
         if !allowed && words(text).iter().any(|word| word == package) {
@@ -153,7 +178,11 @@ fn a_planted_arrow_is_found() {
         ("src/identifier/artifact.rs", "use crate::ranker::Retrieve;"),
         ("src/recipe/load.rs", "use crate::corpus::Corpus;"),
         ("src/ranker/settings.rs", "use crate::decode::Retriever;"),
-        ("src/ranker/bm25.rs", "use trieval_eval::Run;"),
+        ("src/ranker/bm25.rs", "use trieval_eval::Qrels;"),
+        ("src/vectors/file.rs", "use trieval_eval::Run;"),
+        ("src/steps/train.rs", "use crate::recipe::Recipe;"),
+        ("src/judging/runs.rs", "use crate::recipe::Recipe;"),
+        ("src/ranker/bm25/mod.rs", "use crate::corpus::simulator::World;"),
         ("src/corpus/rows.rs", "use trieval_kernels::index::SidIndex;"),
         ("src/corpus/rows.rs", "use super::super::train::World;"),
         ("src/seed.rs", "use super::cli::main;"),

@@ -3,11 +3,15 @@
 //! Everything is made again from settings and seed; no truth is stored in a corpus folder. Items
 //! are held packed (72 bytes each, and 12 more on their shelves), requests by 4 bytes.
 
+use std::path::Path;
+
 use rand::Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::seed::Seed;
+use crate::store::{read_description, write_json};
 
 use super::super::settings::SimulatorSettings;
 use super::super::types::{ItemIdx, RequestIdx, Split};
@@ -53,7 +57,39 @@ pub(super) struct Seeds {
     pub(super) feedback: Seed,
 }
 
+/// Where the laws and the seed of a world are kept, beside the tables.
+const WORLD_FILE: &str = "world.json";
+/// Version of that file.
+const FORMAT: u32 = 1;
+
+/// Content of [`WORLD_FILE`].
+#[derive(Serialize, Deserialize)]
+struct WorldFile {
+    format: u32,
+    settings: SimulatorSettings,
+    seed: Seed,
+}
+
+/// Keeps in a corpus folder what its world is drawn from.
+///
+/// # Errors
+/// [`Error::Environment`] when the disk refuses.
+pub(super) fn keep(settings: &SimulatorSettings, seed: Seed, folder: &Path) -> Result<()> {
+    let file = WorldFile { format: FORMAT, settings: settings.clone(), seed };
+    write_json(&folder.join(WORLD_FILE), &file)
+}
+
 impl World {
+    /// Draws again the world that a corpus folder was written from.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the folder is not of a simulated shop.
+    pub fn open(corpus: &Path) -> Result<Self> {
+        let path = corpus.join(WORLD_FILE);
+        let file: WorldFile = read_description(&path, "a simulated shop", FORMAT)?;
+        Self::new(&file.settings, file.seed)
+    }
+
     /// Draws a world. The seed is that of [`crate::corpus::world_seed`] for the world that
     /// [`crate::corpus::build`] writes.
     ///

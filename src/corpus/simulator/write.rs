@@ -19,7 +19,7 @@ use super::super::summary::{CorpusSummary, Malformed, SizeEstimate};
 use super::super::types::{Impression, Split};
 use super::feedback::draw_feedback;
 use super::policy::{candidates, draw_page};
-use super::world::{World, first_request};
+use super::world::{World, first_request, keep};
 
 /// Requests and items computed at a time.
 const CHUNK: usize = 8_192;
@@ -35,7 +35,7 @@ const SECONDS_PER_DAY: u64 = 86_400;
 /// # Errors
 /// [`crate::Error::Usage`] for contradictory settings, [`crate::Error::Environment`] when the disk
 /// refuses, [`crate::Error::Interrupted`].
-pub(in super::super) fn write(
+pub(super) fn write(
     settings: &SimulatorSettings,
     seed: Seed,
     out: &Path,
@@ -48,6 +48,7 @@ pub(in super::super) fn write(
     }
     let counters = write_requests(&world, &mut writer, ctx)?;
     write_items(&world, &counters, &mut writer, ctx)?;
+    keep(settings, seed, out)?;
     let facts = Facts {
         kind: "simulator",
         sequences: false,
@@ -62,7 +63,7 @@ pub(in super::super) fn write(
 }
 
 /// Sizes of the corpus that [`write`] would make; exact but for impressions of tiny catalogues.
-pub(in super::super) fn estimate(settings: &SimulatorSettings) -> SizeEstimate {
+pub(super) fn estimate(settings: &SimulatorSettings) -> SizeEstimate {
     let test_day = settings.days.saturating_sub(settings.test_days);
     let validation_day = test_day.saturating_sub(settings.validation_days);
     let until = |day| if settings.days == 0 { 0 } else { first_request(settings, day) };
@@ -256,8 +257,8 @@ fn item_row(world: &World, index: u32, [shown, clicks, orders]: [u32; 3]) -> Ite
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::settings::CorpusSettings;
-    use crate::corpus::{Corpus, build, estimate, world_seed};
+    use crate::corpus::kinds::CorpusSettings;
+    use crate::corpus::{Corpus, build, world_seed};
     use std::collections::{HashMap, HashSet};
 
     fn small() -> SimulatorSettings {
@@ -408,7 +409,7 @@ mod tests {
     fn a_written_world_is_the_world() {
         let settings = SimulatorSettings { history: 3, ..small() };
         let (folder, summary) = written(&settings, 9);
-        let estimate = estimate(&CorpusSettings::Simulator(settings.clone()));
+        let estimate = estimate(&settings);
         assert_eq!(estimate.items, Some(summary.items));
         assert_eq!(estimate.train_requests, Some(summary.requests.train));
         assert_eq!(estimate.validation_requests, Some(summary.requests.validation));

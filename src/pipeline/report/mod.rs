@@ -6,24 +6,24 @@ mod training;
 
 use std::path::Path;
 
-use trieval_eval::report::model::{Counts, EvaluationSummary, Fingerprint, Machine, REPORT_FORMAT};
+use trieval_eval::report::model::{Counts, EvaluationSummary, Fingerprint, REPORT_FORMAT};
 use trieval_eval::report::{self, Report};
 use trieval_eval::settings::EvaluatedSplit;
 
 use super::folder::RunFolder;
-use super::plan::{Plan, StepKind};
-use super::runner::finished;
-use super::steps::{EVALUATION_FILE, Evaluation, VALUES_DIR};
-use super::tuning::Tuned;
-use crate::corpus::settings::CorpusSettings;
-use crate::corpus::{Corpus, CorpusSummary};
+use super::locate::finished;
+use super::plan::Plan;
+use super::step::{CORPUS, EVALUATION, step_name};
+use crate::corpus::CorpusSummary;
 use crate::error::{Error, Result};
-use crate::ranker::settings::SystemSettings;
+use crate::inputs::Tables;
+use crate::judging::machine::machine;
+use crate::kind::Family;
+use crate::ranker::tuned::Chosen;
 use crate::recipe::{LoadedRecipe, Recipe};
+use crate::steps::{EVALUATION_FILE, Evaluation, VALUES_DIR};
 use crate::store::write_atomic;
-pub use examples::About;
 use examples::examples;
-pub(super) use examples::{Judging, example};
 use systems::{relative, systems};
 use training::{identifiers, training};
 
@@ -36,15 +36,20 @@ const REPORT_MARKDOWN: &str = "report.md";
 ///
 /// # Errors
 /// When a step's result cannot be read or the disk refuses.
-pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Result<Report> {
+pub fn assemble(
+    loaded: &LoadedRecipe,
+    plan: &Plan,
+    folder: &RunFolder,
+    tables: &Tables,
+) -> Result<Report> {
     let recipe = &loaded.recipe;
-    let path = finished(plan, folder, "evaluation")?.join(EVALUATION_FILE);
+    let path = finished(plan, folder, EVALUATION)?.join(EVALUATION_FILE);
     let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
     let evaluation: Evaluation =
         serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))?;
-    let corpus = Corpus::open(&finished(plan, folder, "corpus")?)?;
+    let corpus_folder = finished(plan, folder, CORPUS)?;
+    let (corpus, catalogue) = (tables.corpus(&corpus_folder)?, tables.catalogue(&corpus_folder)?);
     let summary = corpus.summary();
-    let catalogue = corpus.catalogue()?;
     let identifiers = identifiers(recipe, plan, folder)?;
     let report = Report {
         format: REPORT_FORMAT,
@@ -61,7 +66,7 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
             correction: Some(recipe.evaluation.correction.label().to_owned()),
             lower_is_better: Vec::new(),
             split: Some(match recipe.evaluation.split {
-                EvaluatedSplit::Test => split_in_words(&recipe.corpus),
+                EvaluatedSplit::Test => recipe.corpus.it().test_split(),
                 EvaluatedSplit::Validation => "the validation requests".into(),
             }),
         },
@@ -76,7 +81,7 @@ pub fn assemble(loaded: &LoadedRecipe, plan: &Plan, folder: &RunFolder) -> Resul
         training: training(recipe, plan, folder)?,
         index_bytes: Some(identifiers.iter().filter_map(|one| one.index_bytes).sum()),
         identifiers,
-        examples: examples(&evaluation, recipe, plan, folder, &corpus, &catalogue)?,
+        examples: examples(&evaluation, recipe, plan, folder, corpus, catalogue)?,
         warnings: summary.warnings.iter().chain(&evaluation.warnings).cloned().collect(),
         notes: notes(summary).into_iter().chain(tuned(recipe, plan, folder)?).collect(),
         machine: machine(),
@@ -150,18 +155,6 @@ fn counts(summary: &CorpusSummary, evaluation: &Evaluation) -> Counts {
     }
 }
 
-fn split_in_words(corpus: &CorpusSettings) -> String {
-    use crate::corpus::settings::PairSplit;
-    match corpus {
-        CorpusSettings::Simulator(s) => format!("the last {} of {} days", s.test_days, s.days),
-        CorpusSettings::Sequences(_) => "the last item of every user (leave-one-out)".into(),
-        CorpusSettings::JudgedPairs(s) => match &s.split {
-            PairSplit::Column { column, test, .. } => format!("rows with {column} = {test}"),
-            PairSplit::QueryHash { test, .. } => format!("a hash picks {test} of the queries"),
-        },
-    }
-}
-
 fn notes(summary: &CorpusSummary) -> Vec<String> {
     let mut notes = vec![
         "latency is measured per request with as many requests in flight as there are threads; \
@@ -184,16 +177,20 @@ fn notes(summary: &CorpusSummary) -> Vec<String> {
 
 /// What was chosen on the validation requests, one sentence per tuned system.
 fn tuned(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<String>> {
-    let systems = recipe.system.iter().filter(|system| system.tuned_for().is_some());
-    let sentence = |system: &SystemSettings| {
-        let step = StepKind::System(system.name().to_owned()).name();
-        Ok(Tuned::read(&finished(plan, folder, &step)?)?.sentence(system.name(), system.runs()))
-    };
-    systems.map(sentence).collect()
+    let systems = recipe.system.iter().filter(|system| system.it().tuned_for().is_some());
+    let mut sentences = Vec::new();
+    for system in systems {
+        let step = finished(plan, folder, &step_name(Family::System, system.name()))?;
+        let uses = system.it().uses();
+        let parts = uses.iter().filter(|one| one.family == Family::System);
+        let parts: Vec<&str> = parts.map(|one| one.name).collect();
+        sentences.push(Chosen::read(&step)?.sentence(system.name(), &parts));
+    }
+    Ok(sentences)
 }
 
 fn values_note(plan: &Plan, folder: &RunFolder) -> Result<String> {
-    let path = finished(plan, folder, "evaluation")?.join(VALUES_DIR);
+    let path = finished(plan, folder, EVALUATION)?.join(VALUES_DIR);
     Ok(format!(
         "The value of every metric for every request is in {}/, one Parquet file per system.",
         relative(&path, folder)
@@ -214,24 +211,4 @@ fn fingerprints(summary: &CorpusSummary) -> Vec<Fingerprint> {
     let tables =
         summary.tables.iter().map(|table| file(table.file.clone(), &table.blake3, table.bytes));
     sources.chain(tables).collect()
-}
-
-/// Where this process runs.
-pub fn machine() -> Machine {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let field = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let memory = field(&read("/proc/meminfo"), "MemTotal")
-        .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
-    Machine {
-        os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        cpu: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".into()),
-        threads: rayon::current_num_threads() as u32,
-        gpu: None,
-        memory_bytes: memory.map(|kib| kib * 1024),
-        version: env!("CARGO_PKG_VERSION").into(),
-        commit: option_env!("TRIEVAL_COMMIT").map(str::to_owned),
-    }
 }

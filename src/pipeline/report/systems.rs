@@ -6,11 +6,14 @@ use std::path::Path;
 use trieval_eval::report::model::{Latency, SystemReport};
 
 use crate::error::Result;
+use crate::judging::runs::RUN_FILE;
+use crate::kind::Family;
 use crate::pipeline::folder::RunFolder;
-use crate::pipeline::plan::{Plan, StepKind};
-use crate::pipeline::runner::finished;
-use crate::pipeline::steps::{Evaluation, RUN_FILE, SystemResult};
-use crate::ranker::hnsw::Comparison;
+use crate::pipeline::locate::finished;
+use crate::pipeline::plan::Plan;
+use crate::pipeline::step::step_name;
+use crate::ranker::nearest::hnsw::Comparison;
+use crate::steps::{Evaluation, SystemResult};
 
 /// One entry per system, in the order of the recipe.
 pub(super) fn systems(
@@ -21,8 +24,8 @@ pub(super) fn systems(
 ) -> Result<Vec<SystemReport>> {
     let system = |one: &SystemResult| {
         let cost = &one.file.cost;
-        let run =
-            finished(plan, folder, &StepKind::System(one.name.clone()).name())?.join(RUN_FILE);
+        let step = step_name(Family::System, &one.name);
+        let run = finished(plan, folder, &step)?.join(RUN_FILE);
         let share = |count: u64| count as f64 / one.file.returned.max(1) as f64;
         let mut operational: BTreeMap<String, f64> = [
             ("invalid_rate".to_owned(), share(one.file.invalid)),

@@ -7,65 +7,61 @@ use trieval_eval::report::model::{
 };
 
 use crate::error::{Error, Result};
+use crate::generative::{INDEX_FILE, MODEL_DIR};
 use crate::identifier::Identifiers;
+use crate::kind::{Family, Learned};
 use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::pipeline::folder::RunFolder;
-use crate::pipeline::plan::{Plan, Step, StepKind};
-use crate::pipeline::steps::{INDEX_FILE, MODEL_DIR, log_path};
-use crate::ranker::sasrec;
-use crate::ranker::settings::SystemSettings;
+use crate::pipeline::plan::Plan;
+use crate::pipeline::step::{Step, step_name};
 use crate::recipe::Recipe;
+use crate::train::engine::LOG_FILE;
 use crate::train::log;
-use crate::train::settings::ObjectiveSettings;
 
 /// Points drawn per training curve.
 const CURVE_POINTS: usize = 200;
 
-/// One entry per training of the recipe, then one per system that is trained for itself.
+/// One entry per training of the recipe, then one per part that is trained for itself.
 pub(super) fn training(
     recipe: &Recipe,
     plan: &Plan,
     folder: &RunFolder,
 ) -> Result<Vec<TrainingReport>> {
     let mut reports = Vec::new();
-    for settings in &recipe.train {
-        let Some(step) = plan.step(&StepKind::Train(settings.name.clone()).name()) else {
-            continue;
-        };
+    for training in &recipe.train {
+        let Some(step) = plan.step(&step_name(Family::Train, &training.name)) else { continue };
         let config = folder.step_dir(&step.name, &step.key).join(MODEL_DIR).join(CONFIG);
         let parameters = DecoderConfig::read(&config)?.parameter_count() as u64;
-        let objective = match settings.objective {
-            ObjectiveSettings::Supervised(_) => "supervised",
-            ObjectiveSettings::Preference(_) => "preference",
-        };
-        reports.push(course(&settings.name, objective, step, folder, parameters)?);
+        let learned = Learned { objective: training.objective.kind(), parameters };
+        reports.push(course(&training.name, &learned, step, folder)?);
     }
     for system in &recipe.system {
-        let SystemSettings::Sasrec(settings) = system else { continue };
-        let Some(step) = plan.step(&StepKind::Fit(settings.name.clone()).name()) else { continue };
-        let parameters = sasrec::stored_parameters(&folder.step_dir(&step.name, &step.key))?;
-        reports.push(course(&settings.name, "next item", step, folder, parameters)?);
+        let Some(prepared) = system.it().prepared() else { continue };
+        let name = format!("{}.{}", step_name(Family::System, system.name()), prepared.step);
+        let Some(step) = plan.step(&name) else { continue };
+        if let Some(learned) = system.it().learned(&folder.step_dir(&step.name, &step.key))? {
+            reports.push(course(system.name(), &learned, step, folder)?);
+        }
     }
     Ok(reports)
 }
 
 fn course(
     name: &str,
-    objective: &str,
+    learned: &Learned,
     step: &Step,
     folder: &RunFolder,
-    parameters: u64,
 ) -> Result<TrainingReport> {
-    let records = log::read(&log_path(&folder.step_dir(&step.name, &step.key)))?;
+    let records = log::read(&folder.step_dir(&step.name, &step.key).join(LOG_FILE))?;
     let every = records.len().div_ceil(CURVE_POINTS).max(1);
     let manifest = folder.manifest(&step.name, &step.key)?;
     Ok(TrainingReport {
         name: name.to_owned(),
-        objective: objective.to_owned(),
+        objective: learned.objective.to_owned(),
         steps: records.len() as u64,
         seconds: manifest.map(|manifest| manifest.seconds),
-        parameters: Some(parameters),
+        parameters: Some(learned.parameters),
         diverged: false,
         points: records.chunks(every).filter_map(curve_point).collect(),
     })
@@ -101,7 +97,7 @@ pub(super) fn identifiers(
 ) -> Result<Vec<IdentifierReport>> {
     let mut reports = Vec::new();
     for name in recipe.identifier.keys() {
-        let Some(step) = plan.step(&format!("identifier.{name}")) else { continue };
+        let Some(step) = plan.step(&step_name(Family::Identifier, name)) else { continue };
         let step_folder = folder.step_dir(&step.name, &step.key);
         let identifiers = Identifiers::load(&step_folder, None)?;
         let index = step_folder.join(INDEX_FILE);
@@ -109,7 +105,7 @@ pub(super) fn identifiers(
         let diagnostics = &identifiers.diagnostics;
         reports.push(IdentifierReport {
             name: name.clone(),
-            kind: "residual-k-means".into(),
+            kind: identifiers.kind.clone(),
             items: diagnostics.items as u64,
             distinct: diagnostics.distinct as u64,
             collision_rate: diagnostics.collision_rate,

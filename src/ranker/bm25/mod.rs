@@ -6,6 +6,7 @@
 //! the text of the newest items of its history.
 
 mod index;
+mod kind;
 pub mod settings;
 
 pub use index::{Index, words};

@@ -2,6 +2,7 @@
 //! system that can take that seat; what choosing at random does to the finished list is `act`.
 
 pub mod act;
+mod kind;
 mod mmr;
 pub mod settings;
 

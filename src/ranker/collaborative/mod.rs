@@ -5,8 +5,10 @@
 
 mod item_cf;
 mod item_knn;
+mod kind;
 pub mod settings;
 mod similarity;
 
 pub use item_cf::ItemCf;
 pub use item_knn::ItemKnn;
+pub(super) use kind::answers_histories;

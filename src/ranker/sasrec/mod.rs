@@ -4,6 +4,7 @@
 //! computed, `losses` and `objective` what is learnt, this file fits and serves it. Answering is exact: one forward pass
 //! over the history, one product with the vectors of all items.
 
+mod kind;
 mod losses;
 mod network;
 mod objective;

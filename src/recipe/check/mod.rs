@@ -3,14 +3,11 @@
 //! Components are typed one by one so that a fault in one does not hide faults between others. Knows
 //! the components' settings; opens no data.
 
-mod baselines;
-mod index;
+mod components;
+mod evaluation;
 mod metrics;
-mod mmse;
-mod references;
-mod sasrec;
-mod values;
-mod vectors;
+#[cfg(test)]
+mod vectors_tests;
 
 use serde::de::DeserializeOwned;
 use trieval_eval::settings::{EvaluationSettings, ReportSettings};
@@ -20,12 +17,12 @@ use super::fault::{Fault, sort};
 use super::settings::Recipe;
 use super::shape::{Field, Shape, recipe_fields};
 use super::walk::Walker;
-use crate::corpus::settings::CorpusSettings;
+use crate::corpus::kinds::CorpusSettings;
 use crate::model::settings::ModelSettings;
-use crate::quantizer::settings::IdentifierSettings;
-use crate::ranker::settings::SystemSettings;
+use crate::quantizer::kinds::IdentifierSettings;
+use crate::ranker::kinds::SystemSettings;
 use crate::train::settings::TrainSettings;
-use crate::vectors::settings::VectorsSettings;
+use crate::vectors::kinds::VectorsSettings;
 
 /// One component of the recipe as far as it could be read.
 #[derive(Debug)]
@@ -73,13 +70,8 @@ pub(super) fn check(
     walker.faults = earlier;
     let parts = read(document, &mut walker);
     let mut checker = Checker { document, faults: walker.faults };
-    values::check(&parts, &mut checker);
-    sasrec::check(&parts, &mut checker);
-    mmse::check(&parts, &mut checker);
-    index::check(&parts, &mut checker);
-    vectors::check(&parts, &mut checker);
-    references::check(&parts, &mut checker);
-    baselines::check(&parts, &mut checker);
+    components::check(&parts, &mut checker);
+    evaluation::check(&parts, &mut checker);
     let mut faults = checker.faults;
     sort(&mut faults);
     if faults.iter().any(|fault| !fault.is_warning()) {

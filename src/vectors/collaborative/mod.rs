@@ -7,6 +7,7 @@
 //! S itself, which is large, is never built. Items that nobody chose have vectors of zeros.
 
 mod eigen;
+mod kind;
 
 use super::settings::CollaborativeSettings;
 use crate::corpus::{Corpus, training_histories};
@@ -118,7 +119,8 @@ mod tests {
     use super::eigen::symmetric;
     use super::*;
     use crate::corpus::build;
-    use crate::corpus::settings::{CorpusSettings, SimulatorSettings};
+    use crate::corpus::kinds::CorpusSettings;
+    use crate::corpus::settings::SimulatorSettings;
 
     /// S by its definition, `[items, items]`.
     fn dense(histories: &[Vec<u32>], n: usize, damped: bool) -> Vec<f64> {

@@ -7,6 +7,7 @@
 
 mod bag;
 mod feedback;
+mod kind;
 mod losses;
 mod model;
 mod objective;

@@ -4,6 +4,7 @@
 //! `encoder` holds the network, `objective` the contrastive loss, this file fits and serves it.
 
 mod encoder;
+mod kind;
 mod objective;
 
 use std::path::Path;
@@ -184,7 +185,8 @@ impl RequestEncoder for TwoTower {
 mod tests {
     use super::*;
     use crate::corpus::build;
-    use crate::corpus::settings::{CorpusSettings, SimulatorSettings};
+    use crate::corpus::kinds::CorpusSettings;
+    use crate::corpus::settings::SimulatorSettings;
 
     #[test]
     fn vectors_of_another_encoder_are_refused() {

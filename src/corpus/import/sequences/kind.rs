@@ -1,0 +1,56 @@
+//! What sequences say of themselves.
+
+use std::path::{Path, PathBuf};
+
+use super::super::judged_pairs::no_truth;
+use super::{estimate, import};
+use crate::corpus::kinds::CorpusKind;
+use crate::corpus::settings::SequencesSettings;
+use crate::corpus::summary::{CorpusSummary, SizeEstimate};
+use crate::error::Result;
+use crate::kind::{Fact, Kind, Lack};
+use crate::progress::Context;
+use crate::seed::Seed;
+
+impl Kind for SequencesSettings {
+    fn sources(&self) -> Result<Vec<PathBuf>> {
+        let items = self.items_file.iter().map(|file| self.path.join(file));
+        Ok(items.chain([self.path.join(&self.sequences_file)]).collect())
+    }
+}
+
+impl CorpusKind for SequencesSettings {
+    fn lack(&self, fact: Fact) -> Option<Lack> {
+        match fact {
+            Fact::Histories | Fact::Feedback => None,
+            Fact::Text if self.items_file.is_some() => None,
+            Fact::Text => {
+                Some(Lack { why: "needs the items' text", help: "give `corpus.items_file`" })
+            }
+            Fact::Days => Some(Lack { why: "sequences carry no time", help: "" }),
+            Fact::Impressions => Some(Lack { why: "sequences hold no impressions", help: "" }),
+            Fact::Grades => Some(Lack { why: "no levels", help: "" }),
+            Fact::Truth => Some(no_truth()),
+        }
+    }
+
+    fn sizes(&self) -> SizeEstimate {
+        estimate(self)
+    }
+
+    fn is_sequences(&self) -> bool {
+        true
+    }
+
+    fn grades(&self) -> Option<(&'static [f64], &'static str)> {
+        Some((&[1.0], "the next item of a sequence has grade 1"))
+    }
+
+    fn test_split(&self) -> String {
+        "the last item of every user (leave-one-out)".into()
+    }
+
+    fn write(&self, _seed: Seed, out: &Path, ctx: &Context) -> Result<CorpusSummary> {
+        import(self, out, ctx)
+    }
+}

@@ -1,0 +1,51 @@
+//! The kinds of corpora: one line each.
+
+use std::path::Path;
+
+use super::settings::{JudgedPairsSettings, SequencesSettings, SimulatorSettings};
+use super::summary::{CorpusSummary, SizeEstimate};
+use crate::error::Result;
+use crate::kind::{Fact, Kind, Lack};
+use crate::progress::Context;
+use crate::seed::Seed;
+
+crate::kinds! {
+    /// Where items, requests and feedback come from.
+    pub enum CorpusSettings: CorpusKind {
+        /// The simulated shop: embedded data with known truth.
+        "simulator" => Simulator(SimulatorSettings),
+        /// Query–item pairs with graded relevance, from CSV files.
+        "judged-pairs" => JudgedPairs(JudgedPairsSettings),
+        /// Users' item sequences in time order (S3-Rec text or a JSON map).
+        "sequences" => Sequences(SequencesSettings),
+    }
+}
+
+/// A source of items, requests and feedback.
+pub trait CorpusKind: Kind {
+    /// Why it does not offer something; none where it does, or where only the data can tell.
+    fn lack(&self, fact: Fact) -> Option<Lack>;
+
+    /// Sizes that are cheap to know: none where files would have to be read and are large or missing.
+    fn sizes(&self) -> SizeEstimate;
+
+    /// Whether requests are users' sequences.
+    fn is_sequences(&self) -> bool {
+        false
+    }
+
+    /// The grades that a judged item can have, ascending, and that in words; none where the data decide.
+    fn grades(&self) -> Option<(&'static [f64], &'static str)> {
+        None
+    }
+
+    /// What the test requests are, in words.
+    fn test_split(&self) -> String;
+
+    /// Writes six tables and `corpus.json`, which appears last.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when the source cannot be used, [`crate::Error::Usage`] when settings contradict one
+    /// another, [`crate::Error::Environment`] when the disk refuses, [`crate::Error::Interrupted`].
+    fn write(&self, seed: Seed, out: &Path, ctx: &Context) -> Result<CorpusSummary>;
+}

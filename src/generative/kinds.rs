@@ -1,0 +1,145 @@
+//! The kinds of models and of objectives: one line each in `it`.
+
+use serde_json::Value;
+
+use super::Bundle;
+use crate::error::{Error, Result};
+use crate::inputs::StepContext;
+use crate::kind::{Estimate, Kind, Role, Sizes};
+use crate::model::Decoder;
+use crate::model::config::DecoderConfig;
+use crate::model::settings::ModelSettings;
+use crate::train::engine::Training;
+use crate::train::settings::{ObjectiveSettings, TrainSettings};
+use crate::train::validation::Validation;
+
+impl ModelSettings {
+    /// The `kind` as recipes spell it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Scratch(_) => "scratch",
+            Self::Pretrained(_) => "pretrained",
+        }
+    }
+
+    /// What describes and does the kind.
+    pub fn it(&self) -> &dyn ModelKind {
+        match self {
+            Self::Scratch(settings) => settings,
+            Self::Pretrained(settings) => settings,
+        }
+    }
+}
+
+impl ObjectiveSettings {
+    /// The `kind` as recipes spell it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Supervised(_) => "supervised",
+            Self::Preference(_) => "preference",
+        }
+    }
+
+    /// What describes and does the kind.
+    pub fn it(&self) -> &dyn ObjectiveKind {
+        match self {
+            Self::Supervised(settings) => settings,
+            Self::Preference(settings) => settings,
+        }
+    }
+}
+
+/// Where a decoder begins.
+pub trait ModelKind: Kind {
+    /// Writes a model folder whose vocabulary holds the tokens of its identifier.
+    ///
+    /// # Errors
+    /// When a folder or the corpus cannot be used, or the disk refuses.
+    fn make(&self, step: &StepContext<'_>) -> Result<()>;
+
+    /// The decoder that it will be, with `tokens` more in its vocabulary and `levels` of them per item; none where a folder
+    /// cannot be read, which is told when its files are listed.
+    fn shape(&self, tokens: u32, levels: u32) -> Option<DecoderConfig>;
+}
+
+/// A step before a training can begin.
+pub struct PreparedStep {
+    /// What the step is called behind the training's name.
+    pub step: &'static str,
+    /// What its result is to the training, and to later steps of this list.
+    pub role: Role,
+    /// The settings that enter its key.
+    pub settings: Value,
+    /// Whether anything is drawn.
+    pub draws: bool,
+}
+
+/// What a decoder learns.
+pub trait ObjectiveKind: Kind {
+    /// Steps before the training, in order.
+    fn prepared(&self, _training: &TrainSettings) -> Vec<PreparedStep> {
+        Vec::new()
+    }
+
+    /// Does one of them.
+    ///
+    /// # Errors
+    /// When data are missing or the model fails.
+    fn prepare(
+        &self,
+        role: Role,
+        _training: &TrainSettings,
+        _model: &ModelSettings,
+        _step: &StepContext<'_>,
+    ) -> Result<()> {
+        Err(Error::Failed(format!("the objective has no {} to prepare", role.text())))
+    }
+
+    /// Whether it goes on from another training and not from untrained weights.
+    fn needs_init(&self) -> bool {
+        false
+    }
+
+    /// Examples of one epoch, where that is known in advance.
+    fn examples(&self, sizes: &Sizes) -> Option<u64>;
+
+    /// How exact that number is.
+    fn about(&self, _sizes: &Sizes) -> &'static str {
+        "≈ "
+    }
+
+    /// Answers of one example, which share its prompt.
+    fn answers(&self, _sizes: &Sizes) -> u64 {
+        1
+    }
+
+    /// Figures of a prepared step; `row` bytes and tokens come from `decoder`.
+    fn estimate_preparing(
+        &self,
+        _role: Role,
+        _sizes: &Sizes,
+        _decoder: Option<&super::DecoderSizes>,
+    ) -> Estimate {
+        Estimate::default()
+    }
+
+    /// Trains.
+    ///
+    /// # Errors
+    /// When there is nothing to learn from, or as [`Training::run`].
+    fn train(&self, lesson: Lesson<'_, '_>) -> Result<()>;
+}
+
+/// A decoder about to be trained.
+pub struct Lesson<'a, 'v> {
+    /// The step.
+    pub step: &'a StepContext<'a>,
+    /// The decoder.
+    pub decoder: &'a Decoder,
+    /// The bundle that it belongs to.
+    pub bundle: &'a Bundle,
+    /// The loop.
+    pub training: &'a Training<'a>,
+    /// What it is looked at with.
+    pub validation: Option<&'a mut Validation<'v>>,
+}

@@ -1,0 +1,23 @@
+//! The bundle of a decoder, the identifiers it speaks and the index it is searched with: made, trained, opened.
+//!
+//! `bundle` is the one loader and the one layout; `kinds` lists the kinds of models and of objectives. A model begins in
+//! `scratch` or `pretrained`; `training` is the training of a decoder whatever its objective, `objectives/` what is
+//! learned, `validation` what it is looked at with. `sizes` says in advance what a decoder takes. Who asks it, and who
+//! judges the answers, is not known here.
+
+mod bundle;
+mod checks;
+pub mod kinds;
+mod objectives;
+mod pretrained;
+mod scratch;
+mod sizes;
+mod training;
+mod validation;
+
+pub use bundle::{Bundle, INDEX_FILE, bind, open_index};
+pub use sizes::DecoderSizes;
+pub use training::{ADAPTER_DIR, MODEL_DIR, learn};
+
+/// The prompts of the training requests inside a step's folder.
+pub const PROMPTS_FILE: &str = "prompts.bin";

@@ -1,0 +1,4 @@
+//! What a decoder learns, one file per kind.
+
+mod preference;
+mod supervised;

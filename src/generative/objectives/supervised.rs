@@ -1,0 +1,109 @@
+//! Request → identifier of a clicked item, or the next item of a sequence.
+
+use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::error::{Error, Result};
+use crate::generative::PROMPTS_FILE;
+use crate::generative::kinds::{Lesson, ObjectiveKind};
+use crate::keys;
+use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes};
+use crate::train::data::prompts::{Form, Prompts};
+use crate::train::objective::supervised::{Example, Supervised};
+use crate::train::settings::SupervisedSettings;
+
+impl Kind for SupervisedSettings {
+    fn format(&self) -> u32 {
+        3
+    }
+
+    fn draws(&self) -> Draws {
+        Draws::Seeded(None)
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        if self.pseudo_requests < 1.0 {
+            let message = "training `{name}` learns from clicks, but the corpus has none";
+            let need = Need::new(Fact::Feedback, message.into()).at(keys!["objective", "kind"]);
+            needs.push(need.instead("train on pseudo-requests alone (pseudo_requests = 1)"));
+        }
+        if self.pseudo_requests > 0.0 {
+            let message =
+                "training `{name}` draws pseudo-requests from titles, but the items have none";
+            let key = keys!["objective", "pseudo_requests"];
+            let need = Need::new(Fact::Text, message.into()).at(key);
+            needs.push(need.instead("set pseudo_requests = 0"));
+        }
+        needs
+    }
+
+    fn faults(&self, faults: &mut Faults<'_>) {
+        let [fewest, most] = self.pseudo_words;
+        let key = keys!["objective", "pseudo_words"];
+        let dotted = faults.dotted(&key);
+        if fewest > most {
+            let message = format!("`{dotted}` runs backwards");
+            let help = format!("write [{most}, {fewest}]");
+            faults.value(key, message, "fewest words come first", help);
+        } else if fewest < 1 || most > 64 {
+            let message = format!("`{dotted}` is out of range: {fewest} to {most}");
+            faults.value(key, message, "expected word counts from 1 to 64", "");
+        }
+    }
+}
+
+impl ObjectiveKind for SupervisedSettings {
+    fn examples(&self, sizes: &Sizes) -> Option<u64> {
+        sizes.examples()
+    }
+
+    fn about(&self, sizes: &Sizes) -> &'static str {
+        sizes.about()
+    }
+
+    fn train(&self, lesson: Lesson<'_, '_>) -> Result<()> {
+        let Lesson { step, decoder, bundle, training, validation } = lesson;
+        let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
+        let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
+        let requests = corpus.requests(Split::Train)?;
+        let path = step.inputs.folder(Role::Prompts)?.join(PROMPTS_FILE);
+        let prompts = Prompts::open(&path, Form::Asked)?;
+        let examples = examples(corpus, &requests, catalogue, self)?;
+        let mut objective =
+            Supervised::new(decoder, &bundle.prompts, prompts, examples, titles, self, step.seed)?;
+        training.run(&mut objective, validation)
+    }
+}
+
+/// One example per click, or per sequence.
+fn examples(
+    corpus: &Corpus,
+    requests: &[Request],
+    catalogue: &Catalogue,
+    objective: &SupervisedSettings,
+) -> Result<Vec<Example>> {
+    let train = corpus.request_range(Split::Train);
+    let mut examples = Vec::new();
+    if corpus.has_sequences() {
+        let sequences = requests.iter().filter(|request| request.history.len() >= 2);
+        examples.extend(sequences.map(|request| Example::Sequence(request.history.clone())));
+    }
+    for group in corpus.impressions()? {
+        let (request, impressions) = group?;
+        if train.contains(&request) {
+            let prompt = request - train.start;
+            let clicked = impressions.iter().filter(|impression| impression.click);
+            examples.extend(
+                clicked.map(|impression| Example::Answer { prompt, item: impression.item }),
+            );
+        }
+    }
+    if examples.is_empty() && objective.pseudo_requests == 1.0 {
+        examples.extend(catalogue.titled().map(Example::Title));
+    }
+    if examples.is_empty() {
+        let message = "there is nothing to train on: no training request has a click";
+        return Err(Error::data(corpus.folder(), message)
+            .with_help("bring clicks, or learn from titles alone: pseudo_requests = 1"));
+    }
+    Ok(examples)
+}

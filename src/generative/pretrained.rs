@@ -1,0 +1,129 @@
+//! A decoder from a folder: its adapter merged, the identifier's tokens added.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Tensor};
+
+use super::bind;
+use super::kinds::ModelKind;
+use crate::decode::prompt::check_template;
+use crate::error::{Error, Result};
+use crate::identifier::Identifiers;
+use crate::inputs::StepContext;
+use crate::kind::{Draws, Family, Kind, Role, Use};
+use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
+use crate::model::folder::{CONFIG, source_files};
+use crate::model::settings::PretrainedSettings;
+use crate::model::{ModelFolder, Tokenizer, adapter, added_rows};
+
+impl Kind for PretrainedSettings {
+    fn format(&self) -> u32 {
+        // 2: bundle.json.
+        2
+    }
+
+    fn draws(&self) -> Draws {
+        Draws::Seeded(self.seed)
+    }
+
+    fn uses(&self) -> Vec<Use<'_>> {
+        let key = "identifier";
+        vec![Use::new(Family::Identifier, &self.identifier, Role::Identifier, key)]
+    }
+
+    fn sources(&self) -> Result<Vec<PathBuf>> {
+        let folder = ModelFolder::open(&self.path)?;
+        if let Some(adapter) = &self.adapter {
+            adapter::load(adapter, folder.config(), &self.path)?;
+        }
+        check_template(folder.tokenizer(), self)?;
+        source_files(self)
+    }
+}
+
+impl ModelKind for PretrainedSettings {
+    fn make(&self, step: &StepContext<'_>) -> Result<()> {
+        let identifiers = Identifiers::load(step.inputs.folder(Role::Identifier)?, None)?;
+        let folder = ModelFolder::open(&self.path)?;
+        if let Some(ignored) = folder.ignored_generation_settings() {
+            step.ctx.say(format!(
+                "{}: generation_config.json is not used ({ignored}): decoding is a beam search",
+                step.name
+            ));
+        }
+        let mut config = folder.config().clone();
+        let mut tensors = folder.tensors()?;
+        if let Some(path) = &self.adapter {
+            let (spec, trained) = adapter::load(path, &config, &self.path)?;
+            for (name, tensor) in &mut tensors {
+                *tensor = spec.merge(name, tensor, &trained)?;
+            }
+        }
+        let mut tokenizer = folder.tokenizer().clone();
+        let tokens = identifiers.tokens();
+        let first_token = if let Some(known) = tokenizer.find(&tokens) {
+            step.ctx.say(format!(
+                "{}: the identifier's tokens are in the vocabulary already; their rows are kept",
+                step.name
+            ));
+            known.start
+        } else {
+            let first = tokenizer.extend(&tokens)?.start;
+            // Some vocabularies are padded beyond their tokenizer: those rows are taken first, none is dropped.
+            config.vocab_size = config.vocab_size.max(tokenizer.len());
+            for name in [EMBEDDING, HEAD] {
+                if let Some(table) = tensors.get_mut(name) {
+                    let seed = step.seed.purpose(name);
+                    *table = added_rows::extend(table, first as usize, config.vocab_size, seed)?;
+                }
+            }
+            first
+        };
+        if let Some(dtype) = self.dtype {
+            config.dtype = dtype;
+        }
+        check_range(&self.path, &tensors, config.dtype.dtype())?;
+        ModelFolder::write(step.out, &config, &tensors, &tokenizer)?;
+        bind(step.out, &identifiers, first_token)?;
+        tell(step, &config, &tokenizer, &identifiers);
+        Ok(())
+    }
+
+    fn shape(&self, tokens: u32, _levels: u32) -> Option<DecoderConfig> {
+        let mut config = DecoderConfig::read(&self.path.join(CONFIG)).ok()?;
+        config.vocab_size += tokens as usize;
+        config.dtype = self.dtype.unwrap_or(config.dtype);
+        Some(config)
+    }
+}
+
+/// Refuses a type that cannot hold the weights: the largest `f16` is 65,504.
+fn check_range(path: &Path, tensors: &BTreeMap<String, Tensor>, dtype: DType) -> Result<()> {
+    for (name, tensor) in tensors {
+        let largest = tensor.to_dtype(dtype)?.to_dtype(DType::F32)?.abs()?.max_all()?;
+        if !largest.to_scalar::<f32>()?.is_finite() {
+            return Err(Error::data(
+                path,
+                format!("{name} holds values too large for {}", dtype.as_str()),
+            )
+            .with_help("set dtype = \"bf16\" or \"f32\""));
+        }
+    }
+    Ok(())
+}
+
+/// Says what a model is.
+pub(super) fn tell(
+    step: &StepContext<'_>,
+    config: &DecoderConfig,
+    tokenizer: &Tokenizer,
+    identifiers: &Identifiers,
+) {
+    step.ctx.say(format!(
+        "model: {} parameters, vocabulary {} ({} identifier tokens)",
+        config.parameter_count(),
+        tokenizer.len(),
+        identifiers.levels.iter().sum::<u32>(),
+    ));
+}

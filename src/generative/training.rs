@@ -1,0 +1,169 @@
+//! Training a decoder, whatever it learns: start, device, validation, loop, merge, result.
+
+use std::path::{Path, PathBuf};
+
+use super::Bundle;
+use super::kinds::Lesson;
+use super::validation::HeldOutDecoder;
+use crate::error::{Error, Result};
+use crate::inputs::StepContext;
+use crate::kind::Role;
+use crate::memory;
+use crate::model::settings::ModelSettings;
+use crate::model::{Decoder, ModelFolder, adapter};
+use crate::train::engine::{LOG_FILE, LoopSettings, Training};
+use crate::train::held_out::Judge;
+use crate::train::objective::{Row, TargetBatch};
+use crate::train::settings::TrainSettings;
+use crate::train::track::Tracker;
+use crate::train::validation::Validation;
+use crate::train::world::World;
+
+/// Folder of the trained model inside the step's folder, in Hugging Face layout.
+pub const MODEL_DIR: &str = "model";
+
+/// Folder of the adapter inside the step's folder, in PEFT's format.
+pub const ADAPTER_DIR: &str = "adapter";
+/// Requests by which a merged model is compared with the adapted one.
+const MERGE_PROBES: usize = 8;
+/// Difference in nats from which on a merge is warned of.
+const MERGE_WARNING: f32 = 0.05;
+
+/// The folder of the weights that a training starts from: of a model, or of another training's result.
+pub(super) fn start(step: &StepContext<'_>) -> Result<PathBuf> {
+    let folder = step.inputs.folder(Role::Start)?;
+    let trained = folder.join(MODEL_DIR);
+    Ok(if trained.is_dir() { trained } else { folder.to_owned() })
+}
+
+/// Trains a decoder and writes `model/`, the adapter where there is one, and `train.jsonl`.
+///
+/// # Errors
+/// When data are missing, the training fails, or the disk refuses.
+pub fn learn(
+    step: &StepContext<'_>,
+    settings: &TrainSettings,
+    model: &ModelSettings,
+    judge: &dyn Judge,
+    tracker: &Tracker,
+) -> Result<()> {
+    let (start, identifier) = (start(step)?, step.inputs.folder(Role::Identifier)?);
+    let bundle = Bundle::load(&start, identifier, model)?;
+    let loop_settings = LoopSettings {
+        label: settings.name.clone(),
+        optimizer: settings.optimizer.clone(),
+        epochs: settings.epochs,
+        batch: settings.batch,
+        accumulate: settings.accumulate,
+        checkpoint_steps: settings.checkpoint_steps,
+        memory_limit: settings.memory_limit().or_else(memory::allowed),
+        tracker: tracker.clone(),
+    };
+    let decoder = match &settings.lora {
+        Some(lora) => bundle.adapted(lora, step.seed.purpose("adapter"))?,
+        None => bundle.decoder()?,
+    };
+    let decoder = on_device(decoder, settings)?.recomputing(settings.recompute);
+    let held_out = settings.validation.as_ref().map(|validation| {
+        let held_out = HeldOutDecoder::new(validation, &settings.name, judge, &bundle, identifier)?;
+        Ok::<_, Error>((validation, held_out))
+    });
+    let held_out = held_out.transpose()?;
+    let (weights, batch) = (&decoder, settings.batch as usize);
+    let mut validation = held_out.as_ref().map(|(validation, held_out)| {
+        Validation::new(validation, move || held_out.measure(weights, batch))
+    });
+    let parameters =
+        decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
+    let training = Training {
+        parameters: &parameters,
+        settings: &loop_settings,
+        world: World::single(),
+        seed: step.seed,
+        folder: step.work,
+        ctx: step.ctx,
+    };
+    let lesson = Lesson {
+        step,
+        decoder: &decoder,
+        bundle: &bundle,
+        training: &training,
+        validation: validation.as_mut(),
+    };
+    settings.objective.it().train(lesson).map_err(|error| advise(settings, error))?;
+    let merged = step.out.join(MODEL_DIR);
+    bundle.save(&decoder, &merged)?;
+    if decoder.adapter().is_some() {
+        adapter::save(&step.out.join(ADAPTER_DIR), &decoder, &start)?;
+        tell_merge(step, &bundle, &decoder, &merged)?;
+    }
+    let log = step.out.join(LOG_FILE);
+    std::fs::copy(step.work.join(LOG_FILE), &log).map_err(|e| Error::unwritable(&log, &e))?;
+    Ok(())
+}
+
+/// The decoder where a training computes.
+pub(super) fn on_device(decoder: Decoder, settings: &TrainSettings) -> Result<Decoder> {
+    decoder.on(&settings.device.open()?, settings.precision.dtype())
+}
+
+/// Says which keys of a training that does not fit into memory can be changed.
+fn advise(settings: &TrainSettings, error: Error) -> Error {
+    if !matches!(error, Error::Memory { .. }) {
+        return error;
+    }
+    let mut advice = Vec::new();
+    if settings.batch > 1 {
+        let (batch, accumulate) = (settings.batch, settings.accumulate);
+        advice.push(format!(
+            "lower `batch` and raise `accumulate` ({} and {} instead of {batch} and {accumulate} give nearly the same steps)",
+            batch.div_ceil(2),
+            accumulate * 2
+        ));
+    }
+    if !settings.recompute {
+        advice.push("set `recompute = true`".into());
+    }
+    if settings.lora.is_none() {
+        advice.push("train an adapter ([train.lora])".into());
+    }
+    advice.push("lower the model's `prompt_tokens` or `history_items`".into());
+    if settings.memory_limit.is_some() {
+        advice.push("raise `memory_limit`".into());
+    }
+    error.with_help(advice.join(", or "))
+}
+
+/// Says how far the stored model, whose weights hold the adapter and may be rounded, is from the trained one.
+fn tell_merge(
+    step: &StepContext<'_>,
+    bundle: &Bundle,
+    decoder: &Decoder,
+    merged: &Path,
+) -> Result<()> {
+    let corpus = step.inputs.corpus()?;
+    let items = bundle.prompts.items();
+    let mut rows = Vec::new();
+    let requests = corpus.request_iter(crate::corpus::Split::Train)?;
+    for (i, request) in requests.take(MERGE_PROBES).enumerate() {
+        let request = request?;
+        let prompt = bundle.prompts.build(request.query.as_deref(), &request.history)?;
+        let item = (i * items.n_items() / MERGE_PROBES) as u32;
+        rows.push(Row::answer(&prompt.tokens, items.tokens(item)));
+    }
+    let batch = TargetBatch::new(&rows)?;
+    let stored = ModelFolder::open(merged)?.decoder()?;
+    let (a, b) = (batch.log_probs(decoder)?, batch.log_probs(&stored)?);
+    let difference = (a - b)?.abs()?.max_all()?.to_scalar::<f32>()?;
+    let told = format!(
+        "{}: the adapter is merged; log-probabilities of {} identifier tokens differ by at most {difference:.1e}",
+        step.name,
+        batch.n_targets()
+    );
+    if difference > MERGE_WARNING {
+        step.ctx.warn(format!("{told}; weights stored as f32 (model.dtype) would be closer"));
+    } else {
+        step.ctx.say(told);
+    }
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! Divides the evaluated requests: by how well training knows the items that answer them, how
+//! frequent, rare-worded or long the query is, how long the history, which day, which attribute.
+//!
+//! Numbers are grouped in fixed bins, so that slices of different runs can be compared.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use trieval_eval::slice::{Keep, Slice, SliceBy};
+
+use crate::corpus::{Catalogue, Corpus, Request, Split, training_exposure};
+use crate::error::{Error, Result};
+use crate::ranker::bm25::words;
+
+/// Values of an attribute that get a slice of their own; the rarer ones together are `other`.
+const ATTRIBUTE_VALUES: usize = 12;
+/// Shares of all training exposure that end the head and the middle.
+const HEAD_SHARE: f64 = 0.5;
+const MIDDLE_SHARE: f64 = 0.9;
+
+/// Cuts the evaluated requests in all the ways of `wanted` that this corpus allows.
+///
+/// # Errors
+/// When the corpus cannot be read.
+pub fn slices(
+    corpus: &Corpus,
+    catalogue: &Catalogue,
+    requests: &[Request],
+    wanted: &[SliceBy],
+) -> Result<Vec<Slice>> {
+    let mut slices = Vec::new();
+    for by in wanted {
+        slices.extend(match by {
+            SliceBy::ItemExposure => item_exposure(&training_exposure(corpus)?, &catalogue.ids),
+            SliceBy::RequestFrequency => request_frequency(corpus, requests)?,
+            SliceBy::RarestTerm => rarest_term(catalogue, requests),
+            SliceBy::QueryLength => query_length(requests),
+            SliceBy::HistoryLength => history_length(requests),
+            SliceBy::Day => days(requests),
+            SliceBy::Attribute(name) => attribute(corpus, name)?,
+        });
+    }
+    Ok(slices)
+}
+
+/// Head, middle, tail and never-seen items by their share of training exposure.
+fn item_exposure(exposure: &[u64], ids: &[String]) -> Vec<Slice> {
+    let mut order: Vec<usize> = (0..exposure.len()).collect();
+    order.sort_by_key(|&item| (std::cmp::Reverse(exposure[item]), item));
+    let total: u64 = exposure.iter().sum();
+    let mut parts: [HashSet<String>; 4] = Default::default();
+    let mut before = 0;
+    for item in order {
+        let share = before as f64 / total.max(1) as f64;
+        let part = match exposure[item] {
+            0 => 3,
+            _ if share < HEAD_SHARE => 0,
+            _ if share < MIDDLE_SHARE => 1,
+            _ => 2,
+        };
+        parts[part].insert(ids[item].clone());
+        before += exposure[item];
+    }
+    let names = [
+        ("head", "the items that together hold half of all training exposure"),
+        ("middle", "the items between half and nine tenths of all training exposure"),
+        ("tail", "the items of the last tenth of training exposure"),
+        ("never seen", "the items without any training exposure"),
+    ];
+    names
+        .into_iter()
+        .zip(parts)
+        .map(|((value, which), items)| Slice {
+            by: "item exposure".into(),
+            value: value.into(),
+            meaning: format!("only {which} count as relevant: {} items", items.len()),
+            keep: Keep::Items(items),
+        })
+        .collect()
+}
+
+fn request_frequency(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Slice>> {
+    let mut seen: HashMap<String, u64> = HashMap::new();
+    for request in corpus.request_iter(Split::Train)? {
+        if let Some(query) = request?.query {
+            *seen.entry(normalized(&query)).or_default() += 1;
+        }
+    }
+    let times = |request: &Request| {
+        let query = request.query.as_deref()?;
+        Some(seen.get(&normalized(query)).copied().unwrap_or(0))
+    };
+    let meaning = "training requests with the same query text (letter case and spaces apart)";
+    Ok(binned("request frequency", meaning, requests, times, &[0, 9, 99]))
+}
+
+/// A query with letter case and spacing taken out.
+pub fn normalized(query: &str) -> String {
+    query.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn rarest_term(catalogue: &Catalogue, requests: &[Request]) -> Vec<Slice> {
+    let queries: Vec<Option<Vec<String>>> = requests
+        .iter()
+        .map(|request| request.query.as_deref().map(|query| words(query, false)))
+        .collect();
+    let mut n_items: HashMap<&str, u64> =
+        queries.iter().flatten().flatten().map(|word| (word.as_str(), 0)).collect();
+    if n_items.is_empty() {
+        return Vec::new();
+    }
+    for item in 0..catalogue.len() as u32 {
+        let own: HashSet<String> = words(catalogue.text(item), false).into_iter().collect();
+        for word in &own {
+            if let Some(count) = n_items.get_mut(word.as_str()) {
+                *count += 1;
+            }
+        }
+    }
+    let rarest: HashMap<&str, u64> = requests
+        .iter()
+        .zip(&queries)
+        .filter_map(|(request, words)| {
+            let least = words.as_ref()?.iter().map(|word| n_items[word.as_str()]).min()?;
+            Some((request.id.as_str(), least))
+        })
+        .collect();
+    let meaning = "items whose text holds the query's rarest word";
+    let value = |request: &Request| rarest.get(request.id.as_str()).copied();
+    binned("rarest term", meaning, requests, value, &[0, 10, 100])
+}
+
+fn query_length(requests: &[Request]) -> Vec<Slice> {
+    let n_words = |request: &Request| {
+        request.query.as_deref().map(|query| query.split_whitespace().count() as u64)
+    };
+    binned("query length", "words of the query", requests, n_words, &[1, 2, 4])
+}
+
+fn history_length(requests: &[Request]) -> Vec<Slice> {
+    if requests.iter().all(|request| request.history.is_empty()) {
+        return Vec::new();
+    }
+    let n_items = |request: &Request| Some(request.history.len() as u64);
+    binned("history length", "items of the user's past", requests, n_items, &[0, 4, 9, 19])
+}
+
+fn days(requests: &[Request]) -> Vec<Slice> {
+    let mut by_day: BTreeMap<i32, HashSet<String>> = BTreeMap::new();
+    for request in requests {
+        by_day.entry(request.day).or_default().insert(request.id.clone());
+    }
+    if by_day.len() < 2 {
+        return Vec::new();
+    }
+    let slice = |(day, requests): (i32, HashSet<String>)| Slice {
+        by: "day".into(),
+        value: format!("day {day}"),
+        meaning: format!("requests of day {day} of the log"),
+        keep: Keep::Requests(requests),
+    };
+    by_day.into_iter().map(slice).collect()
+}
+
+/// Items by an attribute, or by the broadest level of their category path (`category`).
+fn attribute(corpus: &Corpus, name: &str) -> Result<Vec<Slice>> {
+    let mut by_value: HashMap<String, HashSet<String>> = HashMap::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for row in corpus.items()? {
+        let row = row?;
+        known.extend(row.attributes.iter().map(|(key, _)| key.clone()));
+        known.extend(row.category.first().map(|_| "category".to_owned()));
+        let value = if name == "category" {
+            row.category.first().cloned()
+        } else {
+            row.attributes.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+        };
+        if let Some(value) = value {
+            by_value.entry(value).or_default().insert(row.id);
+        }
+    }
+    if by_value.is_empty() {
+        let known: Vec<String> = known.into_iter().collect();
+        let help = match known.is_empty() {
+            true => "the items of this corpus have no attributes: remove it from evaluation.slices"
+                .into(),
+            false => format!("items have {}", known.join(", ")),
+        };
+        return Err(Error::data(corpus.folder(), format!("no item has the attribute {name}"))
+            .with_help(help));
+    }
+    let mut parts: Vec<(String, HashSet<String>)> = by_value.into_iter().collect();
+    parts.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
+    if parts.len() > ATTRIBUTE_VALUES {
+        let rest = parts.split_off(ATTRIBUTE_VALUES - 1);
+        let n_values = rest.len();
+        let items = rest.into_iter().flat_map(|(_, items)| items).collect();
+        parts.push((format!("{n_values} others"), items));
+    }
+    let slice = |(value, items): (String, HashSet<String>)| Slice {
+        by: name.to_owned(),
+        meaning: format!("only items with {name} {value} count as relevant: {}", items.len()),
+        value,
+        keep: Keep::Items(items),
+    };
+    Ok(parts.into_iter().map(slice).collect())
+}
+
+/// Requests by a number, in bins that end (inclusively) at `ends`, with one more behind the last.
+fn binned(
+    by: &str,
+    meaning: &str,
+    requests: &[Request],
+    value: impl Fn(&Request) -> Option<u64>,
+    ends: &[u64],
+) -> Vec<Slice> {
+    let mut bins: Vec<HashSet<String>> = vec![HashSet::new(); ends.len() + 1];
+    for request in requests {
+        if let Some(value) = value(request) {
+            bins[ends.partition_point(|&end| end < value)].insert(request.id.clone());
+        }
+    }
+    let range = |bin: usize| {
+        let first = if bin == 0 { 0 } else { ends[bin - 1] + 1 };
+        match ends.get(bin) {
+            None => format!("{first} or more"),
+            Some(&last) if last == first => first.to_string(),
+            Some(&last) => format!("{first} to {last}"),
+        }
+    };
+    let slice = |(bin, requests): (usize, HashSet<String>)| Slice {
+        by: by.to_owned(),
+        value: range(bin),
+        meaning: format!("{meaning}: {}", range(bin)),
+        keep: Keep::Requests(requests),
+    };
+    let filled = bins.into_iter().enumerate().filter(|(_, requests)| !requests.is_empty());
+    filled.map(slice).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(idx: u32, query: &str) -> Request {
+        Request {
+            idx,
+            id: format!("r{idx}"),
+            user: None,
+            day: idx as i32 % 2,
+            query: Some(query.to_owned()),
+            history: Vec::new(),
+            split: Split::Test,
+        }
+    }
+
+    fn sizes(slices: &[Slice]) -> Vec<(&str, usize)> {
+        let size = |slice: &Slice| match &slice.keep {
+            Keep::Requests(set) | Keep::Items(set) => set.len(),
+        };
+        slices.iter().map(|slice| (slice.value.as_str(), size(slice))).collect()
+    }
+
+    #[test]
+    fn head_middle_tail_and_unseen_part_the_catalogue() {
+        let ids: Vec<String> = (0..6).map(|i| format!("i{i}")).collect();
+        let slices = item_exposure(&[1, 50, 0, 30, 10, 9], &ids);
+        assert_eq!(sizes(&slices), [("head", 1), ("middle", 2), ("tail", 2), ("never seen", 1)]);
+        assert_eq!(slices[0].keep, Keep::Items(["i1".to_owned()].into()));
+        assert_eq!(slices[3].keep, Keep::Items(["i2".to_owned()].into()));
+        let unseen = item_exposure(&[0; 6], &ids);
+        assert_eq!(sizes(&unseen)[3], ("never seen", 6));
+    }
+
+    #[test]
+    fn bins_hold_every_request_once_and_empty_ones_are_left_out() {
+        let texts = ["a", "a b", "a b c", "a b c d", "a b c d e", "x"];
+        let requests: Vec<Request> = (0..).zip(texts).map(|(i, t)| request(i, t)).collect();
+        let slices = query_length(&requests);
+        assert_eq!(sizes(&slices), [("0 to 1", 2), ("2", 1), ("3 to 4", 2), ("5 or more", 1)]);
+        assert_eq!(sizes(&days(&requests)), [("day 0", 3), ("day 1", 3)]);
+        assert!(history_length(&requests).is_empty());
+        assert!(days(&requests[..1]).is_empty());
+    }
+
+    #[test]
+    fn the_rarest_word_decides() {
+        let items = [("1", "red sofa", ""), ("2", "red chair", ""), ("3", "lamp", "")];
+        let catalogue = Catalogue::from_items(items).expect("catalogue");
+        let requests = [request(0, "Red sofa"), request(1, "red"), request(2, "red piano")];
+        let slices = rarest_term(&catalogue, &requests);
+        assert_eq!(sizes(&slices), [("0", 1), ("1 to 10", 2)]);
+    }
+
+    #[test]
+    fn letter_case_and_spaces_do_not_make_another_query() {
+        assert_eq!(normalized("  Red   SOFA "), "red sofa");
+    }
+}

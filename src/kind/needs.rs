@@ -1,0 +1,94 @@
+//! What a kind wants of a corpus, against what a corpus offers.
+
+use super::Key;
+
+/// Something that a corpus has or lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fact {
+    /// Items have text.
+    Text,
+    /// Requests stand behind items that their user chose before.
+    Histories,
+    /// Requests have days.
+    Days,
+    /// Something was chosen: clicks of training requests, or sequences of users.
+    Feedback,
+    /// Pages of shown items with what happened to them.
+    Impressions,
+    /// Training requests have graded items.
+    Grades,
+    /// The truth behind all requests is known.
+    Truth,
+}
+
+impl Fact {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Text,
+        Self::Histories,
+        Self::Days,
+        Self::Feedback,
+        Self::Impressions,
+        Self::Grades,
+        Self::Truth,
+    ];
+}
+
+/// Why a corpus does not offer something, and what would change that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// The reason, in a few words.
+    pub why: &'static str,
+    /// What to do about the corpus; empty where nothing can be done.
+    pub help: &'static str,
+}
+
+/// What a component wants of a corpus.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Need {
+    /// What it wants.
+    pub fact: Fact,
+    /// The key to blame, from the component's own table.
+    pub key: Vec<Key>,
+    /// What is said where the corpus lacks it.
+    pub message: String,
+    /// What stands at the key; by default why the corpus lacks it.
+    pub label: Option<&'static str>,
+    /// What to do instead of changing the corpus; empty where that says it all.
+    pub instead: String,
+}
+
+impl Need {
+    /// A need that the `kind` key is to blame for.
+    pub fn new(fact: Fact, message: String) -> Self {
+        Self { fact, key: vec!["kind".into()], message, label: None, instead: String::new() }
+    }
+
+    /// The same, blamed on another key.
+    #[must_use]
+    pub fn at(self, key: Vec<Key>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The same with words of its own at the key.
+    #[must_use]
+    pub fn label(self, label: &'static str) -> Self {
+        Self { label: Some(label), ..self }
+    }
+
+    /// The same with something else to do.
+    #[must_use]
+    pub fn instead(self, instead: impl Into<String>) -> Self {
+        Self { instead: instead.into(), ..self }
+    }
+
+    /// What to do about a lack.
+    pub fn help(&self, lack: &Lack) -> String {
+        match (lack.help, self.instead.as_str()) {
+            ("", "") => lack.why.to_owned(),
+            ("", instead) => format!("{instead}: {}", lack.why),
+            (help, "") => help.to_owned(),
+            (help, instead) => format!("{help}, or {instead}"),
+        }
+    }
+}

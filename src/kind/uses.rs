@@ -1,0 +1,200 @@
+//! References between components.
+
+use super::Key;
+
+/// What a recipe names components of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// `[vectors.NAME]`.
+    Vectors,
+    /// `[identifier.NAME]`.
+    Identifier,
+    /// `[model.NAME]`.
+    Model,
+    /// `[[train]]`.
+    Train,
+    /// `[[system]]`.
+    System,
+}
+
+impl Family {
+    /// The word for one of them in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Vectors => "vectors",
+            Self::Identifier => "identifier",
+            Self::Model => "model",
+            Self::Train => "training",
+            Self::System => "system",
+        }
+    }
+
+    /// How a recipe defines the one of this name.
+    pub fn header(self, name: &str) -> String {
+        match self {
+            Self::Vectors => format!("[vectors.{name}]"),
+            Self::Identifier => format!("[identifier.{name}]"),
+            Self::Model => format!("[model.{name}]"),
+            Self::Train => format!("[[train]] with name = \"{name}\""),
+            Self::System => format!("[[system]] with name = \"{name}\""),
+        }
+    }
+}
+
+/// What a step's input is to it. Part of step keys, where names of components are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// The tables.
+    Corpus,
+    /// Item vectors.
+    Vectors,
+    /// The vectors at a place of a list.
+    Part(usize),
+    /// The identifiers and their index.
+    Identifier,
+    /// The decoder before any training.
+    Model,
+    /// The rendered prompts of the training requests.
+    Prompts,
+    /// The weights that a training starts from.
+    Start,
+    /// Groups of chosen and rejected items.
+    Pairs,
+    /// The reference model's scores of them.
+    Reference,
+    /// The trained decoder.
+    Train,
+    /// What a system wrote to be opened from.
+    Opened,
+    /// What was tuned for a system.
+    Tuned,
+    /// Vectors that a list is reordered by.
+    Rerank,
+    /// The system at a place: one that another asks, or one that is judged.
+    System(usize),
+}
+
+impl Role {
+    /// The role in keys and manifests.
+    pub fn text(self) -> String {
+        match self {
+            Self::Part(place) => format!("parts.{place}"),
+            Self::System(place) => format!("systems.{place}"),
+            Self::Corpus => "corpus".into(),
+            Self::Vectors => "vectors".into(),
+            Self::Identifier => "identifier".into(),
+            Self::Model => "model".into(),
+            Self::Prompts => "prompts".into(),
+            Self::Start => "start".into(),
+            Self::Pairs => "pairs".into(),
+            Self::Reference => "reference".into(),
+            Self::Train => "train".into(),
+            Self::Opened => "opened".into(),
+            Self::Tuned => "tuned".into(),
+            Self::Rerank => "rerank".into(),
+        }
+    }
+
+    /// The role of a text that [`Role::text`] gave.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some((list, place)) = text.split_once('.') {
+            let place = place.parse().ok()?;
+            return match list {
+                "parts" => Some(Self::Part(place)),
+                "systems" => Some(Self::System(place)),
+                _ => None,
+            };
+        }
+        const PLAIN: [Role; 12] = [
+            Role::Corpus,
+            Role::Vectors,
+            Role::Identifier,
+            Role::Model,
+            Role::Prompts,
+            Role::Start,
+            Role::Pairs,
+            Role::Reference,
+            Role::Train,
+            Role::Opened,
+            Role::Tuned,
+            Role::Rerank,
+        ];
+        PLAIN.into_iter().find(|role| role.text() == text)
+    }
+}
+
+/// One component that another refers to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Use<'a> {
+    /// What is referred to.
+    pub family: Family,
+    /// By which name.
+    pub name: &'a str,
+    /// What it is used as.
+    pub role: Role,
+    /// Where the component names it, from the component's own table.
+    pub key: Vec<Key>,
+    /// What a definition of it must say beside its name, for advice; often nothing.
+    pub hint: &'static str,
+}
+
+impl<'a> Use<'a> {
+    /// The component called `name`, named by one key.
+    pub fn new(family: Family, name: &'a str, role: Role, key: &'static str) -> Self {
+        Self { family, name, role, key: vec![key.into()], hint: "" }
+    }
+
+    /// The same, named at another place.
+    #[must_use]
+    pub fn at(self, key: Vec<Key>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The same, with what its definition must say.
+    #[must_use]
+    pub fn hint(self, hint: &'static str) -> Self {
+        Self { hint, ..self }
+    }
+}
+
+/// What others may ask of a component.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Vectors: requests can be encoded into their space.
+    pub encodes_requests: bool,
+    /// Vectors: their text encoder can be taken by others.
+    pub lends_encoder: bool,
+    /// It is made of others of its own family.
+    pub is_composed: bool,
+    /// System: it scores given items.
+    pub ranks: bool,
+    /// System: it can stand inside a fused system or at the beginning of a cascade.
+    pub is_cascade: bool,
+}
+
+/// Why a component cannot be what it is used as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub message: String,
+    /// What stands at the name.
+    pub label: String,
+    /// What to do.
+    pub help: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Role;
+
+    #[test]
+    fn roles_read_back() {
+        let roles = [Role::Corpus, Role::Part(3), Role::System(12), Role::Opened, Role::Rerank];
+        for role in roles {
+            assert_eq!(Role::parse(&role.text()), Some(role));
+        }
+        for text in ["", "parts", "parts.x", "other.1", "vector"] {
+            assert_eq!(Role::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! From the components of a recipe to steps: each component's kind says what it uses, reads and draws.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::step::{CORPUS, EVALUATION, Step, step_name};
+use crate::error::{Error, Result};
+use crate::generative::DecoderSizes;
+use crate::inputs::Inputs;
+use crate::judging::predict;
+use crate::judging::runs::{Drawn, Evaluated};
+use crate::kind::{Draws, Family, Kind, Role, Use, keyed};
+use crate::model::settings::ModelSettings;
+use crate::ranker::kinds::{System, SystemSettings};
+use crate::recipe::Recipe;
+use crate::steps::{
+    AnswerRequests, Evaluate, Judged, MakeCorpus, MakeIdentifier, MakeModel, MakeVectors,
+    PrepareSystem, PrepareTraining, RenderPrompts, TrainDecoder, Work,
+};
+use crate::store::hash_file;
+use crate::train::settings::TrainSettings;
+
+/// Keys of steps by the path of their role.
+type Reads = BTreeMap<String, String>;
+
+/// What enters the key of a step beside its settings.
+struct About {
+    /// Part of the key, and purpose of the seed.
+    purpose: &'static str,
+    format: u32,
+    draws: Draws,
+    reads: Reads,
+    files: Vec<PathBuf>,
+}
+
+impl About {
+    fn of(purpose: &'static str, kind: &dyn Kind, reads: Reads) -> Result<Self> {
+        let (format, draws, files) = (kind.format(), kind.draws(), kind.sources()?);
+        Ok(Self { purpose, format, draws, reads, files })
+    }
+}
+
+/// A plan under construction.
+pub(super) struct Builder<'a> {
+    recipe: &'a Recipe,
+    steps: Vec<Step>,
+    names: BTreeMap<String, String>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(recipe: &'a Recipe) -> Self {
+        Self { recipe, steps: Vec::new(), names: BTreeMap::new() }
+    }
+
+    pub(super) fn finish(self) -> (Vec<Step>, BTreeMap<String, String>) {
+        (self.steps, self.names)
+    }
+
+    /// All steps of the recipe. What reads outside files comes first: what is wrong with them is told before any work is
+    /// done.
+    pub(super) fn all(&mut self) -> Result<()> {
+        self.corpus()?;
+        let recipe = self.recipe;
+        for (name, settings) in &recipe.vectors {
+            if !settings.it().sources()?.is_empty() {
+                self.vectors(name)?;
+            }
+        }
+        for (name, settings) in &recipe.model {
+            if !settings.it().sources()?.is_empty() {
+                self.model(name)?;
+            }
+        }
+        for system in &recipe.system {
+            if !system.it().sources()?.is_empty() {
+                self.system(system)?;
+            }
+        }
+        for system in &recipe.system {
+            self.system(system)?;
+        }
+        self.evaluation()
+    }
+
+    /// Adds a step, unless there is an equal one, and returns its key.
+    fn add<W>(&mut self, name: String, about: About, work: W) -> Result<String>
+    where
+        W: Work + Serialize + JsonSchema + 'static,
+    {
+        let About { purpose, format, draws, reads, files } = about;
+        let settings = keyed(&work);
+        let seed = draws.under(self.recipe.seed);
+        let sources: BTreeMap<String, String> = files
+            .iter()
+            .map(|path| Ok((path.display().to_string(), hash_file(path)?)))
+            .collect::<Result<_>>()?;
+        let content = json!({
+            "format": format,
+            "step": purpose,
+            "settings": settings,
+            "seed": seed,
+            "inputs": reads,
+            // Where a file lies does not matter, only what is in it.
+            "sources": sources.values().collect::<Vec<_>>(),
+        });
+        let key = blake3::hash(content.to_string().as_bytes()).to_hex().to_string();
+        self.names.insert(name.clone(), key.clone());
+        if !self.steps.iter().any(|step| step.key == key) {
+            self.steps.push(Step {
+                purpose: purpose.into(),
+                name,
+                key: key.clone(),
+                settings,
+                seed,
+                inputs: reads,
+                sources,
+                work: Some(Box::new(work)),
+            });
+        }
+        Ok(key)
+    }
+
+    fn known(&self, name: &str) -> Option<String> {
+        self.names.get(name).cloned()
+    }
+
+    /// The key of the tables, as the beginning of what a step reads.
+    fn corpus(&mut self) -> Result<Reads> {
+        let key = match self.known(CORPUS) {
+            Some(key) => key,
+            None => {
+                let settings = &self.recipe.corpus;
+                let about = About::of("corpus", settings.it(), Reads::new())?;
+                let work = MakeCorpus {
+                    settings: settings.clone(),
+                    evaluated: self.evaluated(),
+                    relevant_grade: self.recipe.evaluation.relevant_grade,
+                };
+                self.add(CORPUS.into(), about, work)?
+            }
+        };
+        Ok([(Role::Corpus.text(), key)].into())
+    }
+
+    /// The corpus and what a component uses, by role.
+    fn reads(&mut self, uses: &[Use<'_>]) -> Result<Reads> {
+        let mut reads = self.corpus()?;
+        for one in uses {
+            if let Some(key) = self.used(one)? {
+                reads.insert(one.role.text(), key);
+            }
+        }
+        Ok(reads)
+    }
+
+    /// The key of the step of a component that another uses; none for systems, which are asked and not read.
+    fn used(&mut self, one: &Use<'_>) -> Result<Option<String>> {
+        Ok(match one.family {
+            Family::Vectors => Some(self.vectors(one.name)?),
+            Family::Identifier => Some(self.identifier(one.name)?),
+            Family::Model => Some(self.model(one.name)?),
+            Family::Train => Some(self.train(one.name)?),
+            Family::System => None,
+        })
+    }
+
+    fn vectors(&mut self, name: &str) -> Result<String> {
+        let step = step_name(Family::Vectors, name);
+        if let Some(key) = self.known(&step) {
+            return Ok(key);
+        }
+        let recipe = self.recipe;
+        let settings = recipe.vectors.get(name).ok_or_else(|| missing(Family::Vectors, name))?;
+        let reads = self.reads(&settings.it().uses())?;
+        let about = About::of("vectors", settings.it(), reads)?;
+        self.add(step, about, MakeVectors { settings: settings.clone() })
+    }
+
+    fn identifier(&mut self, name: &str) -> Result<String> {
+        let step = step_name(Family::Identifier, name);
+        if let Some(key) = self.known(&step) {
+            return Ok(key);
+        }
+        let recipe = self.recipe;
+        let settings =
+            recipe.identifier.get(name).ok_or_else(|| missing(Family::Identifier, name))?;
+        let reads = self.reads(&settings.it().uses())?;
+        let about = About::of("identifier", settings.it(), reads)?;
+        self.add(step, about, MakeIdentifier { settings: settings.clone() })
+    }
+
+    fn model(&mut self, name: &str) -> Result<String> {
+        let step = step_name(Family::Model, name);
+        if let Some(key) = self.known(&step) {
+            return Ok(key);
+        }
+        let settings = model(self.recipe, name)?;
+        let reads = self.reads(&settings.it().uses())?;
+        let about = About::of("model", settings.it(), reads)?;
+        let work = MakeModel { settings: settings.clone(), sizes: self.sizes(settings) };
+        self.add(step, about, work)
+    }
+
+    /// What a decoder of a model will be; none where its folder cannot be read, which is told when its files are listed.
+    fn sizes(&self, settings: &ModelSettings) -> Option<DecoderSizes> {
+        let identifier = self.recipe.identifier.get(settings.identifier())?.it();
+        let config = settings.it().shape(identifier.tokens(), identifier.levels())?;
+        let answer = u64::from(identifier.levels());
+        Some(DecoderSizes { config, answer, history_items: settings.history_items() })
+    }
+
+    /// The tables, a model's own step and that of its identifier.
+    fn bundle(&mut self, name: &str) -> Result<Reads> {
+        let mut reads = self.corpus()?;
+        let identifier = self.identifier(model(self.recipe, name)?.identifier())?;
+        reads.insert(Role::Identifier.text(), identifier);
+        reads.insert(Role::Model.text(), self.model(name)?);
+        Ok(reads)
+    }
+
+    fn prompts(&mut self, name: &str) -> Result<String> {
+        let step = format!("prompts.{name}");
+        if let Some(key) = self.known(&step) {
+            return Ok(key);
+        }
+        let reads = self.bundle(name)?;
+        let about = About {
+            purpose: "prompts",
+            format: 1,
+            draws: Draws::Nothing,
+            reads,
+            files: Vec::new(),
+        };
+        self.add(step, about, RenderPrompts { model: model(self.recipe, name)?.clone() })
+    }
+
+    fn train(&mut self, name: &str) -> Result<String> {
+        let step = step_name(Family::Train, name);
+        if let Some(key) = self.known(&step) {
+            return Ok(key);
+        }
+        let recipe = self.recipe;
+        let training = training(recipe, name)?;
+        let model_name = recipe.model_of(training);
+        let settings = model(recipe, model_name)?;
+        let mut reads = self.bundle(model_name)?;
+        reads.insert(Role::Prompts.text(), self.prompts(model_name)?);
+        reads.extend(self.reads(&training.uses())?);
+        let sizes = self.sizes(settings);
+        for prepared in training.objective.it().prepared(training) {
+            let draws = if prepared.draws { training.draws() } else { Draws::Nothing };
+            let about = About {
+                purpose: prepared.step,
+                format: training.format(),
+                draws,
+                reads: reads.clone(),
+                files: Vec::new(),
+            };
+            let work = PrepareTraining {
+                settings: prepared.settings,
+                role: prepared.role,
+                training: training.clone(),
+                model: settings.clone(),
+                sizes: sizes.clone(),
+            };
+            let key = self.add(format!("{step}.{}", prepared.step), about, work)?;
+            reads.insert(prepared.role.text(), key);
+        }
+        let about = About::of("train", training, reads)?;
+        let validates = training.validation.is_some();
+        let work = TrainDecoder {
+            settings: training.resolved(),
+            relevant_grade: validates.then_some(recipe.evaluation.relevant_grade),
+            model: settings.clone(),
+            sizes,
+        };
+        self.add(step, about, work)
+    }
+
+    fn system(&mut self, settings: &SystemSettings) -> Result<String> {
+        let step = step_name(Family::System, settings.name());
+        if let Some(key) = self.known(&step) {
+            return Ok(key);
+        }
+        let recipe = self.recipe;
+        let system = system_of(recipe, settings)?;
+        let reads = self.system_reads(&system, false)?;
+        let evaluation = &recipe.evaluation;
+        let mut files = Vec::new();
+        for part in system.all() {
+            files.extend(part.it().sources()?);
+        }
+        let about = About { files, ..About::of("system", settings.it(), reads)? };
+        let sizes = system.model.as_ref().and_then(|model| self.sizes(model));
+        let work = AnswerRequests {
+            evaluated: self.evaluated(),
+            depth: evaluation.depth,
+            relevant_grade: settings.it().tuned_for().map(|_| evaluation.relevant_grade),
+            predicts: predict::is_wanted(&evaluation.metrics),
+            sizes,
+            system,
+        };
+        self.add(step, about, work)
+    }
+
+    /// What a system, and those that it asks, are opened from. `is_part`: another asks it, with what its own step tuned.
+    fn system_reads(&mut self, system: &System, is_part: bool) -> Result<Reads> {
+        let settings = &system.settings;
+        let it = settings.it();
+        let mut reads = self.reads(&it.uses())?;
+        if let Some(model) = &system.model {
+            let identifier = self.identifier(model.identifier())?;
+            reads.insert(Role::Identifier.text(), identifier);
+        }
+        if let Some(prepared) = it.prepared() {
+            let about = About::of(prepared.step, it, reads.clone())?;
+            let grade = self.recipe.evaluation.relevant_grade;
+            let work = PrepareSystem {
+                settings: prepared.settings,
+                relevant_grade: prepared.is_judged.then_some(grade),
+                system: settings.clone(),
+            };
+            let name = format!("{}.{}", step_name(Family::System, settings.name()), prepared.step);
+            let key = match self.known(&name) {
+                Some(key) => key,
+                None => self.add(name, about, work)?,
+            };
+            reads.insert(Role::Opened.text(), key);
+        }
+        if is_part && it.tuned_for().is_some() {
+            reads.insert(Role::Tuned.text(), self.system(settings)?);
+        }
+        for (place, part) in system.asks.iter().enumerate() {
+            for (role, key) in self.system_reads(part, true)? {
+                reads.insert(Inputs::below(place, &role), key);
+            }
+        }
+        Ok(reads)
+    }
+
+    fn evaluation(&mut self) -> Result<()> {
+        let recipe = self.recipe;
+        let mut reads = self.corpus()?;
+        if let Some(vectors) = recipe.vectors_measured() {
+            reads.insert(Role::Vectors.text(), self.vectors(vectors)?);
+        }
+        let mut systems = Vec::new();
+        for (place, system) in recipe.system.iter().enumerate() {
+            reads.insert(Role::System(place).text(), self.system(system)?);
+            let kind = system.it().reported_kind().unwrap_or(system.kind());
+            systems.push(Judged { name: system.name().to_owned(), kind: kind.to_owned() });
+        }
+        let draws = Draws::Seeded(None);
+        let about = About { purpose: "evaluation", format: 2, draws, reads, files: Vec::new() };
+        let work = Evaluate {
+            settings: recipe.evaluation.clone(),
+            evaluated: self.evaluated(),
+            systems,
+            examples: recipe.report.examples,
+        };
+        self.add(EVALUATION.into(), about, work).map(drop)
+    }
+
+    /// The requests that systems are evaluated on.
+    fn evaluated(&self) -> Evaluated {
+        evaluated(self.recipe)
+    }
+}
+
+/// The requests that the systems of a recipe are evaluated on.
+pub(super) fn evaluated(recipe: &Recipe) -> Evaluated {
+    let evaluation = &recipe.evaluation;
+    let sample = evaluation.requests.map(|requests| Drawn { requests, seed: recipe.seed });
+    Evaluated { split: evaluation.split, sample }
+}
+
+/// A system of a recipe with those that it asks, its vectors and its model.
+///
+/// # Errors
+/// [`Error::Failed`] where the recipe lacks one of them: it was not checked.
+pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<System> {
+    let mut system =
+        System { settings: settings.clone(), asks: Vec::new(), vectors: None, model: None };
+    for one in settings.it().uses() {
+        match one.family {
+            Family::System => {
+                let part =
+                    recipe.named(one.name).ok_or_else(|| missing(Family::System, one.name))?;
+                system.asks.push(system_of(recipe, part)?);
+            }
+            Family::Vectors if one.role == Role::Vectors => {
+                system.vectors = recipe.vectors.get(one.name).cloned();
+            }
+            Family::Train => {
+                let name = recipe.model_of(training(recipe, one.name)?);
+                system.model = Some(model(recipe, name)?.clone());
+            }
+            Family::Vectors | Family::Identifier | Family::Model => {}
+        }
+    }
+    Ok(system)
+}
+
+fn model<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r ModelSettings> {
+    recipe.model.get(name).ok_or_else(|| missing(Family::Model, name))
+}
+
+fn training<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r TrainSettings> {
+    recipe.training(name).ok_or_else(|| missing(Family::Train, name))
+}
+
+fn missing(family: Family, name: &str) -> Error {
+    Error::Failed(format!("the recipe has no {} {name}", family.word()))
+}

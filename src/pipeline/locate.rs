@@ -1,0 +1,38 @@
+//! Where the results of a plan's steps lie.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::folder::RunFolder;
+use super::plan::Plan;
+use super::step::Step;
+use crate::error::{Error, Result};
+use crate::inputs::{Inputs, Tables};
+
+/// Folder of the step of a component, by the name that the step would have alone.
+///
+/// # Errors
+/// [`Error::Failed`] when the plan has no such step: a fault of this program.
+pub(super) fn finished(plan: &Plan, folder: &RunFolder, name: &str) -> Result<PathBuf> {
+    let step = plan.step(name);
+    let step = step.ok_or_else(|| Error::Failed(format!("the plan has no step {name}")))?;
+    Ok(folder.step_dir(&step.name, &step.key))
+}
+
+/// What a step reads, as folders by role.
+///
+/// # Errors
+/// [`Error::Failed`] when the plan lacks one of them: a fault of this program, or a damaged plan.
+pub(super) fn inputs(
+    plan: &Plan,
+    folder: &RunFolder,
+    step: &Step,
+    tables: &Arc<Tables>,
+) -> Result<Inputs> {
+    let folders = step.inputs.iter().map(|(role, key)| {
+        let input = plan.with_key(key);
+        let input = input.ok_or_else(|| Error::Failed(format!("the plan has no step {key}")))?;
+        Ok((role.clone(), folder.step_dir(&input.name, &input.key)))
+    });
+    Inputs::new(folders.collect::<Result<Vec<_>>>()?, Arc::clone(tables))
+}

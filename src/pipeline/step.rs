@@ -1,0 +1,55 @@
+//! One step of a plan.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::kind::Family;
+use crate::steps::Work;
+
+/// Name of the step that makes the tables.
+pub const CORPUS: &str = "corpus";
+/// Name of the step that judges all systems.
+pub const EVALUATION: &str = "evaluation";
+
+/// Name of the step of a component, as in `train.aligned`.
+pub fn step_name(family: Family, name: &str) -> String {
+    let table = match family {
+        Family::Vectors => "vectors",
+        Family::Identifier => "identifier",
+        Family::Model => "model",
+        Family::Train => "train",
+        Family::System => "system",
+    };
+    format!("{table}.{name}")
+}
+
+/// One step of a plan.
+#[derive(Serialize, Deserialize)]
+pub struct Step {
+    /// What is done, whoever it is done for: part of the key, and the purpose of the seed.
+    pub purpose: String,
+    /// Name in messages, and of the folder where it was not done before; of equal steps, that of the first.
+    pub name: String,
+    /// Content key.
+    pub key: String,
+    /// Resolved settings that enter the key.
+    pub settings: Value,
+    /// Seed of all that is drawn; none where nothing is.
+    pub seed: Option<u64>,
+    /// Keys of the steps it reads, by what they are to it.
+    pub inputs: BTreeMap<String, String>,
+    /// Outside files it reads, with their checksums.
+    pub sources: BTreeMap<String, String>,
+    /// What does it; none in a plan that was read from a run folder.
+    #[serde(skip)]
+    pub work: Option<Box<dyn Work>>,
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("name", &self.name).field("key", &self.key).finish()
+    }
+}

@@ -1,0 +1,58 @@
+//! What a generative system says of itself.
+
+use std::path::PathBuf;
+
+use super::Generative;
+use super::settings::GenerativeSettings;
+use crate::error::{Error, Result};
+use crate::generative::{Bundle, DecoderSizes, INDEX_FILE, MODEL_DIR};
+use crate::inputs::Inputs;
+use crate::keys;
+use crate::kind::{Estimate, Family, Key, Kind, Role, Sizes, Use};
+use crate::model::checkpoint::WEIGHTS;
+use crate::ranker::Retrieve;
+use crate::ranker::kinds::{System, SystemKind};
+
+impl Kind for GenerativeSettings {
+    fn format(&self) -> u32 {
+        4
+    }
+
+    fn uses(&self) -> Vec<Use<'_>> {
+        vec![Use::new(Family::Train, &self.train, Role::Train, "train")]
+    }
+}
+
+impl SystemKind for GenerativeSettings {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(&self, system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
+        let Some(model) = &system.model else {
+            return Err(Error::Failed(format!("system {} has no model", self.name)));
+        };
+        let identifier = inputs.folder(Role::Identifier)?;
+        let folder = inputs.folder(Role::Train)?.join(MODEL_DIR);
+        let bundle = Bundle::load(&folder, identifier, model)?;
+        let (prompts, retriever) = bundle.into_retriever(identifier, &self.decode)?;
+        Ok(Box::new(Generative { prompts, retriever }))
+    }
+
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        let index = inputs.folder(Role::Identifier)?.join(INDEX_FILE);
+        Ok(vec![index, inputs.folder(Role::Train)?.join(MODEL_DIR).join(WEIGHTS)])
+    }
+
+    fn at_most(&self) -> Option<(u32, Vec<Key>)> {
+        Some((self.decode.beam, keys!["decode", "beam"]))
+    }
+
+    fn estimate(&self, sizes: &Sizes, decoder: Option<&DecoderSizes>) -> Estimate {
+        let beam = self.decode.beam;
+        let memory = decoder.map(|decoder| decoder.search_memory(sizes, beam));
+        Estimate::default()
+            .figure("beam", beam.to_string())
+            .holds(memory, "lower `decode.beam`, or take a smaller model")
+    }
+}

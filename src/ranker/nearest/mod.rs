@@ -1,0 +1,169 @@
+//! Nearest items by inner product, exactly or by an index: any encoder of requests over the vectors of all items.
+
+pub mod hnsw;
+mod kind;
+pub mod settings;
+
+use std::path::Path;
+
+use trieval_kernels::ops::{dot, dots};
+
+use self::hnsw::{Comparison, HnswIndex, Query, compare};
+use super::harness::{Approximate, Candidates, Output, Rank, Retrieve, Scored};
+use super::top::Top;
+use crate::corpus::Request;
+use crate::error::{Error, Result};
+use crate::progress::Context;
+use crate::vectors::{Encoded, Vectors};
+
+/// Rows whose scores are taken at once; they stay in the cache until they are looked at.
+const BLOCK: usize = 256;
+
+/// Nearest neighbors of a request's vector.
+pub struct Nearest {
+    items: Encoded,
+    /// Searched instead of all vectors, where there is one.
+    index: Option<HnswIndex>,
+}
+
+impl Nearest {
+    /// Searches all item vectors exactly with what their encoder makes of a request.
+    pub fn new(items: Encoded) -> Self {
+        Self { items, index: None }
+    }
+
+    /// The same over the index in `folder`, whose searches keep `expansion` candidates.
+    ///
+    /// # Errors
+    /// As [`HnswIndex::load`], for one of other vectors too.
+    pub fn with_index(self, folder: &Path, expansion: u32) -> Result<Self> {
+        let index = HnswIndex::load(folder, &self.items.vectors, expansion)?;
+        Ok(Self { index: Some(index), ..self })
+    }
+
+    /// The vector of a request, `[dim]`.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn vector(&self, request: &Request) -> Result<Vec<f32>> {
+        self.items.encoder.vector(request, &self.items.vectors)
+    }
+
+    /// The vectors of all items.
+    pub fn vectors(&self) -> &Vectors {
+        &self.items.vectors
+    }
+
+    /// What is searched instead of all vectors.
+    pub fn index(&self) -> Option<&HnswIndex> {
+        self.index.as_ref()
+    }
+}
+
+impl Retrieve for Nearest {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let query = self.vector(request)?;
+        match &self.index {
+            Some(index) => index.search(&self.items.vectors, &query, depth, exclude),
+            None => Ok(exact(&self.items.vectors, &query, depth, exclude)),
+        }
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        Some(self)
+    }
+
+    fn as_approximate(&self) -> Option<&dyn Approximate> {
+        self.index.as_ref().map(|_| self as &dyn Approximate)
+    }
+}
+
+impl Approximate for Nearest {
+    fn compare_with_exact(
+        &self,
+        requests: &[&Request],
+        depth: usize,
+        excludes_history: bool,
+        ctx: &Context,
+    ) -> Result<Comparison> {
+        let index = self.index.as_ref();
+        let index = index.ok_or_else(|| Error::Failed("no index is searched".into()))?;
+        let mut bar = ctx.bar("compare with exact search", requests.len() as u64, "request");
+        let query = |request: &&Request| {
+            ctx.check_interrupt()?;
+            bar.advance(1);
+            let exclude = request.excluded(excludes_history);
+            Ok(Query { vector: self.vector(request)?, exclude })
+        };
+        let queries = requests.iter().map(query).collect::<Result<Vec<_>>>()?;
+        drop(bar);
+        compare(index, &self.items.vectors, &queries, depth, ctx)
+    }
+}
+
+impl Rank for Nearest {
+    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+        let query = self.items.encoder.vector(request, &self.items.vectors)?;
+        let score = |&item: &u32| dot(self.items.vectors.row(item as usize), &query);
+        Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
+    }
+}
+
+/// The `depth` items with the highest inner product with `query`, `[dim]`, best first, none of `exclude` (ascending): all
+/// items are looked at.
+pub fn exact(vectors: &Vectors, query: &[f32], depth: usize, exclude: &[u32]) -> Vec<Scored> {
+    let dim = vectors.dim;
+    let mut top = Top::new(depth, exclude);
+    let mut scores = [0f32; BLOCK];
+    let mut items = 0u32..;
+    for rows in vectors.data.chunks(BLOCK * dim) {
+        let scores = &mut scores[..rows.len() / dim];
+        dots(rows, dim, query, scores);
+        for (score, item) in scores.iter().zip(items.by_ref()) {
+            top.offer(item, *score);
+        }
+    }
+    top.finish()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::ranker::top::top;
+    use crate::vectors::RequestEncoder;
+
+    struct Fixed(Vec<f32>);
+
+    impl RequestEncoder for Fixed {
+        fn vector(&self, _request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
+            Ok(self.0.clone())
+        }
+    }
+
+    #[test]
+    fn items_are_ranked_by_inner_product() {
+        let vectors =
+            Vectors::new(2, vec![1.0, 0.0, 0.0, 2.0, -1.0, -1.0, 3.0, 3.0], "test").unwrap();
+        let nearest = Nearest::new(Encoded::new(Fixed(vec![1.0, -0.5]), vectors));
+        let request = Request { query: Some("q".into()), ..Request::bare(0) };
+        let all = nearest.retrieve(&request, 9, &[]).unwrap();
+        assert_eq!(all, [(3, 1.5), (0, 1.0), (2, -0.5), (1, -1.0)]);
+        assert_eq!(nearest.retrieve(&request, 1, &[3]).unwrap(), [(0, 1.0)]);
+        let outputs = nearest.outputs(&request, &Candidates::of(vec![1, 3])).unwrap();
+        assert_eq!(outputs, [Output::score(vec![-1.0, 1.5])]);
+    }
+
+    /// Blocks that are full, begun and of one row, dimensions beside the lanes of the products.
+    #[test]
+    fn blocks_give_the_products_of_single_rows() {
+        for (items, dim) in [(1, 1), (255, 3), (256, 16), (257, 17), (1_025, 40)] {
+            let number = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 7.0;
+            let data: Vec<f32> = (0..items * dim).map(number).collect();
+            let vectors = Vectors::new(dim, data, "test").unwrap();
+            let query: Vec<f32> = (0..dim).map(|i| number(i + 11)).collect();
+            let one_by_one = (0..).zip(vectors.rows().map(|row| dot(row, &query)));
+            assert_eq!(exact(&vectors, &query, 30, &[2, 200]), top(one_by_one, 30, &[2, 200]));
+        }
+    }
+}

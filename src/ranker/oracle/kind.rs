@@ -1,0 +1,34 @@
+//! What the truth of the simulated shop says of itself as a system.
+
+use super::Oracle;
+use crate::error::Result;
+use crate::inputs::Inputs;
+use crate::kind::{Fact, Kind, Need};
+use crate::ranker::Retrieve;
+use crate::ranker::kinds::{System, SystemKind};
+use crate::ranker::settings::OracleSettings;
+
+impl Kind for OracleSettings {
+    fn format(&self) -> u32 {
+        4
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let message = "system `{name}` of kind oracle needs the simulator";
+        vec![Need::new(Fact::Truth, message.into())]
+    }
+}
+
+impl SystemKind for OracleSettings {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
+        Ok(Box::new(Oracle::open(inputs.corpus()?.folder())?))
+    }
+
+    fn refuses_questions(&self) -> Option<String> {
+        Some(format!("system {} only knows the simulated requests", self.name))
+    }
+}

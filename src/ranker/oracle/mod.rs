@@ -1,0 +1,33 @@
+//! The truth of the simulated shop as a ranker: it alone may know the world behind the requests.
+
+mod kind;
+
+use std::path::Path;
+
+use super::{Retrieve, Scored};
+use crate::corpus::Request;
+use crate::corpus::simulator::World;
+use crate::error::Result;
+
+/// Ranks by true relevance, then by expected utility.
+pub struct Oracle {
+    world: World,
+}
+
+impl Oracle {
+    /// Recomputes the world that a corpus folder was written from.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when the folder is not of a simulated shop: then nobody knows the truth.
+    pub fn open(corpus: &Path) -> Result<Self> {
+        Ok(Self { world: World::open(corpus)? })
+    }
+}
+
+impl Retrieve for Oracle {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let ranked = self.world.oracle_ranking(request.idx, depth + exclude.len());
+        let allowed = ranked.into_iter().filter(|(item, _)| exclude.binary_search(item).is_err());
+        Ok(allowed.take(depth).collect())
+    }
+}

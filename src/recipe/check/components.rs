@@ -1,0 +1,402 @@
+//! Checks of components, whatever their kind: names, references, needs of the corpus, and what each says of its own keys.
+//!
+//! All of it is read from [`Kind`]; no kind is named here.
+
+use trieval_eval::settings::{EvaluatedSplit, EvaluationSettings};
+
+use super::metrics::{check_tuned, cut_off};
+use super::{Checker, Part, Parts};
+use crate::corpus::kinds::CorpusSettings;
+use crate::kind::{Around, Family, Faults, Key, Kind, Use};
+
+use super::super::document::{Document, Step, quoted};
+use super::super::fault::{Fault, listed, nearest};
+
+/// Longest name of a component, which becomes a file name.
+const LONGEST_NAME: usize = 64;
+/// Families whose members nobody has to name.
+const ENDS: Family = Family::System;
+
+/// The path of a key of the component at `path`.
+pub(super) fn below(path: &[Step], key: &[Key]) -> Vec<Step> {
+    let step = |key: &Key| match key {
+        Key::Name(name) => Step::Key(name.clone()),
+        Key::Place(place) => Step::Index(*place),
+    };
+    path.iter().cloned().chain(key.iter().map(step)).collect()
+}
+
+/// A component as its kind describes it.
+struct Component<'p> {
+    family: Family,
+    name: Option<&'p str>,
+    path: &'p [Step],
+    intact: bool,
+    /// The kind as recipes spell it, and what it says of itself; none where it could not be read.
+    it: Option<(&'static str, &'p dyn Kind)>,
+}
+
+impl Component<'_> {
+    fn at(&self, key: &[Key]) -> Vec<Step> {
+        below(self.path, key)
+    }
+
+    fn of_list(&self) -> bool {
+        matches!(self.path.last(), Some(Step::Index(_)))
+    }
+
+    fn uses(&self) -> Vec<Use<'_>> {
+        self.it.map_or_else(Vec::new, |(_, it)| it.uses())
+    }
+}
+
+/// All components with a name, family by family.
+fn components(parts: &Parts) -> Vec<Component<'_>> {
+    fn of<'p, T>(
+        family: Family,
+        parts: &'p [Part<T>],
+        it: impl Fn(&'p T) -> (&'static str, &'p dyn Kind),
+    ) -> Vec<Component<'p>> {
+        let component = |part: &'p Part<T>| Component {
+            family,
+            name: part.name.as_deref(),
+            path: &part.path,
+            intact: part.intact,
+            it: part.value.as_ref().map(&it),
+        };
+        parts.iter().map(component).collect()
+    }
+    let mut all = of(Family::Vectors, &parts.vectors, |one| (one.kind(), one.it()));
+    all.extend(of(Family::Identifier, &parts.identifier, |one| (one.kind(), one.it())));
+    all.extend(of(Family::Model, &parts.model, |one| (one.kind(), one.it())));
+    all.extend(of(Family::Train, &parts.train, |one| (one.objective.kind(), one)));
+    all.extend(of(Family::System, &parts.system, |one| (one.kind(), one.it())));
+    all
+}
+
+/// What a component may look at beyond its settings.
+struct Surroundings<'c> {
+    document: &'c Document,
+    name: &'c str,
+    path: &'c [Step],
+    intact: bool,
+    evaluation: &'c EvaluationSettings,
+    items: Option<u64>,
+}
+
+impl Surroundings<'_> {
+    fn at(&self, key: &[Key]) -> Vec<Step> {
+        below(self.path, key)
+    }
+}
+
+impl Around for Surroundings<'_> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn dotted(&self, key: &[Key]) -> String {
+        self.document.dotted(&self.at(key))
+    }
+
+    fn is_given(&self, key: &[Key]) -> bool {
+        self.document.node(&self.at(key)).is_some()
+    }
+
+    fn is_intact(&self) -> bool {
+        self.intact
+    }
+
+    fn check_tuned(&self, metric: &str) -> Result<(), String> {
+        check_tuned(metric)
+    }
+
+    fn cut_off(&self, metric: &str) -> Option<u32> {
+        cut_off(metric)
+    }
+
+    fn depth(&self) -> u32 {
+        self.evaluation.depth
+    }
+
+    fn judges_validation(&self) -> bool {
+        self.evaluation.split == EvaluatedSplit::Validation
+    }
+
+    fn items(&self) -> Option<u64> {
+        self.items
+    }
+}
+
+pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
+    let all = components(parts);
+    names(&all, checker);
+    let corpus = parts.corpus.as_ref().and_then(|part| Some((part, part.value.as_ref()?)));
+    own_faults(parts, &all, corpus, checker);
+    if let Some((part, corpus)) = corpus
+        && part.intact
+    {
+        needs(&all, corpus, checker);
+    }
+    let mut dangling = unresolved(&all, checker);
+    dangling.extend(rings(&all, checker));
+    tuned(parts, checker);
+    if parts.system.is_empty() && parts.intact {
+        let help = "add at least one, for instance [[system]] name = \"bm25\" kind = \"bm25\"";
+        checker.fault(&[], "the recipe has no [[system]]", "nothing to evaluate", help);
+    }
+    if parts.intact {
+        unused(&all, &dangling, checker);
+    }
+}
+
+/// Names are legal as file names and unique.
+fn names(all: &[Component<'_>], checker: &mut Checker<'_>) {
+    for (index, one) in all.iter().enumerate() {
+        let Some(name) = one.name else { continue };
+        let what = one.family.word();
+        let path = if one.of_list() { one.at(&["name".into()]) } else { one.path.to_vec() };
+        let place = if one.of_list() {
+            checker.document.place(&path)
+        } else {
+            checker.document.key_place(&path)
+        };
+        let legal = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(legal) {
+            let message = format!("{what} name {} cannot be used", quoted(name));
+            let label = format!(
+                "letters, digits, `-` and `_` only, at most {LONGEST_NAME}, for it becomes a file name"
+            );
+            checker.faults.push(Fault::new(place.clone(), message, label));
+        }
+        let same = |other: &&Component<'_>| other.family == one.family && other.name == one.name;
+        if let Some(first) = all[..index].iter().find(same) {
+            let message = format!("{what} name `{name}` is given twice");
+            let fault = Fault::new(place, message, "second use")
+                .also(checker.document.place(&first.at(&["name".into()])), "first use")
+                .help("every name must be unique among its kind");
+            checker.faults.push(fault);
+        }
+    }
+}
+
+/// What every component, and the corpus, says of its own keys.
+fn own_faults(
+    parts: &Parts,
+    all: &[Component<'_>],
+    corpus: Option<(&Part<CorpusSettings>, &CorpusSettings)>,
+    checker: &mut Checker<'_>,
+) {
+    let default = EvaluationSettings::default();
+    let evaluation = parts.evaluation.as_ref().and_then(|part| part.value.as_ref());
+    let evaluation = evaluation.unwrap_or(&default);
+    // Counts that the recipe itself states; files are not looked at.
+    let items =
+        corpus.filter(|(_, corpus)| corpus.it().sources().is_ok_and(|files| files.is_empty()));
+    let items = items.and_then(|(_, corpus)| corpus.it().sizes().items);
+    let components = all
+        .iter()
+        .filter_map(|one| Some((one.name.unwrap_or_default(), one.path, one.intact, one.it?.1)));
+    let corpus = corpus.map(|(part, corpus)| {
+        ("corpus", part.path.as_slice(), part.intact, corpus.it() as &dyn Kind)
+    });
+    for (name, path, intact, it) in components.chain(corpus) {
+        let document = checker.document;
+        let around = Surroundings { document, name, path, intact, evaluation, items };
+        let mut faults = Faults::new(&around);
+        it.faults(&mut faults);
+        let found = faults.found;
+        for one in found {
+            let path = around.at(&one.key);
+            let place = match (one.key.is_empty(), one.on_key) {
+                (false, true) => document.key_place(&path),
+                _ => document.place(&path),
+            };
+            let mut fault = Fault::new(place, one.message, one.label);
+            if !one.help.is_empty() {
+                fault = fault.help(one.help);
+            }
+            if let Some((key, label)) = one.also {
+                fault = fault.also(document.key_place(&around.at(&key)), label);
+            }
+            checker.faults.push(if one.is_remark { fault.warning() } else { fault });
+        }
+    }
+}
+
+/// What components want of the corpus that it does not offer.
+fn needs(all: &[Component<'_>], corpus: &CorpusSettings, checker: &mut Checker<'_>) {
+    for one in all {
+        let Some((_, it)) = one.it else { continue };
+        for need in it.needs() {
+            let Some(lack) = corpus.it().lack(need.fact) else { continue };
+            let message = need.message.replace("{name}", one.name.unwrap_or_default());
+            let label = need.label.unwrap_or(lack.why);
+            checker.fault(&one.at(&need.key), message, label, &need.help(&lack));
+        }
+    }
+}
+
+fn known<'a>(all: &'a [Component<'_>], family: Family) -> Vec<&'a str> {
+    all.iter().filter(|one| one.family == family).filter_map(|one| one.name).collect()
+}
+
+/// Refuses references to what does not exist or cannot be used so; the families in which a name is missing.
+fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
+    let mut dangling = Vec::new();
+    for one in all {
+        let Some((_, it)) = one.it else { continue };
+        if one.family == Family::Train && it.uses().is_empty() {
+            // It names neither a model nor a training, which it has said of itself.
+            dangling.extend([Family::Model, Family::Train]);
+        }
+        for used in it.uses() {
+            let path = one.at(&used.key);
+            let target = all
+                .iter()
+                .find(|other| other.family == used.family && other.name == Some(used.name));
+            let Some(target) = target else {
+                missing(all, &path, &used, checker);
+                dangling.push(used.family);
+                continue;
+            };
+            let Some((kind, target)) = target.it else { continue };
+            if let Err(refusal) = it.accepts(&used, kind, &target.abilities()) {
+                checker.fault(&path, refusal.message, &refusal.label, &refusal.help);
+            }
+        }
+    }
+    dangling
+}
+
+/// Says that a name does not exist, and what was likely meant.
+fn missing(all: &[Component<'_>], path: &[Step], used: &Use<'_>, checker: &mut Checker<'_>) {
+    let (name, key) = (used.name, checker.document.dotted(path));
+    if used.family == Family::Train && known(all, Family::Model).contains(&name) {
+        // Naming a model in the place of a training is a likely slip.
+        let trains = |other: &&Component<'_>| {
+            let uses = other.uses();
+            other.family == Family::Train
+                && uses.iter().any(|one| one.family == Family::Model && one.name == name)
+        };
+        let trained: Vec<&str> = all.iter().filter(trains).filter_map(|one| one.name).collect();
+        let help = if trained.is_empty() {
+            format!("no training trains it: add [[train]] with model = \"{name}\" and name that")
+        } else {
+            format!("name a training, for instance one of this model: {}", listed(trained, "\""))
+        };
+        let message = format!("`{key}` names the model `{name}`, not a training");
+        checker.fault(path, message, "a model before any training", &help);
+        return;
+    }
+    let header = format!("{}{}", used.family.header(name), used.hint);
+    let names = known(all, used.family);
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None if names.is_empty() => format!("define it: {header}"),
+        None => format!("defined are {}; or define it: {header}", listed(names, "\"")),
+    };
+    let message = format!("`{key}` names {}, which does not exist", quoted(name));
+    checker.fault(path, message, "no such name", &help);
+}
+
+/// Each ring of components that begin with each other is reported once; families whose use is unclear for it.
+fn rings(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
+    // Other families refuse what is made of their own; trainings go on from each other.
+    let next_of = |name: &str| -> Option<(usize, String, Vec<Key>)> {
+        let index =
+            all.iter().position(|one| one.family == Family::Train && one.name == Some(name))?;
+        let uses = all[index].uses();
+        let used = uses.iter().find(|one| one.family == Family::Train)?;
+        Some((index, used.name.to_owned(), used.key.clone()))
+    };
+    let mut reported: Vec<String> = Vec::new();
+    let mut dangling = Vec::new();
+    for name in known(all, Family::Train) {
+        let mut chain = vec![name.to_owned()];
+        while let Some((index, next, key)) = next_of(&chain[chain.len() - 1]) {
+            if next == name {
+                if !chain.iter().any(|member| reported.contains(member)) {
+                    reported.extend(chain.iter().cloned());
+                    dangling.push(Family::Model);
+                    let ring = format!("{} ← {name}", chain.join(" ← "));
+                    let message = format!("trainings start from each other: {ring}");
+                    let help = "one of them must start from a model";
+                    checker.fault(&all[index].at(&key), message, "closes the ring", help);
+                }
+                break;
+            }
+            if chain.contains(&next) {
+                // runs into a ring that does not hold `name`: reported from its own members
+                break;
+            }
+            chain.push(next);
+        }
+    }
+    dangling
+}
+
+/// The metric that something is tuned for, and the requests that it is tuned on.
+fn tuned(parts: &Parts, checker: &mut Checker<'_>) {
+    let evaluation = parts.evaluation.as_ref().and_then(|part| part.value.as_ref());
+    for part in &parts.system {
+        let Some(tuned) = part.value.as_ref().and_then(|system| system.it().tuned_for()) else {
+            continue;
+        };
+        let (path, metric, what) = (below(&part.path, &tuned.key), tuned.metric, tuned.what);
+        if let Err(help) = check_tuned(metric) {
+            let message = format!("{what} cannot be tuned for {}", quoted(metric));
+            checker.fault(&path, message, "not such a metric", &help);
+        }
+        let Some(evaluation) = evaluation else { continue };
+        if let Some(deeper) = cut_off(metric).filter(|&cut_off| cut_off > evaluation.depth) {
+            let message = format!("{metric} looks deeper than systems rank");
+            let label = format!("`evaluation.depth` is {}", evaluation.depth);
+            let help = format!("raise `evaluation.depth` to {deeper}");
+            checker.fault(&path, message, &label, &help);
+        }
+        if evaluation.split == EvaluatedSplit::Validation {
+            let message = format!("{what} would be tuned on the requests that they are judged by");
+            let help = format!("{}, or evaluate the test requests", tuned.instead);
+            checker.fault(&path, message, "tuned on validation", &help);
+        }
+    }
+}
+
+/// Components that nothing refers to. Where a name of their family is missing, what looks unused is likely what was meant.
+fn unused(all: &[Component<'_>], dangling: &[Family], checker: &mut Checker<'_>) {
+    for one in all {
+        let Some(name) = one.name.filter(|_| one.family != ENDS) else { continue };
+        let names = |other: &Component<'_>| {
+            let itself = other.family == one.family && other.name == one.name;
+            !itself
+                && other.uses().iter().any(|used| used.family == one.family && used.name == name)
+        };
+        if dangling.contains(&one.family) || all.iter().any(names) {
+            continue;
+        }
+        let users: &[&str] = match one.family {
+            Family::Vectors => &["identifier", "system", "other vectors"],
+            Family::Identifier => &["model"],
+            Family::Model => &["training"],
+            Family::Train | Family::System => &["system", "other training"],
+        };
+        let message = format!("{} `{name}` is never used", one.family.word());
+        let label = format!("no {} names it", users.join(" and no "));
+        let help = format!("name it where it is to be used ({}), or remove it", users.join(" or "));
+        if one.of_list() {
+            checker.fault(&one.at(&["name".into()]), message, &label, &help);
+        } else {
+            checker.key_fault(one.path, message, &label, &help);
+        }
+    }
+}
+
+/// Whether a system of this name exists.
+pub(super) fn check_system(path: &[Step], name: &str, parts: &Parts, checker: &mut Checker<'_>) {
+    let all = components(parts);
+    if !known(&all, Family::System).contains(&name) {
+        let used = Use::new(Family::System, name, crate::kind::Role::System(0), "baseline");
+        missing(&all, path, &used, checker);
+    }
+}

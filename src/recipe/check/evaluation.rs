@@ -1,0 +1,192 @@
+//! Checks of the recipe's name and of what is measured.
+
+use trieval_eval::settings::EvaluationSettings;
+
+use super::components::check_system;
+use super::metrics::{check_classes, check_measured, check_slice, cut_off, needs_vectors};
+use super::{Checker, Part, Parts};
+use crate::kind::Key;
+
+use super::super::document::{Step, quoted};
+
+pub(super) fn check(parts: &Parts, checker: &mut Checker<'_>) {
+    recipe_name(parts, checker);
+    evaluation(parts, checker);
+    baseline(parts, checker);
+}
+
+fn baseline(parts: &Parts, checker: &mut Checker<'_>) {
+    let Some(part) = &parts.evaluation else { return };
+    let Some(baseline) = part.value.as_ref().and_then(|evaluation| evaluation.baseline.as_ref())
+    else {
+        return;
+    };
+    check_system(&part.at(&["baseline"]), baseline, parts, checker);
+}
+
+fn recipe_name(parts: &Parts, checker: &mut Checker<'_>) {
+    let Some(part) = &parts.name else { return };
+    let Some(name) = &part.value else { return };
+    let legal = |character: char| {
+        character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
+    };
+    if name.is_empty() || name.len() > 64 || !name.chars().all(legal) || name.starts_with('-') {
+        let message = format!("`name` cannot be {}", quoted(name));
+        let label = "lower-case letters, digits and `-` only, at most 64";
+        checker.fault(&part.path, message, label, "the name becomes the name of run folders");
+    }
+}
+
+fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
+    let default = EvaluationSettings::default();
+    let part = parts.evaluation.as_ref();
+    let settings = match part {
+        Some(part) => match &part.value {
+            Some(settings) => settings,
+            None => return,
+        },
+        None => &default,
+    };
+    if let Some(part) = part {
+        metrics(part, settings, checker);
+        slices(part, settings, checker);
+        vectors_for_diversity(parts, part, settings, checker);
+    }
+    let corpus = parts.corpus.as_ref().and_then(|part| part.value.as_ref());
+    let known = corpus.and_then(|corpus| corpus.it().grades());
+    if let (Some(part), Some((grades, label))) = (part, known) {
+        classes(part, settings, grades, checker);
+        // both lists of grades end with their highest
+        let highest = grades.last().copied().unwrap_or(f64::INFINITY);
+        if settings.relevant_grade > highest {
+            let message = format!("no item can reach a grade of {}", settings.relevant_grade);
+            let help = format!("set `evaluation.relevant_grade` to {highest} or less");
+            checker.fault(&part.at(&["relevant_grade"]), message, label, &help);
+        }
+    }
+    let deepest =
+        settings.metrics.iter().filter_map(|metric| Some((cut_off(metric)?, metric))).max();
+    let Some((deepest, metric)) = deepest else { return };
+    for system in &parts.system {
+        let Some(settings) = &system.value else { continue };
+        let Some((most, key)) = settings.it().at_most().filter(|(most, _)| *most < deepest) else {
+            continue;
+        };
+        let (mut path, mut words) = (system.path.clone(), Vec::new());
+        for key in key {
+            if let Key::Name(word) = key {
+                path.push(Step::Key(word.clone()));
+                words.push(word);
+            }
+        }
+        let (name, label) = (settings.name(), format!("at most {most} items come back"));
+        let message = format!("system `{name}` cannot fill {metric}");
+        let help = format!(
+            "set `system.{name}.{}` to {deepest} or more, or leave {metric} out",
+            words.join(".")
+        );
+        checker.remark(&path, message, &label, &help);
+    }
+}
+
+fn metrics(
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    if settings.metrics.is_empty() {
+        let path = part.at(&["metrics"]);
+        checker.fault(
+            &path,
+            "no metric is asked for",
+            "empty",
+            "for instance [\"recall@10\", \"ndcg@10\"]",
+        );
+    }
+    for (index, metric) in settings.metrics.iter().enumerate() {
+        let mut path = part.at(&["metrics"]);
+        path.push(Step::Index(index));
+        if let Err(help) = check_measured(metric) {
+            checker.fault(
+                &path,
+                format!("unknown metric {}", quoted(metric)),
+                "not a metric",
+                &help,
+            );
+        } else if settings.metrics[..index].contains(metric) {
+            checker.fault(
+                &path,
+                format!("metric `{metric}` is asked for twice"),
+                "second time",
+                "remove one",
+            );
+        } else if cut_off(metric).is_some_and(|cut_off| cut_off > settings.depth) {
+            let message = format!("{metric} looks deeper than systems rank");
+            let label = format!("`evaluation.depth` is {}", settings.depth);
+            let help =
+                format!("raise `evaluation.depth` to {}", cut_off(metric).unwrap_or_default());
+            checker.fault(&path, message, &label, &help);
+        }
+    }
+    if settings.margin == Some(0.0) {
+        let message = "a margin of 0 leaves nothing to be non-inferior by";
+        checker.fault(&part.at(&["margin"]), message, "0", "give a positive loss, or leave it out");
+    }
+    if settings.requests == Some(0) {
+        let message = "no test request is to be evaluated";
+        checker.fault(&part.at(&["requests"]), message, "0", "leave it out to evaluate all");
+    }
+}
+
+/// Metrics of two classes where the judgments of the corpus, `grades`, have only one.
+fn classes(
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    grades: &[f64],
+    checker: &mut Checker<'_>,
+) {
+    for (index, metric) in settings.metrics.iter().enumerate() {
+        if let Err(help) = check_classes(metric, grades, settings.relevant_grade) {
+            let path = [part.at(&["metrics"]), vec![Step::Index(index)]].concat();
+            let message = format!("{metric} cannot be measured on this corpus");
+            checker.fault(&path, message, "judged items are of one class", &help);
+        }
+    }
+}
+
+fn slices(
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    for (index, by) in settings.slices.iter().enumerate() {
+        let path = [part.at(&["slices"]), vec![Step::Index(index)]].concat();
+        if let Err(help) = check_slice(by) {
+            let message = format!("unknown way to divide requests {}", quoted(by));
+            checker.fault(&path, message, "not a slice", &help);
+        } else if settings.slices[..index].contains(by) {
+            let message = format!("requests are divided by `{by}` twice");
+            checker.fault(&path, message, "second time", "remove one");
+        }
+    }
+}
+
+/// Diversity is measured by item vectors, so the recipe must have some.
+fn vectors_for_diversity(
+    parts: &Parts,
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    if !parts.vectors.is_empty() {
+        return;
+    }
+    for (index, metric) in settings.metrics.iter().enumerate() {
+        if needs_vectors(metric) {
+            let path = [part.at(&["metrics"]), vec![Step::Index(index)]].concat();
+            let message = format!("{metric} needs item vectors, and the recipe has none");
+            let help = "add [vectors.NAME] and a system or identifier that uses it";
+            checker.fault(&path, message, "measured by item vectors", help);
+        }
+    }
+}

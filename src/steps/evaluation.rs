@@ -1,0 +1,297 @@
+//! Judges all systems: figures with intervals, comparisons, slices, leaks, requests worth showing.
+
+use std::collections::{BTreeMap, HashSet};
+
+use rand::seq::SliceRandom;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use trieval_eval::contest::{Contest, Rules, Telling, hold, slice_reports};
+use trieval_eval::io::{RequestValues, write_trec_qrels, write_values};
+use trieval_eval::metric::{Metric, parse_metrics};
+use trieval_eval::report::model::{Comparison, Estimate as Figure, LeakReport, SliceReport};
+use trieval_eval::settings::EvaluationSettings;
+use trieval_eval::significance::SignificanceOptions;
+use trieval_eval::slice::SliceBy;
+use trieval_eval::{Options, Qrels, Run};
+
+use super::Work;
+use super::system::{SYSTEM_FILE, SystemFile};
+use crate::corpus::{Catalogue, Corpus, Request, RequestIdx};
+use crate::error::{Error, Result};
+use crate::inputs::StepContext;
+use crate::judging::leaks::leaks;
+use crate::judging::measured::measured_catalogue;
+use crate::judging::runs::{Evaluated, read_answers, unwritten};
+use crate::judging::slices::slices;
+use crate::kind::{Estimate, Role, Sizes};
+use crate::store::{write_atomic, write_json};
+use crate::text::grouped;
+
+/// The result inside the step's folder.
+pub const EVALUATION_FILE: &str = "evaluation.json";
+/// The value of every metric for every request, one file per system, inside the step's folder.
+pub const VALUES_DIR: &str = "values";
+/// The judgments inside the step's folder.
+pub const QRELS_FILE: &str = "qrels.trec";
+/// Largest wins shown per two systems, in each direction.
+const WINS: usize = 3;
+
+/// Content of [`EVALUATION_FILE`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Version of this layout.
+    pub format: u32,
+    /// Metric names as reports spell them.
+    pub metrics: Vec<String>,
+    /// Baseline's name.
+    pub baseline: String,
+    /// Requests that the figures are means over.
+    pub evaluated: u64,
+    /// Test requests without a relevant item.
+    pub without_relevant: u64,
+    /// Requests left out because some system did not answer them.
+    pub skipped: u64,
+    /// Systems in the order of the recipe.
+    pub systems: Vec<SystemResult>,
+    /// Each system against the baseline.
+    pub comparisons: Vec<Comparison>,
+    /// Any two other systems.
+    pub pairs: Vec<Comparison>,
+    /// Figures over parts of the requests.
+    pub slices: Vec<SliceReport>,
+    /// What training has seen of the evaluated requests.
+    pub leaks: Vec<LeakReport>,
+    /// Requests worth showing.
+    pub examples: Vec<Example>,
+    /// What limits the tests.
+    pub warnings: Vec<String>,
+}
+
+/// One system's figures.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SystemResult {
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: String,
+    /// One estimate per metric.
+    pub estimates: Vec<Figure>,
+    /// What answering cost, and what it left behind.
+    pub file: SystemFile,
+    /// Evaluated requests without an answer.
+    pub unanswered: u64,
+}
+
+/// A request worth showing.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Example {
+    /// Id of the request.
+    pub request: String,
+    /// Why it is shown.
+    pub why: String,
+    /// The first metric's value by system.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// A system that is judged.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Judged {
+    /// Name in the report.
+    pub name: String,
+    /// Kind in the report.
+    pub kind: String,
+}
+
+/// Judges all systems.
+#[derive(Serialize, JsonSchema)]
+pub struct Evaluate {
+    /// What is measured, and how differences are tested.
+    pub settings: EvaluationSettings,
+    /// The requests.
+    pub evaluated: Evaluated,
+    /// The systems, in the order of the recipe.
+    pub systems: Vec<Judged>,
+    /// Requests drawn for the report.
+    pub examples: u32,
+}
+
+fn failed(error: trieval_eval::Error) -> Error {
+    Error::Failed(format!("evaluation: {error}"))
+}
+
+impl Work for Evaluate {
+    fn run(&self, step: &StepContext<'_>) -> Result<()> {
+        let settings = &self.settings;
+        let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
+        let metrics = parse_metrics(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
+        let (runs, files) = self.answers(step)?;
+
+        // Requests that no system was asked (a sample was drawn) are not judged either; one that was
+        // asked and got no answer is.
+        let requests = self.evaluated.requests(corpus)?;
+        let (qrels, relevant) = self.judgments(corpus, catalogue, &requests)?;
+        let path = step.out.join(QRELS_FILE);
+        write_atomic(&path, |writer| {
+            write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
+        })?;
+
+        let vectors = step.inputs.find(Role::Vectors);
+        let context = measured_catalogue(corpus, catalogue, vectors, &metrics)?;
+        let rules = self.rules(step, &metrics, context.as_ref());
+        let contest = hold(&runs, &qrels, &[], &rules).map_err(|e| match e {
+            trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
+            other => failed(other),
+        })?;
+        for scores in &contest.lists {
+            let path = step.out.join(VALUES_DIR).join(format!("{}.parquet", scores.system));
+            write_atomic(&path, |writer| {
+                write_values(&RequestValues::of(scores), writer).map_err(|e| unwritten(&path, e))
+            })?;
+        }
+
+        let wanted = settings.slices.iter().map(|by| by.parse());
+        let wanted: Vec<SliceBy> = wanted.collect::<Result<_, _>>().map_err(failed)?;
+        let slices = slices(corpus, catalogue, &requests, &wanted)?;
+        let slices = slice_reports(&runs, &qrels, &slices, &rules).map_err(failed)?;
+        let examples = examples(step, &contest, self.examples as usize);
+        let leaks = leaks(corpus, catalogue, &requests, &relevant)?;
+
+        let counts = contest.lists.iter().chain(&contest.labels).map(|one| one.counts);
+        let counts: Vec<_> = counts.collect();
+        let results = self.systems.iter().zip(files);
+        let systems = results
+            .zip(contest.estimates.into_iter().zip(&counts))
+            .map(|((judged, file), (estimates, counts))| SystemResult {
+                name: judged.name.clone(),
+                kind: judged.kind.clone(),
+                estimates,
+                file,
+                unanswered: counts.unanswered as u64,
+            })
+            .collect();
+        let first = counts.first().copied().unwrap_or_default();
+        let unjudged = (requests.len() - qrels.len()) as u64;
+        let evaluation = Evaluation {
+            format: 2,
+            metrics: contest.metrics,
+            baseline: self.baseline().to_owned(),
+            evaluated: first.evaluated as u64,
+            without_relevant: first.without_relevant as u64 + unjudged,
+            skipped: first.skipped as u64,
+            systems,
+            comparisons: contest.comparisons,
+            pairs: contest.pairs,
+            slices,
+            leaks,
+            examples,
+            warnings: contest.warnings,
+        };
+        write_json(&step.out.join(EVALUATION_FILE), &evaluation)
+    }
+
+    fn estimate(&self, _sizes: &Sizes) -> Estimate {
+        Estimate::default()
+            .figure("systems", self.systems.len().to_string())
+            .figure("metrics", self.settings.metrics.len().to_string())
+            .figure("resamples", grouped(u64::from(self.settings.bootstrap)))
+    }
+}
+
+impl Evaluate {
+    /// Name of the system that the others are compared with: the first, where none is named.
+    fn baseline(&self) -> &str {
+        let first = self.systems.first().map_or("", |system| system.name.as_str());
+        self.settings.baseline.as_deref().unwrap_or(first)
+    }
+
+    fn rules<'a>(
+        &self,
+        step: &StepContext<'_>,
+        metrics: &'a [Metric],
+        catalogue: Option<&'a trieval_eval::Catalogue>,
+    ) -> Rules<'a> {
+        let settings = &self.settings;
+        let baseline = self.systems.iter().position(|system| system.name == self.baseline());
+        Rules {
+            metrics,
+            options: Options {
+                relevant_grade: settings.relevant_grade,
+                ties: settings.ties,
+                missing: settings.missing,
+                catalogue,
+            },
+            significance: SignificanceOptions {
+                resamples: settings.bootstrap,
+                confidence: settings.confidence,
+                seed: step.seed.to_u64(),
+                test: settings.test,
+                correction: settings.correction,
+                margin: settings.margin,
+            },
+            baseline: baseline.unwrap_or(0),
+        }
+    }
+
+    /// What every system returned, and what that cost.
+    fn answers(&self, step: &StepContext<'_>) -> Result<(Vec<Run>, Vec<SystemFile>)> {
+        let mut runs = Vec::new();
+        let mut files = Vec::new();
+        for (place, system) in self.systems.iter().enumerate() {
+            let folder = step.inputs.folder(Role::System(place))?;
+            runs.push(read_answers(folder)?.renamed(&system.name));
+            let path = folder.join(SYSTEM_FILE);
+            let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+            let file = serde_json::from_slice(&text);
+            files.push(file.map_err(|e| Error::data(&path, e.to_string()))?);
+        }
+        Ok((runs, files))
+    }
+
+    /// Judgments of the evaluated requests, and the relevant ones among them as rows.
+    fn judgments(
+        &self,
+        corpus: &Corpus,
+        catalogue: &Catalogue,
+        requests: &[Request],
+    ) -> Result<(Qrels, Vec<(RequestIdx, u32)>)> {
+        let ids: BTreeMap<RequestIdx, &str> =
+            requests.iter().map(|request| (request.idx, request.id.as_str())).collect();
+        let mut qrels = Qrels::builder();
+        let mut relevant = Vec::new();
+        let mut judged = false;
+        for (request, item, grade) in corpus.judgements(self.evaluated.split())? {
+            if let Some(id) = ids.get(&request) {
+                judged = true;
+                let grade = f64::from(grade);
+                qrels.push(id, &catalogue.ids[item as usize], grade).map_err(failed)?;
+                if grade >= self.settings.relevant_grade {
+                    relevant.push((request, item));
+                }
+            }
+        }
+        if !judged {
+            return Err(Error::data(
+                corpus.folder(),
+                "no request of the evaluated split has a judged item, so nothing can be evaluated",
+            )
+            .with_help("check the split and the grades of the corpus"));
+        }
+        Ok((qrels.finish().map_err(failed)?, relevant))
+    }
+}
+
+/// The largest wins of any two systems over each other, and `n_random` requests drawn by the seed.
+fn examples(step: &StepContext<'_>, contest: &Contest, n_random: usize) -> Vec<Example> {
+    let telling = contest.telling(WINS);
+    let shown: HashSet<String> = telling.iter().map(|one| one.request.clone()).collect();
+    let n_requests = contest.lists.first().map_or(0, |one| one.requests.len());
+    let mut order: Vec<usize> = (0..n_requests).collect();
+    order.shuffle(&mut step.seed.purpose("examples").rng());
+    let random = order
+        .into_iter()
+        .map(|request| contest.tell(request, "drawn at random".into()))
+        .filter(|one| !shown.contains(&one.request))
+        .take(n_random);
+    let example = |one: Telling| Example { request: one.request, why: one.why, values: one.values };
+    random.chain(telling).map(example).collect()
+}

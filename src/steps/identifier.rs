@@ -1,0 +1,43 @@
+//! Identifiers and their constraint index.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Work;
+use crate::error::{Error, Result};
+use crate::generative::INDEX_FILE;
+use crate::inputs::StepContext;
+use crate::kind::{Estimate, Sizes};
+use crate::quantizer::kinds::IdentifierSettings;
+use crate::store::write_atomic;
+
+/// Gives items their codes and builds the index of all paths.
+#[derive(Serialize, JsonSchema)]
+pub struct MakeIdentifier {
+    /// How.
+    pub settings: IdentifierSettings,
+}
+
+impl Work for MakeIdentifier {
+    fn run(&self, step: &StepContext<'_>) -> Result<()> {
+        let identifiers = self.settings.it().assign(step)?;
+        step.ctx.say(identifiers.diagnostics.to_string());
+        identifiers.save(step.out)?;
+        let index = identifiers.index()?;
+        let path = step.out.join(INDEX_FILE);
+        write_atomic(&path, |writer| {
+            index.write(writer).map_err(|e| Error::unwritable(&path, &e))
+        })?;
+        step.ctx.say(format!(
+            "index: {} items, {} bytes, {:.1} bytes per item",
+            index.n_items(),
+            index.bytes(),
+            index.bytes() as f64 / index.n_items() as f64
+        ));
+        Ok(())
+    }
+
+    fn estimate(&self, sizes: &Sizes) -> Estimate {
+        self.settings.it().estimate(sizes)
+    }
+}

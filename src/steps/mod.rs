@@ -1,0 +1,52 @@
+//! The steps of a plan, one file per kind of step: reads the folders of its inputs, calls the component, writes its own.
+//!
+//! A step is a struct of the settings that enter its key, and of means that do not ([`crate::kind::keyed`] reads which is
+//! which from the type). What is not in the struct, a step cannot see: no recipe and no plan reach it.
+
+mod corpus;
+mod evaluation;
+mod identifier;
+mod index;
+mod model;
+mod prepare;
+mod prompts;
+mod system;
+mod train;
+mod vectors;
+
+pub use corpus::MakeCorpus;
+pub use evaluation::{
+    EVALUATION_FILE, Evaluate, Evaluation, Example, Judged, QRELS_FILE, SystemResult, VALUES_DIR,
+};
+pub use identifier::MakeIdentifier;
+pub use index::PrepareSystem;
+pub use model::MakeModel;
+pub use prepare::PrepareTraining;
+pub use prompts::RenderPrompts;
+pub use system::{AnswerRequests, SYSTEM_FILE, SystemFile};
+pub use train::{TrainDecoder, write_finished_board};
+pub use vectors::MakeVectors;
+
+use crate::error::Result;
+use crate::inputs::StepContext;
+use crate::kind::{Estimate, Sizes};
+
+/// What a step does.
+pub trait Work {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever it meets.
+    fn run(&self, step: &StepContext<'_>) -> Result<()>;
+
+    /// Figures before anything is loaded.
+    fn estimate(&self, sizes: &Sizes) -> Estimate;
+
+    /// Makes sure that what it computes on is there.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] when it is not.
+    fn check_devices(&self) -> Result<()> {
+        Ok(())
+    }
+}

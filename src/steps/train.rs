@@ -1,0 +1,116 @@
+//! Training a decoder, and who else watches: event files in the run folder, a run on an MLflow server. No result depends
+//! on the watchers.
+
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Work;
+use crate::error::{Error, Result};
+use crate::generative::{DecoderSizes, learn};
+use crate::inputs::StepContext;
+use crate::judging::held_out::ValidationJudge;
+use crate::kind::{Estimate, Sizes};
+use crate::model::settings::ModelSettings;
+use crate::text::bytes;
+use crate::train::engine::LOG_FILE;
+use crate::train::log;
+use crate::train::sampler::n_steps;
+use crate::train::settings::{LOSS, TrainSettings};
+use crate::train::track::{MlflowRun, Outcome, Tracker, flattened, write_finished};
+
+/// Remembers the MLflow run of an unfinished training, in its working state.
+const MLFLOW_FILE: &str = "mlflow.json";
+
+/// Trains a decoder.
+#[derive(Serialize, JsonSchema)]
+pub struct TrainDecoder {
+    /// How, with every default written out that depends on another key.
+    pub settings: TrainSettings,
+    /// What counts as relevant, where the training is validated: it decides which weights are kept.
+    pub relevant_grade: Option<f64>,
+    /// The model, whose own step holds its key.
+    #[serde(skip)]
+    pub model: ModelSettings,
+    /// What the model will be.
+    #[serde(skip)]
+    pub sizes: Option<DecoderSizes>,
+}
+
+impl Work for TrainDecoder {
+    fn run(&self, step: &StepContext<'_>) -> Result<()> {
+        let tracker = start(step, &self.settings);
+        let judge = ValidationJudge {
+            inputs: step.inputs,
+            seed: step.seed,
+            // Nothing is measured without validation.
+            relevant_grade: self.relevant_grade.unwrap_or_default(),
+        };
+        let outcome = learn(step, &self.settings, &self.model, &judge, &tracker);
+        tracker.finish(Outcome::of(&outcome));
+        outcome
+    }
+
+    fn estimate(&self, sizes: &Sizes) -> Estimate {
+        let (settings, objective) = (&self.settings, self.settings.objective.it());
+        let (about, examples) = (objective.about(sizes), objective.examples(sizes));
+        let per_step = u64::from(settings.batch) * u64::from(settings.accumulate);
+        let steps = examples.map(|n| n_steps(n, per_step, settings.epochs));
+        let estimate =
+            Estimate::default().count("examples", about, examples).count("steps", about, steps);
+        let Some(decoder) = &self.sizes else { return estimate };
+        let row = decoder.example(sizes, objective.answers(sizes));
+        let tokens = examples.map(|n| (n as f64 * settings.epochs) as u64 * row);
+        let memory = decoder.training_memory(settings, u64::from(settings.batch) * row);
+        let searches = settings.validation.as_ref().filter(|one| one.metric != LOSS);
+        let search = searches.map_or(0, |one| decoder.search_memory(sizes, one.beam));
+        let parts = format!(
+            "≈ weights {} + gradients {} + moments {} + activations {}",
+            bytes(memory.weights),
+            bytes(memory.gradients),
+            bytes(memory.moments),
+            bytes(memory.activations)
+        );
+        let advice = "lower the training's `batch` and raise `accumulate`, set `recompute = true`, or train an adapter";
+        let estimate = estimate.count("tokens", "≈ ", tokens).figure("memory", parts);
+        Estimate {
+            allowed: settings.memory_limit(),
+            ..estimate.holds(Some(memory.total() + search), advice)
+        }
+    }
+
+    fn check_devices(&self) -> Result<()> {
+        self.settings.device.open().map(drop)
+    }
+}
+
+/// Starts the trackers that a training asks for.
+fn start(step: &StepContext<'_>, settings: &TrainSettings) -> Tracker {
+    let board = settings.log.tensorboard.then(|| step.boards.to_owned());
+    let mlflow = settings.log.mlflow.as_ref().map(|address| MlflowRun {
+        address: address.clone(),
+        experiment: step.recipe.to_owned(),
+        name: step.name.to_owned(),
+        parameters: flattened(step.settings),
+        tags: vec![
+            ("trieval.version".into(), env!("CARGO_PKG_VERSION").into()),
+            ("trieval.key".into(), step.key.to_owned()),
+        ],
+        memory: step.work.join(MLFLOW_FILE),
+    });
+    Tracker::start(&settings.name, board, mlflow, step.ctx)
+}
+
+/// Writes the event files of a training that was finished before anyone asked for them.
+///
+/// # Errors
+/// When its log cannot be read or the disk refuses.
+pub fn write_finished_board(step_folder: &Path, board: &Path) -> Result<()> {
+    let path = step_folder.join(LOG_FILE);
+    let written = path.metadata().and_then(|data| data.modified());
+    let written = written.map_err(|e| Error::unreadable(&path, &e))?;
+    let millis = written.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    write_finished(board, log::read(&path)?, millis)
+}

@@ -1,0 +1,57 @@
+//! The kinds of item vectors: one line each.
+
+use std::path::Path;
+
+use super::mmse::settings::MmseSettings;
+use super::request::Encoded;
+use super::settings::{
+    CollaborativeSettings, EncoderSettings, HiddenStateSettings, JoinedSettings, TwoTowerSettings,
+    VectorFileSettings,
+};
+use crate::corpus::Catalogue;
+use crate::error::{Error, Result};
+use crate::inputs::StepContext;
+use crate::kind::{Estimate, Kind, Sizes};
+
+crate::kinds! {
+    /// One vector per item.
+    pub enum VectorsSettings: VectorsKind {
+        /// A small two-tower text encoder trained on the training requests.
+        "two-tower" => TwoTower(TwoTowerSettings),
+        /// Two towers that learn from ordered, clicked, shown and random items at once.
+        "mmse" => Mmse(MmseSettings),
+        /// A pretrained text encoder of the BERT family, used as it is.
+        "encoder" => Encoder(EncoderSettings),
+        /// Pooled hidden states of a pretrained decoder, used as it is.
+        "decoder" => Decoder(HiddenStateSettings),
+        /// What the feedback of training says of items, and no text: leading directions of who chose which items together.
+        "collaborative" => Collaborative(CollaborativeSettings),
+        /// Several vectors of an item side by side, for instance of its text and of its feedback.
+        "joined" => Joined(JoinedSettings),
+        /// Vectors made elsewhere, from a `.npy`, `.safetensors` or `.parquet` file.
+        "file" => File(VectorFileSettings),
+    }
+}
+
+/// A way to have a vector for every item.
+pub trait VectorsKind: Kind {
+    /// Writes [`VECTORS_FILE`](super::VECTORS_FILE), and what encodes requests, where something does.
+    ///
+    /// # Errors
+    /// When the corpus lacks what is needed, a training or a computation fails, or the disk refuses.
+    fn make(&self, step: &StepContext<'_>) -> Result<()>;
+
+    /// Opens what [`VectorsKind::make`] wrote, with what encodes requests.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file is missing or damaged; [`Error::Failed`] where nothing encodes requests.
+    fn open(&self, folder: &Path, _catalogue: &Catalogue) -> Result<Encoded> {
+        let message = format!("the vectors in {} have no encoder for requests", folder.display());
+        Err(Error::Failed(message))
+    }
+
+    /// Figures before anything is loaded.
+    fn estimate(&self, _sizes: &Sizes) -> Estimate {
+        Estimate::default()
+    }
+}

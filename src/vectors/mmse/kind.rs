@@ -1,0 +1,145 @@
+//! What MMSE says of itself.
+
+use std::path::{Path, PathBuf};
+
+use super::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
+use super::{Place, fit, load, sources};
+use crate::corpus::Catalogue;
+use crate::error::Result;
+use crate::inputs::StepContext;
+use crate::keys;
+use crate::kind::{
+    Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Need, Refusal, Role, Sizes, Use,
+};
+use crate::text::grouped;
+use crate::train::sampler::n_steps;
+use crate::vectors::kinds::VectorsKind;
+use crate::vectors::request::Encoded;
+
+impl Kind for MmseSettings {
+    fn format(&self) -> u32 {
+        // 4: losses are means of a batch.
+        4
+    }
+
+    fn draws(&self) -> Draws {
+        Draws::Seeded(self.seed)
+    }
+
+    fn uses(&self) -> Vec<Use<'_>> {
+        let base = |name| {
+            Use::new(Family::Vectors, name, Role::Vectors, "text").at(keys!["text", "vectors"])
+        };
+        self.base().map(String::as_str).map(base).into_iter().collect()
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { encodes_requests: true, ..Abilities::default() }
+    }
+
+    fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        if other.lends_encoder {
+            return Ok(());
+        }
+        Err(Refusal {
+            message: format!("mmse cannot take the encoder of [vectors.{}]", used.name),
+            label: format!("these vectors are of kind = \"{kind}\""),
+            help: "name vectors of kind = \"encoder\"".into(),
+        })
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let text = "mmse `{name}` reads text, but the items have none";
+        let mut needs = vec![Need::new(Fact::Text, text.into())];
+        match self.levels {
+            MmseLevels::Impressions {} => {
+                let message = "mmse takes levels from impressions, but the corpus has none";
+                let grades = "take them from grades: levels = { by = \"grades\", ordered = 2.67, clicked = 2.33 }";
+                needs.push(Need::new(Fact::Impressions, message.into()).instead(grades));
+            }
+            MmseLevels::Grades { .. } => {
+                let message = "mmse takes levels from grades, but the corpus has none";
+                let other = "use another kind of vectors";
+                needs.push(Need::new(Fact::Grades, message.into()).instead(other));
+            }
+        }
+        needs
+    }
+
+    fn faults(&self, faults: &mut Faults<'_>) {
+        losses(self, faults);
+        if let MmseLevels::Grades { ordered, clicked } = &self.levels
+            && ordered < clicked
+        {
+            let message = "an ordered item would have a lower grade than a clicked one";
+            let help = "raise `ordered`, or lower `clicked`";
+            faults.value(keys!["levels"], message, "thresholds out of order", help);
+        }
+        if let MmseText::Transformer { dim, heads, .. } = &self.text
+            && !dim.is_multiple_of(*heads)
+        {
+            let message = format!("heads = {heads} does not divide dim = {dim}");
+            let label = "heads of unequal width";
+            faults.value(keys!["text"], message, label, "change one of them");
+        }
+    }
+
+    fn sources(&self) -> Result<Vec<PathBuf>> {
+        sources(self)
+    }
+}
+
+/// There is something to learn, and something to learn it from.
+fn losses(settings: &MmseSettings, faults: &mut Faults<'_>) {
+    if settings.retrieval == 0.0 && settings.ranking == 0.0 {
+        let help = "set `retrieval` or `ranking` above 0";
+        faults.value(keys!["kind"], "mmse has no loss", "both weights are 0", help);
+    }
+    if settings.ordered + settings.clicked == 0 {
+        let help = "raise `ordered` or `clicked` above 0";
+        faults.value(keys!["kind"], "mmse draws no positives", "nothing to find", help);
+    }
+    let merged = settings.order_as_click;
+    let drawn = [
+        settings.ordered > 0 && !merged,
+        settings.clicked > 0 || (merged && settings.ordered > 0),
+        settings.shown > 0,
+    ];
+    let n_levels = drawn.into_iter().filter(|drawn| *drawn).count();
+    let lists_random = settings.ranking_loss == RankingLoss::Listwise && settings.uniform > 0;
+    if settings.ranking > 0.0 && n_levels < 2 && !lists_random {
+        let message = "the ranking loss of mmse has nothing to compare";
+        let help = "draw items of two levels at least, or set ranking = 0";
+        faults.value(keys!["kind"], message, "items of one level only", help);
+    }
+}
+
+impl VectorsKind for MmseSettings {
+    fn make(&self, step: &StepContext<'_>) -> Result<()> {
+        let place = Place {
+            base: step.inputs.find(Role::Vectors),
+            seed: step.seed,
+            out: step.out,
+            work: step.work,
+            ctx: step.ctx,
+        };
+        fit(step.inputs.corpus()?, step.inputs.catalogue()?, self, &place)
+    }
+
+    fn open(&self, folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
+        load(folder, catalogue)
+    }
+
+    fn estimate(&self, sizes: &Sizes) -> Estimate {
+        let mut estimate = Estimate::default();
+        if let MmseText::Bag { dim, vocabulary, ngrams, buckets } = self.text {
+            let dim = u64::from(dim);
+            let rows = u64::from(vocabulary) + if ngrams > 1 { u64::from(buckets) } else { 0 };
+            let parameters = rows * dim + 8 * dim * dim;
+            estimate = estimate.figure("parameters", format!("≤ {}", grouped(parameters)));
+        }
+        // A request without a click or order teaches nothing, and how many there are is not known before they are read.
+        let most = sizes.train.map(|n| n_steps(n, u64::from(self.batch), self.epochs));
+        estimate.count("steps", "≤ ", most).count("encoded items", "", sizes.items)
+    }
+}
