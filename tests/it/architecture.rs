@@ -31,7 +31,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
 const JUDGES: &[&str] = &["recipe", "pipeline", "cli"];
 /// Folders that need no kernels.
 const WITHOUT_KERNELS: &[&str] =
-    &["error", "seed", "progress", "memory", "store", "corpus", "recipe", "cli"];
+    &["error", "seed", "progress", "memory", "corpus", "recipe", "cli"];
 
 /// Files that may hold `unsafe`, each block with a SAFETY note.
 const UNSAFE_FILES: &[&str] = &[
@@ -52,7 +52,6 @@ const UNSAFE_FILES: &[&str] = &[
     "kernels/src/ops/simd.rs",
     "kernels/src/threads.rs",
     "src/ranker/hnsw/metric.rs",
-    "src/store/map.rs",
 ];
 
 fn layer(folder: &str) -> Option<usize> {
