@@ -9,43 +9,58 @@ use candle_core::{Device, Result};
 /// # Errors
 /// When this build has no CUDA, or there is no GPU or no driver for it.
 pub fn open() -> Result<Device> {
-    #[cfg(feature = "cuda")]
-    {
-        let device = Device::new_cuda_with_stream(0)?;
-        if let Device::Cuda(device) = &device {
-            pool::keep(device);
-            // SAFETY: events order work on several streams; all work of this device is on its one stream.
-            unsafe { device.disable_event_tracking() };
-        }
-        Ok(device)
-    }
-    #[cfg(not(feature = "cuda"))]
-    candle_core::bail!("this build has no CUDA: build with --features cuda");
+    driver::open()
 }
 
 /// Most bytes that tensors on `device` have held at a time since the start or since [`forget_peak`]; none on a CPU.
 pub fn peak_bytes(device: &Device) -> Option<u64> {
-    #[cfg(feature = "cuda")]
-    if let Device::Cuda(device) = device {
-        return pool::peak(device);
+    match device {
+        Device::Cuda(device) => driver::peak(device),
+        _ => None,
     }
-    let _ = device;
-    None
 }
 
 /// Lets [`peak_bytes`] begin anew from what is held now.
 pub fn forget_peak(device: &Device) {
-    #[cfg(feature = "cuda")]
     if let Device::Cuda(device) = device {
-        pool::forget(device);
+        driver::forget(device);
     }
-    let _ = device;
+}
+
+#[cfg(not(feature = "cuda"))]
+mod driver {
+    //! In a build that has no GPU.
+
+    use candle_core::{CudaDevice, Device, Result, bail};
+
+    pub(super) fn open() -> Result<Device> {
+        bail!("this build has no CUDA: build with --features cuda")
+    }
+
+    pub(super) fn peak(_: &CudaDevice) -> Option<u64> {
+        None
+    }
+
+    pub(super) fn forget(_: &CudaDevice) {}
 }
 
 #[cfg(feature = "cuda")]
-mod pool {
-    use candle_core::CudaDevice;
+mod driver {
+    //! What candle does not ask of the driver.
+
     use candle_core::cuda_backend::cudarc::driver::sys;
+    use candle_core::{CudaDevice, Device, Result};
+
+    pub(super) fn open() -> Result<Device> {
+        let device = Device::new_cuda_with_stream(0)?;
+        if let Device::Cuda(device) = &device {
+            keep(device);
+            // SAFETY: events order work on several streams; all work of this device is on its one
+            // stream.
+            unsafe { device.disable_event_tracking() };
+        }
+        Ok(device)
+    }
 
     /// The pool that candle's allocations come from.
     fn pool(device: &CudaDevice) -> Option<sys::CUmemoryPool> {
@@ -58,7 +73,7 @@ mod pool {
 
     /// Lets the pool keep freed memory: by default all of it goes back to the driver whenever the host waits for the
     /// device, several times in a training step.
-    pub(super) fn keep(device: &CudaDevice) {
+    fn keep(device: &CudaDevice) {
         let mut all = u64::MAX;
         let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
         if let Some(pool) = pool(device) {

@@ -1,5 +1,5 @@
-//! Bytes of a file that live in memory or in a read-only memory map: the one audited place of this
-//! crate that maps files. Knows nothing of what the bytes mean.
+//! Bytes of a file that live in memory or in a read-only memory map: the one audited place of the
+//! workspace that maps files. Knows nothing of what the bytes mean.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,8 @@ enum Source {
 }
 
 impl Bytes {
-    /// Maps a whole file read-only; its pages are loaded when they are first touched.
+    /// Maps a whole file read-only; its pages are loaded when they are first touched. An empty file
+    /// gives no bytes.
     ///
     /// # Errors
     /// Whatever the system reports when the file cannot be opened or mapped.
@@ -28,7 +29,8 @@ impl Bytes {
         }
         // SAFETY: a map is undefined behavior only if the file is changed or shortened while it is
         // mapped. Files of this project are written under a temporary name, renamed into place and
-        // never changed afterwards; a rename over this one leaves the mapped inode as it was.
+        // never changed afterwards; a rename over this one leaves the mapped inode as it was. Files
+        // of the user are mapped only while they are read, and must not be rewritten meanwhile.
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self(Source::Mapped(map)))
     }

@@ -9,13 +9,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor, Var};
-use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::model::config::{DecoderConfig, HEAD};
-use crate::store::{map, write_atomic};
+use crate::store::{Map, map, write_atomic};
 
 /// Name of the weights in a model folder.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -88,7 +87,7 @@ pub struct WeightFiles {
 
 struct WeightFile {
     path: PathBuf,
-    map: Mmap,
+    map: Map,
     metadata: Metadata,
     /// Where the data begin.
     start: usize,

@@ -45,8 +45,8 @@ const JUDGES: &[&str] = &["judging", "recipe", "steps", "pipeline", "cli"];
 const LENT_TO_SYSTEMS: &[&str] = &["fusion", "io", "Error", "Run"];
 /// Folders that need no kernels.
 const WITHOUT_KERNELS: &[&str] = &[
-    "error", "seed", "progress", "text", "memory", "store", "kind", "corpus", "inputs", "recipe",
-    "steps", "cli",
+    "error", "seed", "progress", "text", "memory", "kind", "corpus", "inputs", "recipe", "steps",
+    "cli",
 ];
 /// The one folder outside the corpus that may know the truth of the simulated shop.
 const ORACLE: &str = "src/ranker/oracle/";
@@ -69,8 +69,7 @@ const UNSAFE_FILES: &[&str] = &[
     "kernels/src/ops/matmul.rs",
     "kernels/src/ops/simd.rs",
     "kernels/src/threads.rs",
-    "src/ranker/hnsw/metric.rs",
-    "src/store/map.rs",
+    "src/ranker/nearest/hnsw/metric.rs",
 ];
 
 fn layer(folder: &str) -> Option<usize> {

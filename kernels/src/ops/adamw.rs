@@ -10,6 +10,7 @@ use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
 use super::cpu::{lock, slice};
+use super::cuda;
 
 const NAME: &str = "adamw";
 
@@ -39,11 +40,7 @@ pub struct AdamW {
 pub struct Moments(Place);
 
 enum Place {
-    Host {
-        first: Vec<f32>,
-        second: Vec<f32>,
-    },
-    #[cfg(feature = "cuda")]
+    Host { first: Vec<f32>, second: Vec<f32> },
     Device([Tensor; 2]),
 }
 
@@ -70,7 +67,6 @@ impl Moments {
                 given[1]
             );
         }
-        #[cfg(feature = "cuda")]
         if param.device().is_cuda() {
             let place = |values| Tensor::from_vec(values, n, param.device());
             return Ok(Self(Place::Device([place(first)?, place(second)?])));
@@ -85,10 +81,21 @@ impl Moments {
     pub fn values(&self) -> Result<[Cow<'_, [f32]>; 2]> {
         match &self.0 {
             Place::Host { first, second } => Ok([first.into(), second.into()]),
-            #[cfg(feature = "cuda")]
             Place::Device([first, second]) => {
                 Ok([first.to_vec1()?.into(), second.to_vec1()?.into()])
             }
+        }
+    }
+
+    /// Refuses moments of another parameter.
+    fn check(&self, param: &Var) -> Result<()> {
+        let entries = match &self.0 {
+            Place::Host { first, .. } => first.len(),
+            Place::Device([first, _]) => first.elem_count(),
+        };
+        match param.elem_count() {
+            n if n == entries => Ok(()),
+            n => bail!("{NAME}: moments of {entries} entries for a parameter of {n}"),
         }
     }
 }
@@ -111,23 +118,17 @@ pub fn adamw_step(
     if settings.step == 0 {
         bail!("{NAME}: steps are counted from 1");
     }
+    moments.check(param)?;
+    let factors = Factors::new(settings);
     match &mut moments.0 {
-        Place::Host { first, second } => {
-            let n = param.elem_count();
-            if first.len() != n || second.len() != n {
-                bail!("{NAME}: moments of {} entries for a parameter of {n}", first.len());
-            }
-            let op = Step { settings: *settings, moments: Mutex::new((first, second)) };
-            param.as_tensor().inplace_op2(&gradient.contiguous()?, &op)
-        }
-        #[cfg(feature = "cuda")]
+        Place::Host { first, second } => in_place(param, gradient, |p, g| {
+            let blocks = p.par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK));
+            blocks
+                .zip(first.par_chunks_mut(BLOCK).zip(second.par_chunks_mut(BLOCK)))
+                .for_each(|((p, g), (m, v))| update(p, g, m, v, factors));
+        }),
         Place::Device([first, second]) => {
-            if first.elem_count() != param.elem_count() {
-                let n = param.elem_count();
-                bail!("{NAME}: moments of {} entries for a parameter of {n}", first.elem_count());
-            }
-            let factors = Factors::new(settings);
-            super::cuda::adamw_step(param.as_tensor(), gradient, [first, second], &factors)
+            cuda::adamw_step(param.as_tensor(), gradient, [first, second], &factors)
         }
     }
 }
@@ -161,31 +162,30 @@ pub fn adamw_rows_step(
     if settings.step == 0 {
         bail!("{NAME}: steps are counted from 1");
     }
+    moments.check(param)?;
+    let factors = Factors::new(settings);
     match &mut moments.0 {
-        Place::Host { first, second } => {
-            if first.len() != n_rows * width {
-                bail!(
-                    "{NAME}: moments of {} entries for a parameter of {}",
-                    first.len(),
-                    n_rows * width
-                );
+        Place::Host { first, second } => in_place(param, gradient, |p, g| {
+            for (row, g) in rows.iter().zip(g.chunks_exact(width.max(1))) {
+                let at = *row as usize * width..(*row as usize + 1) * width;
+                let (m, v) = (&mut first[at.clone()], &mut second[at.clone()]);
+                update(&mut p[at], g, m, v, factors);
             }
-            let step = Step { settings: *settings, moments: Mutex::new((first, second)) };
-            let op = RowsStep { step, rows, width };
-            param.as_tensor().inplace_op2(&gradient.contiguous()?, &op)
-        }
-        #[cfg(feature = "cuda")]
+        }),
         Place::Device(_) => bail!("{NAME}: a step of some rows has no implementation on a GPU"),
     }
 }
 
-struct RowsStep<'a> {
-    step: Step<'a>,
-    rows: &'a [u32],
-    width: usize,
+/// Runs `work` on the entries of `param` and of `gradient`, once.
+fn in_place(param: &Var, gradient: &Tensor, work: impl FnOnce(&mut [f32], &[f32])) -> Result<()> {
+    let op = InPlace(Mutex::new(Some(work)));
+    param.as_tensor().inplace_op2(&gradient.contiguous()?, &op)
 }
 
-impl InplaceOp2 for RowsStep<'_> {
+/// Behind a lock only because candle hands an operation out by shared reference.
+struct InPlace<F>(Mutex<Option<F>>);
+
+impl<F: FnOnce(&mut [f32], &[f32])> InplaceOp2 for InPlace<F> {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -202,23 +202,11 @@ impl InplaceOp2 for RowsStep<'_> {
         else {
             bail!("{NAME}: expected a contiguous f32 parameter");
         };
-        let p = &mut p[start..end];
-        let mut moments = lock(&self.step.moments);
-        let (first, second) = &mut *moments;
-        let factors = Factors::new(&self.step.settings);
-        for (row, g) in self.rows.iter().zip(g.chunks_exact(self.width.max(1))) {
-            let at = *row as usize * self.width..(*row as usize + 1) * self.width;
-            let (m, v) = (&mut first[at.clone()], &mut second[at.clone()]);
-            update(&mut p[at], g, m, v, factors);
+        if let Some(work) = lock(&self.0).take() {
+            work(&mut p[start..end], g);
         }
         Ok(())
     }
-}
-
-struct Step<'a> {
-    settings: AdamW,
-    /// Behind a lock only because candle hands the operation out by shared reference.
-    moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
 }
 
 /// The step's constants in the form the inner loop uses.
@@ -259,34 +247,6 @@ vectorized! {
             let root = v.sqrt() * f.root_correction + f.epsilon;
             *p = *p * f.decay - f.step_size * *m / root;
         }
-    }
-}
-
-impl InplaceOp2 for Step<'_> {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        param: &mut CpuStorage,
-        param_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> Result<()> {
-        let g = slice(gradient, gradient_layout, NAME)?;
-        let (CpuStorage::F32(p), Some((start, end))) = (param, param_layout.contiguous_offsets())
-        else {
-            bail!("{NAME}: expected a contiguous f32 parameter");
-        };
-        let mut moments = lock(&self.moments);
-        let (first, second) = &mut *moments;
-        let factors = Factors::new(&self.settings);
-        let blocks = p[start..end].par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK));
-        blocks
-            .zip(first.par_chunks_mut(BLOCK).zip(second.par_chunks_mut(BLOCK)))
-            .for_each(|((p, g), (m, v))| update(p, g, m, v, factors));
-        Ok(())
     }
 }
 

@@ -27,19 +27,30 @@ fn name_of(storage: &CpuStorage) -> &'static str {
     storage.dtype().as_str()
 }
 
+/// The tensors, those copied that are not contiguous.
+pub(super) fn contiguous<const N: usize>(tensors: [&Tensor; N]) -> Result<[Tensor; N]> {
+    let mut tensors = tensors.map(Tensor::clone);
+    for tensor in &mut tensors {
+        if !tensor.is_contiguous() {
+            *tensor = tensor.contiguous()?;
+        }
+    }
+    Ok(tensors)
+}
+
 /// Runs `read` on the entries of tensors, which are made contiguous first where they are not.
 pub(super) fn with_slices<T, const N: usize>(
     tensors: [&Tensor; N],
     operation: &str,
     read: impl FnOnce([&[f32]; N]) -> Result<T>,
 ) -> Result<T> {
-    let tensors = tensors.iter().map(|tensor| tensor.contiguous()).collect::<Result<Vec<_>>>()?;
-    let locked: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let tensors = contiguous(tensors)?;
+    let locked = tensors.each_ref().map(Tensor::storage_and_layout);
     let mut slices: [&[f32]; N] = [&[]; N];
     for (entries, (storage, layout)) in slices.iter_mut().zip(&locked) {
         *entries = match &**storage {
             Storage::Cpu(storage) => slice(storage, layout, operation)?,
-            _ => bail!("{operation}: the backward pass has no implementation on this device"),
+            _ => bail!("{operation}: expected a tensor on the CPU"),
         };
     }
     read(slices)
@@ -53,6 +64,18 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A CPU tensor that owns `data`.
 pub(super) fn tensor(data: Vec<f32>, like: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(data, like.shape(), &candle_core::Device::Cpu)
+}
+
+/// Gradients in the shapes of the inputs that they belong to.
+pub(super) fn gradients<const N: usize>(
+    data: [Vec<f32>; N],
+    inputs: [&Tensor; N],
+) -> Result<[Option<Tensor>; N]> {
+    let mut gradients = [const { None }; N];
+    for ((gradient, data), input) in gradients.iter_mut().zip(data).zip(inputs) {
+        *gradient = Some(tensor(data, input)?);
+    }
+    Ok(gradients)
 }
 
 /// Rows of `width` entries per block so that a block is about 16 thousand entries: enough work for a

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::buffer::new_rows;
-use super::cpu::{block_rows, slice, tensor, with_slices};
+use super::cpu::{block_rows, tensor, with_slices};
+use super::cuda;
+use super::operation::{Passes, operation};
 
 const NAME: &str = "dropout";
 
@@ -33,18 +35,18 @@ pub fn dropout(x: &Tensor, share: f64, keys: &Arc<[u64]>, stream: u64) -> Result
     // Of 2^32 equally likely draws, those below the threshold are dropped.
     let threshold = (share * 2f64.powi(32)) as u32;
     let factor = (1.0 / (1.0 - share)) as f32;
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        return super::cuda::dropout(x, keys, stream, threshold, factor);
-    }
-    x.contiguous()?.apply_op1(Dropout { threshold, factor, keys: keys.clone(), stream })
+    let mask = Mask { threshold, factor, keys: keys.clone(), stream };
+    operation(NAME, [x], |[x]| mask.host(x), |[x]| cuda::dropout(x, &mask))
 }
 
-struct Dropout {
-    threshold: u32,
-    factor: f32,
-    keys: Arc<[u64]>,
-    stream: u64,
+/// Which entries are dropped, and what the others are multiplied by.
+#[derive(Clone)]
+pub(super) struct Mask {
+    /// Of 2^32 draws, those below are dropped.
+    pub(super) threshold: u32,
+    pub(super) factor: f32,
+    pub(super) keys: Arc<[u64]>,
+    pub(super) stream: u64,
 }
 
 /// The finalizer of SplitMix64 (doi:10.1145/2714064.2660195).
@@ -56,8 +58,20 @@ fn mix(mut x: u64) -> u64 {
 
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-impl Dropout {
-    fn apply(&self, x: &[f32], width: usize) -> Vec<f32> {
+impl Mask {
+    fn host(&self, x: &Tensor) -> Result<Passes<1>> {
+        let mask = self.clone();
+        Ok(Passes::new((self.applied(x)?, x.shape()), move |_, g| {
+            Ok([Some(tensor(mask.applied(g)?, g)?)])
+        }))
+    }
+
+    fn applied(&self, x: &Tensor) -> Result<Vec<f32>> {
+        let width = x.dims2()?.1;
+        with_slices([x], NAME, |[x]| Ok(self.rows(x, width)))
+    }
+
+    fn rows(&self, x: &[f32], width: usize) -> Vec<f32> {
         new_rows(x.len(), width, block_rows(width), |first, rows| {
             rows.copy_from_slice(&x[first * width..][..rows.len()]);
             for (i, row) in rows.chunks_exact_mut(width).enumerate() {
@@ -71,23 +85,6 @@ impl Dropout {
                 }
             }
         })
-    }
-}
-
-impl CustomOp1 for Dropout {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, width) = layout.shape().dims2()?;
-        let y = self.apply(slice(x, layout, NAME)?, width);
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let (_, width) = x.dims2()?;
-        with_slices([gradient], NAME, |[g]| Ok(Some(tensor(self.apply(g, width), x)?)))
     }
 }
 

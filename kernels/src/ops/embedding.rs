@@ -1,10 +1,12 @@
 //! Rows of a table by id, with a gradient that costs what the ids cost.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::buffer::new_rows;
-use super::cpu::{slice, tensor, with_slices};
-use super::frozen::{frozen, with_frozen};
+use super::cpu::{tensor, with_slices};
+use super::cuda;
+use super::frozen::{Frozen, frozen, with_frozen, with_frozen_if_any};
+use super::operation::{Passes, operation};
 use super::simd::axpy;
 
 const NAME: &str = "embedding";
@@ -20,13 +22,13 @@ const ROW_BLOCK: usize = 64;
 /// # Errors
 /// When shapes or types do not fit, or an id lies outside the table.
 pub fn embedding(ids: &Tensor, table: &Tensor) -> Result<Tensor> {
-    let vocab = table.dims2()?.0;
-    #[cfg(feature = "cuda")]
-    if table.device().is_cuda() {
-        return super::cuda::embedding(&checked(ids, vocab)?, table);
-    }
-    let op = Embedding { ids: checked(ids, vocab)?, frozen: None };
-    table.contiguous()?.apply_op1(op)
+    let ids = &checked(ids, table.dims2()?.0)?;
+    operation(
+        NAME,
+        [table],
+        |[table]| host(ids, None, table),
+        |[table]| cuda::embedding(ids, table),
+    )
 }
 
 /// The rows that `ids` name in a table of frozen rows followed by trained ones.
@@ -42,20 +44,28 @@ pub fn embedding_rows(
     new_rows: Option<&Tensor>,
 ) -> Result<Tensor> {
     let (v0, width) = frozen_rows.dims2()?;
-    let new = match new_rows {
+    let n_new = match new_rows {
         Some(rows) if rows.dims2()?.1 != width => {
             bail!("{NAME}: frozen rows {:?} and new rows {:?} do not fit", [v0, width], rows.dims())
         }
-        Some(rows) => rows.contiguous()?,
-        None => Tensor::zeros((0, width), DType::F32, frozen_rows.device())?,
+        Some(rows) => rows.dims()[0],
+        None => 0,
     };
-    let ids = checked(ids, v0 + new.dims()[0])?;
-    #[cfg(feature = "cuda")]
-    if frozen_rows.device().is_cuda() {
-        return super::cuda::embedding_rows(&ids, frozen_rows, new_rows);
+    let ids = &checked(ids, v0 + n_new)?;
+    let old = &frozen(frozen_rows, NAME)?;
+    match new_rows {
+        Some(new) => operation(
+            NAME,
+            [new],
+            |[new]| host(ids, Some(old), new),
+            |[new]| cuda::embedding_rows(ids, old, new),
+        ),
+        None if old.device().is_cuda() => cuda::select(ids, old),
+        None => {
+            let rows = with_frozen(old, NAME, |old| Ok(named(ids, Some(old), &[], width)))?;
+            Tensor::from_vec(rows, (ids.len(), width), &Device::Cpu)
+        }
     }
-    let op = Embedding { ids, frozen: Some(frozen(frozen_rows, NAME)?) };
-    new.apply_op1(op)
 }
 
 fn checked(ids: &Tensor, vocab: usize) -> Result<Vec<u32>> {
@@ -69,69 +79,49 @@ fn checked(ids: &Tensor, vocab: usize) -> Result<Vec<u32>> {
     }
 }
 
-struct Embedding {
-    ids: Vec<u32>,
-    /// The rows in front of the trained ones.
-    frozen: Option<Tensor>,
-}
-
-impl Embedding {
-    /// Number of frozen rows.
-    fn skip(&self) -> usize {
-        self.frozen.as_ref().map_or(0, |frozen| frozen.dims()[0])
-    }
-}
-
-impl CustomOp1 for Embedding {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, table: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, width) = layout.shape().dims2()?;
-        let (table, skip) = (slice(table, layout, NAME)?, self.skip());
-        let copy = |read_frozen: &(dyn Fn(usize, &mut [f32]) + Sync)| {
-            new_rows(self.ids.len() * width, width, ROW_BLOCK, |first, out| {
-                for (id, out) in self.ids[first..].iter().zip(out.chunks_exact_mut(width)) {
-                    match (*id as usize).checked_sub(skip) {
-                        Some(row) => out.copy_from_slice(&table[row * width..][..width]),
-                        None => read_frozen(*id as usize, out),
-                    }
-                }
-            })
-        };
-        let out = match &self.frozen {
-            None => copy(&|_, _| {}),
-            Some(frozen) => {
-                with_frozen(frozen, NAME, |frozen| Ok(copy(&|row, out| frozen.row(row, out))))?
+/// The rows that `ids` name in `frozen` and, behind it, `table`.
+fn named(ids: &[u32], frozen: Option<Frozen<'_>>, table: &[f32], width: usize) -> Vec<f32> {
+    let skip = frozen.map_or(0, |frozen| frozen.rows);
+    new_rows(ids.len() * width, width, ROW_BLOCK, |first, out| {
+        for (id, out) in ids[first..].iter().zip(out.chunks_exact_mut(width)) {
+            let id = *id as usize;
+            match frozen {
+                Some(frozen) if id < skip => frozen.row(id, out),
+                _ => out.copy_from_slice(&table[(id - skip) * width..][..width]),
             }
-        };
-        Ok((CpuStorage::F32(out), Shape::from((self.ids.len(), width))))
-    }
+        }
+    })
+}
 
-    fn bwd(&self, table: &Tensor, _out: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let ((vocab, width), skip) = (table.dims2()?, self.skip());
+fn host(ids: &[u32], frozen: Option<&Tensor>, table: &Tensor) -> Result<Passes<1>> {
+    let (vocab, width) = table.dims2()?;
+    let skip = frozen.map_or(0, |frozen| frozen.dims()[0]);
+    let rows = with_slices([table], NAME, |[table]| {
+        with_frozen_if_any(frozen, NAME, |frozen| Ok(named(ids, frozen, table, width)))
+    })?;
+    let (n, ids) = (ids.len(), ids.to_vec());
+    Ok(Passes::new((rows, (n, width)), move |[table], g| {
         if vocab == 0 {
-            return Ok(None);
+            return Ok([None]);
         }
         // Tokens in the order of their ids, those of one id in their own order.
         let mut order: Vec<(u32, u32)> = (0u32..)
-            .zip(&self.ids)
+            .zip(&ids)
             .filter(|(_, id)| **id as usize >= skip)
             .map(|(token, id)| (id - skip as u32, token))
             .collect();
         order.sort_unstable();
-        with_slices([gradient], NAME, |[g]| {
-            let out = new_rows(vocab * width, width, ROW_BLOCK, |first, out| {
+        let sums = with_slices([g], NAME, |[g]| {
+            Ok(new_rows(vocab * width, width, ROW_BLOCK, |first, out| {
                 let place = |row: usize| order.partition_point(|(id, _)| (*id as usize) < row);
                 for (id, token) in &order[place(first)..place(first + ROW_BLOCK)] {
                     let row = &mut out[(*id as usize - first) * width..][..width];
                     axpy(1.0, &g[*token as usize * width..][..width], row);
                 }
-            });
-            Ok(Some(tensor(out, table)?))
-        })
-    }
+            }))
+        })?;
+        Ok([Some(tensor(sums, table)?)])
+    }))
 }
 
 #[cfg(test)]

@@ -76,7 +76,19 @@ pub(super) fn with_frozen<T>(
     let (storage, layout) = weight.storage_and_layout();
     match &*storage {
         Storage::Cpu(storage) => read(Frozen::new(storage, layout, operation)?),
-        _ => bail!("{operation}: frozen weights have no implementation on this device"),
+        _ => bail!("{operation}: expected frozen weights on the CPU"),
+    }
+}
+
+/// As [`with_frozen`], where there may be none.
+pub(super) fn with_frozen_if_any<T>(
+    weight: Option<&Tensor>,
+    operation: &str,
+    read: impl FnOnce(Option<Frozen<'_>>) -> Result<T>,
+) -> Result<T> {
+    match weight {
+        Some(weight) => with_frozen(weight, operation, |weight| read(Some(weight))),
+        None => read(None),
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::sync::Mutex;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::buffer::new_rows;
-use super::cpu::{block_rows, lock, slice, tensor, with_slices};
+use super::cpu::{block_rows, gradients, lock, with_slices};
+use super::cuda;
 use super::matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
+use super::operation::{Passes, operation};
 use super::swiglu::{swiglu_backward, swiglu_rows};
 
 const NAME: &str = "gated-linear";
@@ -26,17 +28,7 @@ pub fn gated_linear(x: &Tensor, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if gate.dims2()?.1 != inner || gate.dims() != up.dims() {
         bail!("{NAME}: x {:?}, gate {:?} and up {:?} do not fit", x.dims(), gate.dims(), up.dims());
     }
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        return super::cuda::gated_linear(x, gate, up);
-    }
-    let op = GatedLinear { saved: Mutex::new(None) };
-    x.contiguous()?.apply_op3(&gate.contiguous()?, &up.contiguous()?, op)
-}
-
-struct GatedLinear {
-    /// `x gateᵀ` and `x upᵀ`, from the forward pass to the backward pass.
-    saved: Mutex<Option<[Vec<f32>; 2]>>,
+    operation(NAME, [x, gate, up], host, cuda::gated_linear)
 }
 
 /// Both projections of `x`.
@@ -44,47 +36,26 @@ fn project(x: MatRef<'_>, weights: [MatRef<'_>; 2]) -> [Vec<f32>; 2] {
     weights.map(|weight| matmul_new(x, weight.t(), Threads::Pool))
 }
 
-impl CustomOp3 for GatedLinear {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        gate: &CpuStorage,
-        gate_layout: &Layout,
-        up: &CpuStorage,
-        up_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let ((rows, inner), (outer, _)) = (x_layout.shape().dims2()?, gate_layout.shape().dims2()?);
-        let x = MatRef::new(slice(x, x_layout, NAME)?, rows, inner);
-        let gate = MatRef::new(slice(gate, gate_layout, NAME)?, outer, inner);
-        let up = MatRef::new(slice(up, up_layout, NAME)?, outer, inner);
-        let [a, b] = project(x, [gate, up]);
+fn host(inputs: [&Tensor; 3]) -> Result<Passes<3>> {
+    let [x, gate, _] = inputs;
+    let ((rows, inner), (outer, _)) = (x.dims2()?, gate.dims2()?);
+    let (out, projected) = with_slices(inputs, NAME, |[x, gate, up]| {
+        let weights = [gate, up].map(|weight| MatRef::new(weight, outer, inner));
+        let [a, b] = project(MatRef::new(x, rows, inner), weights);
         let out = new_rows(a.len(), 1, block_rows(1), |first, out| {
             let range = first..first + out.len();
             swiglu_rows(&a[range.clone()], &b[range], out);
         });
-        *lock(&self.saved) = Some([a, b]);
-        Ok((CpuStorage::F32(out), Shape::from((rows, outer))))
-    }
-
-    fn bwd(
-        &self,
-        x_tensor: &Tensor,
-        gate_tensor: &Tensor,
-        up_tensor: &Tensor,
-        _out: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let ((rows, inner), (outer, _)) = (x_tensor.dims2()?, gate_tensor.dims2()?);
-        with_slices([x_tensor, gate_tensor, up_tensor, gradient], NAME, |[x, gate, up, g]| {
+        Ok((out, [a, b]))
+    })?;
+    let saved = Mutex::new(Some(projected));
+    Ok(Passes::new((out, (rows, outer)), move |inputs, g| {
+        let [x, gate, up] = inputs;
+        let data = with_slices([x, gate, up, g], NAME, |[x, gate, up, g]| {
             let x = MatRef::new(x, rows, inner);
             let (gate, up) = (MatRef::new(gate, outer, inner), MatRef::new(up, outer, inner));
             // A second backward pass over the same graph finds nothing saved: compute again.
-            let saved = lock(&self.saved).take();
+            let saved = lock(&saved).take();
             let [mut a, mut b] = saved.unwrap_or_else(|| project(x, [gate, up]));
             let block = block_rows(1);
             let blocks = a.par_chunks_mut(block).zip(b.par_chunks_mut(block));
@@ -93,13 +64,10 @@ impl CustomOp3 for GatedLinear {
             let mut dx = matmul_new(d_gate, gate, Threads::Pool);
             matmul(&mut MatMut::new(&mut dx, rows, inner), 1.0, 1.0, d_up, up, Threads::Pool);
             let [dw_gate, dw_up] = [d_gate, d_up].map(|d| matmul_new(d.t(), x, Threads::Pool));
-            Ok((
-                Some(tensor(dx, x_tensor)?),
-                Some(tensor(dw_gate, gate_tensor)?),
-                Some(tensor(dw_up, up_tensor)?),
-            ))
-        })
-    }
+            Ok([dx, dw_gate, dw_up])
+        })?;
+        gradients(data, inputs)
+    }))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Gaussian error linear unit (arXiv:1606.08415, equation 2, the exact form), with its gradient.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 
-use super::buffer::{new_blocks, new_rows};
-use super::cpu::{block_rows, slice, tensor, with_slices};
+use super::buffer::new_rows;
+use super::cpu::{block_rows, tensor, with_slices};
+use super::operation::{Passes, not_on_a_gpu, operation};
 use super::simd::exp;
 
 const NAME: &str = "gelu";
@@ -14,10 +15,8 @@ const NAME: &str = "gelu";
 /// # Errors
 /// When the type does not fit.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Gelu)
+    operation(NAME, [x], host, not_on_a_gpu(NAME))
 }
-
-struct Gelu;
 
 /// `Φ(x)` and `e^(−x²/2)`; absolute error of `Φ` below 1e-7 (Abramowitz and Stegun, 7.1.26). The smaller tail is
 /// computed and the other is its complement, so that nothing cancels.
@@ -55,30 +54,23 @@ vectorized! {
     }
 }
 
-impl CustomOp1 for Gelu {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = slice(x, layout, NAME)?;
-        let y = new_rows(x.len(), 1, block_rows(1), |first, y| {
+fn host([x]: [&Tensor; 1]) -> Result<Passes<1>> {
+    let y = with_slices([x], NAME, |[x]| {
+        Ok(new_rows(x.len(), 1, block_rows(1), |first, y| {
             y.copy_from_slice(&x[first..][..y.len()]);
             gelu_in_place(y);
-        });
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x_tensor: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        with_slices([x_tensor, gradient], NAME, |[x, g]| {
-            let ([dx], _) = new_blocks(x.len(), block_rows(1), |first, [dx]: [&mut [f32]; 1]| {
+        }))
+    })?;
+    Ok(Passes::new((y, x.shape()), |[x], g| {
+        let dx = with_slices([x, g], NAME, |[x, g]| {
+            Ok(new_rows(x.len(), 1, block_rows(1), |first, dx| {
                 let range = first..first + dx.len();
                 dx.copy_from_slice(&x[range.clone()]);
                 backward(dx, &g[range]);
-            });
-            Ok(Some(tensor(dx, x_tensor)?))
-        })
-    }
+            }))
+        })?;
+        Ok([Some(tensor(dx, x)?)])
+    }))
 }
 
 #[cfg(test)]

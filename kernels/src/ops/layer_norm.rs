@@ -1,10 +1,11 @@
 //! Layer normalization (arXiv:1607.06450, equation 4 over one row), with its gradient.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::buffer::{new_blocks, new_rows};
-use super::cpu::{block_rows, slice, tensor, with_slices};
-use super::simd::sum2;
+use super::cpu::{block_rows, gradients, with_slices};
+use super::operation::{Passes, not_on_a_gpu, operation};
+use super::simd::{axpy, sum2};
 
 const NAME: &str = "layer-norm";
 
@@ -23,12 +24,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
             bias.dims()
         );
     }
-    let op = LayerNorm { eps: eps as f32 };
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)
-}
-
-struct LayerNorm {
-    eps: f32,
+    operation(NAME, [x, weight, bias], |inputs| host(inputs, eps as f32), not_on_a_gpu(NAME))
 }
 
 /// Mean of a row and the inverse of its standard deviation, in two passes: no cancellation.
@@ -78,61 +74,35 @@ vectorized! {
     }
 }
 
-impl CustomOp3 for LayerNorm {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (slice(x, x_layout, NAME)?, slice(weight, weight_layout, NAME)?);
-        let bias = slice(bias, bias_layout, NAME)?;
-        let (width, rows) = (weight.len(), block_rows(weight.len()));
-        let y = new_rows(x.len(), width, rows, |first, y| {
-            layer_norm_rows(&x[first * width..][..y.len()], weight, bias, self.eps, y);
-        });
-        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x_tensor: &Tensor,
-        weight_tensor: &Tensor,
-        bias_tensor: &Tensor,
-        _y: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        with_slices([x_tensor, weight_tensor, gradient], NAME, |[x, weight, g]| {
+fn host([x, weight, bias]: [&Tensor; 3], eps: f32) -> Result<Passes<3>> {
+    let y = with_slices([x, weight, bias], NAME, |[x, weight, bias]| {
+        let width = weight.len();
+        Ok(new_rows(x.len(), width, block_rows(width), |first, y| {
+            layer_norm_rows(&x[first * width..][..y.len()], weight, bias, eps, y);
+        }))
+    })?;
+    Ok(Passes::new((y, x.shape()), move |inputs, g| {
+        let [x, weight, _] = inputs;
+        let data = with_slices([x, weight, g], NAME, |[x, weight, g]| {
             let width = weight.len();
             let block = (block_rows(width) * width).max(1);
-            let one = |first: usize, [dx]: [&mut [f32]; 1]| {
+            // Partial sums per block are added in block order, whichever thread made them.
+            let ([dx], partial) = new_blocks(x.len(), block, |first, [dx]: [&mut [f32]; 1]| {
                 let (mut dw, mut db) = (vec![0f32; width], vec![0f32; width]);
                 let range = first..first + dx.len();
                 let (x, g) = (&x[range.clone()], &g[range]);
-                backward_rows(x, weight, g, self.eps, dx, &mut dw, &mut db);
+                backward_rows(x, weight, g, eps, dx, &mut dw, &mut db);
                 (dw, db)
-            };
-            // Partial sums per block are added in block order, whichever thread made them.
-            let ([dx], partial) = new_blocks(x.len(), block, one);
+            });
             let (mut dw, mut db) = (vec![0f32; width], vec![0f32; width]);
             for (part_w, part_b) in &partial {
-                super::simd::axpy(1.0, part_w, &mut dw);
-                super::simd::axpy(1.0, part_b, &mut db);
+                axpy(1.0, part_w, &mut dw);
+                axpy(1.0, part_b, &mut db);
             }
-            Ok((
-                Some(tensor(dx, x_tensor)?),
-                Some(tensor(dw, weight_tensor)?),
-                Some(tensor(db, bias_tensor)?),
-            ))
-        })
-    }
+            Ok([dx, dw, db])
+        })?;
+        gradients(data, inputs)
+    }))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Linear layers: products with a `[out, in]` weight, gradients without transposed copies.
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::cpu::{block_rows, slice, tensor, with_slices};
+use super::cpu::{block_rows, tensor, with_slices};
+use super::cuda;
 use super::matmul::{MatMut, MatRef, Threads, matmul, matmul_new};
+use super::operation::{Passes, operation};
 use super::simd::axpy;
 
 const NAME: &str = "linear";
@@ -19,11 +21,7 @@ const NAME_BIAS: &str = "linear-bias";
 /// When shapes or types do not fit.
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     check(x, weight, NAME)?;
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        return super::cuda::linear(x, weight);
-    }
-    x.contiguous()?.apply_op2(&weight.contiguous()?, Linear)
+    operation(NAME, [x, weight], host, cuda::linear)
 }
 
 /// `residual + x Wᵀ` in one pass.
@@ -38,11 +36,7 @@ pub fn linear_add(x: &Tensor, weight: &Tensor, residual: &Tensor) -> Result<Tens
     if residual.dims() != expected {
         bail!("{NAME_ADD}: expected a residual of shape {expected:?}, got {:?}", residual.dims());
     }
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        return super::cuda::linear_add(x, weight, residual);
-    }
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &residual.contiguous()?, LinearAdd)
+    operation(NAME_ADD, [x, weight, residual], host_add, cuda::linear_add)
 }
 
 /// `x Wᵀ + b`.
@@ -56,11 +50,7 @@ pub fn linear_bias(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor>
     if bias.dims() != [out] {
         bail!("{NAME_BIAS}: expected a bias of shape [{out}], got {:?}", bias.dims());
     }
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        return super::cuda::add_bias(&super::cuda::linear(x, weight)?, bias);
-    }
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LinearAdd)
+    operation(NAME_BIAS, [x, weight, bias], host_add, cuda::linear_add)
 }
 
 /// Sums the rows of `gradient [.., out]`: the gradient of a bias. Partial sums of blocks of rows are
@@ -94,11 +84,6 @@ pub(super) fn output_shape(x: &[usize], out: usize) -> Vec<usize> {
     shape
 }
 
-struct Linear;
-
-/// The residual is of the shape of the output, or one row that is added to every row.
-struct LinearAdd;
-
 /// A residual, or one row as often as there are rows.
 pub(super) fn repeated(residual: &[f32], entries: usize) -> Vec<f32> {
     if residual.len() == entries {
@@ -116,12 +101,36 @@ pub(super) fn d_residual(residual: &Tensor, gradient: &Tensor) -> Result<Option<
     })
 }
 
+fn host([x, weight]: [&Tensor; 2]) -> Result<Passes<2>> {
+    let (outer, inner) = weight.dims2()?;
+    let shape = output_shape(x.dims(), outer);
+    let rows = shape.iter().product::<usize>() / outer.max(1);
+    let out = with_slices([x, weight], NAME, |[x, weight]| {
+        let weight = MatRef::new(weight, outer, inner).t();
+        Ok(matmul_new(MatRef::new(x, rows, inner), weight, Threads::Pool))
+    })?;
+    Ok(Passes::new((out, shape), |[x, weight], g| backward(x, weight, g)))
+}
+
+/// The residual is of the shape of the output, or one row that is added to every row.
+fn host_add([x, weight, residual]: [&Tensor; 3]) -> Result<Passes<3>> {
+    let (outer, inner) = weight.dims2()?;
+    let shape = output_shape(x.dims(), outer);
+    let out = with_slices([x, weight, residual], NAME_ADD, |[x, weight, residual]| {
+        let mut out = repeated(residual, shape.iter().product());
+        let rows = out.len() / outer.max(1);
+        let (x, weight) = (MatRef::new(x, rows, inner), MatRef::new(weight, outer, inner));
+        matmul(&mut MatMut::new(&mut out, rows, outer), 1.0, 1.0, x, weight.t(), Threads::Pool);
+        Ok(out)
+    })?;
+    Ok(Passes::new((out, shape), |[x, weight, residual], g| {
+        let [dx, dw] = backward(x, weight, g)?;
+        Ok([dx, dw, d_residual(residual, g)?])
+    }))
+}
+
 /// Gradients of `x` and `weight`; none where nothing asks for it.
-fn backward(
-    x: &Tensor,
-    weight: &Tensor,
-    gradient: &Tensor,
-) -> Result<(Option<Tensor>, Option<Tensor>)> {
+fn backward(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<[Option<Tensor>; 2]> {
     let (outer, inner) = weight.dims2()?;
     with_slices([x, weight, gradient], NAME, |[x_data, w_data, g]| {
         let rows = g.len() / outer.max(1);
@@ -134,78 +143,8 @@ fn backward(
             let dw = matmul_new(g.t(), MatRef::new(x_data, rows, inner), Threads::Pool);
             tensor(dw, weight)
         });
-        Ok((dx.transpose()?, dw.transpose()?))
+        Ok([dx.transpose()?, dw.transpose()?])
     })
-}
-
-impl CustomOp2 for Linear {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (slice(x, x_layout, NAME)?, slice(weight, weight_layout, NAME)?);
-        let (outer, inner) = weight_layout.shape().dims2()?;
-        let shape = output_shape(x_layout.dims(), outer);
-        let rows = shape.iter().product::<usize>() / outer.max(1);
-        let weight = MatRef::new(weight, outer, inner).t();
-        let out = matmul_new(MatRef::new(x, rows, inner), weight, Threads::Pool);
-        Ok((CpuStorage::F32(out), Shape::from(shape)))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _out: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        backward(x, weight, gradient)
-    }
-}
-
-impl CustomOp3 for LinearAdd {
-    fn name(&self) -> &'static str {
-        NAME_ADD
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (slice(x, x_layout, NAME_ADD)?, slice(weight, weight_layout, NAME_ADD)?);
-        let (outer, inner) = weight_layout.shape().dims2()?;
-        let residual = slice(residual, residual_layout, NAME_ADD)?;
-        let shape = output_shape(x_layout.dims(), outer);
-        let mut out = repeated(residual, shape.iter().product());
-        let rows = out.len() / outer.max(1);
-        let (x, weight) = (MatRef::new(x, rows, inner), MatRef::new(weight, outer, inner));
-        matmul(&mut MatMut::new(&mut out, rows, outer), 1.0, 1.0, x, weight.t(), Threads::Pool);
-        Ok((CpuStorage::F32(out), Shape::from(shape)))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        residual: &Tensor,
-        _out: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw) = backward(x, weight, gradient)?;
-        Ok((dx, dw, d_residual(residual, gradient)?))
-    }
 }
 
 #[cfg(test)]

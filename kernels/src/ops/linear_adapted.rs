@@ -2,7 +2,11 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{linear, linear_add, linear_frozen};
+use super::frozen::frozen;
+use super::operation::operation;
+use super::{cuda, linear, linear_add, linear_frozen};
+
+const NAME: &str = "linear-adapted";
 
 /// `x Wᵀ + scale · x Aᵀ Bᵀ` with a fixed `W` (LoRA: arXiv:2106.09685, equation 3).
 ///
@@ -18,9 +22,11 @@ pub fn linear_adapted(
     b: &Tensor,
     scale: f64,
 ) -> Result<Tensor> {
-    #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
-        return super::cuda::linear_adapted(x, weight, a, b, scale);
+        let weight = &frozen(weight, NAME)?;
+        // One operation, and nothing for a CPU to do.
+        let cuda = |inputs: [&Tensor; 3]| cuda::linear_adapted(inputs, weight, scale);
+        return operation(NAME, [x, a, b], cuda, cuda);
     }
     let y = linear_frozen(x, weight)?;
     linear_add(&(linear(x, a)? * scale)?, b, &y)

@@ -3,12 +3,14 @@
 //! The weight may be `f32`, `bf16` or `f16`; two-byte weights are widened block by block, so the model
 //! is held in 2 bytes per value. Arithmetic and everything around it is `f32`.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
-use super::cpu::{slice, tensor, with_slices};
+use super::cpu::{tensor, with_slices};
+use super::cuda;
 use super::frozen::{frozen, with_frozen};
 use super::linear::{d_residual, output_shape, repeated};
 use super::matmul::{MatMut, MatRef, Threads, matmul};
+use super::operation::{Passes, operation};
 
 const NAME: &str = "linear-frozen";
 
@@ -21,11 +23,8 @@ const NAME: &str = "linear-frozen";
 /// When shapes or types do not fit.
 pub fn linear_frozen(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     check(x, weight)?;
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        return super::cuda::linear_frozen(x, weight);
-    }
-    x.contiguous()?.apply_op1(FrozenProduct { weight: frozen(weight, NAME)? })
+    let weight = &frozen(weight, NAME)?;
+    operation(NAME, [x], |[x]| host(x, weight), |[x]| cuda::linear_frozen(x, weight))
 }
 
 /// `residual + x Wᵀ` with a fixed weight; a `residual` of one row is a bias and added to every row.
@@ -41,14 +40,13 @@ pub fn linear_frozen_add(x: &Tensor, weight: &Tensor, residual: &Tensor) -> Resu
     if residual.dims() != expected && residual.dims() != &expected[expected.len() - 1..] {
         bail!("{NAME}: expected a residual of shape {expected:?}, got {:?}", residual.dims());
     }
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        let y = super::cuda::linear_frozen(x, weight)?;
-        let is_bias = residual.rank() == 1;
-        return if is_bias { super::cuda::add_bias(&y, residual) } else { y + residual };
-    }
-    let op = FrozenProduct { weight: frozen(weight, NAME)? };
-    x.contiguous()?.apply_op2(&residual.contiguous()?, op)
+    let weight = &frozen(weight, NAME)?;
+    operation(
+        NAME,
+        [x, residual],
+        |inputs| host_add(inputs, weight),
+        |inputs| cuda::linear_frozen_add(inputs, weight),
+    )
 }
 
 fn check(x: &Tensor, weight: &Tensor) -> Result<()> {
@@ -58,97 +56,65 @@ fn check(x: &Tensor, weight: &Tensor) -> Result<()> {
     }
 }
 
-struct FrozenProduct {
-    weight: Tensor,
+fn host(x: &Tensor, weight: &Tensor) -> Result<Passes<1>> {
+    let shape = output_shape(x.dims(), weight.dims()[0]);
+    let mut out = vec![0f32; shape.iter().product()];
+    with_slices([x], NAME, |[x]| forward(weight, x, 0.0, &mut out))?;
+    let weight = weight.clone();
+    Ok(Passes::new((out, shape), move |[x], g| Ok([Some(backward(&weight, x, g)?)])))
 }
 
-impl FrozenProduct {
-    /// `out ← keep * out + x Wᵀ`.
-    fn forward(&self, x: &[f32], keep: f32, out: &mut [f32]) -> Result<()> {
-        with_frozen(&self.weight, NAME, |weight| {
+fn host_add([x, residual]: [&Tensor; 2], weight: &Tensor) -> Result<Passes<2>> {
+    let shape = output_shape(x.dims(), weight.dims()[0]);
+    let out = with_slices([x, residual], NAME, |[x, residual]| {
+        let mut out = repeated(residual, shape.iter().product());
+        forward(weight, x, 1.0, &mut out)?;
+        Ok(out)
+    })?;
+    let weight = weight.clone();
+    Ok(Passes::new((out, shape), move |[x, residual], g| {
+        Ok([Some(backward(&weight, x, g)?), d_residual(residual, g)?])
+    }))
+}
+
+/// `out ← keep * out + x Wᵀ`.
+fn forward(weight: &Tensor, x: &[f32], keep: f32, out: &mut [f32]) -> Result<()> {
+    with_frozen(weight, NAME, |weight| {
+        let (outer, inner) = (weight.rows, weight.cols);
+        let rows = out.len() / outer.max(1);
+        if rows == 0 {
+            return Ok(());
+        }
+        weight.for_blocks(|first, block| {
+            let n = block.rows();
+            let mut out = MatMut::strided(&mut out[first..], rows, n, outer);
+            let x = MatRef::new(x, rows, inner);
+            matmul(&mut out, keep, 1.0, x, block.t(), Threads::Pool);
+        });
+        Ok(())
+    })
+}
+
+/// `g W`, of the shape of `x`.
+fn backward(weight: &Tensor, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    let mut dx = vec![0f32; x.elem_count()];
+    with_slices([gradient], NAME, |[g]| {
+        with_frozen(weight, NAME, |weight| {
             let (outer, inner) = (weight.rows, weight.cols);
-            let rows = out.len() / outer.max(1);
+            let rows = g.len() / outer.max(1);
             if rows == 0 {
                 return Ok(());
             }
             weight.for_blocks(|first, block| {
-                let n = block.rows();
-                let mut out = MatMut::strided(&mut out[first..], rows, n, outer);
-                let x = MatRef::new(x, rows, inner);
-                matmul(&mut out, keep, 1.0, x, block.t(), Threads::Pool);
+                let keep = if first == 0 { 0.0 } else { 1.0 };
+                let g = MatRef::strided(&g[first..], rows, block.rows(), outer);
+                let mut dx = MatMut::new(&mut dx, rows, inner);
+                matmul(&mut dx, keep, 1.0, g, block, Threads::Pool);
             });
             Ok(())
         })
-    }
-
-    /// `g W`, of the shape of `x`.
-    fn backward(&self, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        let mut dx = vec![0f32; x.elem_count()];
-        with_slices([gradient], NAME, |[g]| {
-            with_frozen(&self.weight, NAME, |weight| {
-                let (outer, inner) = (weight.rows, weight.cols);
-                let rows = g.len() / outer.max(1);
-                if rows == 0 {
-                    return Ok(());
-                }
-                weight.for_blocks(|first, block| {
-                    let keep = if first == 0 { 0.0 } else { 1.0 };
-                    let g = MatRef::strided(&g[first..], rows, block.rows(), outer);
-                    let mut dx = MatMut::new(&mut dx, rows, inner);
-                    matmul(&mut dx, keep, 1.0, g, block, Threads::Pool);
-                });
-                Ok(())
-            })
-        })?;
-        tensor(dx, x)
-    }
-}
-
-impl CustomOp1 for FrozenProduct {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let shape = output_shape(layout.dims(), self.weight.dims()[0]);
-        let mut out = vec![0f32; shape.iter().product()];
-        self.forward(slice(x, layout, NAME)?, 0.0, &mut out)?;
-        Ok((CpuStorage::F32(out), Shape::from(shape)))
-    }
-
-    fn bwd(&self, x: &Tensor, _out: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(self.backward(x, gradient)?))
-    }
-}
-
-impl CustomOp2 for FrozenProduct {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let shape = output_shape(x_layout.dims(), self.weight.dims()[0]);
-        let residual = slice(residual, residual_layout, NAME)?;
-        let mut out = repeated(residual, shape.iter().product());
-        self.forward(slice(x, x_layout, NAME)?, 1.0, &mut out)?;
-        Ok((CpuStorage::F32(out), Shape::from(shape)))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        residual: &Tensor,
-        _out: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((Some(self.backward(x, gradient)?), d_residual(residual, gradient)?))
-    }
+    })?;
+    tensor(dx, x)
 }
 
 #[cfg(test)]

@@ -4,14 +4,16 @@
 //! kept from forward to backward while they are small, else computed in blocks of rows in both
 //! passes. The head may begin with frozen rows, for which no gradient is computed.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::cpu::{lock, slice, tensor, with_slices};
-use super::frozen::{Frozen, frozen, with_frozen};
+use super::cpu::{gradients, lock, with_slices};
+use super::cuda;
+use super::frozen::{Frozen, frozen, with_frozen_if_any};
 use super::matmul::{MatMut, MatRef, Threads, matmul};
+use super::operation::{Passes, operation};
 use super::simd::{log_sum_exp, scaled_exp};
 
 const NAME: &str = "token-log-probs";
@@ -40,12 +42,7 @@ pub fn token_log_probs_at(
     rows: &[u32],
     targets: &[u32],
 ) -> Result<Tensor> {
-    let op = TokenLogProbs::new(hidden, None, Some(head), rows, targets)?;
-    #[cfg(feature = "cuda")]
-    if hidden.device().is_cuda() {
-        return super::cuda::token_log_probs(hidden, None, Some(head), &op.targets);
-    }
-    hidden.contiguous()?.apply_op2(&head.contiguous()?, op)
+    token_log_probs(hidden, None, Some(head), rows, targets)
 }
 
 /// [`token_log_probs_at`] under a head of frozen rows followed by trained ones.
@@ -62,23 +59,55 @@ pub fn token_log_probs_extended(
     rows: &[u32],
     targets: &[u32],
 ) -> Result<Tensor> {
-    let op = TokenLogProbs::new(hidden, Some(frozen_head), new_rows, rows, targets)?;
-    #[cfg(feature = "cuda")]
-    if hidden.device().is_cuda() {
-        return super::cuda::token_log_probs(hidden, Some(frozen_head), new_rows, &op.targets);
-    }
-    match new_rows {
-        Some(new) => hidden.contiguous()?.apply_op2(&new.contiguous()?, op),
-        None => hidden.contiguous()?.apply_op1(op),
-    }
+    token_log_probs(hidden, Some(frozen_head), new_rows, rows, targets)
 }
 
-struct TokenLogProbs {
-    targets: Targets,
-    /// The rows of the head in front of the trained ones.
-    frozen: Option<Tensor>,
-    /// What the forward pass leaves to the backward pass.
-    saved: Mutex<Option<Saved>>,
+fn token_log_probs(
+    hidden: &Tensor,
+    frozen_head: Option<&Tensor>,
+    trained: Option<&Tensor>,
+    rows: &[u32],
+    targets: &[u32],
+) -> Result<Tensor> {
+    let targets = checked(hidden, [frozen_head, trained], rows, targets)?;
+    let frozen = frozen_head.map(|head| frozen(head, NAME)).transpose()?;
+    // Where no row is trained, the hidden states stand in for them: an input that is not read.
+    let hidden = &hidden.contiguous()?;
+    let stand_in = hidden.detach();
+    let op = LogProbs { targets: Arc::new(targets), frozen, trains: trained.is_some() };
+    operation(
+        NAME,
+        [hidden, trained.unwrap_or(&stand_in)],
+        |inputs| op.clone().host(inputs),
+        |inputs| cuda::token_log_probs(inputs, &op),
+    )
+}
+
+/// The targets, if all of them and the parts of the head fit the hidden states.
+fn checked(
+    hidden: &Tensor,
+    head: [Option<&Tensor>; 2],
+    rows: &[u32],
+    targets: &[u32],
+) -> Result<Targets> {
+    let (n_rows, width) = hidden.dims2()?;
+    let mut vocab = 0;
+    for head in head.into_iter().flatten() {
+        if head.dims2()?.1 != width {
+            bail!("{NAME}: hidden {:?} and head {:?} do not fit", hidden.dims(), head.dims());
+        }
+        vocab += head.dims()[0];
+    }
+    if rows.len() != targets.len() {
+        bail!("{NAME}: {} rows for {} targets", rows.len(), targets.len());
+    }
+    if let Some(row) = rows.iter().find(|row| **row as usize >= n_rows) {
+        bail!("{NAME}: row {row} is outside the {n_rows} rows of hidden states");
+    }
+    if let Some(target) = targets.iter().find(|t| **t as usize >= vocab) {
+        bail!("{NAME}: target {target} is outside the vocabulary of {vocab}");
+    }
+    Ok(Targets::new(n_rows, rows, targets))
 }
 
 /// The targets, row by row.
@@ -113,6 +142,7 @@ impl Targets {
     }
 }
 
+/// What the forward pass leaves to the backward pass.
 struct Saved {
     normalizers: Vec<f32>,
     /// `[rows, vocab]`, where small enough.
@@ -178,36 +208,41 @@ fn block_rows(rows: usize, vocab: usize) -> usize {
     if keeps(rows, vocab) { rows.max(1) } else { (BLOCK_ENTRIES / vocab).max(BLOCK_ROWS) }
 }
 
-impl TokenLogProbs {
-    fn new(
-        hidden: &Tensor,
-        frozen_head: Option<&Tensor>,
-        trained: Option<&Tensor>,
-        rows: &[u32],
-        targets: &[u32],
-    ) -> Result<Self> {
-        let (n_rows, width) = hidden.dims2()?;
-        let mut vocab = 0;
-        for head in [frozen_head, trained].into_iter().flatten() {
-            if head.dims2()?.1 != width {
-                bail!("{NAME}: hidden {:?} and head {:?} do not fit", hidden.dims(), head.dims());
+/// What is scored beside the inputs: hidden states and the trained rows of the head.
+#[derive(Clone)]
+pub(super) struct LogProbs {
+    pub(super) targets: Arc<Targets>,
+    /// The rows of the head in front of the trained ones.
+    pub(super) frozen: Option<Tensor>,
+    /// Whether the second input holds trained rows.
+    pub(super) trains: bool,
+}
+
+impl LogProbs {
+    fn host(self, inputs: [&Tensor; 2]) -> Result<Passes<2>> {
+        let (rows, width) = inputs[0].dims2()?;
+        let (values, saved) = with_slices(inputs, NAME, |[hidden, trained]| {
+            self.with_head(trained, width, |head| Ok(self.forward(hidden, rows, &head)))
+        })?;
+        let n = values.len();
+        let saved = Mutex::new(Some(saved));
+        Ok(Passes::new((values, n), move |inputs, g| {
+            let [hidden, trained] = inputs;
+            let data = with_slices([hidden, trained, g], NAME, |[hidden, trained, g]| {
+                // A second backward pass over the same graph finds nothing saved: compute again.
+                let saved = lock(&saved).take();
+                self.with_head(trained, width, |head| {
+                    let saved = saved.unwrap_or_else(|| self.forward(hidden, rows, &head).1);
+                    Ok(self.backward(hidden, rows, &head, g, saved))
+                })
+            })?;
+            if !self.trains {
+                let [d_hidden, _] = data;
+                let [d_hidden] = gradients([d_hidden], [hidden])?;
+                return Ok([d_hidden, None]);
             }
-            vocab += head.dims()[0];
-        }
-        if rows.len() != targets.len() {
-            bail!("{NAME}: {} rows for {} targets", rows.len(), targets.len());
-        }
-        if let Some(row) = rows.iter().find(|row| **row as usize >= n_rows) {
-            bail!("{NAME}: row {row} is outside the {n_rows} rows of hidden states");
-        }
-        if let Some(target) = targets.iter().find(|t| **t as usize >= vocab) {
-            bail!("{NAME}: target {target} is outside the vocabulary of {vocab}");
-        }
-        Ok(Self {
-            targets: Targets::new(n_rows, rows, targets),
-            frozen: frozen_head.map(|head| frozen(head, NAME)).transpose()?,
-            saved: Mutex::new(None),
-        })
+            gradients(data, inputs)
+        }))
     }
 
     fn with_head<T>(
@@ -216,12 +251,10 @@ impl TokenLogProbs {
         width: usize,
         read: impl FnOnce(Head<'_>) -> Result<T>,
     ) -> Result<T> {
-        match &self.frozen {
-            None => read(Head { frozen: None, trained, width }),
-            Some(weight) => with_frozen(weight, NAME, |frozen| {
-                read(Head { frozen: Some(frozen), trained, width })
-            }),
-        }
+        let trained = if self.trains { trained } else { &[] };
+        with_frozen_if_any(self.frozen.as_ref(), NAME, |frozen| {
+            read(Head { frozen, trained, width })
+        })
     }
 
     /// Value of every target, and what the backward pass needs.
@@ -254,10 +287,14 @@ impl TokenLogProbs {
     }
 
     /// Gradients of `hidden` and of the trained rows, given the gradient `g` of every value.
-    fn backward(&self, hidden: &[f32], rows: usize, head: &Head<'_>, g: &[f32]) -> [Vec<f32>; 2] {
-        // A second backward pass over the same graph finds nothing saved: compute again.
-        let saved = lock(&self.saved).take();
-        let saved = saved.unwrap_or_else(|| self.forward(hidden, rows, head).1);
+    fn backward(
+        &self,
+        hidden: &[f32],
+        rows: usize,
+        head: &Head<'_>,
+        g: &[f32],
+        saved: Saved,
+    ) -> [Vec<f32>; 2] {
         let (width, vocab, skip) = (head.width, head.vocab(), head.n_frozen());
         let mut d_hidden = vec![0f32; rows * width];
         let mut d_trained = vec![0f32; head.trained.len()];
@@ -291,66 +328,6 @@ impl TokenLogProbs {
             }
         }
         [d_hidden, d_trained]
-    }
-
-    fn run(&self, hidden: &[f32], layout: &Layout, trained: &[f32]) -> Result<(CpuStorage, Shape)> {
-        let (rows, width) = layout.shape().dims2()?;
-        let (values, saved) =
-            self.with_head(trained, width, |head| Ok(self.forward(hidden, rows, &head)))?;
-        *lock(&self.saved) = Some(saved);
-        let n = values.len();
-        Ok((CpuStorage::F32(values), Shape::from(n)))
-    }
-}
-
-impl CustomOp1 for TokenLogProbs {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, hidden: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.run(slice(hidden, layout, NAME)?, layout, &[])
-    }
-
-    fn bwd(&self, hidden: &Tensor, _values: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let (rows, width) = hidden.dims2()?;
-        with_slices([hidden, gradient], NAME, |[h, g]| {
-            let [d_hidden, _] =
-                self.with_head(&[], width, |head| Ok(self.backward(h, rows, &head, g)))?;
-            Ok(Some(tensor(d_hidden, hidden)?))
-        })
-    }
-}
-
-impl CustomOp2 for TokenLogProbs {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        hidden: &CpuStorage,
-        layout: &Layout,
-        trained: &CpuStorage,
-        trained_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let hidden = slice(hidden, layout, NAME)?;
-        self.run(hidden, layout, slice(trained, trained_layout, NAME)?)
-    }
-
-    fn bwd(
-        &self,
-        hidden: &Tensor,
-        trained: &Tensor,
-        _values: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (rows, width) = hidden.dims2()?;
-        with_slices([hidden, trained, gradient], NAME, |[h, t, g]| {
-            let [d_hidden, d_trained] =
-                self.with_head(t, width, |head| Ok(self.backward(h, rows, &head, g)))?;
-            Ok((Some(tensor(d_hidden, hidden)?), Some(tensor(d_trained, trained)?)))
-        })
     }
 }
 

@@ -181,6 +181,7 @@ pub fn matmul_new(lhs: MatRef<'_>, rhs: MatRef<'_>, threads: Threads) -> Vec<f32
 }
 
 /// Where a product goes.
+#[derive(Clone, Copy)]
 struct Out {
     data: *mut f32,
     row_stride: usize,

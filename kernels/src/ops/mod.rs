@@ -1,10 +1,12 @@
 //! Fused training operations with hand-written gradients.
 //!
 //! Each operation is one node of candle's graph: one output, a forward and a backward written as
-//! plain loops and matrix products. They replace chains of element-wise operations (and candle's own
-//! fused operations, which silently give no gradient). On the CPU all work on `f32`, and sums are taken
-//! in a fixed order that does not depend on the number of threads; this is what the operations mean.
-//! With the feature `cuda` they do the same on an NVIDIA GPU, in `f32` or `bf16` (`cuda/`).
+//! plain loops and matrix products (`operation` says how). They replace chains of element-wise
+//! operations (and candle's own fused operations, which silently give no gradient). On the CPU
+//! all work on `f32`, and sums are taken in a fixed order that does not depend on the number of
+//! threads; this is what the operations mean. With the feature `cuda` they do the same on an
+//! NVIDIA GPU, in `f32` or `bf16` (`cuda/`; without it `cuda_dummy` stands there, so that no
+//! operation asks which build it is in).
 //!
 //! Packed batches: sequences and trees lie behind one another in one `[tokens, …]` tensor, and
 //! [`Packing`] says which tokens see each other; a padded `[batch, seq]` batch is the special case of
@@ -17,6 +19,9 @@ mod attention;
 mod buffer;
 mod cpu;
 #[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(not(feature = "cuda"))]
+#[path = "cuda_dummy.rs"]
 mod cuda;
 mod dropout;
 mod embedding;
@@ -32,6 +37,7 @@ mod matmul;
 mod node;
 mod norm;
 mod once;
+mod operation;
 mod packing;
 mod rms_norm;
 mod rope;
@@ -52,7 +58,7 @@ pub use linear_adapted::linear_adapted;
 pub use linear_frozen::{linear_frozen, linear_frozen_add};
 pub use log_probs::{token_log_probs_at, token_log_probs_extended};
 pub use matmul::{MatMut, MatRef, Threads, alone, matmul, matmul_new};
-pub use node::{Apply, Node, node};
+pub use node::node;
 pub use norm::square_sum;
 pub use packing::{Packing, Positions, Tree};
 pub use rms_norm::{rms_norm, rms_norm_rows};

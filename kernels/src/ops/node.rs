@@ -1,73 +1,148 @@
-//! Differentiable operations made of two closures over whole tensors, for any device.
+//! Differentiable operations made of whole tensors and two closures: the one way into candle's
+//! graph.
 //!
-//! candle hands an operation of ours bare storage in the forward pass, which is the right thing where the work is done on
-//! slices. Where it is done with tensors (products of cuBLAS, kernels with several outputs, a whole block of a network),
-//! the result is computed first and then put into candle's graph by such a node. Nothing is copied.
+//! candle would hand an operation of ours bare storage in the forward pass, one method per back
+//! end. Here the result is computed first, by whatever means, and then put into the graph by such
+//! a node. Nothing is copied. Knows no operation: how those of this folder are written says
+//! `operation`.
 
 use std::sync::Mutex;
 
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, InplaceOp1, Layout, Result, Shape,
-    Storage, Tensor, bail,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result,
+    Shape, Storage, Tensor, bail,
 };
 
 use super::cpu::lock;
+use super::cuda;
 
 /// Puts `result`, which was computed from `inputs` without a graph, into the graph of the inputs.
 ///
-/// `backward` gets the inputs, the result and the gradient of the result, and gives the gradients of the inputs; none for an
-/// input that has no gradient. `result` must be the only user of its storage, as whatever an operation returns is
-/// before it is cloned: the storage moves.
+/// `backward` gets the inputs, the result and the gradient of the result, and gives the gradients
+/// of the inputs; none for an input that has no gradient. `result` must be the only user of its
+/// storage, as whatever an operation returns is before it is cloned: the storage moves. There are
+/// one to three inputs, as candle has it; any other number does not compile.
 ///
 /// # Errors
 /// When candle refuses.
-pub fn node<const N: usize, F>(
+pub fn node<const N: usize>(
     name: &'static str,
     inputs: [&Tensor; N],
     result: Tensor,
-    backward: F,
-) -> Result<Tensor>
-where
-    F: Fn([&Tensor; N], &Tensor, &Tensor) -> Result<[Option<Tensor>; N]> + Send + Sync + 'static,
-    Node<F>: Apply<N>,
-{
-    if inputs.iter().all(|input| !input.track_op()) {
-        return Ok(result);
+    backward: impl Fn([&Tensor; N], &Tensor, &Tensor) -> Result<[Option<Tensor>; N]>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<Tensor> {
+    enter(name, &inputs, result.into(), of_slices(backward))
+}
+
+/// Most inputs of an operation.
+const MOST: usize = 3;
+
+/// From inputs, result and its gradient to the gradients of the inputs; none behind the last.
+pub(super) type Backward =
+    dyn Fn(&[&Tensor], &Tensor, &Tensor) -> Result<[Option<Tensor>; MOST]> + Send + Sync;
+
+/// `backward` for any number of inputs.
+pub(super) fn of_slices<const N: usize>(
+    backward: impl Fn([&Tensor; N], &Tensor, &Tensor) -> Result<[Option<Tensor>; N]>
+    + Send
+    + Sync
+    + 'static,
+) -> Box<Backward> {
+    const { assert!(1 <= N && N <= MOST) };
+    Box::new(move |inputs, result, gradient| {
+        let Ok(inputs) = inputs.try_into() else {
+            bail!("expected {N} inputs, got {}", inputs.len());
+        };
+        let mut gradients = [const { None }; MOST];
+        for (place, gradient) in gradients.iter_mut().zip(backward(inputs, result, gradient)?) {
+            *place = gradient;
+        }
+        Ok(gradients)
+    })
+}
+
+/// A result outside of any graph.
+pub(super) enum Value {
+    /// The only user of its storage.
+    Tensor(Tensor),
+    /// Entries on the CPU.
+    Host(Vec<f32>, Shape),
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Self {
+        Self::Tensor(tensor)
     }
-    let node = Node { name, result: Mutex::new(Some(result.contiguous()?)), backward };
-    drop(result);
-    node.apply(inputs)
+}
+
+impl<S: Into<Shape>> From<(Vec<f32>, S)> for Value {
+    fn from((entries, shape): (Vec<f32>, S)) -> Self {
+        Self::Host(entries, shape.into())
+    }
+}
+
+impl Value {
+    fn tensor(self) -> Result<Tensor> {
+        match self {
+            Self::Tensor(tensor) => Ok(tensor),
+            Self::Host(entries, shape) => Tensor::from_vec(entries, shape, &Device::Cpu),
+        }
+    }
+
+    fn storage(self, name: &'static str) -> Result<(Storage, Shape)> {
+        let tensor = match self {
+            Self::Tensor(tensor) if tensor.is_contiguous() => tensor,
+            Self::Tensor(tensor) => tensor.contiguous()?,
+            Self::Host(entries, shape) => {
+                return Ok((Storage::Cpu(CpuStorage::F32(entries)), shape));
+            }
+        };
+        let shape = tensor.shape().clone();
+        let take = Take { name, storage: Mutex::new(None) };
+        tensor.inplace_op1(&take)?;
+        match lock(&take.storage).take() {
+            Some(storage) => Ok((storage, shape)),
+            None => bail!("{name}: the result has no storage"),
+        }
+    }
+}
+
+/// Puts a value into the graph of its inputs, as [`node`] does.
+pub(super) fn enter(
+    name: &'static str,
+    inputs: &[&Tensor],
+    value: Value,
+    backward: Box<Backward>,
+) -> Result<Tensor> {
+    if inputs.iter().all(|input| !input.track_op()) {
+        return value.tensor();
+    }
+    let node = Node { name, value: Mutex::new(Some(value)), backward };
+    match inputs {
+        [a] => a.apply_op1(node),
+        [a, b] => a.apply_op2(b, node),
+        [a, b, c] => a.apply_op3(b, c, node),
+        other => bail!("{name}: no node has {} inputs", other.len()),
+    }
 }
 
 /// See [`node`].
-pub struct Node<F> {
+struct Node {
     name: &'static str,
-    /// The result, until candle takes it into the graph.
-    result: Mutex<Option<Tensor>>,
-    backward: F,
+    /// The value, until candle takes it into the graph.
+    value: Mutex<Option<Value>>,
+    backward: Box<Backward>,
 }
 
-/// Entering candle's graph with `N` inputs.
-pub trait Apply<const N: usize> {
-    /// The result as a member of the graph.
-    ///
-    /// # Errors
-    /// When candle refuses.
-    fn apply(self, inputs: [&Tensor; N]) -> Result<Tensor>;
-}
-
-impl<F> Node<F> {
-    /// The storage of the result, once.
+impl Node {
+    /// The storage of the value, once.
     fn take(&self) -> Result<(Storage, Shape)> {
-        let Some(result) = lock(&self.result).take() else {
-            bail!("{}: run forward twice", self.name);
-        };
-        let shape = result.shape().clone();
-        let take = Take { name: self.name, storage: Mutex::new(None) };
-        result.inplace_op1(&take)?;
-        match lock(&take.storage).take() {
-            Some(storage) => Ok((storage, shape)),
-            None => bail!("{}: the result has no storage", self.name),
+        match lock(&self.value).take() {
+            Some(value) => value.storage(self.name),
+            None => bail!("{}: run forward twice", self.name),
         }
     }
 
@@ -104,12 +179,9 @@ impl InplaceOp1 for Take {
         Ok(())
     }
 
-    #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, storage: &mut CudaStorage, layout: &Layout) -> Result<()> {
         from_the_start(self.name, layout)?;
-        let device = storage.device.clone();
-        let nothing = CudaStorage::wrap_cuda_slice(device.alloc_zeros::<u8>(1)?, device);
-        *lock(&self.storage) = Some(Storage::Cuda(std::mem::replace(storage, nothing)));
+        *lock(&self.storage) = Some(Storage::Cuda(cuda::take(storage)?));
         Ok(())
     }
 }
@@ -122,64 +194,45 @@ fn from_the_start(name: &str, layout: &Layout) -> Result<()> {
 }
 
 macro_rules! node_of {
-    ($n:literal, $op:ident, $apply:ident, ($($input:ident),*), ($($storage:ident $layout:ident),*), $gradients:ty) => {
-        impl<F> $op for Node<F>
-        where
-            F: Fn([&Tensor; $n], &Tensor, &Tensor) -> Result<[Option<Tensor>; $n]> + Send + Sync,
-        {
+    ($op:ident, ($($input:ident),*), ($($storage:ident $layout:ident),*), $gradients:ty) => {
+        impl $op for Node {
             fn name(&self) -> &'static str {
                 self.name
             }
 
-            fn cpu_fwd(&self, $($storage: &CpuStorage, $layout: &Layout),*) -> Result<(CpuStorage, Shape)> {
+            fn cpu_fwd(
+                &self,
+                $($storage: &CpuStorage, $layout: &Layout),*
+            ) -> Result<(CpuStorage, Shape)> {
                 self.take_cpu()
             }
 
-            fn cuda_fwd(&self, $($storage: &CudaStorage, $layout: &Layout),*) -> Result<(CudaStorage, Shape)> {
+            fn cuda_fwd(
+                &self,
+                $($storage: &CudaStorage, $layout: &Layout),*
+            ) -> Result<(CudaStorage, Shape)> {
                 self.take_cuda()
             }
 
-            fn bwd(&self, $($input: &Tensor,)* result: &Tensor, gradient: &Tensor) -> Result<$gradients> {
-                let [$($input),*] = (self.backward)([$($input),*], result, gradient)?;
+            fn bwd(
+                &self,
+                $($input: &Tensor,)*
+                result: &Tensor,
+                gradient: &Tensor,
+            ) -> Result<$gradients> {
+                let [$($input,)* ..] = (self.backward)(&[$($input),*], result, gradient)?;
                 Ok(($($input),*))
             }
         }
     };
 }
 
-node_of!(1, CustomOp1, apply_op1, (a), (_sa _la), Option<Tensor>);
-node_of!(2, CustomOp2, apply_op2, (a, b), (_sa _la, _sb _lb), (Option<Tensor>, Option<Tensor>));
+node_of!(CustomOp1, (a), (_sa _la), Option<Tensor>);
+node_of!(CustomOp2, (a, b), (_sa _la, _sb _lb), (Option<Tensor>, Option<Tensor>));
 node_of!(
-    3, CustomOp3, apply_op3, (a, b, c), (_sa _la, _sb _lb, _sc _lc),
+    CustomOp3, (a, b, c), (_sa _la, _sb _lb, _sc _lc),
     (Option<Tensor>, Option<Tensor>, Option<Tensor>)
 );
-
-impl<F> Apply<1> for Node<F>
-where
-    F: Fn([&Tensor; 1], &Tensor, &Tensor) -> Result<[Option<Tensor>; 1]> + Send + Sync + 'static,
-{
-    fn apply(self, [a]: [&Tensor; 1]) -> Result<Tensor> {
-        a.apply_op1(self)
-    }
-}
-
-impl<F> Apply<2> for Node<F>
-where
-    F: Fn([&Tensor; 2], &Tensor, &Tensor) -> Result<[Option<Tensor>; 2]> + Send + Sync + 'static,
-{
-    fn apply(self, [a, b]: [&Tensor; 2]) -> Result<Tensor> {
-        a.apply_op2(b, self)
-    }
-}
-
-impl<F> Apply<3> for Node<F>
-where
-    F: Fn([&Tensor; 3], &Tensor, &Tensor) -> Result<[Option<Tensor>; 3]> + Send + Sync + 'static,
-{
-    fn apply(self, [a, b, c]: [&Tensor; 3]) -> Result<Tensor> {
-        a.apply_op3(b, c, self)
-    }
-}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -4,6 +4,7 @@ use candle_core::{DType, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::cpu::with_slices;
+use super::cuda;
 
 const NAME: &str = "square-sum";
 
@@ -17,15 +18,13 @@ const CHUNK: usize = 1 << 16;
 /// When a tensor is not `f32`.
 pub fn square_sum<'t>(tensors: impl IntoIterator<Item = &'t Tensor>) -> Result<f64> {
     let mut total = 0.0;
-    #[cfg(feature = "cuda")]
     let mut elsewhere: Vec<Tensor> = Vec::new();
     for tensor in tensors {
         if tensor.dtype() != DType::F32 {
             bail!("{NAME}: expected f32, got {}", tensor.dtype().as_str());
         }
-        #[cfg(feature = "cuda")]
         if tensor.device().is_cuda() {
-            elsewhere.push(super::cuda::square_sums(tensor)?);
+            elsewhere.push(cuda::square_sums(tensor)?);
             continue;
         }
         let tensor = tensor.contiguous()?;
@@ -36,7 +35,6 @@ pub fn square_sum<'t>(tensors: impl IntoIterator<Item = &'t Tensor>) -> Result<f
             Ok(partial.iter().sum::<f64>())
         })?;
     }
-    #[cfg(feature = "cuda")]
     if !elsewhere.is_empty() {
         let sums = Tensor::cat(&elsewhere, 0)?.to_vec1::<f32>()?;
         total += sums.into_iter().map(f64::from).sum::<f64>();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
+use super::cuda::Spans;
 use super::once::Once;
 
 /// The trees of a packed batch; cheap to clone.
@@ -26,8 +27,7 @@ struct Trees {
     tokens: usize,
     causal: bool,
     /// Of all tokens, on the GPU that asked first.
-    #[cfg(feature = "cuda")]
-    spans: Once<Arc<super::cuda::Spans>>,
+    spans: Once<Arc<Spans>>,
 }
 
 /// The position of every token of a batch; cheap to clone.
@@ -47,7 +47,6 @@ impl Positions {
     }
 
     /// The positions as a tensor; all calls name the same device.
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
     pub(super) fn on(&self, device: &Device) -> Result<&Tensor> {
         self.0.device.get_or_try(|| Tensor::new(self.0.host.as_slice(), device))
     }
@@ -151,13 +150,8 @@ impl Packing {
     }
 
     /// What the queries of `rows` (all where none are named) see, on a GPU.
-    #[cfg(feature = "cuda")]
-    pub(super) fn spans(
-        &self,
-        rows: Option<&[u32]>,
-        device: &Device,
-    ) -> Result<Arc<super::cuda::Spans>> {
-        let new = || Ok(Arc::new(super::cuda::Spans::new(self, rows, device)?));
+    pub(super) fn spans(&self, rows: Option<&[u32]>, device: &Device) -> Result<Arc<Spans>> {
+        let new = || Ok(Arc::new(Spans::new(self, rows, device)?));
         match rows {
             None => self.0.spans.get_or_try(new).cloned(),
             Some(_) => new(),

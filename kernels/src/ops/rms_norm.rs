@@ -1,10 +1,12 @@
 //! Root-mean-square normalization (arXiv:1910.07467, equation 4), with its gradient.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::buffer::{new_blocks, new_rows};
-use super::cpu::{block_rows, slice, tensor, with_slices};
-use super::simd::sum2;
+use super::cpu::{block_rows, gradients, with_slices};
+use super::cuda;
+use super::operation::{Passes, operation};
+use super::simd::{axpy, sum2};
 
 const NAME: &str = "rms-norm";
 
@@ -19,15 +21,12 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     if weight.dims() != [width] {
         bail!("{NAME}: expected a weight of shape [{width}], got {:?}", weight.dims());
     }
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        return super::cuda::rms_norm(x, weight, eps);
-    }
-    x.contiguous()?.apply_op2(&weight.contiguous()?, RmsNorm { eps: eps as f32 })
-}
-
-struct RmsNorm {
-    eps: f32,
+    operation(
+        NAME,
+        [x, weight],
+        |inputs| host(inputs, eps as f32),
+        |inputs| cuda::rms_norm(inputs, eps as f32),
+    )
 }
 
 vectorized! {
@@ -68,51 +67,31 @@ vectorized! {
     }
 }
 
-impl CustomOp2 for RmsNorm {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (slice(x, x_layout, NAME)?, slice(weight, weight_layout, NAME)?);
-        let (width, rows) = (weight.len(), block_rows(weight.len()));
-        let y = new_rows(x.len(), width, rows, |first, y| {
-            rms_norm_rows(&x[first * width..][..y.len()], weight, self.eps, y);
-        });
-        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x_tensor: &Tensor,
-        weight_tensor: &Tensor,
-        _y: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with_slices([x_tensor, weight_tensor, gradient], NAME, |[x, weight, g]| {
+fn host([x, weight]: [&Tensor; 2], eps: f32) -> Result<Passes<2>> {
+    let y = with_slices([x, weight], NAME, |[x, weight]| {
+        let width = weight.len();
+        Ok(new_rows(x.len(), width, block_rows(width), |first, y| {
+            rms_norm_rows(&x[first * width..][..y.len()], weight, eps, y);
+        }))
+    })?;
+    Ok(Passes::new((y, x.shape()), move |inputs, g| {
+        let [x, weight] = inputs;
+        let data = with_slices([x, weight, g], NAME, |[x, weight, g]| {
             let width = weight.len();
             let block = (block_rows(width) * width).max(1);
-            let one = |first: usize, [dx]: [&mut [f32]; 1]| {
+            // Partial sums per block are added in block order, whichever thread made them.
+            let ([dx], partial) = new_blocks(x.len(), block, |first, [dx]: [&mut [f32]; 1]| {
                 let mut dw = vec![0f32; width];
                 let range = first..first + dx.len();
-                backward_rows(&x[range.clone()], weight, &g[range], self.eps, dx, &mut dw);
+                backward_rows(&x[range.clone()], weight, &g[range], eps, dx, &mut dw);
                 dw
-            };
-            // Partial sums per block are added in block order, whichever thread made them.
-            let ([dx], partial) = new_blocks(x.len(), block, one);
+            });
             let mut dw = vec![0f32; width];
-            for part in &partial {
-                super::simd::axpy(1.0, part, &mut dw);
-            }
-            Ok((Some(tensor(dx, x_tensor)?), Some(tensor(dw, weight_tensor)?)))
-        })
-    }
+            partial.iter().for_each(|part| axpy(1.0, part, &mut dw));
+            Ok([dx, dw])
+        })?;
+        gradients(data, inputs)
+    }))
 }
 
 #[cfg(test)]

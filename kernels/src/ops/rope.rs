@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 
 use super::buffer::new_rows;
-use super::cpu::{block_rows, slice, tensor, with_slices};
+use super::cpu::{block_rows, tensor, with_slices};
+use super::cuda;
 use super::once::Once;
+use super::operation::{Passes, operation};
 use super::packing::Positions;
 
 const NAME: &str = "rope";
@@ -53,7 +55,6 @@ impl RopeTable {
     }
 
     /// Cosines and sines as tensors; all calls name the same device.
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
     fn on(&self, device: &Device) -> Result<&[Tensor; 2]> {
         self.device.get_or_try(|| {
             let shape = (self.positions(), self.half);
@@ -84,13 +85,13 @@ pub fn rope(x: &Tensor, positions: &Positions, table: &Arc<RopeTable>) -> Result
     if let Some(position) = positions.iter().find(|p| **p as usize >= table.positions()) {
         bail!("{NAME}: position {position} is outside the table of {}", table.positions());
     }
-    #[cfg(feature = "cuda")]
-    if let Device::Cuda(_) = x.device() {
-        let [cos, sin] = table.on(x.device())?;
-        return super::cuda::rope(x, cos, sin, positions.on(x.device())?);
-    }
-    let op = Rope { positions: positions.clone(), table: table.clone() };
-    x.contiguous()?.apply_op1(op)
+    let angles = Angles { positions: positions.clone(), table: table.clone() };
+    operation(
+        NAME,
+        [x],
+        |[x]| angles.host(x),
+        |[x]| cuda::rope(x, table.on(x.device())?, positions.on(x.device())?),
+    )
 }
 
 vectorized! {
@@ -104,13 +105,27 @@ vectorized! {
     }
 }
 
-struct Rope {
+/// The position of every token, and what it turns by.
+#[derive(Clone)]
+struct Angles {
     positions: Positions,
     table: Arc<RopeTable>,
 }
 
-impl Rope {
-    fn apply(&self, x: &[f32], direction: f32) -> Vec<f32> {
+impl Angles {
+    /// A rotation is orthogonal: its gradient is rotated back.
+    fn host(&self, x: &Tensor) -> Result<Passes<1>> {
+        let angles = self.clone();
+        Ok(Passes::new((self.turned(x, 1.0)?, x.shape()), move |_, g| {
+            Ok([Some(tensor(angles.turned(g, -1.0)?, g)?)])
+        }))
+    }
+
+    fn turned(&self, x: &Tensor, direction: f32) -> Result<Vec<f32>> {
+        with_slices([x], NAME, |[x]| Ok(self.rows(x, direction)))
+    }
+
+    fn rows(&self, x: &[f32], direction: f32) -> Vec<f32> {
         let (half, width) = (self.table.half, x.len() / self.positions.len().max(1));
         new_rows(x.len(), width, block_rows(width), |first, out| {
             out.copy_from_slice(&x[first * width..][..out.len()]);
@@ -121,22 +136,6 @@ impl Rope {
                 }
             }
         })
-    }
-}
-
-impl CustomOp1 for Rope {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let out = self.apply(slice(x, layout, NAME)?, 1.0);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
-    }
-
-    /// A rotation is orthogonal: its gradient is rotated back.
-    fn bwd(&self, x: &Tensor, _out: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        with_slices([gradient], NAME, |[g]| Ok(Some(tensor(self.apply(g, -1.0), x)?)))
     }
 }
 

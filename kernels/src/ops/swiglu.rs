@@ -1,9 +1,11 @@
 //! SwiGLU gate (arXiv:2002.05202, equation 6 without the projections), with its gradient.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::buffer::{new_blocks, new_rows};
-use super::cpu::{block_rows, slice, tensor, with_slices};
+use super::cpu::{block_rows, gradients, with_slices};
+use super::cuda;
+use super::operation::{Passes, operation};
 use super::simd::sigmoid;
 
 const NAME: &str = "swiglu";
@@ -16,14 +18,8 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if gate.dims() != up.dims() {
         bail!("{NAME}: gate is {:?} but up is {:?}", gate.dims(), up.dims());
     }
-    #[cfg(feature = "cuda")]
-    if gate.device().is_cuda() {
-        return super::cuda::swiglu(gate, up);
-    }
-    gate.contiguous()?.apply_op2(&up.contiguous()?, SwiGlu)
+    operation(NAME, [gate, up], host, cuda::swiglu)
 }
-
-struct SwiGlu;
 
 vectorized! {
     /// The forward pass on plain slices of one length.
@@ -34,44 +30,27 @@ vectorized! {
     }
 }
 
-impl CustomOp2 for SwiGlu {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        gate: &CpuStorage,
-        gate_layout: &Layout,
-        up: &CpuStorage,
-        up_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (gate, up) = (slice(gate, gate_layout, NAME)?, slice(up, up_layout, NAME)?);
-        let out = new_rows(gate.len(), 1, block_rows(1), |first, out| {
+fn host([gate, up]: [&Tensor; 2]) -> Result<Passes<2>> {
+    let out = with_slices([gate, up], NAME, |[gate, up]| {
+        Ok(new_rows(gate.len(), 1, block_rows(1), |first, out| {
             let n = out.len();
             swiglu_rows(&gate[first..][..n], &up[first..][..n], out);
-        });
-        Ok((CpuStorage::F32(out), gate_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        gate_tensor: &Tensor,
-        up_tensor: &Tensor,
-        _out: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with_slices([gate_tensor, up_tensor, gradient], NAME, |[gate, up, g]| {
-            let ([d_gate, d_up], _) =
+        }))
+    })?;
+    Ok(Passes::new((out, gate.shape()), |inputs, g| {
+        let [gate, up] = inputs;
+        let data = with_slices([gate, up, g], NAME, |[gate, up, g]| {
+            let (data, _) =
                 new_blocks(g.len(), block_rows(1), |first, [d_gate, d_up]: [&mut [f32]; 2]| {
                     let range = first..first + d_gate.len();
                     d_gate.copy_from_slice(&gate[range.clone()]);
                     d_up.copy_from_slice(&up[range.clone()]);
                     swiglu_backward(d_gate, d_up, &g[range]);
                 });
-            Ok((Some(tensor(d_gate, gate_tensor)?), Some(tensor(d_up, up_tensor)?)))
-        })
-    }
+            Ok(data)
+        })?;
+        gradients(data, inputs)
+    }))
 }
 
 vectorized! {

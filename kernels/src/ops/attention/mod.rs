@@ -16,10 +16,12 @@ mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::buffer::new_pieces;
-use super::cpu::{slice, tensor, with_slices};
+use super::cpu::{gradients, with_slices};
+use super::cuda;
+use super::operation::{Passes, operation};
 use super::packing::Packing;
 use block::blocks;
 use task::{Gradients, HeadShape, Inputs, Task};
@@ -67,16 +69,19 @@ pub fn packed_attention(
             bail!("{NAME}: rows must be ascending, each once, and below {tokens}");
         }
     }
-    #[cfg(feature = "cuda")]
-    if q.device().is_cuda() {
-        return super::cuda::packed_attention(q, k, v, packing, rows);
-    }
-    let op = Attention {
-        packing: packing.clone(),
-        rows: rows.map(Arc::from),
-        shape: HeadShape { heads, kv_heads, head_dim },
+    let host = |inputs: [&Tensor; 3]| {
+        let attention = Attention {
+            packing: packing.clone(),
+            rows: rows.map(Arc::from),
+            shape: HeadShape { heads, kv_heads, head_dim },
+        };
+        let seen = attention.forward(inputs)?;
+        Ok(Passes::new((seen, inputs[0].shape()), move |inputs, g| attention.backward(inputs, g)))
     };
-    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
+    let cuda = |inputs: [&Tensor; 3]| {
+        cuda::packed_attention(inputs, packing.spans(rows, inputs[0].device())?)
+    };
+    operation(NAME, [q, k, v], host, cuda)
 }
 
 struct Attention {
@@ -86,10 +91,6 @@ struct Attention {
 }
 
 impl Attention {
-    fn inputs<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Inputs<'a> {
-        Inputs { q, k, v, shape: self.shape }
-    }
-
     /// One task per tree, or per tree and key-value head where there are few trees.
     fn tasks(&self) -> Vec<Task<'_>> {
         let step = if self.split_by_heads() { 1 } else { self.shape.kv_heads };
@@ -148,6 +149,32 @@ impl Attention {
         }
         out
     }
+
+    fn forward(&self, inputs: [&Tensor; 3]) -> Result<Vec<f32>> {
+        let tasks = self.tasks();
+        let sizes: Vec<_> = tasks.iter().map(|task| [task.sizes(self.shape).0]).collect();
+        with_slices(inputs, NAME, |[q, k, v]| {
+            let inputs = Inputs { q, k, v, shape: self.shape };
+            let ([seen], _) = new_pieces(&sizes, |i, [out]| tasks[i].forward(inputs, out));
+            Ok(self.in_rows(seen, &tasks, Side::Queries))
+        })
+    }
+
+    fn backward(&self, inputs: [&Tensor; 3], gradient: &Tensor) -> Result<[Option<Tensor>; 3]> {
+        let tasks = self.tasks();
+        let sizes = tasks.iter().map(|task| task.sizes(self.shape));
+        let sizes: Vec<_> = sizes.map(|(q, kv)| [q, kv, kv]).collect();
+        let [q, k, v] = inputs;
+        let [dq, dk, dv] = with_slices([q, k, v, gradient], NAME, |[q, k, v, g]| {
+            let inputs = Inputs { q, k, v, shape: self.shape };
+            let (dense, _) = new_pieces(&sizes, |i, [dq, dk, dv]| {
+                tasks[i].backward(inputs, g, &mut Gradients { dq, dk, dv });
+            });
+            Ok(dense)
+        })?;
+        let [dk, dv] = [dk, dv].map(|dense| self.in_rows(dense, &tasks, Side::Keys));
+        gradients([self.in_rows(dq, &tasks, Side::Queries), dk, dv], inputs)
+    }
 }
 
 /// Which tensor a result belongs to.
@@ -155,52 +182,4 @@ impl Attention {
 enum Side {
     Queries,
     Keys,
-}
-
-impl CustomOp3 for Attention {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        q: &CpuStorage,
-        q_layout: &Layout,
-        k: &CpuStorage,
-        k_layout: &Layout,
-        v: &CpuStorage,
-        v_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (q, k) = (slice(q, q_layout, NAME)?, slice(k, k_layout, NAME)?);
-        let inputs = self.inputs(q, k, slice(v, v_layout, NAME)?);
-        let tasks = self.tasks();
-        let sizes: Vec<_> = tasks.iter().map(|task| [task.sizes(self.shape).0]).collect();
-        let ([out], _) = new_pieces(&sizes, |i, [out]| tasks[i].forward(inputs, out));
-        let out = self.in_rows(out, &tasks, Side::Queries);
-        Ok((CpuStorage::F32(out), q_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        q_tensor: &Tensor,
-        k_tensor: &Tensor,
-        v_tensor: &Tensor,
-        _out: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let tasks = self.tasks();
-        let ([dq, dk, dv], _) =
-            with_slices([q_tensor, k_tensor, v_tensor, gradient], NAME, |[q, k, v, g]| {
-                let inputs = self.inputs(q, k, v);
-                let sizes = tasks.iter().map(|task| task.sizes(self.shape));
-                let sizes: Vec<_> = sizes.map(|(q, kv)| [q, kv, kv]).collect();
-                Ok(new_pieces(&sizes, |i, [dq, dk, dv]| {
-                    tasks[i].backward(inputs, g, &mut Gradients { dq, dk, dv });
-                }))
-            })?;
-        let dq = self.in_rows(dq, &tasks, Side::Queries);
-        let dk = self.in_rows(dk, &tasks, Side::Keys);
-        let dv = self.in_rows(dv, &tasks, Side::Keys);
-        Ok((Some(tensor(dq, q_tensor)?), Some(tensor(dk, k_tensor)?), Some(tensor(dv, v_tensor)?)))
-    }
 }

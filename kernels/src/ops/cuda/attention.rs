@@ -3,10 +3,12 @@
 //! Trees are padded to the longest, so that scores are one batched product; a kernel masks and normalizes them in place.
 //! Probabilities are kept for the backward pass. Query heads of a group are further rows beside the keys they share.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Result, Shape, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module, uninitialized};
-use crate::ops::node::node;
+use crate::ops::operation::Passes;
 use crate::ops::packing::Packing;
 
 const KERNELS: Module = module!("softmax");
@@ -215,13 +217,9 @@ unsafe fn moved(
 
 /// Shapes: `q [queries, heads, d]`, `k` and `v [tokens, kv_heads, d]`, result like `q`.
 pub(in crate::ops) fn packed_attention(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    packing: &Packing,
-    rows: Option<&[u32]>,
-) -> Result<Tensor> {
-    let spans = packing.spans(rows, q.device())?;
+    [q, k, v]: [&Tensor; 3],
+    spans: Arc<Spans>,
+) -> Result<Passes<3>> {
     let (kv_heads, width) = (k.dims()[1], k.dims()[2]);
     let scale = 1.0 / (width as f32).sqrt();
     let (queries, keys) = (spans.queries, spans.keys);
@@ -229,16 +227,12 @@ pub(in crate::ops) fn packed_attention(
         move |spans: &Spans, x: &Tensor| spans.padded(x, &spans.query_places, queries, kv_heads);
     let pad_keys =
         move |spans: &Spans, x: &Tensor| spans.padded(x, &spans.key_places, keys, kv_heads);
-    let padded = [
-        pad_queries(&spans, &q.detach())?,
-        pad_keys(&spans, &k.detach())?,
-        pad_keys(&spans, &v.detach())?,
-    ];
+    let padded = [pad_queries(&spans, q)?, pad_keys(&spans, k)?, pad_keys(&spans, v)?];
     let p = padded[0].matmul(&padded[1].t()?)?;
     spans.softmax(&p, scale)?;
     let seen = p.matmul(&padded[2])?;
     let seen = spans.packed(&seen, &spans.query_places, queries, kv_heads)?;
-    node("packed-attention", [q, k, v], seen, move |_, _, g| {
+    Ok(Passes::new(seen, move |_, g| {
         let [q, k, v] = &padded;
         let g = pad_queries(&spans, g)?;
         let dv = p.t()?.matmul(&g)?;
@@ -250,5 +244,5 @@ pub(in crate::ops) fn packed_attention(
             Some(spans.packed(&dk, &spans.key_places, keys, kv_heads)?),
             Some(spans.packed(&dv, &spans.key_places, keys, kv_heads)?),
         ])
-    })
+    }))
 }

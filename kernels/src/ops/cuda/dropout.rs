@@ -3,20 +3,16 @@
 use candle_core::{Result, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module, uninitialized};
-use crate::ops::node::node;
+use crate::ops::dropout::Mask;
+use crate::ops::operation::Passes;
 
 const KERNELS: Module = module!("dropout");
 
-/// Shapes: `x [tokens, width]`, `keys [tokens]`; result like `x`. Of 2^32 draws, those below `threshold` are dropped.
-pub(in crate::ops) fn dropout(
-    x: &Tensor,
-    keys: &[u64],
-    stream: u64,
-    threshold: u32,
-    factor: f32,
-) -> Result<Tensor> {
-    let keys: Vec<i64> = keys.iter().map(|key| *key as i64).collect();
+/// Shapes: `x [tokens, width]`, `mask.keys [tokens]`; result like `x`.
+pub(in crate::ops) fn dropout(x: &Tensor, mask: &Mask) -> Result<Passes<1>> {
+    let keys: Vec<i64> = mask.keys.iter().map(|key| *key as i64).collect();
     let keys = Tensor::new(keys, x.device())?;
+    let (stream, threshold, factor) = (mask.stream, mask.threshold, mask.factor);
     let dropped = move |x: &Tensor| {
         let x = x.contiguous()?;
         let (tokens, width) = x.dims2()?;
@@ -42,6 +38,5 @@ pub(in crate::ops) fn dropout(
             Ok::<_, candle_core::Error>(y)
         }
     };
-    let y = dropped(&x.detach())?;
-    node("dropout", [x], y, move |_, _, g| Ok([Some(dropped(g)?)]))
+    Ok(Passes::new(dropped(x)?, move |_, g| Ok([Some(dropped(g)?)])))
 }

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module};
-use crate::ops::node::node;
+use crate::ops::operation::Passes;
 
 const KERNELS: Module = module!("embedding");
 
@@ -12,22 +12,23 @@ const THREADS: u32 = 256;
 
 /// Shapes: `ids [tokens]`, all inside the table; `table [rows, d]`; result `[tokens, d]`, of the type of the table. The
 /// gradient is summed in `f32`.
-pub(in crate::ops) fn embedding(ids: &[u32], table: &Tensor) -> Result<Tensor> {
-    let rows = table.detach().index_select(&Tensor::new(ids, table.device())?, 0)?;
-    let ids = ids.to_vec();
-    node("embedding", [table], rows, move |[table], _, g| Ok([Some(gradient(&ids, 0, table, g)?)]))
+pub(in crate::ops) fn embedding(ids: &[u32], table: &Tensor) -> Result<Passes<1>> {
+    let (rows, ids) = (select(ids, table)?, ids.to_vec());
+    Ok(Passes::new(rows, move |[table], g| Ok([Some(gradient(&ids, 0, table, g)?)])))
+}
+
+/// The value of [`embedding`] alone.
+pub(in crate::ops) fn select(ids: &[u32], table: &Tensor) -> Result<Tensor> {
+    table.index_select(&Tensor::new(ids, table.device())?, 0)
 }
 
 /// As [`embedding`], in a table of frozen rows of any type followed by trained ones; result of the type of the frozen rows.
 pub(in crate::ops) fn embedding_rows(
     ids: &[u32],
     frozen: &Tensor,
-    trained: Option<&Tensor>,
-) -> Result<Tensor> {
-    let (before, device) = (frozen.dims()[0] as u32, frozen.device());
-    let Some(trained) = trained else {
-        return frozen.index_select(&Tensor::new(ids, device)?, 0);
-    };
+    trained: &Tensor,
+) -> Result<Passes<1>> {
+    let before = frozen.dims()[0] as u32;
     // The wanted rows of both tables behind one another, then those in the order of the tokens.
     let (old, new): (Vec<u32>, Vec<u32>) = ids.iter().partition(|id| **id < before);
     let mut next = [0, old.len() as u32];
@@ -41,15 +42,11 @@ pub(in crate::ops) fn embedding_rows(
     let mut parts = Vec::new();
     for (table, ids) in [(frozen, old), (trained, new)] {
         if !ids.is_empty() {
-            let rows = table.detach().index_select(&Tensor::new(ids, device)?, 0)?;
-            parts.push(rows.to_dtype(frozen.dtype())?);
+            parts.push(select(&ids, table)?.to_dtype(frozen.dtype())?);
         }
     }
-    let rows = Tensor::cat(&parts, 0)?.index_select(&Tensor::new(places, device)?, 0)?;
-    let ids = ids.to_vec();
-    node("embedding", [trained], rows, move |[trained], _, g| {
-        Ok([Some(gradient(&ids, before, trained, g)?)])
-    })
+    let (rows, ids) = (select(&places, &Tensor::cat(&parts, 0)?)?, ids.to_vec());
+    Ok(Passes::new(rows, move |[trained], g| Ok([Some(gradient(&ids, before, trained, g)?)])))
 }
 
 /// The gradient of a table whose first row has the id `first`; smaller ids are rows of another.

@@ -5,7 +5,7 @@ use candle_core::cuda_backend::cudarc::driver::{
     CudaSlice, DevicePtr, LaunchConfig, PushKernelArg,
 };
 use candle_core::cuda_backend::{CudaStorageSlice, WrapErr};
-use candle_core::{DType, Device, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CudaStorage, DType, Device, Result, Shape, Storage, Tensor, bail};
 
 /// Threads of a block where each takes one entry.
 const BLOCK: u32 = 256;
@@ -193,6 +193,13 @@ fn suffix(dtype: DType) -> Result<&'static str> {
         DType::BF16 => Ok("bf16"),
         other => bail!("cuda: activations are f32 or bf16, got {}", other.as_str()),
     }
+}
+
+/// The storage of a tensor that is dropped next; an entry of nothing stays in its place.
+pub(in crate::ops) fn take(storage: &mut CudaStorage) -> Result<CudaStorage> {
+    let device = storage.device.clone();
+    let nothing = CudaStorage::wrap_cuda_slice(device.alloc_zeros::<u8>(1)?, device);
+    Ok(std::mem::replace(storage, nothing))
 }
 
 /// A new tensor whose content is arbitrary.

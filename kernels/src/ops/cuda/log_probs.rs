@@ -6,8 +6,8 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module, uninitialized};
 use crate::ops::cpu::lock;
-use crate::ops::log_probs::Targets;
-use crate::ops::node::node;
+use crate::ops::log_probs::{LogProbs, Targets};
+use crate::ops::operation::Passes;
 
 const KERNELS: Module = module!("log_probs");
 
@@ -63,32 +63,29 @@ fn logits(hidden: &Tensor, parts: &[Tensor]) -> Result<Tensor> {
     }
 }
 
-/// Shapes: `hidden [rows, d]`; `frozen [v0, d]` of any type and `trained [v1, d]`, `f32`, one of which may be absent; result
-/// `[targets]`, `f32`. Differentiable in `hidden` and `trained`.
+/// Shapes: `hidden [rows, d]`; `op.frozen [v0, d]` of any type and `trained [v1, d]`, `f32`, one
+/// of which may be absent; result `[targets]`, `f32`. Differentiable in `hidden` and `trained`.
 pub(in crate::ops) fn token_log_probs(
-    hidden: &Tensor,
-    frozen: Option<&Tensor>,
-    trained: Option<&Tensor>,
-    targets: &Targets,
-) -> Result<Tensor> {
-    let hidden = &hidden.contiguous()?;
+    [hidden, trained]: [&Tensor; 2],
+    op: &LogProbs,
+) -> Result<Passes<2>> {
+    let (targets, trained) = (&*op.targets, op.trains.then_some(trained));
     let (rows, _) = hidden.dims2()?;
     let (dtype, device) = (hidden.dtype(), hidden.device());
-    let parts: Vec<Tensor> = [frozen, trained]
+    let parts: Vec<Tensor> = [op.frozen.as_ref(), trained]
         .into_iter()
         .flatten()
-        .map(|part| part.detach().to_dtype(dtype)?.contiguous())
+        .map(|part| part.to_dtype(dtype)?.contiguous())
         .collect::<Result<_>>()?;
     let vocab: usize = parts.iter().map(|part| part.dims()[0]).sum();
     let keeps = rows.saturating_mul(vocab) <= KEEP_ENTRIES;
     let block = if keeps { rows } else { BLOCK_ENTRIES / vocab.max(1) }.max(1);
     let on_device = OnDevice::new(targets, rows, block, device)?;
     let values = Tensor::zeros(targets.of_rows.len().max(1), DType::F32, device)?;
-    let detached = hidden.detach();
     let (mut normalizers, mut kept) = (Vec::new(), None);
     for (first, starts) in (0..rows).step_by(block).zip(&on_device.starts) {
         let n = block.min(rows - first);
-        let logits = logits(&detached.narrow(0, first, n)?, &parts)?;
+        let logits = logits(&hidden.narrow(0, first, n)?, &parts)?;
         // SAFETY: a block for each of the `n` rows of `vocab` logits; tokens are below `vocab`, places below the values.
         let own = unsafe {
             let own = uninitialized(n, DType::F32, device)?;
@@ -109,11 +106,10 @@ pub(in crate::ops) fn token_log_probs(
     }
     let n_targets = targets.of_rows.len();
     let values = if n_targets == 0 { values.narrow(0, 0, 0)?.copy()? } else { values };
-    // A frozen head alone stands in for itself: it is no variable and gets no gradient.
-    let Some(head) = trained.or(frozen) else { return Ok(values) };
-    let (kept, trains) = (Mutex::new(kept), trained.is_some_and(Tensor::track_op));
-    node("token-log-probs", [hidden, head], values, move |[hidden, head], _, g| {
+    let (kept, has_trained) = (Mutex::new(kept), op.trains);
+    Ok(Passes::new(values, move |[hidden, trained], g| {
         let g = g.contiguous()?;
+        let trains = has_trained && trained.track_op();
         let mut d_hidden = Vec::new();
         let mut d_trained: Option<Tensor> = None;
         for (i, (starts, normalizers)) in on_device.starts.iter().zip(&normalizers).enumerate() {
@@ -141,7 +137,7 @@ pub(in crate::ops) fn token_log_probs(
                     dtype,
                     &Grid::Blocks(n, THREADS),
                     &arguments,
-                )?
+                )?;
             };
             let mut sum: Option<Tensor> = None;
             let mut from = 0;
@@ -154,7 +150,7 @@ pub(in crate::ops) fn token_log_probs(
                     None => product,
                 });
                 if trains && from == vocab {
-                    let product = own.t()?.matmul(&hidden)?.to_dtype(head.dtype())?;
+                    let product = own.t()?.matmul(&hidden)?.to_dtype(trained.dtype())?;
                     d_trained = Some(match d_trained {
                         Some(sum) => (sum + product)?,
                         None => product,
@@ -169,5 +165,5 @@ pub(in crate::ops) fn token_log_probs(
             many => Some(Tensor::cat(many, 0)?),
         };
         Ok([d_hidden, d_trained])
-    })
+    }))
 }

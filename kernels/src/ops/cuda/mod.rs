@@ -22,9 +22,10 @@ mod tests;
 pub(super) use adamw::adamw_step;
 pub(super) use attention::{Spans, packed_attention};
 pub(super) use dropout::dropout;
-pub(super) use embedding::{embedding, embedding_rows};
+pub(super) use embedding::{embedding, embedding_rows, select};
+pub(super) use launch::take;
 pub(super) use linear::{
-    add_bias, gated_linear, linear, linear_adapted, linear_add, linear_frozen,
+    gated_linear, linear, linear_adapted, linear_add, linear_frozen, linear_frozen_add,
 };
 pub(super) use log_probs::token_log_probs;
 pub(super) use norm::square_sums;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module, uninitialized};
-use crate::ops::node::node;
+use crate::ops::operation::Passes;
 
 const KERNELS: Module = module!("rms_norm");
 
@@ -11,8 +11,7 @@ const KERNELS: Module = module!("rms_norm");
 const CHUNK: usize = 256;
 
 /// Shapes: `x [.., d]`, `weight [d]`, `f32`; result like `x`.
-pub(in crate::ops) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+pub(in crate::ops) fn rms_norm([x, weight]: [&Tensor; 2], eps: f32) -> Result<Passes<2>> {
     let width = weight.elem_count();
     let rows = x.elem_count() / width.max(1);
     let (dtype, device) = (x.dtype(), x.device());
@@ -21,18 +20,18 @@ pub(in crate::ops) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<
         let y = uninitialized(x.shape(), dtype, device)?;
         let inverse = uninitialized(rows, DType::F32, device)?;
         let arguments = [
-            Tensor(&x),
-            Tensor(&weight),
+            Tensor(x),
+            Tensor(weight),
             Tensor(&y),
             Tensor(&inverse),
             U32(rows),
             U32(width),
-            F32(eps as f32),
+            F32(eps),
         ];
         KERNELS.launch("rms_norm", dtype, &Grid::Rows(rows), &arguments)?;
         (y, inverse)
     };
-    node("rms-norm", [&x, &weight], y, move |[x, weight], _, g| {
+    Ok(Passes::new(y, move |[x, weight], g| {
         let g = g.contiguous()?;
         let chunks = rows.div_ceil(CHUNK);
         // SAFETY: the kernels write every entry of `dx` and `partial`; all tensors have the entries of `rows` rows of `width`.
@@ -69,5 +68,5 @@ pub(in crate::ops) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<
             )?;
             Ok([Some(dx), Some(partial.sum(0)?)])
         }
-    })
+    }))
 }

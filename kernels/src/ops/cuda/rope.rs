@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module, uninitialized};
-use crate::ops::node::node;
+use crate::ops::operation::Passes;
 
 const KERNELS: Module = module!("rope");
 
@@ -11,10 +11,9 @@ const KERNELS: Module = module!("rope");
 /// inside the tables; result like `x`.
 pub(in crate::ops) fn rope(
     x: &Tensor,
-    cosines: &Tensor,
-    sines: &Tensor,
+    [cosines, sines]: &[Tensor; 2],
     positions: &Tensor,
-) -> Result<Tensor> {
+) -> Result<Passes<1>> {
     let (cosines, sines, positions) = (cosines.clone(), sines.clone(), positions.clone());
     let rotated = move |x: &Tensor, direction: f32| {
         let x = x.contiguous()?;
@@ -38,6 +37,5 @@ pub(in crate::ops) fn rope(
             Ok::<_, candle_core::Error>(y)
         }
     };
-    let y = rotated(&x.detach(), 1.0)?;
-    node("rope", [x], y, move |_, _, g| Ok([Some(rotated(g, -1.0)?)]))
+    Ok(Passes::new(rotated(x, 1.0)?, move |_, g| Ok([Some(rotated(g, -1.0)?)])))
 }

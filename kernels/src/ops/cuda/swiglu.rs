@@ -3,20 +3,17 @@
 use candle_core::{Result, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module, uninitialized};
-use crate::ops::node::node;
+use crate::ops::operation::Passes;
 
 const KERNELS: Module = module!("swiglu");
 
 /// Shapes: all alike.
-pub(in crate::ops) fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    let (gate, up) = (gate.contiguous()?, up.contiguous()?);
-    let y = swiglu_forward(&gate.detach(), &up.detach())?;
-    node("swiglu", [&gate, &up], y, move |[gate, up], _, g| {
-        Ok(swiglu_backward(gate, up, g)?.map(Some))
-    })
+pub(in crate::ops) fn swiglu([gate, up]: [&Tensor; 2]) -> Result<Passes<2>> {
+    let y = swiglu_forward(gate, up)?;
+    Ok(Passes::new(y, |[gate, up], g| Ok(swiglu_backward(gate, up, g)?.map(Some))))
 }
 
-/// The value, without a graph; both contiguous.
+/// The value; both contiguous.
 pub(super) fn swiglu_forward(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     let n = gate.elem_count();
     // SAFETY: the kernel writes every entry; shapes are equal.

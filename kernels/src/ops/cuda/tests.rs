@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor, Var};
 
 use crate::gpu;
+use crate::ops::operation::operation;
 use crate::ops::testing::random;
 use crate::ops::{self, Packing, RopeTable};
 
@@ -126,6 +127,69 @@ fn products() {
                 ops::linear_frozen(&v[0], &frozen.to_device(v[0].device())?)
             });
         }
+    }
+}
+
+/// No kernel of ours takes part in these: their arithmetic can be checked without a GPU.
+#[test]
+fn products_of_tensors_on_a_cpu() {
+    let check = |name: &str,
+                 inputs: &[Tensor],
+                 narrow: &[usize],
+                 tensors: &dyn Fn(&[Tensor]) -> Result<Tensor>,
+                 slices: &dyn Fn(&[Tensor]) -> Result<Tensor>| {
+        let expected = run(inputs, narrow, &Device::Cpu, DType::F32, slices);
+        for (dtype, tolerance) in [(DType::F32, 2e-5), (DType::BF16, 2e-2)] {
+            let got = run(inputs, narrow, &Device::Cpu, dtype, tensors);
+            for (i, (a, b)) in got.iter().zip(&expected).enumerate() {
+                let d = distance(a, b);
+                assert!(d < tolerance, "{name} in {dtype:?}, tensor {i}: {d}");
+            }
+        }
+    };
+    for (rows, inner, outer) in [(1, 1, 1), (33, 31, 65)] {
+        let (x, w) = (random(&[rows, inner], 1), random(&[outer, inner], 2));
+        check(
+            "linear",
+            &[x.clone(), w.clone()],
+            &[0],
+            &|v| operation("linear", [&v[0], &v[1]], super::linear, super::linear),
+            &|v| ops::linear(&v[0], &v[1]),
+        );
+        let (residual, bias) = (random(&[rows, outer], 3), random(&[outer], 4));
+        let add = |v: &[Tensor]| {
+            operation("linear-add", [&v[0], &v[1], &v[2]], super::linear_add, super::linear_add)
+        };
+        check("linear-add", &[x.clone(), w.clone(), residual.clone()], &[0, 2], &add, &|v| {
+            ops::linear_add(&v[0], &v[1], &v[2])
+        });
+        check("linear-bias", &[x.clone(), w.clone(), bias.clone()], &[0], &add, &|v| {
+            ops::linear_bias(&v[0], &v[1], &v[2])
+        });
+        let frozen = |inputs: [&Tensor; 1]| super::linear_frozen(inputs[0], &w);
+        let slices = |v: &[Tensor]| ops::linear_frozen(&v[0], &w);
+        let inputs = std::slice::from_ref(&x);
+        check(
+            "linear-frozen",
+            inputs,
+            &[0],
+            &|v| operation("linear-frozen", [&v[0]], frozen, frozen),
+            &slices,
+        );
+        let frozen_add = |inputs: [&Tensor; 2]| super::linear_frozen_add(inputs, &w);
+        let tensors =
+            |v: &[Tensor]| operation("linear-frozen", [&v[0], &v[1]], frozen_add, frozen_add);
+        let slices = |v: &[Tensor]| ops::linear_frozen_add(&v[0], &w, &v[1]);
+        check("linear-frozen-add", &[x.clone(), residual], &[0, 1], &tensors, &slices);
+        check("linear-frozen-bias", &[x.clone(), bias], &[0], &tensors, &slices);
+        let adapted = |inputs: [&Tensor; 3]| super::linear_adapted(inputs, &w, 0.5);
+        check(
+            "linear-adapted",
+            &[x.clone(), random(&[3, inner], 5), random(&[outer, 3], 6)],
+            &[0],
+            &|v| operation("linear-adapted", [&v[0], &v[1], &v[2]], adapted, adapted),
+            &|v| ops::linear_adapted(&v[0], &w, &v[1], &v[2], 0.5),
+        );
     }
 }
 
