@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Options, SystemScores, Values, evaluate_all};
+use crate::evaluate::{Column, Options, SystemScores, Values, evaluate_all};
 use crate::labelled::{self, Absent, LabelledMetric, OutsideValues, Predictions};
-use crate::metric::{Metric, MetricKind};
+use crate::metric::{Better, Metric, better_of};
 use crate::qrels::Qrels;
 use crate::report::model::{Comparison, Estimate, ReliabilityReport, SliceReport, SliceSystem};
 use crate::run::Run;
@@ -209,12 +209,8 @@ fn score_lists(
     outside: &[(usize, OutsideValues)],
     rules: &Rules<'_>,
 ) -> Result<Vec<SystemScores>> {
-    let metrics: Vec<Metric> = rules
-        .metrics
-        .iter()
-        .copied()
-        .filter(|metric| !matches!(metric.kind(), MetricKind::Labelled(_)))
-        .collect();
+    let metrics: Vec<Metric> =
+        rules.metrics.iter().copied().filter(|metric| metric.labelled().is_none()).collect();
     if metrics.is_empty() && outside.is_empty() {
         return Ok(Vec::new());
     }
@@ -236,14 +232,8 @@ fn score_lists(
 }
 
 fn score_labels(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Vec<SystemScores>> {
-    let metrics: Vec<LabelledMetric> = rules
-        .metrics
-        .iter()
-        .filter_map(|metric| match metric.kind() {
-            MetricKind::Labelled(labelled) => Some(labelled),
-            _ => None,
-        })
-        .collect();
+    let metrics: Vec<Metric> =
+        rules.metrics.iter().copied().filter(|metric| metric.labelled().is_some()).collect();
     if metrics.is_empty() {
         return Ok(Vec::new());
     }
@@ -257,10 +247,8 @@ fn reliability_reports(
     qrels: &Qrels,
     rules: &Rules<'_>,
 ) -> Result<Vec<ReliabilityReport>> {
-    let asked = rules.metrics.iter().find_map(|metric| match metric.kind() {
-        MetricKind::Labelled(LabelledMetric::CalibrationError { bins, binning }) => {
-            Some((bins, binning))
-        }
+    let asked = rules.metrics.iter().find_map(|metric| match metric.labelled() {
+        Some(LabelledMetric::CalibrationError { bins, binning }) => Some((bins, binning)),
         _ => None,
     });
     let Some((n_bins, binning)) = asked else { return Ok(Vec::new()) };
@@ -274,7 +262,7 @@ fn reliability_reports(
 
 /// Says so where figures of labelled predictions are over different pairs: a system scores only what it returns.
 fn unlike_pairs(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Option<String>> {
-    let is_labelled = |metric: &&Metric| matches!(metric.kind(), MetricKind::Labelled(_));
+    let is_labelled = |metric: &&Metric| metric.labelled().is_some();
     let Some(metric) = rules.metrics.iter().find(is_labelled) else { return Ok(None) };
     let grade = rules.options.relevant_grade;
     let all: Vec<Predictions> =
@@ -340,7 +328,7 @@ pub fn slice_reports_of_seeds(
         }
         // Labelled figures may be undefined over a part: each is tried by itself.
         let is_defined = |metric: &Metric| {
-            !matches!(metric.kind(), MetricKind::Labelled(_))
+            metric.labelled().is_none()
                 || score_labels(runs, &part, &Rules { metrics: &[*metric], ..*rules }).is_ok()
         };
         let defined: Vec<Metric> = rules.metrics.iter().copied().filter(is_defined).collect();
@@ -383,6 +371,15 @@ pub struct Telling {
 }
 
 impl Contest {
+    /// Metrics of which less is better and that the table does not know: values from outside.
+    pub fn lower_is_better(&self) -> Vec<String> {
+        let columns = self.lists.first().map_or(&[][..], |one| &one.columns);
+        let is_own = |column: &&Column| {
+            column.better == Better::Lower && better_of(&column.metric) != Some(Better::Lower)
+        };
+        columns.iter().filter(is_own).map(|column| column.metric.clone()).collect()
+    }
+
     /// Requests on which systems differ most by the first metric, by means over seeds: for any two systems, the `most` largest
     /// wins of either over the other. Ties go to the request that comes first; no request is listed twice. Empty where the
     /// first metric is no value per request.
@@ -477,6 +474,7 @@ fn first_values(scores: &SystemScores) -> Option<&[f64]> {
 mod tests {
     use super::*;
     use crate::metric::parse_metrics;
+    use crate::report::model::Verdict;
     use crate::slice::Keep;
 
     /// Ten requests with one relevant item `r`, which `good` ranks first always, `half` every second time, `bad` never; all
@@ -510,7 +508,8 @@ mod tests {
     fn lists_labels_and_outside_values_stand_in_one_table() {
         let (runs, qrels, metrics) = contest("auc,recall@1,rmse");
         let utility = |text: &str| {
-            OutsideValues::parse(text.as_bytes(), std::path::Path::new("u"), "utility").unwrap()
+            let path = std::path::Path::new("u");
+            OutsideValues::parse(text.as_bytes(), path, "utility", Better::Higher).unwrap()
         };
         let lines: String = (0..10).map(|i| format!("{i} {i}\n")).collect();
         let outside = [(0, utility(&lines)), (1, utility(&lines)), (2, utility(&lines))];
@@ -536,6 +535,30 @@ mod tests {
         let smallest = held.comparisons.iter().map(|one| one.p_value).fold(1.0, f64::min);
         let adjusted = held.comparisons.iter().map(|one| one.p_adjusted).fold(1.0, f64::min);
         assert!((adjusted - (smallest * 8.0).min(1.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn values_from_outside_are_better_the_way_the_caller_says() {
+        let (runs, qrels, metrics) = contest("recall@1,rmse");
+        let path = std::path::Path::new("u");
+        let values = |system: usize| -> String {
+            (0..10).map(|i| format!("{i} {}\n", system * 10 + i)).collect()
+        };
+        let held = |better| {
+            let read = |system| {
+                OutsideValues::parse(values(system).as_bytes(), path, "regret", better).unwrap()
+            };
+            let outside = [(0, read(0)), (1, read(1)), (2, read(2))];
+            hold(&runs, &qrels, &outside, &rules(&metrics)).unwrap()
+        };
+        let (low, high) = (held(Better::Lower), held(Better::Higher));
+        assert_eq!(
+            (low.lower_is_better(), high.lower_is_better()),
+            (vec!["regret".into()], vec![])
+        );
+        let verdict = |held: &Contest| held.comparisons[2].verdict;
+        assert_eq!(low.comparisons[2].metric, "regret");
+        assert_eq!((verdict(&low), verdict(&high)), (Verdict::Worse, Verdict::Better));
     }
 
     #[test]

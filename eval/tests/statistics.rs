@@ -9,7 +9,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use trieval_eval::fusion::{Fusion, FusionMethod, Normalization, fuse};
-use trieval_eval::labelled::{Binning, LabelledMetric, Predictions, reliability};
+use trieval_eval::labelled::{Binning, Predictions, column, reliability};
+use trieval_eval::metric::Better;
 use trieval_eval::report::model::Comparison;
 use trieval_eval::significance::{
     Correction, SeedGroup, SignificanceOptions, Test, assess_pairs, assess_seeds, cohens_d,
@@ -133,20 +134,14 @@ fn corrections_equal_statsmodels() {
 
 #[test]
 fn labelled_figures_equal_scikit_learn() {
-    let metrics = [
-        ("auc", LabelledMetric::Auc),
-        ("log_loss", LabelledMetric::LogLoss),
-        ("pr_auc", LabelledMetric::PrAuc),
-        ("rmse", LabelledMetric::Rmse),
-    ];
     for case in golden().labelled {
         let mut builder = Predictions::builder("golden");
         for (request, item, grade, score) in &case.rows {
             builder.push(request, item, *grade, *score).unwrap();
         }
         let predictions = builder.finish(1.0).unwrap();
-        for (name, metric) in metrics {
-            let column = metric.column(&predictions).unwrap();
+        for name in ["auc", "log_loss", "pr_auc", "rmse"] {
+            let column = column(&name.parse().unwrap(), &predictions).unwrap();
             assert_close(column.value, case.figures[name]);
             let Values::Pooled(pooled) = column.values else { panic!("{name} is pooled") };
             assert_close(pooled.value(&case.times).unwrap(), case.drawn[name]);
@@ -158,8 +153,9 @@ fn labelled_figures_equal_scikit_learn() {
                 assert_close(bin.share_positive, expected.share_positive[index]);
                 assert_close(bin.mean_prediction, expected.mean_prediction[index]);
             }
-            let metric = LabelledMetric::CalibrationError { bins: expected.bins, binning };
-            assert_close(metric.column(&predictions).unwrap().value, expected.ece);
+            let mass = if binning == Binning::Mass { "equal" } else { "width" };
+            let metric = format!("ece(bins={},mass={mass})", expected.bins).parse().unwrap();
+            assert_close(column(&metric, &predictions).unwrap().value, expected.ece);
         }
     }
 }
@@ -214,7 +210,8 @@ fn fused_scores_equal_ranx() {
 fn scores(system: &str, values: Vec<f64>) -> SystemScores {
     let value = values.iter().sum::<f64>() / values.len() as f64;
     let requests = (0..values.len()).map(|i| format!("{i:05}")).collect();
-    let column = Column { metric: "ndcg@10".to_owned(), value, values: Values::PerRequest(values) };
+    let values = Values::PerRequest(values);
+    let column = Column { metric: "ndcg@10".to_owned(), better: Better::Higher, value, values };
     SystemScores {
         system: system.to_owned(),
         requests,

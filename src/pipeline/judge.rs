@@ -152,6 +152,7 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
             bootstrap: rules.significance.resamples,
             confidence: rules.significance.confidence,
             correction: Some(rules.significance.correction.label().to_owned()),
+            lower_is_better: contest.lower_is_better(),
             ..EvaluationSummary::default()
         },
         baseline: contest.systems.get(rules.baseline).cloned(),

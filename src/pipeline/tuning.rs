@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use trieval_eval::metric::Metric;
-use trieval_eval::significance::lower_is_better;
 use trieval_eval::{Qrels, Run, evaluate};
 
 use super::answer::{Asking, answer};
@@ -158,7 +157,6 @@ impl<'a> Tuning<'a> {
         ranker: impl Fn(&T) -> Box<dyn Retrieve>,
         name: impl Fn(&T) -> BTreeMap<String, f64>,
     ) -> Result<Tuned> {
-        let sign = if lower_is_better(&self.metric.to_string()) { -1.0 } else { 1.0 };
         let value = |candidate: &T, label: &str| -> Result<f64> {
             self.value(&self.run(ranker(candidate).as_ref(), label)?)
         };
@@ -166,7 +164,7 @@ impl<'a> Tuning<'a> {
         let (mut best, mut best_value) = (own, untuned);
         for (number, candidate) in candidates.iter().enumerate() {
             let value = value(candidate, &format!("setting-{number}"))?;
-            if sign * value > sign * best_value {
+            if self.metric.better().is_better(value, best_value) {
                 (best, best_value) = (candidate, value);
             }
         }

@@ -5,13 +5,13 @@ use rayon::prelude::*;
 
 use super::bootstrap::{Resamples, bootstrap_p_value, interval, resample, resample_seeds};
 use super::contenders::{SeedGroup, check};
-use super::direction::lower_is_better;
 use super::margin::non_inferiority;
 use super::options::{Correction, SignificanceOptions, Test};
 use super::paired::{cohens_d, count_wins, t_p_value, wilcoxon_p_value};
 use super::randomization::randomization_p_values;
 use crate::error::{Error, Result};
-use crate::evaluate::{SystemScores, Values};
+use crate::evaluate::{Column, SystemScores, Values};
+use crate::metric::Better;
 use crate::report::model::{Comparison, Estimate, Verdict};
 
 /// Most memory for resampled figures held at a time, in bytes; beyond, the metrics are worked through in groups.
@@ -193,11 +193,11 @@ fn compare(
     options: &SignificanceOptions,
 ) -> Comparison {
     let (system, other) = (&groups[pair.0], &groups[pair.1]);
-    let name = &system.seeds[0].columns[metric].metric;
+    let Column { metric: name, better, .. } = &system.seeds[0].columns[metric];
     let drawn: Vec<f64> = series.0.iter().zip(series.1).map(|(left, right)| left - right).collect();
     let difference = system.value(metric) - other.value(metric);
     let (low, high) = interval(&drawn, options.confidence).unwrap_or((difference, difference));
-    let sign = if lower_is_better(name) { -1.0 } else { 1.0 };
+    let sign = better.sign();
     let paired = paired_differences(system, other, metric);
     let (test, p_value) = match (&paired, options.test) {
         _ if !single(system, other) => (TWO_LEVEL, bootstrap_p_value(&drawn)),
@@ -206,13 +206,14 @@ fn compare(
         _ => (Test::Bootstrap.label(), bootstrap_p_value(&drawn)),
     };
     let wins = paired.as_deref().map(count_wins).unwrap_or_default();
-    let (wins, losses, ties) = match sign > 0.0 {
-        true => (wins.wins, wins.losses, wins.ties),
-        false => (wins.losses, wins.wins, wins.ties),
+    let (wins, losses, ties) = match better {
+        Better::Higher => (wins.wins, wins.losses, wins.ties),
+        Better::Lower => (wins.losses, wins.wins, wins.ties),
     };
     Comparison {
         system: system.name.clone(),
         metric: name.clone(),
+        lower_is_better: *better == Better::Lower,
         baseline: other.name.clone(),
         difference,
         low,
@@ -287,7 +288,7 @@ pub fn correct(comparisons: &mut [Comparison], options: &SignificanceOptions) {
         // The slack forgives the rounding of `1 − confidence`.
         one.significant = adjusted <= level + 1e-12 && one.difference != 0.0;
         one.verdict = match one.significant {
-            true if (one.difference > 0.0) != lower_is_better(&one.metric) => Verdict::Better,
+            true if (one.difference > 0.0) != one.lower_is_better => Verdict::Better,
             true => Verdict::Worse,
             false => Verdict::Inconclusive,
         };
@@ -334,14 +335,16 @@ fn limits(
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::evaluate::Column;
-    use crate::metric::Pooled;
+    use crate::metric::{Pooled, better_of};
 
     fn scores(system: &str, metric: &str, value: impl Fn(usize) -> f64) -> SystemScores {
         let values: Vec<f64> = (0..200).map(value).collect();
         let column = Column {
             metric: metric.to_owned(),
+            better: better_of(metric).unwrap(),
             value: values.iter().sum::<f64>() / 200.0,
             values: Values::PerRequest(values),
         };
@@ -431,6 +434,56 @@ mod tests {
         assert_eq!(shown, [Some(true), Some(false), Some(true), None]);
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Turning all values and the direction changes nothing but signs; turning one of the two turns the verdicts.
+        #[test]
+        fn verdicts_turn_with_the_sign_or_the_direction(
+            shift in -0.2_f64..0.2,
+            test in prop::sample::select(vec![Test::Bootstrap, Test::Randomization, Test::T, Test::Wilcoxon]),
+            seed in any::<u64>(),
+            margin in prop::option::of(0.01_f64..0.2),
+        ) {
+            let held = |sign: f64, better: Better| {
+                let mut pair = [
+                    scores("base", "mrr", |i| sign * base(i)),
+                    scores("other", "mrr", |i| sign * (base(i * 7 + 3) + shift)),
+                ];
+                pair.iter_mut().for_each(|one| one.columns[0].better = better);
+                let options = SignificanceOptions { test, seed, margin, ..options(400) };
+                assess(&pair, 0, &options).unwrap().comparisons.remove(0)
+            };
+            let one = held(1.0, Better::Higher);
+            let turned = held(-1.0, Better::Lower);
+            prop_assert_eq!(
+                (one.verdict, one.wins, one.ties, one.losses, one.non_inferior),
+                (turned.verdict, turned.wins, turned.ties, turned.losses, turned.non_inferior)
+            );
+            prop_assert_eq!((one.p_value, one.difference), (turned.p_value, -turned.difference));
+            prop_assert!((one.low + turned.high).abs() < 1e-12 && (one.high + turned.low).abs() < 1e-12);
+            prop_assert!(!one.lower_is_better && turned.lower_is_better);
+            for half in [held(-1.0, Better::Higher), held(1.0, Better::Lower)] {
+                prop_assert_eq!((half.wins, half.losses), (one.losses, one.wins));
+                prop_assert_eq!(half.significant, one.significant);
+                let mirrored = match one.verdict {
+                    Verdict::Better => Verdict::Worse,
+                    Verdict::Worse => Verdict::Better,
+                    Verdict::Inconclusive => Verdict::Inconclusive,
+                };
+                prop_assert_eq!(half.verdict, mirrored);
+            }
+        }
+    }
+
+    #[test]
+    fn systems_that_say_opposite_directions_are_refused() {
+        let mut systems = systems("mrr");
+        systems[2].columns[0].better = Better::Lower;
+        let message = assess(&systems, 1, &options(100)).unwrap_err().to_string();
+        assert!(message.contains("mrr: less is better for one of worse and better"), "{message}");
+    }
+
     #[test]
     fn any_two_systems_can_be_compared() {
         let systems = systems("mrr");
@@ -450,8 +503,9 @@ mod tests {
         for one in &mut systems {
             let Values::PerRequest(values) = one.columns[0].values.clone() else { panic!("means") };
             let pooled = Values::Pooled(Arc::new(PooledMean(values)));
-            let column =
-                Column { metric: "auc".to_owned(), value: one.columns[0].value, values: pooled };
+            let (metric, better) = ("auc".to_owned(), Better::Higher);
+            let value = one.columns[0].value;
+            let column = Column { metric, better, value, values: pooled };
             one.columns.push(column);
         }
         let options = SignificanceOptions { test: Test::T, ..options(400) };

@@ -69,7 +69,13 @@ pub(super) fn check(groups: &[SeedGroup<'_>]) -> Result<()> {
                 one.system, first.system
             ));
         }
-        for column in &one.columns {
+        for (column, theirs) in one.columns.iter().zip(&first.columns) {
+            if column.better != theirs.better {
+                return refuse(format!(
+                    "{}: less is better for one of {} and {}, and more for the other; say the same of both",
+                    column.metric, first.system, one.system
+                ));
+            }
             let fault = match &column.values {
                 _ if !column.value.is_finite() => Some("the figure"),
                 Values::PerRequest(values) if values.len() != one.requests.len() => {

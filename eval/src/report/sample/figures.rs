@@ -96,6 +96,7 @@ fn comparison(system: &SystemReport, base: &SystemReport, metric: &str) -> Compa
         system: system.name.clone(),
         baseline: base.name.clone(),
         metric: metric.to_owned(),
+        lower_is_better: false,
         difference,
         low: difference - 0.011,
         high: difference + 0.012,

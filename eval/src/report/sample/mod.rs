@@ -105,6 +105,7 @@ pub(crate) fn turn(report: &mut Report) {
     report.evaluation.lower_is_better = vec![METRICS[0].to_owned()];
     let all = report.comparisons.iter_mut().chain(&mut report.pairs);
     for one in all.filter(|one| one.metric == METRICS[0]) {
+        one.lower_is_better = true;
         one.verdict = one.reversed().verdict;
         (one.wins, one.losses) = (one.losses, one.wins);
     }
