@@ -1,16 +1,14 @@
 //! Several rankers asked one after the other, their lists fused: a system like another, whose cost
 //! is that of all its parts.
 
-use trieval_eval::Run;
-use trieval_eval::fusion::{Fusion, fuse};
+use std::cmp::Reverse;
+
+use trieval_eval::fusion::{Fusion, fuse_lists};
 
 use super::steps::strictly_falling;
 use crate::corpus::Request;
 use crate::error::{Error, Result};
 use crate::ranker::harness::{Fuse, Retrieve, Scored};
-
-/// The one request of the runs that are fused per request.
-const REQUEST: &str = "request";
 
 /// Asks its parts and fuses what they say.
 pub(super) struct Fused {
@@ -41,32 +39,21 @@ impl Retrieve for Fused {
 
 impl Fuse for Rule {
     fn fuse(&self, lists: Vec<(String, Vec<Scored>)>, depth: usize) -> Result<Vec<Scored>> {
-        let failed = |e: trieval_eval::Error| Error::Failed(e.to_string());
-        let mut runs = Vec::with_capacity(lists.len());
-        for (name, list) in lists {
-            let mut run = Run::builder(name);
-            // Equal scores keep the order of the list, as in the run that weights are tuned on.
-            let entries =
-                strictly_falling(list.into_iter().map(|(item, score)| (key(item), score)));
-            run.push_list(REQUEST, entries).map_err(failed)?;
-            runs.push(run.finish().map_err(failed)?);
-        }
-        let runs: Vec<&Run> = runs.iter().collect();
+        let names: Vec<&str> = lists.iter().map(|(name, _)| name.as_str()).collect();
+        // Equal scores keep the order of their list, as in the run that weights are tuned on. Equal
+        // sums go to the smaller item, where a run's order has the larger first.
+        let falling: Vec<Vec<(Reverse<u32>, f32)>> = lists
+            .iter()
+            .map(|(_, list)| {
+                strictly_falling(list.iter().map(|&(item, score)| (Reverse(item), score))).collect()
+            })
+            .collect();
+        let falling: Vec<&[(Reverse<u32>, f32)]> = falling.iter().map(Vec::as_slice).collect();
         let fusion = Fusion { depth: Some(depth as u32), ..self.0.clone() };
-        let fused = fuse(&runs, &fusion).map_err(failed)?;
-        let list = fused.get(REQUEST).into_iter().flat_map(|ranking| ranking.items());
-        Ok(list.filter_map(|(key, score)| Some((item(key)?, score))).collect())
+        let fused = fuse_lists(&falling, &fusion)
+            .map_err(|e| Error::Failed(format!("{e} (lists of {})", names.join(", "))))?;
+        Ok(fused.into_iter().map(|(Reverse(item), score)| (item, score)).collect())
     }
-}
-
-/// An item as a run's id, such that the order of ids under equal scores (descending) is that of
-/// items (ascending).
-fn key(item: u32) -> String {
-    format!("{:010}", u32::MAX - item)
-}
-
-fn item(key: &str) -> Option<u32> {
-    Some(u32::MAX - key.parse::<u32>().ok()?)
 }
 
 #[cfg(test)]
@@ -104,13 +91,5 @@ mod tests {
         let lists = vec![("left".to_owned(), vec![(7, 1.0), (2, 1.0), (5, 1.0)])];
         let list = Rule(Fusion::default()).fuse(lists, 10).unwrap();
         assert_eq!(list.into_iter().map(|one| one.0).collect::<Vec<_>>(), [7, 2, 5]);
-    }
-
-    #[test]
-    fn keys_read_back_and_sort_backwards() {
-        for item_idx in [0, 9, 10, 4_000_000_000, u32::MAX] {
-            assert_eq!(item(&key(item_idx)), Some(item_idx));
-        }
-        assert!(key(9) > key(10));
     }
 }

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
-use super::fuse::{Fusion, Prepared};
+use super::fuse::Prepared;
+use super::lists::Fusion;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::metric::Metric;
