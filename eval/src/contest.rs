@@ -13,7 +13,7 @@ use crate::report::model::{Comparison, Estimate, ReliabilityReport, SliceReport,
 use crate::run::Run;
 use crate::settings::Missing;
 use crate::significance::{
-    Assessment, SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct,
+    Assessment, SeedDraws, SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct,
 };
 use crate::slice::Slice;
 
@@ -39,6 +39,8 @@ pub struct Seeded<'a> {
     pub n_seeds: &'a [usize],
     /// `[system, seed]`: one run per seed, those of a system together.
     pub runs: &'a [Run],
+    /// Whether seed s of all systems belongs together.
+    pub draws: SeedDraws,
 }
 
 /// What came of it.
@@ -80,31 +82,51 @@ pub fn hold(
     let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
     let lists = score_lists(runs, qrels, outside, rules)?;
     let labels = score_labels(runs, qrels, rules)?;
-    let mut contest = decide(&names, &vec![1; runs.len()], lists, labels, rules)?;
+    let mut contest = decide(Field::single(&names, &vec![1; runs.len()]), lists, labels, rules)?;
     contest.warnings.extend(unlike_pairs(runs, qrels, rules)?);
     contest.reliability = reliability_reports(runs, qrels, rules)?;
     Ok(contest)
 }
 
-/// Judges systems that were trained with several seeds: figures are means over seeds, and intervals hold the spread over seeds
-/// as well as over requests.
+/// Judges systems that were trained with several seeds: figures are means over seeds, and intervals and tests hold the spread
+/// over seeds as well as over requests (a two-level bootstrap). [`Contest::seed_values`] has the values of every seed.
 ///
 /// # Errors
 /// As [`hold`].
 pub fn hold_seeds(entrants: &Seeded<'_>, qrels: &Qrels, rules: &Rules<'_>) -> Result<Contest> {
     let lists = score_lists(entrants.runs, qrels, &[], rules)?;
     let labels = score_labels(entrants.runs, qrels, rules)?;
-    decide(entrants.names, entrants.n_seeds, lists, labels, rules)
+    let field = Field { names: entrants.names, sizes: entrants.n_seeds, draws: entrants.draws };
+    let mut contest = decide(field, lists, labels, rules)?;
+    contest.warnings.extend(unlike_pairs(entrants.runs, qrels, rules)?);
+    Ok(contest)
+}
+
+/// Who takes part, without their runs.
+#[derive(Clone, Copy)]
+struct Field<'a> {
+    /// `[system]`: names.
+    names: &'a [String],
+    /// `[system]`: number of seeds.
+    sizes: &'a [usize],
+    draws: SeedDraws,
+}
+
+impl<'a> Field<'a> {
+    /// Systems with one run each.
+    fn single(names: &'a [String], sizes: &'a [usize]) -> Self {
+        Self { names, sizes, draws: SeedDraws::Apart }
+    }
 }
 
 /// From scores (`[system and seed]`, `sizes[system]` seeds each) to figures and verdicts.
 fn decide(
-    names: &[String],
-    sizes: &[usize],
+    field: Field<'_>,
     lists: Vec<SystemScores>,
     labels: Vec<SystemScores>,
     rules: &Rules<'_>,
 ) -> Result<Contest> {
+    let Field { names, sizes, .. } = field;
     let refuse = |what: String| Err(Error::Comparison { what });
     if rules.baseline >= names.len() {
         return refuse(format!("baseline {} is none of {} systems", rules.baseline, names.len()));
@@ -137,7 +159,7 @@ fn decide(
             .iter()
             .map(|column| place(rules.metrics, &mut contest.metrics, &column.metric))
             .collect();
-        let assessment = assess(names, sizes, scores, &pairs, rules)?;
+        let assessment = assess(field, scores, &pairs, rules)?;
         for (system, estimates) in assessment.estimates.into_iter().enumerate() {
             figures[system].extend(places.iter().copied().zip(estimates));
         }
@@ -169,16 +191,16 @@ fn decide(
 
 /// Intervals and comparisons, over requests, and over seeds where a system has several.
 fn assess(
-    names: &[String],
-    sizes: &[usize],
+    field: Field<'_>,
     scores: &[SystemScores],
     pairs: &[(usize, usize)],
     rules: &Rules<'_>,
 ) -> Result<Assessment> {
+    let Field { names, sizes, draws } = field;
     if sizes.iter().all(|&n_seeds| n_seeds == 1) {
         return assess_pairs(scores, pairs, &rules.significance);
     }
-    assess_seeds(&groups(names, sizes, scores), pairs, &rules.significance)
+    assess_seeds(&groups(names, sizes, scores), pairs, draws, &rules.significance)
 }
 
 /// Scores by system, each with its seeds.
@@ -304,7 +326,8 @@ pub fn slice_reports(
     rules: &Rules<'_>,
 ) -> Result<Vec<SliceReport>> {
     let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
-    let entrants = Seeded { names: &names, n_seeds: &vec![1; runs.len()], runs };
+    let n_seeds = vec![1; runs.len()];
+    let entrants = Seeded { names: &names, n_seeds: &n_seeds, runs, draws: SeedDraws::Apart };
     slice_reports_of_seeds(&entrants, qrels, slices, rules)
 }
 
@@ -319,7 +342,8 @@ pub fn slice_reports_of_seeds(
     slices: &[Slice],
     rules: &Rules<'_>,
 ) -> Result<Vec<SliceReport>> {
-    let &Seeded { names, n_seeds, runs } = entrants;
+    let &Seeded { names, n_seeds, runs, draws } = entrants;
+    let field = Field { names, sizes: n_seeds, draws };
     let mut reports = Vec::new();
     for slice in slices {
         let part = slice.cut(qrels)?;
@@ -341,7 +365,7 @@ pub fn slice_reports_of_seeds(
         let mut n_requests = 0;
         for scores in scores.iter().filter(|scores| !scores.is_empty()) {
             n_requests = n_requests.max(scores[0].requests.len());
-            let assessment = assess(names, n_seeds, scores, &[], &rules)?;
+            let assessment = assess(field, scores, &[], &rules)?;
             for (system, estimates) in systems.iter_mut().zip(assessment.estimates) {
                 // Every run has the same columns.
                 let metrics = scores[0].columns.iter().map(|column| column.metric.clone());
@@ -371,6 +395,21 @@ pub struct Telling {
 }
 
 impl Contest {
+    /// `[system]`: by metric, the figure of every seed, in the order of the runs; estimates are their means.
+    pub fn seed_values(&self) -> Vec<BTreeMap<String, Vec<f64>>> {
+        let mut found = vec![BTreeMap::new(); self.systems.len()];
+        for scores in [&self.lists, &self.labels].into_iter().filter(|scores| !scores.is_empty()) {
+            let mut seeds = scores.iter();
+            for (by_metric, &n_seeds) in found.iter_mut().zip(&self.n_seeds) {
+                for column in seeds.by_ref().take(n_seeds).flat_map(|one| &one.columns) {
+                    let values: &mut Vec<f64> = by_metric.entry(column.metric.clone()).or_default();
+                    values.push(column.value);
+                }
+            }
+        }
+        found
+    }
+
     /// Metrics of which less is better and that the table does not know: values from outside.
     pub fn lower_is_better(&self) -> Vec<String> {
         let columns = self.lists.first().map_or(&[][..], |one| &one.columns);
@@ -628,8 +667,11 @@ mod tests {
     fn seeds_of_one_system_are_one_entrant() {
         let (runs, qrels, metrics) = contest("recall@1");
         let names = ["base".to_owned(), "mixed".to_owned()];
-        let entrants = Seeded { names: &names, n_seeds: &[1, 2], runs: &runs };
+        let draws = SeedDraws::Together;
+        let entrants = Seeded { names: &names, n_seeds: &[1, 2], runs: &runs, draws };
         let held = hold_seeds(&entrants, &qrels, &rules(&metrics)).unwrap();
+        let values = held.seed_values();
+        assert_eq!((&values[0]["recall@1"], &values[1]["recall@1"]), (&vec![0.5], &vec![1.0, 0.0]));
         assert_eq!(held.systems, ["base", "mixed"]);
         assert_eq!(held.estimates[1][0].value, 0.5);
         // The seeds differ as much as can be, which the interval must hold.

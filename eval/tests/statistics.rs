@@ -13,8 +13,9 @@ use trieval_eval::labelled::{Binning, Predictions, column, reliability};
 use trieval_eval::metric::Better;
 use trieval_eval::report::model::Comparison;
 use trieval_eval::significance::{
-    Correction, SeedGroup, SignificanceOptions, Test, assess_pairs, assess_seeds, cohens_d,
-    normal_two_sided, randomization_p_value, student_two_sided, t_p_value, wilcoxon_p_value,
+    Correction, SeedDraws, SeedGroup, SignificanceOptions, Test, assess_pairs, assess_seeds,
+    cohens_d, normal_two_sided, randomization_p_value, student_two_sided, t_p_value,
+    wilcoxon_p_value,
 };
 use trieval_eval::{Column, Run, ScoreCounts, SystemScores, Values};
 
@@ -244,7 +245,8 @@ fn two_level_intervals_cover_the_truth_and_one_level_ones_do_not() {
             .collect();
         let covers = |seeds: Vec<&SystemScores>| {
             let group = SeedGroup { name: "system".to_owned(), seeds };
-            let estimate = assess_seeds(&[group], &[], &options).unwrap().estimates[0][0];
+            let estimate =
+                assess_seeds(&[group], &[], SeedDraws::Apart, &options).unwrap().estimates[0][0];
             estimate.low <= TRUTH && TRUTH <= estimate.high
         };
         two_level += u32::from(covers(seeds.iter().collect()));
@@ -296,7 +298,7 @@ fn an_assessment_is_the_same_for_any_number_of_threads() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let pairs = [(0, 1), (1, 2), (2, 0)];
-                let seeds = assess_seeds(&groups, &pairs, &options).unwrap();
+                let seeds = assess_seeds(&groups, &pairs, SeedDraws::Apart, &options).unwrap();
                 (seeds, assess_pairs(&systems, &[(0, 5), (3, 1)], &options).unwrap())
             })
         };

@@ -31,6 +31,7 @@ pub fn markdown(report: &Report) -> String {
     text.push_str("## Systems\n\n");
     let table = table::table(report);
     text.push_str(&systems(report, &table));
+    text.push_str(&seeds(report));
     text.push_str(&costs(&table));
     text.push_str(&slices(report));
     text.push_str(&pairs(report));
@@ -211,6 +212,21 @@ fn slices(report: &Report) -> String {
     text
 }
 
+fn seeds(report: &Report) -> String {
+    let rows = table::seeds(report);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let columns: Vec<String> = report.evaluation.metrics.iter().map(|one| escape(one)).collect();
+    let mut text = format!("\n### By seed\n\n{}", head(&["system", "seed"], &columns));
+    for row in rows {
+        let figures: Vec<&str> = row.figures.iter().map(|figure| figure.text.as_str()).collect();
+        let (system, seed) = (escape(&row.system), escape(&row.seed));
+        text.push_str(&format!("| {system} | {seed} | {} |\n", figures.join(" | ")));
+    }
+    text
+}
+
 fn pairs(report: &Report) -> String {
     let pairs = table::pairs(report);
     let Some(metric) = report.evaluation.metrics.first().filter(|_| !pairs.is_empty()) else {
@@ -383,6 +399,16 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::sample;
+
+    #[test]
+    fn seeds_have_a_table_where_there_are_any() {
+        let mut report = sample::report();
+        assert!(!markdown(&report).contains("By seed"));
+        sample::train_twice(&mut report);
+        let text = markdown(&report);
+        assert!(text.contains("\n### By seed\n\n| system | seed | recall@10 |"), "{text}");
+        assert!(text.contains("\n| aligned | 18 | 0.457 | – |"), "{text}");
+    }
 
     #[test]
     fn the_table_has_one_row_per_system_and_even_columns() {

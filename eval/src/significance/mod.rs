@@ -15,7 +15,7 @@ mod sums;
 
 pub use assess::{Assessment, assess, assess_pairs, assess_seeds, correct};
 pub use bootstrap::{Resamples, bootstrap_p_value, interval, resample};
-pub use contenders::SeedGroup;
+pub use contenders::{SeedDraws, SeedGroup};
 pub use correction::{benjamini_hochberg, holm};
 pub use distributions::{normal_two_sided, student_two_sided};
 pub use margin::{NonInferiority, non_inferiority};

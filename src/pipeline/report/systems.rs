@@ -55,6 +55,7 @@ pub(super) fn systems(
             run: Some(relative(&run, folder)),
             operational,
             bytes: one.file.bytes,
+            ..SystemReport::default()
         })
     };
     evaluation.systems.iter().map(system).collect()

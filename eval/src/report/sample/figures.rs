@@ -53,6 +53,8 @@ pub(super) fn systems() -> Vec<SystemReport> {
                 run: Some(run),
                 operational,
                 bytes: peak_bytes.map(|bytes| bytes / 3),
+                seed_values: BTreeMap::new(),
+                seeds: Vec::new(),
             }
         })
         .collect()
