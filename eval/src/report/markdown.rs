@@ -1,6 +1,7 @@
 //! The report as Markdown, for pull requests, issues and model cards: the same content as the page, without
 //! charts and with fewer requests.
 
+use super::characters::{self, Written};
 use super::model::{ExampleItem, Report, SliceReport};
 use super::sentence::Sentence;
 use super::{link, numbers, table, words};
@@ -101,12 +102,7 @@ fn identifiers(report: &Report) -> String {
 
 /// The first cell of a system's row; its name leads to its run.
 fn name(row: &table::Row) -> String {
-    let note = match (row.baseline, row.ceiling) {
-        (true, _) => " (baseline)",
-        (_, true) => " (ceiling)",
-        _ => "",
-    };
-    format!("{}{note}", linked(&row.name, row.link.as_deref()))
+    format!("{}{}", linked(&row.name, row.link.as_deref()), row.note())
 }
 
 /// A text that leads to a run, where there is one.
@@ -378,21 +374,13 @@ fn fenced(text: &str) -> String {
 
 /// Text that shows as itself, on one line.
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' => {
-                escaped.push('\\');
-                escaped.push(c);
-            }
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    characters::escape(text, |c| match c {
+        '&' => Written::As("&amp;"),
+        '<' => Written::As("&lt;"),
+        '>' => Written::As("&gt;"),
+        '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' => Written::Behind,
+        _ => Written::Plain,
+    })
 }
 
 #[cfg(test)]

@@ -84,6 +84,17 @@ impl Figure {
     }
 }
 
+impl Row {
+    /// What is said behind the name of a system that is no rival; empty for one that is.
+    pub(super) fn note(&self) -> &'static str {
+        match (self.baseline, self.ceiling) {
+            (true, _) => " (baseline)",
+            (_, true) => " (ceiling)",
+            (false, false) => "",
+        }
+    }
+}
+
 /// Builds the table.
 pub(super) fn table(report: &Report) -> Table {
     let metrics = &report.evaluation.metrics;
