@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use trieval_eval::labelled::{LabelledMetric, Predictions};
+use trieval_eval::labelled::{Predictions, column};
+use trieval_eval::metric::{Better, Metric};
 use trieval_eval::significance::{SignificanceOptions, Test, assess};
 use trieval_eval::{Column, ScoreCounts, SystemScores, Values};
 
@@ -24,6 +25,7 @@ fn main() {
                 let values: Vec<f64> = (0..REQUESTS).map(|_| rng.random()).collect();
                 Column {
                     metric: format!("m{metric}"),
+                    better: Better::Higher,
                     value: values.iter().sum::<f64>() / REQUESTS as f64,
                     values: Values::PerRequest(values),
                 }
@@ -62,7 +64,7 @@ fn main() {
             }
         }
     }
-    let column = builder.finish(1.0).and_then(|rows| LabelledMetric::Auc.column(&rows));
+    let column = "auc".parse().and_then(|auc: Metric| column(&auc, &builder.finish(1.0)?));
     if let Ok(column) = column {
         let one = SystemScores {
             system: "labelled".to_owned(),

@@ -5,15 +5,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Options, SystemScores, Values, evaluate_all};
+use crate::evaluate::{Column, Options, SystemScores, Values, evaluate_all};
 use crate::labelled::{self, Absent, LabelledMetric, OutsideValues, Predictions};
-use crate::metric::{Metric, MetricKind};
+use crate::metric::{Better, Metric, better_of};
 use crate::qrels::Qrels;
 use crate::report::model::{Comparison, Estimate, ReliabilityReport, SliceReport, SliceSystem};
 use crate::run::Run;
 use crate::settings::Missing;
 use crate::significance::{
-    Assessment, SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct,
+    Assessment, SeedDraws, SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct,
 };
 use crate::slice::Slice;
 
@@ -39,6 +39,8 @@ pub struct Seeded<'a> {
     pub n_seeds: &'a [usize],
     /// `[system, seed]`: one run per seed, those of a system together.
     pub runs: &'a [Run],
+    /// Whether seed s of all systems belongs together.
+    pub draws: SeedDraws,
 }
 
 /// What came of it.
@@ -80,31 +82,51 @@ pub fn hold(
     let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
     let lists = score_lists(runs, qrels, outside, rules)?;
     let labels = score_labels(runs, qrels, rules)?;
-    let mut contest = decide(&names, &vec![1; runs.len()], lists, labels, rules)?;
+    let mut contest = decide(Field::single(&names, &vec![1; runs.len()]), lists, labels, rules)?;
     contest.warnings.extend(unlike_pairs(runs, qrels, rules)?);
     contest.reliability = reliability_reports(runs, qrels, rules)?;
     Ok(contest)
 }
 
-/// Judges systems that were trained with several seeds: figures are means over seeds, and intervals hold the spread over seeds
-/// as well as over requests.
+/// Judges systems that were trained with several seeds: figures are means over seeds, and intervals and tests hold the spread
+/// over seeds as well as over requests (a two-level bootstrap). [`Contest::seed_values`] has the values of every seed.
 ///
 /// # Errors
 /// As [`hold`].
 pub fn hold_seeds(entrants: &Seeded<'_>, qrels: &Qrels, rules: &Rules<'_>) -> Result<Contest> {
     let lists = score_lists(entrants.runs, qrels, &[], rules)?;
     let labels = score_labels(entrants.runs, qrels, rules)?;
-    decide(entrants.names, entrants.n_seeds, lists, labels, rules)
+    let field = Field { names: entrants.names, sizes: entrants.n_seeds, draws: entrants.draws };
+    let mut contest = decide(field, lists, labels, rules)?;
+    contest.warnings.extend(unlike_pairs(entrants.runs, qrels, rules)?);
+    Ok(contest)
+}
+
+/// Who takes part, without their runs.
+#[derive(Clone, Copy)]
+struct Field<'a> {
+    /// `[system]`: names.
+    names: &'a [String],
+    /// `[system]`: number of seeds.
+    sizes: &'a [usize],
+    draws: SeedDraws,
+}
+
+impl<'a> Field<'a> {
+    /// Systems with one run each.
+    fn single(names: &'a [String], sizes: &'a [usize]) -> Self {
+        Self { names, sizes, draws: SeedDraws::Apart }
+    }
 }
 
 /// From scores (`[system and seed]`, `sizes[system]` seeds each) to figures and verdicts.
 fn decide(
-    names: &[String],
-    sizes: &[usize],
+    field: Field<'_>,
     lists: Vec<SystemScores>,
     labels: Vec<SystemScores>,
     rules: &Rules<'_>,
 ) -> Result<Contest> {
+    let Field { names, sizes, .. } = field;
     let refuse = |what: String| Err(Error::Comparison { what });
     if rules.baseline >= names.len() {
         return refuse(format!("baseline {} is none of {} systems", rules.baseline, names.len()));
@@ -137,7 +159,7 @@ fn decide(
             .iter()
             .map(|column| place(rules.metrics, &mut contest.metrics, &column.metric))
             .collect();
-        let assessment = assess(names, sizes, scores, &pairs, rules)?;
+        let assessment = assess(field, scores, &pairs, rules)?;
         for (system, estimates) in assessment.estimates.into_iter().enumerate() {
             figures[system].extend(places.iter().copied().zip(estimates));
         }
@@ -169,16 +191,16 @@ fn decide(
 
 /// Intervals and comparisons, over requests, and over seeds where a system has several.
 fn assess(
-    names: &[String],
-    sizes: &[usize],
+    field: Field<'_>,
     scores: &[SystemScores],
     pairs: &[(usize, usize)],
     rules: &Rules<'_>,
 ) -> Result<Assessment> {
+    let Field { names, sizes, draws } = field;
     if sizes.iter().all(|&n_seeds| n_seeds == 1) {
         return assess_pairs(scores, pairs, &rules.significance);
     }
-    assess_seeds(&groups(names, sizes, scores), pairs, &rules.significance)
+    assess_seeds(&groups(names, sizes, scores), pairs, draws, &rules.significance)
 }
 
 /// Scores by system, each with its seeds.
@@ -209,12 +231,8 @@ fn score_lists(
     outside: &[(usize, OutsideValues)],
     rules: &Rules<'_>,
 ) -> Result<Vec<SystemScores>> {
-    let metrics: Vec<Metric> = rules
-        .metrics
-        .iter()
-        .copied()
-        .filter(|metric| !matches!(metric.kind(), MetricKind::Labelled(_)))
-        .collect();
+    let metrics: Vec<Metric> =
+        rules.metrics.iter().copied().filter(|metric| metric.labelled().is_none()).collect();
     if metrics.is_empty() && outside.is_empty() {
         return Ok(Vec::new());
     }
@@ -236,14 +254,8 @@ fn score_lists(
 }
 
 fn score_labels(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Vec<SystemScores>> {
-    let metrics: Vec<LabelledMetric> = rules
-        .metrics
-        .iter()
-        .filter_map(|metric| match metric.kind() {
-            MetricKind::Labelled(labelled) => Some(labelled),
-            _ => None,
-        })
-        .collect();
+    let metrics: Vec<Metric> =
+        rules.metrics.iter().copied().filter(|metric| metric.labelled().is_some()).collect();
     if metrics.is_empty() {
         return Ok(Vec::new());
     }
@@ -257,10 +269,8 @@ fn reliability_reports(
     qrels: &Qrels,
     rules: &Rules<'_>,
 ) -> Result<Vec<ReliabilityReport>> {
-    let asked = rules.metrics.iter().find_map(|metric| match metric.kind() {
-        MetricKind::Labelled(LabelledMetric::CalibrationError { bins, binning }) => {
-            Some((bins, binning))
-        }
+    let asked = rules.metrics.iter().find_map(|metric| match metric.labelled() {
+        Some(LabelledMetric::CalibrationError { bins, binning }) => Some((bins, binning)),
         _ => None,
     });
     let Some((n_bins, binning)) = asked else { return Ok(Vec::new()) };
@@ -274,7 +284,7 @@ fn reliability_reports(
 
 /// Says so where figures of labelled predictions are over different pairs: a system scores only what it returns.
 fn unlike_pairs(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Option<String>> {
-    let is_labelled = |metric: &&Metric| matches!(metric.kind(), MetricKind::Labelled(_));
+    let is_labelled = |metric: &&Metric| metric.labelled().is_some();
     let Some(metric) = rules.metrics.iter().find(is_labelled) else { return Ok(None) };
     let grade = rules.options.relevant_grade;
     let all: Vec<Predictions> =
@@ -316,7 +326,8 @@ pub fn slice_reports(
     rules: &Rules<'_>,
 ) -> Result<Vec<SliceReport>> {
     let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
-    let entrants = Seeded { names: &names, n_seeds: &vec![1; runs.len()], runs };
+    let n_seeds = vec![1; runs.len()];
+    let entrants = Seeded { names: &names, n_seeds: &n_seeds, runs, draws: SeedDraws::Apart };
     slice_reports_of_seeds(&entrants, qrels, slices, rules)
 }
 
@@ -331,7 +342,8 @@ pub fn slice_reports_of_seeds(
     slices: &[Slice],
     rules: &Rules<'_>,
 ) -> Result<Vec<SliceReport>> {
-    let &Seeded { names, n_seeds, runs } = entrants;
+    let &Seeded { names, n_seeds, runs, draws } = entrants;
+    let field = Field { names, sizes: n_seeds, draws };
     let mut reports = Vec::new();
     for slice in slices {
         let part = slice.cut(qrels)?;
@@ -340,7 +352,7 @@ pub fn slice_reports_of_seeds(
         }
         // Labelled figures may be undefined over a part: each is tried by itself.
         let is_defined = |metric: &Metric| {
-            !matches!(metric.kind(), MetricKind::Labelled(_))
+            metric.labelled().is_none()
                 || score_labels(runs, &part, &Rules { metrics: &[*metric], ..*rules }).is_ok()
         };
         let defined: Vec<Metric> = rules.metrics.iter().copied().filter(is_defined).collect();
@@ -353,7 +365,7 @@ pub fn slice_reports_of_seeds(
         let mut n_requests = 0;
         for scores in scores.iter().filter(|scores| !scores.is_empty()) {
             n_requests = n_requests.max(scores[0].requests.len());
-            let assessment = assess(names, n_seeds, scores, &[], &rules)?;
+            let assessment = assess(field, scores, &[], &rules)?;
             for (system, estimates) in systems.iter_mut().zip(assessment.estimates) {
                 // Every run has the same columns.
                 let metrics = scores[0].columns.iter().map(|column| column.metric.clone());
@@ -383,6 +395,30 @@ pub struct Telling {
 }
 
 impl Contest {
+    /// `[system]`: by metric, the figure of every seed, in the order of the runs; estimates are their means.
+    pub fn seed_values(&self) -> Vec<BTreeMap<String, Vec<f64>>> {
+        let mut found = vec![BTreeMap::new(); self.systems.len()];
+        for scores in [&self.lists, &self.labels].into_iter().filter(|scores| !scores.is_empty()) {
+            let mut seeds = scores.iter();
+            for (by_metric, &n_seeds) in found.iter_mut().zip(&self.n_seeds) {
+                for column in seeds.by_ref().take(n_seeds).flat_map(|one| &one.columns) {
+                    let values: &mut Vec<f64> = by_metric.entry(column.metric.clone()).or_default();
+                    values.push(column.value);
+                }
+            }
+        }
+        found
+    }
+
+    /// Metrics of which less is better and that the table does not know: values from outside.
+    pub fn lower_is_better(&self) -> Vec<String> {
+        let columns = self.lists.first().map_or(&[][..], |one| &one.columns);
+        let is_own = |column: &&Column| {
+            column.better == Better::Lower && better_of(&column.metric) != Some(Better::Lower)
+        };
+        columns.iter().filter(is_own).map(|column| column.metric.clone()).collect()
+    }
+
     /// Requests on which systems differ most by the first metric, by means over seeds: for any two systems, the `most` largest
     /// wins of either over the other. Ties go to the request that comes first; no request is listed twice. Empty where the
     /// first metric is no value per request.
@@ -477,6 +513,7 @@ fn first_values(scores: &SystemScores) -> Option<&[f64]> {
 mod tests {
     use super::*;
     use crate::metric::parse_metrics;
+    use crate::report::model::Verdict;
     use crate::slice::Keep;
 
     /// Ten requests with one relevant item `r`, which `good` ranks first always, `half` every second time, `bad` never; all
@@ -510,7 +547,8 @@ mod tests {
     fn lists_labels_and_outside_values_stand_in_one_table() {
         let (runs, qrels, metrics) = contest("auc,recall@1,rmse");
         let utility = |text: &str| {
-            OutsideValues::parse(text.as_bytes(), std::path::Path::new("u"), "utility").unwrap()
+            let path = std::path::Path::new("u");
+            OutsideValues::parse(text.as_bytes(), path, "utility", Better::Higher).unwrap()
         };
         let lines: String = (0..10).map(|i| format!("{i} {i}\n")).collect();
         let outside = [(0, utility(&lines)), (1, utility(&lines)), (2, utility(&lines))];
@@ -536,6 +574,30 @@ mod tests {
         let smallest = held.comparisons.iter().map(|one| one.p_value).fold(1.0, f64::min);
         let adjusted = held.comparisons.iter().map(|one| one.p_adjusted).fold(1.0, f64::min);
         assert!((adjusted - (smallest * 8.0).min(1.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn values_from_outside_are_better_the_way_the_caller_says() {
+        let (runs, qrels, metrics) = contest("recall@1,rmse");
+        let path = std::path::Path::new("u");
+        let values = |system: usize| -> String {
+            (0..10).map(|i| format!("{i} {}\n", system * 10 + i)).collect()
+        };
+        let held = |better| {
+            let read = |system| {
+                OutsideValues::parse(values(system).as_bytes(), path, "regret", better).unwrap()
+            };
+            let outside = [(0, read(0)), (1, read(1)), (2, read(2))];
+            hold(&runs, &qrels, &outside, &rules(&metrics)).unwrap()
+        };
+        let (low, high) = (held(Better::Lower), held(Better::Higher));
+        assert_eq!(
+            (low.lower_is_better(), high.lower_is_better()),
+            (vec!["regret".into()], vec![])
+        );
+        let verdict = |held: &Contest| held.comparisons[2].verdict;
+        assert_eq!(low.comparisons[2].metric, "regret");
+        assert_eq!((verdict(&low), verdict(&high)), (Verdict::Worse, Verdict::Better));
     }
 
     #[test]
@@ -605,8 +667,11 @@ mod tests {
     fn seeds_of_one_system_are_one_entrant() {
         let (runs, qrels, metrics) = contest("recall@1");
         let names = ["base".to_owned(), "mixed".to_owned()];
-        let entrants = Seeded { names: &names, n_seeds: &[1, 2], runs: &runs };
+        let draws = SeedDraws::Together;
+        let entrants = Seeded { names: &names, n_seeds: &[1, 2], runs: &runs, draws };
         let held = hold_seeds(&entrants, &qrels, &rules(&metrics)).unwrap();
+        let values = held.seed_values();
+        assert_eq!((&values[0]["recall@1"], &values[1]["recall@1"]), (&vec![0.5], &vec![1.0, 0.0]));
         assert_eq!(held.systems, ["base", "mixed"]);
         assert_eq!(held.estimates[1][0].value, 0.5);
         // The seeds differ as much as can be, which the interval must hold.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::judge::{Plan, RunJudge};
-use crate::metric::{Catalogue, Metric, Pooled};
+use crate::metric::{Better, Catalogue, Metric, Pooled};
 use crate::qrels::Qrels;
 use crate::run::Run;
 use crate::settings::{Missing, Ties};
@@ -48,6 +48,8 @@ pub struct SystemScores {
 pub struct Column {
     /// Name of the metric.
     pub metric: String,
+    /// Which way it is better.
+    pub better: Better,
     /// The mean over the requests, summed in their order, or the pooled figure.
     pub value: f64,
     /// What the figure was made from.

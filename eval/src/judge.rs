@@ -9,9 +9,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Column, Options, Values};
 use crate::ids::NONE;
 use crate::metric::exposure::{Exposure, Spread};
-use crate::metric::{
-    Catalogue, JudgedList, Metric, MetricKind, Needs, Pooled, diversity, item_figure,
-};
+use crate::metric::{Asked, Basis, Catalogue, JudgedList, Metric, Needs, Pooled, item_figure};
 use crate::qrels::Qrels;
 use crate::run::{Ranking, Run};
 use crate::settings::Ties;
@@ -24,21 +22,18 @@ pub(crate) struct Plan<'a> {
     metrics: &'a [Metric],
     /// `[metric]`.
     sources: Vec<Source<'a>>,
-    relevant_grade: f64,
-    /// The highest grade of all judgments.
-    highest: f64,
     ties: Ties,
     catalogue: Option<&'a Catalogue>,
 }
 
-/// Where the values of a metric come from.
+/// Where the values of a metric come from: its basis in the table, with what it needs at hand.
 enum Source<'a> {
     /// The grades of the list.
-    Grades,
+    Grades(fn(&JudgedList<'_>, &Asked) -> f64, Asked),
     /// `[items]`: a figure that each item of the catalogue has.
     Figures(Vec<f64>),
     /// The vectors of the listed items.
-    Vectors(&'a Catalogue),
+    Vectors(fn(&Catalogue, &[u32], usize, &mut Vec<f64>) -> f64, &'a Catalogue),
     /// All lists together.
     Lists(Spread, &'a Catalogue),
 }
@@ -75,14 +70,7 @@ impl<'a> Plan<'a> {
                     .map_err(|what| Error::Metric { text: metric.to_string(), what })
             })
             .collect::<Result<_>>()?;
-        Ok(Self {
-            metrics,
-            sources,
-            relevant_grade: options.relevant_grade,
-            highest,
-            ties: options.ties,
-            catalogue: options.catalogue,
-        })
+        Ok(Self { metrics, sources, ties: options.ties, catalogue: options.catalogue })
     }
 }
 
@@ -97,33 +85,31 @@ fn check<'a>(
                 .to_owned(),
         );
     }
-    if let MetricKind::ExpectedReciprocalRank { highest: Some(own) } = metric.kind()
+    if let Some(own) = metric.parameters().highest
         && highest > own
     {
         return Err(format!(
             "the judgments hold the grade {highest}, above `max={own}`; raise `max`, or leave it out"
         ));
     }
-    if let MetricKind::Labelled(_) = metric.kind() {
-        return Err(
-            "it is a figure of all judged pairs, those of requests without a relevant item too: see `labelled::evaluate`"
-                .to_owned(),
-        );
-    }
     let needs = metric.needs();
-    let catalogue = match options.catalogue {
-        _ if needs == Needs::Nothing => return Ok(Source::Grades),
-        Some(catalogue) if catalogue.holds(needs) => catalogue,
-        _ => return Err(format!("it needs {}, which was not given", needs.advice())),
+    let catalogue = || match options.catalogue {
+        Some(catalogue) if catalogue.holds(needs) => Ok(catalogue),
+        _ => Err(format!("it needs {}, which was not given", needs.advice())),
     };
-    Ok(match metric.kind() {
-        MetricKind::Popularity => Source::Figures(item_figure::popularity(catalogue)),
-        MetricKind::Novelty => Source::Figures(item_figure::novelty(catalogue)),
-        MetricKind::TailShare { head } => Source::Figures(item_figure::tail(catalogue, head)),
-        MetricKind::Diversity => Source::Vectors(catalogue),
-        MetricKind::Coverage => Source::Lists(Spread::Coverage, catalogue),
-        MetricKind::Gini => Source::Lists(Spread::Gini, catalogue),
-        _ => Source::Grades,
+    Ok(match metric.definition().basis {
+        Basis::Grades(value) => {
+            Source::Grades(value, metric.asked(options.relevant_grade, highest))
+        }
+        Basis::Figures(figures) => Source::Figures(figures(catalogue()?, metric.parameters())),
+        Basis::Vectors(value) => Source::Vectors(value, catalogue()?),
+        Basis::Lists(spread) => Source::Lists(spread, catalogue()?),
+        Basis::Labelled(_) => {
+            return Err(
+                "it is a figure of all judged pairs, those of requests without a relevant item too: see `labelled::evaluate`"
+                    .to_owned(),
+            );
+        }
     })
 }
 
@@ -185,14 +171,14 @@ impl<'a> RunJudge<'a> {
                     let value = pooled.value(&vec![1; rankings.len()]).unwrap_or(0.0);
                     (value, Values::Pooled(pooled))
                 }
-                _ => {
+                Source::Grades(..) | Source::Figures(_) | Source::Vectors(..) => {
                     let values: Vec<f64> =
                         rows.iter().skip(index).step_by(width).copied().collect();
                     let mean = values.iter().sum::<f64>() / values.len() as f64;
                     (mean, Values::PerRequest(values))
                 }
             };
-            Column { metric: metric.to_string(), value, values }
+            Column { metric: metric.to_string(), better: metric.better(), value, values }
         };
         Ok((0..width).into_par_iter().map(column).collect())
     }
@@ -231,9 +217,9 @@ impl<'a> RunJudge<'a> {
         for ((value, metric), source) in row.iter_mut().zip(plan.metrics).zip(&plan.sources) {
             let cutoff = metric.cutoff().map_or(usize::MAX, |k| k as usize);
             *value = match source {
-                Source::Grades => metric.value(&list, plan.relevant_grade, plan.highest),
+                Source::Grades(of_list, asked) => of_list(&list, asked),
                 Source::Figures(figures) => item_figure::mean(figures, items, cutoff, tie_ends),
-                Source::Vectors(catalogue) => diversity::value(catalogue, items, cutoff, sums),
+                Source::Vectors(of_items, catalogue) => of_items(catalogue, items, cutoff, sums),
                 Source::Lists(..) => 0.0,
             };
         }

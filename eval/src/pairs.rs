@@ -1,6 +1,11 @@
 //! (request, item, value) rows in any order, ids as numbers: what the builders of runs and of judgments, and the readers of
 //! files, have in common. Knows neither scores nor grades.
 
+use std::cmp::Ordering;
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
 use crate::ids::{BATCH, Ids, NONE, hash};
 
 /// Rows as they arrived.
@@ -49,13 +54,14 @@ struct Waiting<V> {
 /// Marks the numbers of new requests.
 const FRESH: u32 = 1 << 31;
 
-/// Rows by request.
+/// Rows by request: what runs and judgments are made of.
+#[derive(Debug, Clone)]
 pub(crate) struct Grouped<V> {
     pub(crate) requests: Ids,
     pub(crate) items: Ids,
     /// `[request]` → start in `entries`; one more than there are requests.
-    pub(crate) starts: Vec<usize>,
-    /// (item number, value), in order of arrival within a request.
+    starts: Vec<usize>,
+    /// (item number, value), in order of arrival within a request until they are sorted.
     pub(crate) entries: Vec<(u32, V)>,
 }
 
@@ -216,8 +222,13 @@ impl<V: Copy> Pairs<V> {
 }
 
 impl<V> Grouped<V> {
+    /// The rows of a request.
+    pub(crate) fn list(&self, request: usize) -> &[(u32, V)] {
+        &self.entries[self.starts[request]..self.starts[request + 1]]
+    }
+
     /// `[request]`: its rows, to be put in order in parallel.
-    pub(crate) fn lists_mut(&mut self) -> Vec<&mut [(u32, V)]> {
+    fn lists_mut(&mut self) -> Vec<&mut [(u32, V)]> {
         let mut rest = self.entries.as_mut_slice();
         let mut lists = Vec::with_capacity(self.requests.len());
         for pair in self.starts.windows(2) {
@@ -229,8 +240,54 @@ impl<V> Grouped<V> {
     }
 }
 
+impl<V: Copy + Send> Grouped<V> {
+    /// Sorts the rows of every request, in parallel. Refused, with the `place` that is named, where an item stands twice for a
+    /// request.
+    pub(crate) fn sort(
+        &mut self,
+        place: impl FnOnce() -> String,
+        by: impl Fn(&Ids, &(u32, V), &(u32, V)) -> Ordering + Sync,
+    ) -> Result<()> {
+        let items = std::mem::take(&mut self.items);
+        let twice = self
+            .lists_mut()
+            .into_par_iter()
+            .enumerate()
+            .map_init(Vec::new, |scratch, (request, list)| {
+                list.sort_unstable_by(|left, right| by(&items, left, right));
+                repeated(list, scratch).map(|item| (request, item))
+            })
+            .find_map_first(|found| found);
+        self.items = items;
+        match twice {
+            None => Ok(()),
+            Some((request, item)) => Err(Error::Duplicate {
+                place: place(),
+                request: self.requests.name(request as u32).to_owned(),
+                item: self.items.name(item).to_owned(),
+            }),
+        }
+    }
+
+    /// The same rows, requests in byte order of their ids.
+    pub(crate) fn by_request_id(self) -> Self {
+        let mut order: Vec<u32> = (0..self.requests.len() as u32).collect();
+        order.par_sort_unstable_by_key(|&request| self.requests.name(request));
+        let mut requests = Ids::default();
+        let mut starts = Vec::with_capacity(order.len() + 1);
+        let mut entries = Vec::with_capacity(self.entries.len());
+        starts.push(0);
+        for request in order {
+            requests.intern(self.requests.name(request));
+            entries.extend_from_slice(self.list(request as usize));
+            starts.push(entries.len());
+        }
+        Self { requests, items: self.items, starts, entries }
+    }
+}
+
 /// An item number that a list holds twice. `scratch` is reused between lists; it becomes a small table of the numbers seen.
-pub(crate) fn repeated<V>(list: &[(u32, V)], scratch: &mut Vec<u32>) -> Option<u32> {
+fn repeated<V>(list: &[(u32, V)], scratch: &mut Vec<u32>) -> Option<u32> {
     let size = (list.len() * 2).next_power_of_two();
     scratch.clear();
     scratch.resize(size, NONE);

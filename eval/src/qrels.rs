@@ -1,20 +1,14 @@
 //! Judgments: request → item → grade. Knows no system and no threshold of relevance.
 
-use rayon::prelude::*;
-
 use crate::error::{Error, Result};
 use crate::ids::Ids;
-use crate::pairs::{Pairs, repeated};
+use crate::pairs::{Grouped, Pairs};
 
 /// Grades of judged items, requests in byte order of their ids, so that no figure depends on the order of a file.
 #[derive(Debug, Clone)]
 pub struct Qrels {
-    requests: Ids,
-    items: Ids,
-    /// `[request]` → start in `entries`; one more than there are requests.
-    starts: Vec<usize>,
-    /// (item number, grade), by item number within a request.
-    entries: Vec<(u32, f64)>,
+    /// By item number within a request.
+    lists: Grouped<f64>,
 }
 
 /// Collects judgments line by line, in any order.
@@ -38,12 +32,12 @@ impl Qrels {
 
     /// The highest grade of all; none without a judgment.
     pub fn highest_grade(&self) -> Option<f64> {
-        self.entries.iter().map(|entry| entry.1).max_by(f64::total_cmp)
+        self.lists.entries.iter().map(|entry| entry.1).max_by(f64::total_cmp)
     }
 
     /// Number of requests with at least one judgment.
     pub fn len(&self) -> usize {
-        self.requests.len()
+        self.lists.requests.len()
     }
 
     /// Whether there is no request.
@@ -53,7 +47,7 @@ impl Qrels {
 
     /// Number of judged (request, item) pairs.
     pub fn n_entries(&self) -> usize {
-        self.entries.len()
+        self.lists.entries.len()
     }
 
     /// Every request's judgments, requests in byte order of their ids.
@@ -63,18 +57,18 @@ impl Qrels {
 
     /// The judgments of a request.
     pub fn get(&self, request: &str) -> Option<Judgments<'_>> {
-        let number = self.requests.get(request)? as usize;
+        let number = self.lists.requests.get(request)? as usize;
         Some(Judgments { qrels: self, number })
     }
 
     /// The grade of an item for a request; none where it was not judged.
     pub fn grade(&self, request: &str, item: &str) -> Option<f64> {
-        self.get(request)?.grade_of(self.items.get(item)?)
+        self.get(request)?.grade_of(self.lists.items.get(item)?)
     }
 
     /// Distinct item ids, by the numbers that [`Judgments::entries`] uses.
     pub(crate) fn items(&self) -> &Ids {
-        &self.items
+        &self.lists.items
     }
 
     /// The judgments of one request by its position.
@@ -87,11 +81,12 @@ impl PartialEq for Qrels {
     /// The same grades for the same items of the same requests.
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len()
-            && self.requests.names().eq(other.requests.names())
+            && self.lists.requests.names().eq(other.lists.requests.names())
             && self.judgments().zip(other.judgments()).all(|(left, right)| {
                 left.len() == right.len()
                     && left.grades().all(|(item, grade)| {
-                        other.items.get(item).and_then(|item| right.grade_of(item)) == Some(grade)
+                        let item = other.lists.items.get(item);
+                        item.and_then(|item| right.grade_of(item)) == Some(grade)
                     })
             })
     }
@@ -100,7 +95,7 @@ impl PartialEq for Qrels {
 impl<'a> Judgments<'a> {
     /// Id of the request.
     pub fn request(&self) -> &'a str {
-        self.qrels.requests.name(self.number as u32)
+        self.qrels.lists.requests.name(self.number as u32)
     }
 
     /// Number of judged items.
@@ -115,13 +110,13 @@ impl<'a> Judgments<'a> {
 
     /// Judged items with their grades, in no promised order.
     pub fn grades(&self) -> impl ExactSizeIterator<Item = (&'a str, f64)> + use<'a> {
-        let qrels = self.qrels;
-        self.entries().iter().map(move |&(item, grade)| (qrels.items.name(item), grade))
+        let items = &self.qrels.lists.items;
+        self.entries().iter().map(move |&(item, grade)| (items.name(item), grade))
     }
 
     /// Item numbers and grades, by item number.
     pub(crate) fn entries(&self) -> &'a [(u32, f64)] {
-        &self.qrels.entries[self.qrels.starts[self.number]..self.qrels.starts[self.number + 1]]
+        self.qrels.lists.list(self.number)
     }
 
     /// The grade of an item number.
@@ -147,37 +142,9 @@ impl QrelsBuilder {
 
     /// Orders the judgments. An item judged twice for a request is refused.
     pub fn finish(self) -> Result<Qrels> {
-        let mut rows = self.rows.group();
-        let twice = rows
-            .lists_mut()
-            .into_par_iter()
-            .enumerate()
-            .map_init(Vec::new, |scratch, (request, list)| {
-                list.sort_unstable_by_key(|entry| entry.0);
-                repeated(list, scratch).map(|item| (request, item))
-            })
-            .find_map_first(|found| found);
-        if let Some((request, item)) = twice {
-            return Err(Error::Duplicate {
-                place: "qrels".to_owned(),
-                request: rows.requests.name(request as u32).to_owned(),
-                item: rows.items.name(item).to_owned(),
-            });
-        }
-        let mut order: Vec<u32> = (0..rows.requests.len() as u32).collect();
-        order.par_sort_unstable_by_key(|&request| rows.requests.name(request));
-        let mut requests = Ids::default();
-        let mut starts = Vec::with_capacity(order.len() + 1);
-        let mut entries = Vec::with_capacity(rows.entries.len());
-        starts.push(0);
-        for request in order {
-            requests.intern(rows.requests.name(request));
-            let request = request as usize;
-            entries
-                .extend_from_slice(&rows.entries[rows.starts[request]..rows.starts[request + 1]]);
-            starts.push(entries.len());
-        }
-        Ok(Qrels { requests, items: rows.items, starts, entries })
+        let mut lists = self.rows.group();
+        lists.sort(|| "qrels".to_owned(), |_, left, right| left.0.cmp(&right.0))?;
+        Ok(Qrels { lists: lists.by_request_id() })
     }
 
     /// Rows that a reader collected; it has refused grades that are not finite.

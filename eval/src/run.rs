@@ -3,21 +3,16 @@
 
 use std::cmp::Ordering;
 
-use rayon::prelude::*;
-
 use crate::error::{Error, Result};
 use crate::ids::Ids;
-use crate::pairs::{Grouped, Pairs, repeated};
+use crate::pairs::{Grouped, Pairs};
 
 /// Ranked items of one system for many requests, in evaluated order.
 #[derive(Debug, Clone)]
 pub struct Run {
     name: String,
-    requests: Ids,
-    items: Ids,
-    /// `[request]` → start in `entries`; one more than there are requests.
-    starts: Vec<usize>,
-    entries: Vec<(u32, f32)>,
+    /// Rankings, best first.
+    lists: Grouped<f32>,
     /// Scores of pairs that the system was asked about, where it was.
     predictions: Option<Box<Run>>,
 }
@@ -69,7 +64,7 @@ impl Run {
 
     /// Number of requests, those with an empty list included.
     pub fn len(&self) -> usize {
-        self.requests.len()
+        self.lists.requests.len()
     }
 
     /// Whether there is no request.
@@ -79,7 +74,7 @@ impl Run {
 
     /// Number of (request, item) pairs.
     pub fn n_entries(&self) -> usize {
-        self.entries.len()
+        self.lists.entries.len()
     }
 
     /// Every request's ranking, in the order in which requests were added.
@@ -89,12 +84,12 @@ impl Run {
 
     /// The ranking of a request; none where the run does not hold it.
     pub fn get(&self, request: &str) -> Option<Ranking<'_>> {
-        self.requests.get(request).map(|number| Ranking { run: self, number })
+        self.lists.requests.get(request).map(|number| Ranking { run: self, number })
     }
 
     /// Distinct item ids, by the numbers that [`Ranking::entries`] uses.
     pub(crate) fn items(&self) -> &Ids {
-        &self.items
+        &self.lists.items
     }
 }
 
@@ -112,7 +107,7 @@ impl PartialEq for Run {
 impl<'a> Ranking<'a> {
     /// Id of the request.
     pub fn request(&self) -> &'a str {
-        self.run.requests.name(self.number)
+        self.run.lists.requests.name(self.number)
     }
 
     /// Number of items.
@@ -127,14 +122,13 @@ impl<'a> Ranking<'a> {
 
     /// Item ids and scores, best first.
     pub fn items(&self) -> impl ExactSizeIterator<Item = (&'a str, f32)> + use<'a> {
-        let run = self.run;
-        self.entries().iter().map(move |&(item, score)| (run.items.name(item), score))
+        let items = &self.run.lists.items;
+        self.entries().iter().map(move |&(item, score)| (items.name(item), score))
     }
 
     /// Item numbers and scores, best first.
     pub(crate) fn entries(&self) -> &'a [(u32, f32)] {
-        let number = self.number as usize;
-        &self.run.entries[self.run.starts[number]..self.run.starts[number + 1]]
+        self.run.lists.list(self.number as usize)
     }
 }
 
@@ -171,33 +165,16 @@ impl RunBuilder {
         Self { name, rows }
     }
 
-    fn order(name: String, mut rows: Grouped<f32>) -> Result<Run> {
-        let items = std::mem::take(&mut rows.items);
-        let by_rule = |&(left, left_score): &(u32, f32), &(right, right_score): &(u32, f32)| {
+    fn order(name: String, mut lists: Grouped<f32>) -> Result<Run> {
+        let place = || format!("run {name}");
+        lists.sort(place, |items, &(left, left_score), &(right, right_score)| {
             // Not `total_cmp`: -0 and 0 are equal scores, and NaN never enters.
             right_score
                 .partial_cmp(&left_score)
                 .unwrap_or(Ordering::Equal)
                 .then_with(|| items.name(right).as_bytes().cmp(items.name(left).as_bytes()))
-        };
-        let twice = rows
-            .lists_mut()
-            .into_par_iter()
-            .enumerate()
-            .map_init(Vec::new, |scratch, (request, list)| {
-                list.sort_unstable_by(by_rule);
-                repeated(list, scratch).map(|item| (request, item))
-            })
-            .find_map_first(|found| found);
-        let Grouped { requests, starts, entries, .. } = rows;
-        match twice {
-            Some((request, item)) => Err(Error::Duplicate {
-                place: format!("run {name}"),
-                request: requests.name(request as u32).to_owned(),
-                item: items.name(item).to_owned(),
-            }),
-            None => Ok(Run { name, requests, items, starts, entries, predictions: None }),
-        }
+        })?;
+        Ok(Run { name, lists, predictions: None })
     }
 }
 

@@ -9,11 +9,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use trieval_eval::fusion::{Fusion, FusionMethod, Normalization, fuse};
-use trieval_eval::labelled::{Binning, LabelledMetric, Predictions, reliability};
+use trieval_eval::labelled::{Binning, Predictions, column, reliability};
+use trieval_eval::metric::Better;
 use trieval_eval::report::model::Comparison;
 use trieval_eval::significance::{
-    Correction, SeedGroup, SignificanceOptions, Test, assess_pairs, assess_seeds, cohens_d,
-    normal_two_sided, randomization_p_value, student_two_sided, t_p_value, wilcoxon_p_value,
+    Correction, SeedDraws, SeedGroup, SignificanceOptions, Test, assess_pairs, assess_seeds,
+    cohens_d, normal_two_sided, randomization_p_value, student_two_sided, t_p_value,
+    wilcoxon_p_value,
 };
 use trieval_eval::{Column, Run, ScoreCounts, SystemScores, Values};
 
@@ -133,20 +135,14 @@ fn corrections_equal_statsmodels() {
 
 #[test]
 fn labelled_figures_equal_scikit_learn() {
-    let metrics = [
-        ("auc", LabelledMetric::Auc),
-        ("log_loss", LabelledMetric::LogLoss),
-        ("pr_auc", LabelledMetric::PrAuc),
-        ("rmse", LabelledMetric::Rmse),
-    ];
     for case in golden().labelled {
         let mut builder = Predictions::builder("golden");
         for (request, item, grade, score) in &case.rows {
             builder.push(request, item, *grade, *score).unwrap();
         }
         let predictions = builder.finish(1.0).unwrap();
-        for (name, metric) in metrics {
-            let column = metric.column(&predictions).unwrap();
+        for name in ["auc", "log_loss", "pr_auc", "rmse"] {
+            let column = column(&name.parse().unwrap(), &predictions).unwrap();
             assert_close(column.value, case.figures[name]);
             let Values::Pooled(pooled) = column.values else { panic!("{name} is pooled") };
             assert_close(pooled.value(&case.times).unwrap(), case.drawn[name]);
@@ -158,8 +154,9 @@ fn labelled_figures_equal_scikit_learn() {
                 assert_close(bin.share_positive, expected.share_positive[index]);
                 assert_close(bin.mean_prediction, expected.mean_prediction[index]);
             }
-            let metric = LabelledMetric::CalibrationError { bins: expected.bins, binning };
-            assert_close(metric.column(&predictions).unwrap().value, expected.ece);
+            let mass = if binning == Binning::Mass { "equal" } else { "width" };
+            let metric = format!("ece(bins={},mass={mass})", expected.bins).parse().unwrap();
+            assert_close(column(&metric, &predictions).unwrap().value, expected.ece);
         }
     }
 }
@@ -214,7 +211,8 @@ fn fused_scores_equal_ranx() {
 fn scores(system: &str, values: Vec<f64>) -> SystemScores {
     let value = values.iter().sum::<f64>() / values.len() as f64;
     let requests = (0..values.len()).map(|i| format!("{i:05}")).collect();
-    let column = Column { metric: "ndcg@10".to_owned(), value, values: Values::PerRequest(values) };
+    let values = Values::PerRequest(values);
+    let column = Column { metric: "ndcg@10".to_owned(), better: Better::Higher, value, values };
     SystemScores {
         system: system.to_owned(),
         requests,
@@ -247,7 +245,8 @@ fn two_level_intervals_cover_the_truth_and_one_level_ones_do_not() {
             .collect();
         let covers = |seeds: Vec<&SystemScores>| {
             let group = SeedGroup { name: "system".to_owned(), seeds };
-            let estimate = assess_seeds(&[group], &[], &options).unwrap().estimates[0][0];
+            let estimate =
+                assess_seeds(&[group], &[], SeedDraws::Apart, &options).unwrap().estimates[0][0];
             estimate.low <= TRUTH && TRUTH <= estimate.high
         };
         two_level += u32::from(covers(seeds.iter().collect()));
@@ -299,7 +298,7 @@ fn an_assessment_is_the_same_for_any_number_of_threads() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let pairs = [(0, 1), (1, 2), (2, 0)];
-                let seeds = assess_seeds(&groups, &pairs, &options).unwrap();
+                let seeds = assess_seeds(&groups, &pairs, SeedDraws::Apart, &options).unwrap();
                 (seeds, assess_pairs(&systems, &[(0, 5), (3, 1)], &options).unwrap())
             })
         };

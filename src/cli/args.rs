@@ -143,6 +143,9 @@ pub struct EvalArgs {
     /// lines of request and value, or JSON lines. Must be given for every run.
     #[arg(long, value_name = "RUN:METRIC=FILE")]
     pub values: Vec<String>,
+    /// Metrics of --values of which less is better, such as regret.
+    #[arg(long, value_name = "METRIC", requires = "values")]
+    pub lower_is_better: Vec<String>,
     /// Slices: lines of request, attribute and value, separated by tabs.
     #[arg(long, value_name = "FILE")]
     pub slices: Option<PathBuf>,

@@ -35,6 +35,7 @@ fn run_files(args: &CompareArgs, qrels: &Path, ctx: &Context) -> Result<()> {
         judging: &args.judging,
         fuse: &[],
         values: &[],
+        lower_is_better: &[],
         slices: None,
         catalog: None,
         vectors: None,

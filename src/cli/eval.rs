@@ -7,7 +7,7 @@ use trieval_eval::contest::{Contest, Rules};
 use trieval_eval::fusion::{Fusion, FusionMethod, fuse};
 use trieval_eval::io::{RequestValues, read_qrels, read_run_with_ranks, write_values};
 use trieval_eval::labelled::read_values;
-use trieval_eval::metric::parse_metrics;
+use trieval_eval::metric::{Better, better_of, parse_metrics};
 use trieval_eval::report::Report;
 use trieval_eval::report::model::Fingerprint;
 use trieval_eval::slice::{Keep, Slice};
@@ -39,6 +39,8 @@ pub(super) struct Inputs<'a> {
     pub(super) fuse: &'a [FusionMethod],
     /// `RUN:METRIC=FILE` of values from outside.
     pub(super) values: &'a [String],
+    /// Metrics of `values` of which less is better.
+    pub(super) lower_is_better: &'a [String],
     /// File of slices.
     pub(super) slices: Option<&'a Path>,
     /// File of items and counts.
@@ -56,6 +58,7 @@ pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
         judging: &args.judging,
         fuse: &args.fuse,
         values: &args.values,
+        lower_is_better: &args.lower_is_better,
         slices: args.slices.as_deref(),
         catalog: args.catalog.as_deref(),
         vectors: args.vectors.as_deref(),
@@ -118,7 +121,17 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
             Error::Usage(format!("--values: {run} is none of the runs {}", names.join(", ")))
         })?;
         let path = PathBuf::from(path);
-        outside.push((system, read_values(&path, metric).map_err(|e| unusable(&path, e))?));
+        let better = match args.lower_is_better.iter().any(|one| one == metric) {
+            true => Better::Lower,
+            // A file may hold a metric that the table knows.
+            false => better_of(metric).unwrap_or(Better::Higher),
+        };
+        let values = read_values(&path, metric, better).map_err(|e| unusable(&path, e))?;
+        outside.push((system, values));
+    }
+    let is_unknown = |name: &&String| !outside.iter().any(|(_, values)| values.name() == *name);
+    if let Some(name) = args.lower_is_better.iter().find(is_unknown) {
+        return Err(Error::Usage(format!("--lower-is-better: no --values are called {name}")));
     }
     let catalogue = args.catalog.map(|path| catalogue(path, args.vectors));
     let catalogue = catalogue.transpose()?;

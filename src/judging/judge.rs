@@ -8,6 +8,7 @@ use trieval_eval::report::Report;
 use trieval_eval::report::model::{
     Counts, EvaluationSummary, Fingerprint, REPORT_FORMAT, SystemReport,
 };
+use trieval_eval::significance::SeedDraws;
 use trieval_eval::slice::Slice;
 use trieval_eval::{Qrels, Run};
 
@@ -69,7 +70,8 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
             runs.into_iter().map(|run| run.renamed(name.clone())).collect::<Vec<_>>()
         })
         .collect();
-    let entrants = Seeded { names: &names, n_seeds: &n_seeds, runs: &runs };
+    let draws = SeedDraws::Apart;
+    let entrants = Seeded { names: &names, n_seeds: &n_seeds, runs: &runs, draws };
     let contest = if seeded {
         hold_seeds(&entrants, entries.qrels, rules)
     } else {
@@ -98,6 +100,7 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
         contest.lists.iter().chain(&contest.labels).map(|scores| scores.counts).collect();
     let first = counts.first().copied().unwrap_or_default();
     let mut place = 0;
+    let mut seed_values = if seeded { contest.seed_values() } else { Vec::new() }.into_iter();
     let systems = entries
         .systems
         .iter()
@@ -114,6 +117,7 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
                 metrics,
                 unanswered,
                 run: system.path.clone(),
+                seed_values: seed_values.next().unwrap_or_default(),
                 ..SystemReport::default()
             }
         })
@@ -151,6 +155,7 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
             bootstrap: rules.significance.resamples,
             confidence: rules.significance.confidence,
             correction: Some(rules.significance.correction.label().to_owned()),
+            lower_is_better: contest.lower_is_better(),
             ..EvaluationSummary::default()
         },
         baseline: contest.systems.get(rules.baseline).cloned(),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 use trieval_eval::Run;
-use trieval_eval::metric::{Metric, MetricKind};
+use trieval_eval::metric::Metric;
 
 use crate::corpus::{Catalogue, Corpus, Request, RequestIdx, Split};
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ const CHUNK: usize = 64;
 /// Whether metrics ask for figures of labelled predictions.
 pub fn is_wanted(metrics: &[String]) -> bool {
     let metrics = metrics.iter().map(|text| text.parse::<Metric>());
-    metrics.flatten().any(|metric| matches!(metric.kind(), MetricKind::Labelled(_)))
+    metrics.flatten().any(|metric| metric.labelled().is_some())
 }
 
 /// Scores of all judged items of `requests`, as a run; items keep the order of the judgments.

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use trieval_eval::fusion::tune_weights;
 use trieval_eval::metric::Metric;
-use trieval_eval::significance::lower_is_better;
 use trieval_eval::{Qrels, Run};
 
 use super::answer::{Asking, answer};
@@ -90,7 +89,7 @@ impl Tuning<'_> {
         candidates: &[BTreeMap<String, f64>],
         under: &dyn Fn(&BTreeMap<String, f64>) -> Box<dyn Retrieve>,
     ) -> Result<Chosen> {
-        let sign = if lower_is_better(&held_out.metric.to_string()) { -1.0 } else { 1.0 };
+        let better = held_out.metric.better();
         let mut values = Vec::with_capacity(candidates.len());
         for (number, candidate) in candidates.iter().enumerate() {
             let run =
@@ -99,7 +98,7 @@ impl Tuning<'_> {
         }
         let mut best = 0;
         for (number, value) in values.iter().enumerate() {
-            if sign * value > sign * values[best] {
+            if better.is_better(*value, values[best]) {
                 best = number;
             }
         }

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::nearest::hnsw::Comparison;
+use serde::{Deserialize, Serialize};
+
 use crate::corpus::Request;
 use crate::error::{Error, Result};
 use crate::progress::Context;
@@ -30,6 +31,21 @@ pub trait Retrieve: Sync {
     fn as_approximate(&self) -> Option<&dyn Approximate> {
         None
     }
+}
+
+/// An index beside exact search on the same queries, on one thread; encoding a request is not counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Mean share of the ten nearest items that the index finds; an item as near as the tenth is one of them.
+    pub recall_at_10: f64,
+    /// Median time of exact search over that of the index.
+    pub speedup: f64,
+    /// Queries that were asked.
+    pub requests: u64,
+    /// Median microseconds of exact search per query.
+    pub exact_us: f64,
+    /// Median microseconds of the index per query.
+    pub approximate_us: f64,
 }
 
 /// Searches an index in place of all items.
@@ -88,15 +104,6 @@ pub trait Rank: Sync {
     /// # Errors
     /// When the model behind it fails, or a column is missing that it reads.
     fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>>;
-}
-
-/// Makes one list of several.
-pub trait Fuse: Sync {
-    /// At most `depth` items of the named lists, best first.
-    ///
-    /// # Errors
-    /// When the lists cannot be fused.
-    fn fuse(&self, lists: Vec<(String, Vec<Scored>)>, depth: usize) -> Result<Vec<Scored>>;
 }
 
 /// Puts a list into another order, for what the list is as a whole.

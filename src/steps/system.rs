@@ -20,8 +20,8 @@ use crate::judging::tuning::Tuning;
 use crate::kind::{Estimate, Role, Sizes};
 use crate::ranker::Retrieve;
 use crate::ranker::cascade::policy;
+use crate::ranker::harness::Comparison;
 use crate::ranker::kinds::System;
-use crate::ranker::nearest::hnsw::Comparison;
 use crate::store::write_json;
 
 /// What answering cost, inside the step's folder.

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use trieval_eval::metric::{Better, better_of};
 
 use crate::model::settings::LoraSettings;
 
@@ -479,6 +480,17 @@ impl Default for ValidationSettings {
             patience: None,
             keep: Keep::Best,
         }
+    }
+}
+
+impl ValidationSettings {
+    /// Whether one value of the deciding metric is better than another: a smaller loss, or what the
+    /// table of metrics says of any other.
+    pub fn is_better(&self, value: f64, other: f64) -> bool {
+        let better =
+            if self.metric == LOSS { Some(Better::Lower) } else { better_of(&self.metric) };
+        // The check of recipes has refused what is no metric.
+        better.unwrap_or(Better::Higher).is_better(value, other)
     }
 }
 

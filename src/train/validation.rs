@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::{Keep, LOSS, ValidationSettings};
+use super::settings::{Keep, ValidationSettings};
 use crate::error::{Error, Result};
 
 /// Prefix of validated figures in the log.
@@ -89,17 +89,13 @@ impl<'a> Validation<'a> {
         }
         metrics
             .extend(measured.into_iter().map(|(name, value)| (format!("{PREFIX}{name}"), value)));
-        let improved = course.best.is_none_or(|best| self.is_better(value, best.value));
+        let improved = course.best.is_none_or(|best| self.settings.is_better(value, best.value));
         if improved {
             *course = Course { best: Some(Best { value, step }), misses: 0 };
         } else {
             course.misses += 1;
         }
         Ok(improved)
-    }
-
-    fn is_better(&self, value: f64, best: f64) -> bool {
-        if self.settings.metric == LOSS { value < best } else { value > best }
     }
 
     /// Whether so many validations brought nothing better that the training ends.
@@ -140,6 +136,8 @@ mod tests {
         let (improved, course, stop) = observe_all("recall@10", 2, &[0.1, 0.05, 0.2, 0.1]);
         assert_eq!(improved, [true, false, true, false]);
         assert_eq!((course.best.unwrap().step, course.misses, stop), (30, 1, false));
+        let (improved, course, _) = observe_all("gini@10", 2, &[0.3, 0.2, 0.25]);
+        assert_eq!((improved, course.best.unwrap().step), (vec![true, true, false], 20));
     }
 
     #[test]

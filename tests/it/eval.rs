@@ -85,9 +85,10 @@ fn slices_and_values_from_outside_stand_in_the_report() {
     let values = ["bad", "good"].map(|run| format!("{run}:utility={}", text(&utility)));
     let inputs = ["eval", "--qrels", text(&qrels), "--run", text(&bad), "--run", text(&good)];
     let asked = ["-m", "mrr", "--slices", text(&slices), "--json"];
-    let more = ["--values", &values[0], "--values", &values[1]];
+    let more = ["--values", &values[0], "--values", &values[1], "--lower-is-better", "utility"];
     let report = trieval(&[&inputs[..], &asked, &more].concat()).expect(0).json();
     assert_eq!(report["systems"][0]["metrics"]["utility"]["value"], 19.5);
+    assert_eq!(report["evaluation"]["lower_is_better"], serde_json::json!(["utility"]));
     let slices = report["slices"].as_array().expect("slices");
     assert_eq!(slices.len(), 2);
     assert_eq!((&slices[0]["by"], &slices[0]["requests"]), (&"parity".into(), &20.into()));
@@ -109,6 +110,7 @@ fn bad_input_is_named_and_exits_with_2() {
         (vec!["--qrels", qrels, "--run", good, "--baseline", "x"], "one of good, not x"),
         (vec!["--qrels", qrels, "--run", good, "--fuse", "rrf"], "two runs or more"),
         (vec!["--qrels", qrels, "--run", good, "--values", "u"], "RUN:METRIC=FILE"),
+        (vec!["--qrels", qrels, "--run", good, "--lower-is-better", "regret"], "--values"),
         (vec!["--qrels", qrels, "--run", good, "-m", "coverage@10"], "coverage@10"),
         (vec!["--qrels", qrels, "--run", good, "--relevant-grade", "9"], "grade 9 or above"),
         (vec!["--qrels", qrels, "--run", good, "--run", bad, "--margin", "0"], "margin"),

@@ -1,63 +1,21 @@
-//! Fused lists: what the runs say about a request is laid side by side once, and weighted as often as wanted. Knows no
-//! judgments.
+//! Whole runs fused, request by request. What they say is laid side by side once, so that weights
+//! can be tried cheaply. Knows no judgments.
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use rayon::prelude::*;
 
-use super::normalize::contributions;
-use super::settings::{FusionMethod, FusionSettings, Normalization, weight_fault};
+use super::lists::{Candidates, Fault, Fusion, Unfit};
+use super::settings::FusionMethod;
 use crate::error::{Error, Result};
 use crate::run::Run;
 
-/// Most runs that can be fused: the runs that return an item are kept as bits.
-const MOST_RUNS: usize = 64;
-
-/// How runs are fused.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fusion {
-    /// How scores of one item are put together.
-    pub method: FusionMethod,
-    /// How scores of different runs are made comparable.
-    pub normalize: Normalization,
-    /// Constant of reciprocal rank fusion.
-    pub k: f64,
-    /// `[run]` weights; empty for equal ones.
-    pub weights: Vec<f64>,
-    /// Items kept per request; none keeps all.
-    pub depth: Option<u32>,
-}
-
-impl Default for Fusion {
-    fn default() -> Self {
-        Self {
-            method: FusionMethod::default(),
-            normalize: Normalization::default(),
-            k: 60.0,
-            weights: Vec::new(),
-            depth: None,
-        }
-    }
-}
-
-impl From<&FusionSettings> for Fusion {
-    fn from(settings: &FusionSettings) -> Self {
-        Self {
-            method: settings.method,
-            normalize: settings.normalize,
-            k: settings.k,
-            weights: settings.weights.clone(),
-            depth: None,
-        }
-    }
-}
-
 /// Fuses runs into one, named after what is in it, such as `rrf(bm25,two-tower)` or
-/// `comb-sum(0.7*bm25,0.3*two-tower;z-score)`. Requests are those of any run, in order of appearance; a run that lacks a
-/// request adds nothing to it. Sums are taken in the order of the runs and written as `f32`; items whose sums are equal as
-/// `f32` are tied, and stand in trec_eval's order, by id descending, so that rounding decides nothing. The same for any
-/// number of threads.
+/// `comb-sum(0.7*bm25,0.3*two-tower;z-score)`. Requests are those of any run, in order of
+/// appearance; a run that lacks a request adds nothing to it. Sums are taken in the order of the
+/// runs and written as `f32`; items whose sums are equal as `f32` are tied, and stand in
+/// trec_eval's order, by id descending, so that rounding decides nothing. The same for any number
+/// of threads.
 pub fn fuse(runs: &[&Run], fusion: &Fusion) -> Result<Run> {
     Prepared::new(runs, fusion)?.run(&fusion.weights, None)
 }
@@ -66,41 +24,23 @@ pub fn fuse(runs: &[&Run], fusion: &Fusion) -> Result<Run> {
 pub(super) struct Prepared<'a> {
     runs: Vec<&'a Run>,
     fusion: Fusion,
-    requests: Vec<Candidates<'a>>,
-}
-
-/// Items that any run returns for one request.
-struct Candidates<'a> {
-    request: &'a str,
-    items: Vec<&'a str>,
-    /// `[item, run]`: 0 where the run does not return the item.
-    parts: Vec<f64>,
-    /// `[item]`: bit r is set where run r returns the item.
-    returned_by: Vec<u64>,
+    /// Requests with the items that any run returns for them.
+    requests: Vec<(&'a str, Candidates<&'a str>)>,
 }
 
 impl<'a> Prepared<'a> {
     pub(super) fn new(runs: &[&'a Run], fusion: &Fusion) -> Result<Self> {
-        let refuse = |what: String| Err(Error::Comparison { what: format!("fusion: {what}") });
-        if runs.is_empty() || runs.len() > MOST_RUNS {
-            return refuse(format!("from 1 to {MOST_RUNS} runs can be fused, not {}", runs.len()));
-        }
-        if !(fusion.k >= 0.0 && fusion.k.is_finite()) {
-            return refuse(format!("`k` must be a number from 0 on, not {}", fusion.k));
-        }
-        if fusion.depth == Some(0) {
-            return refuse("a depth of 0 keeps no item".to_owned());
-        }
-        let mut seen: HashMap<&str, ()> = HashMap::new();
+        fusion.check(runs.len())?;
+        let mut seen: HashSet<&str> = HashSet::new();
         let requests: Vec<&str> = runs
             .iter()
             .flat_map(|run| run.rankings())
             .map(|ranking| ranking.request())
-            .filter(|request| seen.insert(request, ()).is_none())
+            .filter(|request| seen.insert(request))
             .collect();
         let requests = requests
             .into_par_iter()
-            .map(|request| Candidates::new(runs, request, fusion))
+            .map(|request| Ok((request, candidates(runs, request, fusion)?)))
             .collect::<Result<_>>()?;
         Ok(Self { runs: runs.to_vec(), fusion: fusion.clone(), requests })
     }
@@ -111,24 +51,12 @@ impl<'a> Prepared<'a> {
         weights: &[f64],
         only: Option<&(dyn Fn(&str) -> bool + Sync)>,
     ) -> Result<Run> {
-        let equal = vec![1.0; self.runs.len()];
-        let used = if weights.is_empty() { &equal } else { weights };
-        let refuse = |what: String| Err(Error::Comparison { what: format!("fusion: {what}") });
-        if used.len() != self.runs.len() {
-            return refuse(format!(
-                "{} weights for {} runs; give one for each",
-                used.len(),
-                self.runs.len()
-            ));
-        }
-        if let Some(what) = weight_fault(used) {
-            return refuse(what);
-        }
+        let used = self.fusion.weights_of(weights, self.runs.len())?;
         let lists: Vec<(&str, Vec<(&str, f32)>)> = self
             .requests
             .par_iter()
-            .filter(|candidates| only.is_none_or(|only| only(candidates.request)))
-            .map(|candidates| (candidates.request, candidates.list(used, &self.fusion)))
+            .filter(|(request, _)| only.is_none_or(|only| only(request)))
+            .map(|(request, candidates)| (*request, candidates.list(&used, &self.fusion)))
             .collect();
         let mut builder = Run::builder(self.name(weights));
         for (request, list) in lists {
@@ -159,63 +87,33 @@ impl<'a> Prepared<'a> {
     }
 }
 
-impl<'a> Candidates<'a> {
-    fn new(runs: &[&'a Run], request: &'a str, fusion: &Fusion) -> Result<Self> {
-        let mut numbers: HashMap<&str, usize> = HashMap::new();
-        let mut found =
-            Self { request, items: Vec::new(), parts: Vec::new(), returned_by: Vec::new() };
-        for (index, run) in runs.iter().enumerate() {
-            let Some(ranking) = run.get(request) else { continue };
-            let parts =
-                contributions(run.name(), ranking, fusion.method, fusion.normalize, fusion.k)?;
-            for ((item, _), part) in ranking.items().zip(parts) {
-                let number = *numbers.entry(item).or_insert_with(|| {
-                    found.items.push(item);
-                    found.parts.resize(found.parts.len() + runs.len(), 0.0);
-                    found.returned_by.push(0);
-                    found.items.len() - 1
-                });
-                found.parts[number * runs.len() + index] = part;
-                found.returned_by[number] |= 1 << index;
-            }
+/// What the runs say about one request.
+fn candidates<'a>(
+    runs: &[&'a Run],
+    request: &'a str,
+    fusion: &Fusion,
+) -> Result<Candidates<&'a str>> {
+    let answered = |(index, run): (usize, &&'a Run)| {
+        run.get(request).map(|ranking| (index, ranking.items().collect()))
+    };
+    let lists: Vec<(usize, Vec<(&str, f32)>)> =
+        runs.iter().enumerate().filter_map(answered).collect();
+    Candidates::new(runs.len(), &lists, fusion).map_err(|Fault { index, item, what, .. }| {
+        let run = runs[index].name();
+        match what {
+            Unfit::Score(score) => Error::Run {
+                run: run.to_owned(),
+                what: format!(
+                    "the score of item {item} for request {request} is {score}, which cannot be normalized; use `rrf`, or finite scores"
+                ),
+            },
+            Unfit::Twice => Error::Duplicate {
+                place: format!("run {run}"),
+                request: request.to_owned(),
+                item: item.to_owned(),
+            },
         }
-        Ok(found)
-    }
-
-    /// Items with fused scores, cut to the depth. An item that only runs of weight 0 return is left out.
-    fn list(&self, weights: &[f64], fusion: &Fusion) -> Vec<(&'a str, f32)> {
-        let weighted = weights
-            .iter()
-            .enumerate()
-            .fold(0_u64, |bits, (run, &weight)| bits | u64::from(weight > 0.0) << run);
-        let mut list: Vec<(&str, f32)> = Vec::with_capacity(self.items.len());
-        for ((item, parts), returned_by) in
-            self.items.iter().zip(self.parts.chunks(weights.len())).zip(&self.returned_by)
-        {
-            let n_runs = (returned_by & weighted).count_ones();
-            if n_runs == 0 {
-                continue;
-            }
-            let sum: f64 = parts.iter().zip(weights).map(|(part, weight)| part * weight).sum();
-            let fused = match fusion.method {
-                FusionMethod::CombMnz => sum * f64::from(n_runs),
-                FusionMethod::Rrf | FusionMethod::CombSum => sum,
-            };
-            list.push((item, fused as f32));
-        }
-        if let Some(depth) = fusion.depth {
-            // The order of a run: score descending, then id descending.
-            list.sort_unstable_by(|left, right| {
-                right
-                    .1
-                    .partial_cmp(&left.1)
-                    .unwrap_or(Ordering::Equal)
-                    .then_with(|| right.0.cmp(left.0))
-            });
-            list.truncate(depth as usize);
-        }
-        list
-    }
+    })
 }
 
 #[cfg(test)]
@@ -332,5 +230,10 @@ mod tests {
             assert!(message.contains(part), "{message}");
         }
         assert!(fuse(&[], &Fusion::default()).is_err());
+        let infinite = run("sys", &[("q", &[("a", f32::INFINITY), ("b", 7.5)])]);
+        assert!(fuse(&[&infinite], &Fusion::default()).is_ok());
+        let comb = Fusion { method: FusionMethod::CombSum, ..Fusion::default() };
+        let message = fuse(&[&infinite], &comb).unwrap_err().to_string();
+        assert!(message.contains("run sys: the score of item a for request q is inf"), "{message}");
     }
 }

@@ -1,30 +1,23 @@
-//! What one run says about one request, made comparable with another run. Knows no other run and no weight.
+//! What one list says about one request, made comparable with another list. Knows no item, no other
+//! list and no weight.
 
 use super::settings::{FusionMethod, Normalization};
-use crate::error::{Error, Result};
-use crate::run::Ranking;
 
-/// `[rank]` contributions of a ranking, before weights. Refused where a score is infinite and scores matter.
+/// `[rank]` contributions of scores that fall, before weights. Refused where a score is infinite
+/// and scores matter, with its place counted from 0.
 pub(super) fn contributions(
-    run: &str,
-    ranking: Ranking<'_>,
+    scores: &[f32],
     method: FusionMethod,
     normalize: Normalization,
     k: f64,
-) -> Result<Vec<f64>> {
+) -> Result<Vec<f64>, usize> {
     if method == FusionMethod::Rrf {
-        return Ok((1..=ranking.len()).map(|rank| 1.0 / (k + rank as f64)).collect());
+        return Ok((1..=scores.len()).map(|rank| 1.0 / (k + rank as f64)).collect());
     }
-    let scores: Vec<f64> = ranking.items().map(|(_, score)| f64::from(score)).collect();
-    if let Some((item, score)) = ranking.items().find(|(_, score)| !score.is_finite()) {
-        return Err(Error::Run {
-            run: run.to_owned(),
-            what: format!(
-                "the score of item {item} for request {} is {score}, which cannot be normalized; use `rrf`, or finite scores",
-                ranking.request()
-            ),
-        });
+    if let Some(place) = scores.iter().position(|score| !score.is_finite()) {
+        return Err(place);
     }
+    let scores: Vec<f64> = scores.iter().map(|&score| f64::from(score)).collect();
     Ok(match normalize {
         Normalization::MinMax => min_max(&scores),
         Normalization::ZScore => z_score(&scores),
@@ -57,22 +50,18 @@ fn z_score(scores: &[f64]) -> Vec<f64> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::run::Run;
 
     fn of(
-        scores: &[(&str, f32)],
+        scores: &[f32],
         method: FusionMethod,
         normalize: Normalization,
-    ) -> Result<Vec<f64>> {
-        let mut builder = Run::builder("sys");
-        builder.push_list("q", scores.iter().copied()).unwrap();
-        let run = builder.finish().unwrap();
-        contributions("sys", run.get("q").unwrap(), method, normalize, 60.0)
+    ) -> Result<Vec<f64>, usize> {
+        contributions(scores, method, normalize, 60.0)
     }
 
     #[test]
     fn contributions_by_hand() {
-        let scores = [("a", 4.0), ("b", 1.0), ("c", 2.0), ("d", 1.0)];
+        let scores = [4.0, 2.0, 1.0, 1.0];
         let rrf = of(&scores, FusionMethod::Rrf, Normalization::MinMax).unwrap();
         assert_eq!(rrf, [1.0 / 61.0, 1.0 / 62.0, 1.0 / 63.0, 1.0 / 64.0]);
         let min_max = of(&scores, FusionMethod::CombSum, Normalization::MinMax).unwrap();
@@ -85,14 +74,12 @@ mod tests {
 
     #[test]
     fn equal_scores_and_infinite_ones() {
-        let equal = [("a", 7.5), ("b", 7.5)];
+        let equal = [7.5, 7.5];
         assert_eq!(of(&equal, FusionMethod::CombSum, Normalization::MinMax).unwrap(), [1.0; 2]);
         assert_eq!(of(&equal, FusionMethod::CombSum, Normalization::ZScore).unwrap(), [0.0; 2]);
         assert!(of(&[], FusionMethod::CombSum, Normalization::ZScore).unwrap().is_empty());
-        let infinite = [("a", f32::INFINITY), ("b", 7.5)];
+        let infinite = [f32::INFINITY, 7.5];
         assert_eq!(of(&infinite, FusionMethod::Rrf, Normalization::MinMax).unwrap().len(), 2);
-        let message =
-            of(&infinite, FusionMethod::CombSum, Normalization::MinMax).unwrap_err().to_string();
-        assert!(message.contains("item a for request q is inf"), "{message}");
+        assert_eq!(of(&infinite, FusionMethod::CombSum, Normalization::MinMax), Err(0));
     }
 }

@@ -5,13 +5,13 @@ use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
-use super::fuse::{Fusion, Prepared};
+use super::fuse::Prepared;
+use super::lists::Fusion;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::metric::Metric;
 use crate::qrels::Qrels;
 use crate::run::Run;
-use crate::significance::lower_is_better;
 
 /// Parts into which a weight of 1 is cut: weights are multiples of 1/20.
 const UNITS: u32 = 20;
@@ -48,7 +48,7 @@ pub fn tune_weights(
             what: "it answers no validation request, so its weight cannot be tuned; run it on the validation requests".to_owned(),
         });
     }
-    let sign = if lower_is_better(&metric.to_string()) { -1.0 } else { 1.0 };
+    let sign = metric.better().sign();
     let judged = |request: &str| validation.get(request).is_some();
     let found = search(runs, fusion, Some(&judged), |run| {
         let scores = evaluate(run, validation, std::slice::from_ref(metric), relevant_grade)?;

@@ -113,7 +113,8 @@ fn rows<V: FromNumber>(bytes: &[u8], path: &Path) -> Result<Pairs<V>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut rows = Pairs::default();
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let read = Requests { rows: &mut rows }.deserialize(&mut reader).and_then(|()| reader.end());
+    let requests = Object(Requests { rows: &mut rows });
+    let read = requests.deserialize(&mut reader).and_then(|()| reader.end());
     read.map_err(|error| {
         let what = format!(
             "{} (column {}); expected `{{\"request\": {{\"item\": number}}}}`",
@@ -123,6 +124,20 @@ fn rows<V: FromNumber>(bytes: &[u8], path: &Path) -> Result<Pairs<V>> {
         Error::line(path, error.line(), what)
     })?;
     Ok(rows)
+}
+
+/// An object whose entries a visitor takes one by one, so that it never lies in memory as a whole.
+struct Object<V>(V);
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Object<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> std::result::Result<V::Value, D::Error> {
+        deserializer.deserialize_map(self.0)
+    }
 }
 
 /// The outer object.
@@ -137,17 +152,6 @@ struct Items<'a, 'b, V> {
     value: PhantomData<V>,
 }
 
-impl<'de, V: FromNumber> DeserializeSeed<'de> for Requests<'_, V> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> std::result::Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
 impl<'de, V: FromNumber> Visitor<'de> for Requests<'_, V> {
     type Value = ();
 
@@ -158,20 +162,9 @@ impl<'de, V: FromNumber> Visitor<'de> for Requests<'_, V> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
         while let Some(JsonId(request)) = map.next_key()? {
             let items = Items { rows: &mut *self.rows, request: &request, value: PhantomData };
-            map.next_value_seed(items)?;
+            map.next_value_seed(Object(items))?;
         }
         Ok(())
-    }
-}
-
-impl<'de, V: FromNumber> DeserializeSeed<'de> for Items<'_, '_, V> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> std::result::Result<(), D::Error> {
-        deserializer.deserialize_map(self)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Column, ScoreCounts, SystemScores, Values};
-use crate::metric::Pooled;
+use crate::metric::{Metric, Pooled};
 use crate::qrels::Qrels;
 use crate::run::Run;
 
@@ -15,9 +15,6 @@ use super::pairwise::{MOST_LEVELS, PairOrder, PairwiseAccuracy};
 use super::pointwise::MeanError;
 use super::predictions::Predictions;
 use super::roc::{Auc, PrAuc, UserAuc, UserWeight};
-
-/// Legal names.
-pub const NAMES: &[&str] = &["auc", "user_auc", "log_loss", "pr_auc", "ece", "rmse", "pairwise"];
 
 /// Bins of the calibration error where none are asked for.
 const DEFAULT_BINS: u32 = 15;
@@ -49,33 +46,13 @@ pub enum LabelledMetric {
     Pairwise(PairOrder),
 }
 
-/// The figure of that name with its options, given as `(key, value)`; none where the name is no figure of labelled
-/// predictions; a message where an option is not understood.
-pub fn parse(
-    name: &str,
-    options: &[(&str, &str)],
-) -> Option<std::result::Result<LabelledMetric, String>> {
-    let found = match name {
-        "auc" => plain(LabelledMetric::Auc, name, options),
-        "user_auc" => user_auc(options),
-        "log_loss" => plain(LabelledMetric::LogLoss, name, options),
-        "pr_auc" => plain(LabelledMetric::PrAuc, name, options),
-        "ece" => calibration_error(options),
-        "rmse" => plain(LabelledMetric::Rmse, name, options),
-        "pairwise" => pairwise(options),
-        _ => return None,
-    };
-    Some(found)
-}
-
 fn plain(
     metric: LabelledMetric,
-    name: &str,
     options: &[(&str, &str)],
 ) -> std::result::Result<LabelledMetric, String> {
     match options.first() {
         None => Ok(metric),
-        Some((key, _)) => Err(format!("`{name}` takes no option, but got `{key}`")),
+        Some((key, _)) => Err(format!("`{metric}` takes no option, but got `{key}`")),
     }
 }
 
@@ -193,10 +170,23 @@ impl fmt::Display for LabelledMetric {
 }
 
 impl LabelledMetric {
-    /// The figure of these predictions, ready to be resampled by requests. Refused where it is undefined, or needs
+    /// The same figure under these options, given as `(key, value)`; a message where one is not understood.
+    pub(crate) fn with_options(
+        self,
+        options: &[(&str, &str)],
+    ) -> std::result::Result<Self, String> {
+        match self {
+            Self::Auc | Self::LogLoss | Self::PrAuc | Self::Rmse => plain(self, options),
+            Self::UserAuc(_) => user_auc(options),
+            Self::CalibrationError { .. } => calibration_error(options),
+            Self::Pairwise(_) => pairwise(options),
+        }
+    }
+
+    /// The figure of these predictions, ready to be resampled by requests. Refused where it needs
     /// probabilities and gets other scores.
-    pub fn column(&self, predictions: &Predictions) -> Result<Column> {
-        let pooled: Arc<dyn Pooled> = match *self {
+    fn pooled(&self, predictions: &Predictions) -> Result<Arc<dyn Pooled>> {
+        Ok(match *self {
             Self::Auc => Arc::new(Auc::new(predictions)),
             Self::UserAuc(weight) => Arc::new(UserAuc::new(predictions, weight)),
             Self::LogLoss => Arc::new(MeanError::log_loss(predictions)?),
@@ -206,13 +196,7 @@ impl LabelledMetric {
             }
             Self::Rmse => Arc::new(MeanError::rmse(predictions)),
             Self::Pairwise(order) => Arc::new(PairwiseAccuracy::new(predictions, order)),
-        };
-        let value =
-            pooled.value(&vec![1; predictions.requests().len()]).ok_or_else(|| Error::Run {
-                run: predictions.name().to_owned(),
-                what: format!("{self} is undefined: {}", self.needs()),
-            })?;
-        Ok(Column { metric: self.to_string(), value, values: Values::Pooled(pooled) })
+        })
     }
 
     /// What must be there for the figure to be defined.
@@ -230,17 +214,34 @@ impl LabelledMetric {
     }
 }
 
+/// A figure of these predictions as a column, ready to be resampled by requests. Refused for a metric of lists, and where the
+/// figure is undefined, or needs probabilities and gets other scores.
+pub fn column(metric: &Metric, predictions: &Predictions) -> Result<Column> {
+    let labelled = metric.labelled().ok_or_else(|| Error::Metric {
+        text: metric.to_string(),
+        what: "it is a metric of lists, and needs no scores of judged pairs: see `evaluate`"
+            .to_owned(),
+    })?;
+    let pooled = labelled.pooled(predictions)?;
+    let value = pooled.value(&vec![1; predictions.requests().len()]).ok_or_else(|| Error::Run {
+        run: predictions.name().to_owned(),
+        what: format!("{metric} is undefined: {}", labelled.needs()),
+    })?;
+    let values = Values::Pooled(pooled);
+    Ok(Column { metric: metric.to_string(), better: metric.better(), value, values })
+}
+
 /// Figures of a run's judged and scored pairs, over all judged requests: also those without a relevant item, whose rows are
-/// negatives. To set them beside metrics of lists, take [`Predictions::for_requests`] and [`LabelledMetric::column`].
+/// negatives. To set them beside metrics of lists, take [`Predictions::for_requests`] and [`column`].
 pub fn evaluate(
     run: &Run,
     qrels: &Qrels,
-    metrics: &[LabelledMetric],
+    metrics: &[Metric],
     relevant_grade: f64,
 ) -> Result<SystemScores> {
     let predictions = Predictions::from_run(run, qrels, relevant_grade)?;
     let columns =
-        metrics.iter().map(|metric| metric.column(&predictions)).collect::<Result<_>>()?;
+        metrics.iter().map(|metric| column(metric, &predictions)).collect::<Result<_>>()?;
     let requests = predictions.requests();
     let mut answered = vec![false; requests.len()];
     for row in predictions.rows() {
@@ -259,55 +260,27 @@ pub fn evaluate(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_read_as_they_are_printed() {
-        for (name, options, printed) in [
-            ("auc", &[][..], "auc"),
-            ("user_auc", &[("weight", "impressions")], "user_auc"),
-            ("user_auc", &[("weight", "users")], "user_auc(weight=users)"),
-            ("log_loss", &[], "log_loss"),
-            ("pr_auc", &[], "pr_auc"),
-            ("ece", &[("mass", "width"), ("bins", "15")], "ece"),
-            ("ece", &[("mass", "equal")], "ece(mass=equal)"),
-            ("ece", &[("bins", "10"), ("mass", "equal")], "ece(bins=10,mass=equal)"),
-            ("rmse", &[], "rmse"),
-            ("pairwise", &[("pair", "2:1")], "pairwise(pair=2:1)"),
-            ("pairwise", &[("pair", "0.5:-1")], "pairwise(pair=0.5:-1)"),
-            ("pairwise", &[], "pairwise"),
-            ("pairwise", &[("levels", "1:2.5")], "pairwise(levels=1:2.5)"),
-        ] {
-            let metric = parse(name, options).unwrap().unwrap();
-            assert_eq!(metric.to_string(), printed);
-            assert!(NAMES.contains(&name));
-            // The printed options, cut apart again, give the same metric.
-            let inside = printed.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
-            let options: Vec<(&str, &str)> =
-                inside.split(',').filter_map(|option| option.split_once('=')).collect();
-            assert_eq!(parse(name, &options).unwrap().unwrap(), metric);
-        }
-        assert!(parse("ndcg", &[]).is_none());
-    }
+    use crate::metric::parse_metrics;
 
     #[test]
     fn options_that_mean_nothing_are_refused_with_the_legal_ones() {
-        for (name, options, part) in [
-            ("auc", &[("weight", "users")][..], "takes no option"),
-            ("user_auc", &[("weight", "clicks")], "`impressions` or `users`"),
-            ("user_auc", &[("by", "x")], "option `weight`"),
-            ("ece", &[("bins", "0")], "from 1 to 10000"),
-            ("ece", &[("mass", "some")], "`equal`"),
-            ("ece", &[("width", "3")], "`bins` and `mass`"),
-            ("pairwise", &[("levels", "2:1")], "rising grades"),
-            ("pairwise", &[("levels", "1:2:3:4:5")], "at most 4"),
-            ("pairwise", &[("levels", "1"), ("pair", "2:1")], "remove one"),
-            ("pairwise", &[("pair", "2:1"), ("by", "x")], "not `by`"),
-            ("pairwise", &[("grades", "2:1")], "`pair` and `levels`"),
-            ("pairwise", &[("pair", "1:2")], "higher first"),
-            ("pairwise", &[("pair", "nan:1")], "higher first"),
-            ("pairwise", &[("pair", "2:1"), ("pair", "3:1")], "twice"),
+        for (text, part) in [
+            ("auc(weight=users)", "takes no option"),
+            ("user_auc(weight=clicks)", "`impressions` or `users`"),
+            ("user_auc(by=x)", "option `weight`"),
+            ("ece(bins=0)", "from 1 to 10000"),
+            ("ece(mass=some)", "`equal`"),
+            ("ece(width=3)", "`bins` and `mass`"),
+            ("pairwise(levels=2:1)", "rising grades"),
+            ("pairwise(levels=1:2:3:4:5)", "at most 4"),
+            ("pairwise(levels=1,pair=2:1)", "remove one"),
+            ("pairwise(pair=2:1,by=x)", "not `by`"),
+            ("pairwise(grades=2:1)", "`pair` and `levels`"),
+            ("pairwise(pair=1:2)", "higher first"),
+            ("pairwise(pair=nan:1)", "higher first"),
+            ("pairwise(pair=2:1,pair=3:1)", "twice"),
         ] {
-            let message = parse(name, options).unwrap().unwrap_err();
+            let message = text.parse::<Metric>().unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         }
     }
@@ -325,7 +298,7 @@ mod tests {
         qrels.push("c", "1", 1.0).unwrap();
         run.push("stranger", "1", 0.5).unwrap();
         let (qrels, run) = (qrels.finish().unwrap(), run.finish().unwrap());
-        let metrics = [LabelledMetric::Auc, LabelledMetric::Rmse];
+        let metrics = parse_metrics(&["auc", "rmse"]).unwrap();
         let scores = evaluate(&run, &qrels, &metrics, 1.0).unwrap();
         assert_eq!(scores.requests, ["a", "b", "c"]);
         assert_eq!(
@@ -334,7 +307,10 @@ mod tests {
         );
         assert_eq!(scores.columns[0].value, 1.0);
         assert!((scores.columns[1].value - (0.375_f64 / 3.0).sqrt()).abs() < 1e-12);
-        let message = evaluate(&run, &qrels, &[LabelledMetric::Auc], 5.0).unwrap_err().to_string();
+        let message = evaluate(&run, &qrels, &metrics[..1], 5.0).unwrap_err().to_string();
         assert!(message.contains("auc is undefined"), "{message}");
+        let lists = parse_metrics(&["mrr"]).unwrap();
+        let message = evaluate(&run, &qrels, &lists, 1.0).unwrap_err().to_string();
+        assert!(message.contains("a metric of lists"), "{message}");
     }
 }

@@ -11,7 +11,7 @@ mod predictions;
 mod roc;
 
 pub use calibration::{Binning, reliability};
-pub use metric::{LabelledMetric, NAMES, evaluate, parse};
+pub use metric::{LabelledMetric, column, evaluate};
 pub use outside::{Absent, OutsideValues, read_values};
 pub use pairwise::PairOrder;
 pub use predictions::{PredictionCounts, Predictions, PredictionsBuilder};

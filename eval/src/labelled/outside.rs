@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Column, Values};
+use crate::metric::Better;
 
 /// Requests that a message names when many are missing.
 const SHOWN_REQUESTS: usize = 3;
@@ -14,6 +15,7 @@ const SHOWN_REQUESTS: usize = 3;
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutsideValues {
     name: String,
+    better: Better,
     /// Request → (value, line of the file).
     values: HashMap<String, (f64, usize)>,
 }
@@ -31,11 +33,11 @@ pub enum Absent {
 /// Reads values from a file whose lines are either `{"request": "q1", "value": 0.5}` or `q1 0.5`, the two separated by a
 /// comma, a tab or spaces. The last separator counts, so that ids may hold spaces or commas; a first line that ends in the
 /// word `value` is a heading. Blank lines are skipped; a request that appears twice and values that are not finite are
-/// refused with the line.
-pub fn read_values(path: &Path, name: &str) -> Result<OutsideValues> {
+/// refused with the line. `better` says which way they are better: nobody else can know.
+pub fn read_values(path: &Path, name: &str, better: Better) -> Result<OutsideValues> {
     let bytes = std::fs::read(path)
         .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-    OutsideValues::parse(&bytes, path, name)
+    OutsideValues::parse(&bytes, path, name, better)
 }
 
 /// One line in JSON.
@@ -48,7 +50,7 @@ struct JsonLine {
 
 impl OutsideValues {
     /// Reads the bytes of such a file; `path` is for messages.
-    pub fn parse(bytes: &[u8], path: &Path, name: &str) -> Result<Self> {
+    pub fn parse(bytes: &[u8], path: &Path, name: &str, better: Better) -> Result<Self> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut values: HashMap<String, (f64, usize)> = HashMap::new();
         for (line, number) in bytes.split(|&byte| byte == b'\n').zip(1..) {
@@ -85,7 +87,7 @@ impl OutsideValues {
             }
             values.insert(request, (value, number));
         }
-        Ok(Self { name: name.to_owned(), values })
+        Ok(Self { name: name.to_owned(), better, values })
     }
 
     /// Number of requests with a value.
@@ -134,8 +136,8 @@ impl OutsideValues {
             .map(|request| self.values.get(request).map_or(instead, |found| found.0))
             .collect();
         let value = values.iter().sum::<f64>() / values.len() as f64;
-        let column =
-            Column { metric: self.name.clone(), value, values: Values::PerRequest(values) };
+        let (metric, better) = (self.name.clone(), self.better);
+        let column = Column { metric, better, value, values: Values::PerRequest(values) };
         Ok((column, missing.len()))
     }
 }
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<OutsideValues> {
-        OutsideValues::parse(text.as_bytes(), Path::new("u.csv"), "utility")
+        OutsideValues::parse(text.as_bytes(), Path::new("u.csv"), "utility", Better::Higher)
     }
 
     fn requests(ids: &[&str]) -> Vec<String> {
@@ -193,7 +195,8 @@ mod tests {
             let message = parse(text).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         }
-        let error = OutsideValues::parse(b"q\xff 1", Path::new("u"), "x").unwrap_err();
+        let error =
+            OutsideValues::parse(b"q\xff 1", Path::new("u"), "x", Better::Lower).unwrap_err();
         assert!(error.to_string().contains("not UTF-8"));
     }
 
@@ -215,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = OutsideValues::parse(&bytes, Path::new("x"), "x");
+            let _ = OutsideValues::parse(&bytes, Path::new("x"), "x", Better::Lower);
         }
 
         #[test]

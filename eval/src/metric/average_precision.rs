@@ -2,11 +2,13 @@
 //! with a cutoff).
 
 use super::judged::JudgedList;
+use super::parameters::Asked;
 
 /// `Σ over relevant returned items of (relevant so far / rank) / |relevant|`; items that were not returned add 0. A place j
 /// of a group of m ties with r relevant items holds one with probability `r / m`, and then `(j − 1)(r − 1) / (m − 1)`
 /// relevant items of the group are expected before it.
-pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64, cutoff: Option<u32>) -> f64 {
+pub(super) fn value(list: &JudgedList<'_>, asked: &Asked) -> f64 {
+    let Asked { relevant_grade, cutoff, .. } = *asked;
     let n_relevant = list.n_relevant(relevant_grade);
     if n_relevant == 0 {
         return 0.0;

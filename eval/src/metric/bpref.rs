@@ -2,10 +2,12 @@
 //! of negative grade (pooled, never judged), are passed over. trec_eval's `bpref` (Buckley & Voorhees, SIGIR 2004).
 
 use super::judged::JudgedList;
+use super::parameters::Asked;
 
 /// `1/R Σ over relevant returned items of 1 − min(n, R) / min(N, R)`, with n the not relevant items above it and N all of
 /// them; 0 where nothing is relevant.
-pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64) -> f64 {
+pub(super) fn value(list: &JudgedList<'_>, asked: &Asked) -> f64 {
+    let relevant_grade = asked.relevant_grade;
     let n_relevant = list.n_relevant(relevant_grade);
     if n_relevant == 0 {
         return 0.0;

@@ -1,9 +1,17 @@
-//! The table of metrics: names, what may stand in the brackets and behind the `@`, and what each measures. The parser and the
-//! documentation read it.
+//! The table of metrics: names, what may stand in the brackets and behind the `@`, which way each
+//! is better, how it behaves under ties, and what computes it. Parser, judge, significance, tuning
+//! and documentation read it: a metric is a file and a row.
 
-use std::mem::discriminant;
-
-use super::expression::{DEFAULT_HEAD, DEFAULT_PERSISTENCE, Gain, MetricKind};
+use super::better::Better;
+use super::catalogue::{Catalogue, Needs};
+use super::exposure::Spread;
+use super::judged::JudgedList;
+use super::parameters::{Asked, OptionKey, Parameters};
+use super::{
+    average_precision, bpref, diversity, expected_reciprocal_rank, f1, hit_rate,
+    interpolated_precision, item_figure, ndcg, precision, r_precision, rank_biased, recall,
+    reciprocal_rank,
+};
 use crate::labelled::{Binning, LabelledMetric, PairOrder, UserWeight};
 
 /// One metric that can be asked for.
@@ -15,12 +23,16 @@ pub struct Definition {
     pub aliases: &'static [&'static str],
     /// What may stand behind the `@`.
     pub cutoff: Cutoff,
-    /// Options that may stand in the brackets.
+    /// Options that may stand in the brackets, in the order in which they are printed.
     pub options: &'static [OptionKey],
+    /// Which way it is better.
+    pub better: Better,
+    /// What it is where scores are equal.
+    pub under_ties: UnderTies,
     /// What it measures, in a line.
     pub meaning: &'static str,
-    /// The kind with its defaults.
-    pub(super) kind: MetricKind,
+    /// What computes it, with its defaults.
+    pub(crate) basis: Basis,
 }
 
 /// What may stand behind the `@`.
@@ -36,61 +48,49 @@ pub enum Cutoff {
     Recall,
 }
 
-/// An option of a metric.
+/// What a metric is where the order of equal scores is random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OptionKey {
-    /// `rel`: the grade from which on an item is relevant, in place of the evaluation's.
-    Relevant,
-    /// `gain`: what a grade gains.
-    Gain,
-    /// `p`: the probability of going on to the next place.
-    Persistence,
-    /// `max`: the highest grade there is.
-    Highest,
-    /// `head`: the share of what training showed that makes the head.
-    Head,
-    /// `weight`: what users are weighted by.
-    Weight,
-    /// `bins`: number of bins.
-    Bins,
-    /// `mass`: how bins are cut.
-    Mass,
-    /// `pair`: two grades.
-    Pair,
-    /// `levels`: grades that levels begin at.
-    Levels,
+pub enum UnderTies {
+    /// Its exact expectation is computed.
+    Expected,
+    /// It has no closed form: ties must be broken by a rule.
+    RuleOnly,
 }
 
-impl OptionKey {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
+/// What a metric is computed from, and by what. It implies what must be given, so that the two
+/// cannot contradict.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Basis {
+    /// The grades along one list.
+    Grades(fn(&JudgedList<'_>, &Asked) -> f64),
+    /// `[items]`: a figure that training's counts give each item of the catalogue; a list has the
+    /// mean of its items.
+    Figures(fn(&Catalogue, &Parameters) -> Vec<f64>),
+    /// The vectors of the listed items, as catalogue numbers up to the cutoff; the buffer is reused
+    /// between lists.
+    Vectors(fn(&Catalogue, &[u32], usize, &mut Vec<f64>) -> f64),
+    /// All lists of a run together.
+    Lists(Spread),
+    /// Scores of judged pairs, not places in a list.
+    Labelled(LabelledMetric),
+}
+
+impl Basis {
+    /// What must be given beside runs and judgments.
+    pub(crate) fn needs(self) -> Needs {
         match self {
-            Self::Relevant => "rel",
-            Self::Gain => "gain",
-            Self::Persistence => "p",
-            Self::Highest => "max",
-            Self::Head => "head",
-            Self::Weight => "weight",
-            Self::Bins => "bins",
-            Self::Mass => "mass",
-            Self::Pair => "pair",
-            Self::Levels => "levels",
+            Self::Grades(_) | Self::Labelled(_) => Needs::Nothing,
+            Self::Lists(_) => Needs::Items,
+            Self::Figures(_) => Needs::Exposures,
+            Self::Vectors(_) => Needs::Vectors,
         }
     }
 
-    /// What may be given.
-    pub fn legal(self) -> &'static str {
+    /// The figure of labelled predictions that it is.
+    pub(super) fn labelled(self) -> Option<LabelledMetric> {
         match self {
-            Self::Relevant => "a number, such as `rel=2`",
-            Self::Gain => "`gain=linear` or `gain=exp`",
-            Self::Persistence => "a number between 0 and 1, such as `p=0.8`",
-            Self::Highest => "a number above 0, such as `max=4`",
-            Self::Head => "a number above 0 and at most 1, such as `head=0.8`",
-            Self::Weight => "`weight=impressions` or `weight=users`",
-            Self::Bins => "a whole number from 1, such as `bins=15`",
-            Self::Mass => "`mass=width` or `mass=equal`",
-            Self::Pair => "two grades, the higher first, such as `pair=2:1`",
-            Self::Levels => "rising grades that levels begin at, such as `levels=1:2.5`",
+            Self::Labelled(labelled) => Some(labelled),
+            Self::Grades(_) | Self::Figures(_) | Self::Vectors(_) | Self::Lists(_) => None,
         }
     }
 }
@@ -98,89 +98,87 @@ impl OptionKey {
 const BINARY: &[OptionKey] = &[OptionKey::Relevant];
 
 macro_rules! definitions {
-    ($($kind:expr, $name:literal, $aliases:expr, $cutoff:ident, $options:expr, $meaning:literal;)*) => {
+    ($(
+        $basis:expr, $name:literal, $aliases:expr, $cutoff:ident, $options:expr, $better:ident,
+        $ties:ident, $meaning:literal;
+    )*) => {
         /// All metrics, accuracy first.
         pub const DEFINITIONS: &[Definition] = &[$(Definition {
             name: $name,
             aliases: &$aliases,
             cutoff: Cutoff::$cutoff,
             options: $options,
+            better: Better::$better,
+            under_ties: UnderTies::$ties,
             meaning: $meaning,
-            kind: $kind,
+            basis: $basis,
         }),*];
     };
 }
 
 definitions! {
-    MetricKind::Recall, "recall", ["set_recall"], Optional, BINARY,
+    Basis::Grades(recall::value), "recall", ["set_recall"], Optional, BINARY, Higher, Expected,
         "share of the relevant items that is among the first k, or returned at all";
-    MetricKind::Precision, "precision", ["p", "set_p"], Optional, BINARY,
+    Basis::Grades(precision::value), "precision", ["p", "set_p"],
+        Optional, BINARY, Higher, Expected,
         "share of the first k places, or of the returned items, that is relevant";
-    MetricKind::F1, "f1", ["set_f"], Optional, BINARY,
+    Basis::Grades(f1::value), "f1", ["set_f"], Optional, BINARY, Higher, Expected,
         "harmonic mean of precision and recall";
-    MetricKind::HitRate, "hit_rate", [], Required, BINARY,
+    Basis::Grades(hit_rate::value), "hit_rate", [], Required, BINARY, Higher, Expected,
         "whether a relevant item is among the first k";
-    MetricKind::Success, "success", [], Required, BINARY,
+    Basis::Grades(hit_rate::value), "success", [], Required, BINARY, Higher, Expected,
         "whether a relevant item is among the first k, under trec_eval's name";
-    MetricKind::Mrr, "mrr", ["recip_rank"], Optional, BINARY,
+    Basis::Grades(reciprocal_rank::value), "mrr", ["recip_rank"],
+        Optional, BINARY, Higher, Expected,
         "reciprocal of the rank of the first relevant item";
-    MetricKind::AveragePrecision, "ap", ["map"], Optional, BINARY,
+    Basis::Grades(average_precision::value), "ap", ["map"], Optional, BINARY, Higher, Expected,
         "mean over the relevant items of the precision at their ranks";
-    MetricKind::RPrecision, "rprec", [], Never, BINARY,
+    Basis::Grades(r_precision::value), "rprec", [], Never, BINARY, Higher, Expected,
         "precision after as many places as there are relevant items";
-    MetricKind::Bpref, "bpref", [], Never, BINARY,
+    Basis::Grades(bpref::value), "bpref", [], Never, BINARY, Higher, RuleOnly,
         "how few judged, not relevant items stand above the relevant ones; items without judgment are passed over";
-    MetricKind::Ndcg(Gain::Linear), "ndcg", [], Optional, &[OptionKey::Gain, OptionKey::Relevant],
+    Basis::Grades(ndcg::value), "ndcg", [],
+        Optional, &[OptionKey::Gain, OptionKey::Relevant], Higher, Expected,
         "discounted cumulative gain, as a share of the best possible; grades below the threshold gain 0";
-    MetricKind::RankBiased { persistence: DEFAULT_PERSISTENCE }, "rbp", [], Optional,
-        &[OptionKey::Persistence, OptionKey::Relevant],
+    Basis::Grades(rank_biased::value), "rbp", [],
+        Optional, &[OptionKey::Persistence, OptionKey::Relevant], Higher, Expected,
         "rank-biased precision: what a reader finds who goes on to the next place with probability p";
-    MetricKind::ExpectedReciprocalRank { highest: None }, "err", [], Optional,
-        &[OptionKey::Highest, OptionKey::Relevant],
+    Basis::Grades(expected_reciprocal_rank::value), "err", [],
+        Optional, &[OptionKey::Highest, OptionKey::Relevant], Higher, Expected,
         "expected reciprocal rank of the place where a reader is satisfied; grades below the threshold satisfy nobody";
-    MetricKind::InterpolatedPrecision { recall: 0.0 }, "iprec", ["iprec_at_recall"], Recall, BINARY,
+    Basis::Grades(interpolated_precision::value), "iprec", ["iprec_at_recall"],
+        Recall, BINARY, Higher, RuleOnly,
         "highest precision at or behind the place where this share of the relevant items has been found";
-    MetricKind::Coverage, "coverage", [], Required, &[],
+    Basis::Lists(Spread::Coverage), "coverage", [], Required, &[], Higher, RuleOnly,
         "share of the catalogue's items that some list holds";
-    MetricKind::Gini, "gini", [], Required, &[],
+    Basis::Lists(Spread::Gini), "gini", [], Required, &[], Lower, RuleOnly,
         "Gini coefficient of how often the catalogue's items are listed: 0 where all alike";
-    MetricKind::Popularity, "popularity", [], Required, &[],
+    Basis::Figures(item_figure::popularity), "popularity", [], Required, &[], Lower, Expected,
         "mean over the listed items of the share of items that training showed less often (equally often: half); 0.5 for random lists";
-    MetricKind::Novelty, "novelty", [], Required, &[],
+    Basis::Figures(item_figure::novelty), "novelty", [], Required, &[], Higher, Expected,
         "mean over the listed items of their self-information in training, in bits, with add-one smoothing";
-    MetricKind::TailShare { head: DEFAULT_HEAD }, "tail_share", [], Required, &[OptionKey::Head],
+    Basis::Figures(item_figure::tail), "tail_share", [],
+        Required, &[OptionKey::Head], Higher, Expected,
         "share of the listed items outside the head, the fewest items that hold this share of what training showed";
-    MetricKind::Diversity, "diversity", [], Required, &[],
+    Basis::Vectors(diversity::value), "diversity", [], Required, &[], Higher, RuleOnly,
         "mean over pairs of listed items of 1 minus the cosine of their vectors";
-    MetricKind::Labelled(LabelledMetric::Auc), "auc", [], Never, &[],
+    Basis::Labelled(LabelledMetric::Auc), "auc", [], Never, &[], Higher, Expected,
         "area under the ROC curve over all judged pairs with a score, ties counting half";
-    MetricKind::Labelled(LabelledMetric::UserAuc(UserWeight::Impressions)), "user_auc", [], Never,
-        &[OptionKey::Weight],
+    Basis::Labelled(LabelledMetric::UserAuc(UserWeight::Impressions)), "user_auc", [],
+        Never, &[OptionKey::Weight], Higher, Expected,
         "AUC within every user, averaged over users with both classes, by impressions or alike";
-    MetricKind::Labelled(LabelledMetric::LogLoss), "log_loss", [], Never, &[],
+    Basis::Labelled(LabelledMetric::LogLoss), "log_loss", [], Never, &[], Lower, Expected,
         "mean negative log-likelihood of the labels, in nats; scores must be probabilities";
-    MetricKind::Labelled(LabelledMetric::PrAuc), "pr_auc", [], Never, &[],
+    Basis::Labelled(LabelledMetric::PrAuc), "pr_auc", [], Never, &[], Higher, Expected,
         "area under the precision-recall curve over all judged pairs with a score, in steps";
-    MetricKind::Labelled(LabelledMetric::CalibrationError { bins: 15, binning: Binning::Width }),
-        "ece", [], Never, &[OptionKey::Bins, OptionKey::Mass],
+    Basis::Labelled(LabelledMetric::CalibrationError { bins: 15, binning: Binning::Width }), "ece", [],
+        Never, &[OptionKey::Bins, OptionKey::Mass], Lower, Expected,
         "expected calibration error over bins of equal width or mass; scores must be probabilities";
-    MetricKind::Labelled(LabelledMetric::Rmse), "rmse", [], Never, &[],
+    Basis::Labelled(LabelledMetric::Rmse), "rmse", [], Never, &[], Lower, Expected,
         "root of the mean squared distance of score and grade";
-    MetricKind::Labelled(LabelledMetric::Pairwise(PairOrder::Grades)), "pairwise", [], Never,
-        &[OptionKey::Pair, OptionKey::Levels],
+    Basis::Labelled(LabelledMetric::Pairwise(PairOrder::Grades)), "pairwise", [],
+        Never, &[OptionKey::Pair, OptionKey::Levels], Higher, Expected,
         "share of the pairs of items of one request that are scored in the order of their grades, ties counting half";
-}
-
-/// The row of a kind.
-pub(super) fn definition_of(kind: &MetricKind) -> &'static Definition {
-    let is_row = |one: &&Definition| match (&one.kind, kind) {
-        (MetricKind::Labelled(row), MetricKind::Labelled(asked)) => {
-            discriminant(row) == discriminant(asked)
-        }
-        (row, asked) => discriminant(row) == discriminant(asked),
-    };
-    // A test shows that every kind has a row.
-    DEFINITIONS.iter().find(is_row).unwrap_or(&DEFINITIONS[0])
 }
 
 /// Every name that is understood.

@@ -2,16 +2,13 @@
 //! probability `(2^g − 1) / 2^max` (Chapelle, Metzler, Zhang & Grinspan, CIKM 2009, equations 4 and 7).
 
 use super::judged::JudgedList;
+use super::parameters::Asked;
 
 /// `Σ 1/rank · P(stops there)`. Grades below the threshold, and items without judgment, satisfy nobody; no grade may be above
 /// `highest`. In a group of ties the expected probability of passing j of its m items is the mean product of `1 − P` over
 /// all j-subsets: `O(m j)`.
-pub(super) fn value(
-    list: &JudgedList<'_>,
-    relevant_grade: f64,
-    cutoff: Option<u32>,
-    highest: f64,
-) -> f64 {
+pub(super) fn value(list: &JudgedList<'_>, asked: &Asked) -> f64 {
+    let Asked { relevant_grade, cutoff, highest, .. } = *asked;
     let mut sum = 0.0;
     let mut reached = 1.0;
     let mut passed = Vec::new();

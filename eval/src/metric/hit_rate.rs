@@ -1,10 +1,12 @@
 //! Hit rate: whether any relevant item is among the first k. trec_eval's `success`.
 
 use super::judged::JudgedList;
+use super::parameters::Asked;
 
 /// 1 where a relevant item is among the first k, else 0; where the k-th place cuts a group of ties, the probability
 /// `1 − C(m − r, t) / C(m, t)` that one of its r relevant items of m is among the t places taken.
-pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64, cutoff: Option<u32>) -> f64 {
+pub(super) fn value(list: &JudgedList<'_>, asked: &Asked) -> f64 {
+    let Asked { relevant_grade, cutoff, .. } = *asked;
     for group in list.groups(cutoff) {
         let (size, relevant) = (group.grades.len(), group.n_relevant(relevant_grade));
         if relevant > 0 {

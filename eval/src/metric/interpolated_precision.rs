@@ -2,10 +2,12 @@
 //! trec_eval's `iprec_at_recall`.
 
 use super::judged::{JudgedList, is_relevant};
+use super::parameters::Asked;
 
 /// `max over ranks y ≥ x of precision(y)`, where x is the rank of the relevant item number `⌊recall · R + 0.9⌋` (trec_eval 9);
 /// 0 where so many were not returned.
-pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64, recall: f64) -> f64 {
+pub(super) fn value(list: &JudgedList<'_>, asked: &Asked) -> f64 {
+    let (relevant_grade, recall) = (asked.relevant_grade, asked.parameters.recall);
     let needed = (recall * list.n_relevant(relevant_grade) as f64 + 0.9).floor() as usize;
     let mut found = 0_usize;
     let mut best: f64 = 0.0;

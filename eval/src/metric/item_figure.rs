@@ -2,10 +2,11 @@
 //! an empty list.
 
 use super::catalogue::Catalogue;
+use super::parameters::Parameters;
 
 /// Popularity: `[items]`, the share of the other items that training showed less often, those shown equally often counted
 /// half. A list drawn uniformly from the catalogue scores 0.5, one of the most popular items nearly 1.
-pub(crate) fn popularity(catalogue: &Catalogue) -> Vec<f64> {
+pub(crate) fn popularity(catalogue: &Catalogue, _: &Parameters) -> Vec<f64> {
     let counts = catalogue.exposures();
     let mut sorted = counts.to_vec();
     sorted.sort_unstable();
@@ -20,7 +21,7 @@ pub(crate) fn popularity(catalogue: &Catalogue) -> Vec<f64> {
 
 /// Novelty: `[items]` self-information `−log2 p` in bits, with `p = (count + 1) / (Σ count + items)` so that an item never
 /// shown is not infinitely novel (Vargas & Castells, RecSys 2011, with add-one smoothing).
-pub(crate) fn novelty(catalogue: &Catalogue) -> Vec<f64> {
+pub(crate) fn novelty(catalogue: &Catalogue, _: &Parameters) -> Vec<f64> {
     let counts = catalogue.exposures();
     let total = counts.iter().map(|&count| count as f64).sum::<f64>() + counts.len() as f64;
     counts.iter().map(|&count| (total / (count as f64 + 1.0)).log2()).collect()
@@ -28,9 +29,9 @@ pub(crate) fn novelty(catalogue: &Catalogue) -> Vec<f64> {
 
 /// Tail: `[items]`, 1 outside the head, else 0. The head is the fewest items that together hold the share `head` of what
 /// training showed, ties at its edge taken in byte order of the ids.
-pub(crate) fn tail(catalogue: &Catalogue, head: f64) -> Vec<f64> {
+pub(crate) fn tail(catalogue: &Catalogue, parameters: &Parameters) -> Vec<f64> {
     let counts = catalogue.exposures();
-    let goal = head * counts.iter().map(|&count| count as f64).sum::<f64>();
+    let goal = parameters.head * counts.iter().map(|&count| count as f64).sum::<f64>();
     let mut tail = vec![1.0; counts.len()];
     let mut held = 0.0;
     for item in catalogue.by_exposure() {
@@ -81,12 +82,16 @@ mod tests {
 
     #[test]
     fn figures_by_hand() {
+        let popularity = |items: &Catalogue| super::popularity(items, &Parameters::default());
+        let tail = |items: &Catalogue, head| {
+            super::tail(items, &Parameters { head, ..Parameters::default() })
+        };
         let items = catalogue(&[5, 0, 2, 2, 0]);
         assert_eq!(popularity(&items), [1.0, 0.125, 0.625, 0.625, 0.125]);
         assert_eq!(popularity(&items).iter().sum::<f64>() / 5.0, 0.5);
         // (9 + 5) / (count + 1).
         let expected = [14.0 / 6.0, 14.0, 14.0 / 3.0, 14.0 / 3.0, 14.0].map(f64::log2);
-        assert_eq!(novelty(&items), expected);
+        assert_eq!(novelty(&items, &Parameters::default()), expected);
         // 0.5 of 9 is 4.5: item 0 alone; 0.8 is 7.2: also i2 and i3; all of it: no item that was never shown.
         assert_eq!(tail(&items, 0.5), [0.0, 1.0, 1.0, 1.0, 1.0]);
         assert_eq!(tail(&items, 0.7), [0.0, 1.0, 0.0, 1.0, 1.0]);

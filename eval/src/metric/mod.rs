@@ -3,6 +3,7 @@
 //! No metric knows a run, a file or another request.
 
 mod average_precision;
+mod better;
 mod bpref;
 mod catalogue;
 mod definition;
@@ -17,6 +18,7 @@ pub(crate) mod item_figure;
 mod judged;
 mod ndcg;
 mod nearest;
+mod parameters;
 mod parse;
 mod pooled;
 mod precision;
@@ -26,12 +28,18 @@ mod recall;
 mod reciprocal_rank;
 mod reference;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 
+pub use better::{Better, better_of};
 pub use catalogue::{Catalogue, Needs};
-pub use definition::{Cutoff, DEFINITIONS, Definition, OptionKey};
-pub use expression::{Gain, Metric, MetricKind};
+pub(crate) use definition::Basis;
+pub use definition::{Cutoff, DEFINITIONS, Definition, UnderTies};
+pub use expression::Metric;
 pub(crate) use judged::JudgedList;
+pub(crate) use parameters::Asked;
+pub use parameters::{Gain, OptionKey};
 pub use parse::parse_metrics;
 pub use pooled::Pooled;
 pub use reference::reference;

@@ -2,18 +2,14 @@
 //! grade is relevant. Grades below the threshold of relevance gain 0, in the list and in the ideal alike (trec_eval's
 //! threshold does not reach its ndcg: `ndcg(rel=1)` is that figure under any threshold).
 
-use super::Gain;
 use super::judged::JudgedList;
+use super::parameters::{Asked, Gain};
 
 /// `DCG of the first k / DCG of the best possible first k`, with `DCG = Σ gain(grade) / log2(rank + 1)`; 0 where no ideal
 /// gain is positive. Negative grades gain nothing.
-pub(super) fn value(
-    list: &JudgedList<'_>,
-    relevant_grade: f64,
-    cutoff: Option<u32>,
-    gain: Gain,
-) -> f64 {
-    let gained = |grade: f64| match gain {
+pub(super) fn value(list: &JudgedList<'_>, asked: &Asked) -> f64 {
+    let Asked { relevant_grade, cutoff, .. } = *asked;
+    let gained = |grade: f64| match asked.parameters.gain {
         _ if grade < relevant_grade || grade <= 0.0 => 0.0,
         Gain::Linear => grade,
         Gain::Exponential => grade.exp2() - 1.0,

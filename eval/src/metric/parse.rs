@@ -4,11 +4,11 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use super::definition::{Cutoff, Definition, OptionKey, names};
-use super::expression::{Gain, Metric, MetricKind};
+use super::definition::{Cutoff, Definition, names};
+use super::expression::Metric;
 use super::nearest::nearest;
+use super::parameters::OptionKey;
 use crate::error::{Error, Result};
-use crate::labelled;
 
 /// What is wrong with a text.
 type Faulty<T> = std::result::Result<T, String>;
@@ -89,22 +89,19 @@ fn parse(lower: &str) -> Faulty<Metric> {
         None => (head, None),
     };
     let definition = definition(name, cutoff)?;
-    let mut metric = Metric { kind: definition.kind, relevant_grade: None, cutoff: None };
-    match (&mut metric.kind, options) {
-        (MetricKind::Labelled(found), options) => {
+    let mut metric = Metric::plain(definition);
+    match (&mut metric.parameters.labelled, options) {
+        (Some(labelled), options) => {
             let cut =
                 options.unwrap_or_default().split(',').filter(|option| !option.trim().is_empty());
             let cut: Vec<(&str, &str)> = cut
                 .map(|option| option.split_once('=').unwrap_or((option, "")))
                 .map(|(key, value)| (key.trim(), value.trim()))
                 .collect();
-            // The table has no name of labelled predictions that they do not know.
-            if let Some(parsed) = labelled::parse(name, &cut) {
-                *found = parsed?;
-            }
+            *labelled = labelled.with_options(&cut)?;
         }
-        (_, Some(options)) => set_options(&mut metric, definition, name, options)?,
-        (_, None) => {}
+        (None, Some(options)) => set_options(&mut metric, definition, name, options)?,
+        (None, None) => {}
     }
     set_cutoff(&mut metric, definition, name, cutoff)?;
     Ok(metric)
@@ -180,37 +177,11 @@ fn set_options(
             return Err(format!("`{key}` is given twice; keep one"));
         }
         given.push(known);
-        set_option(metric, known, value)
+        known
+            .set(&mut metric.parameters, value)
             .ok_or_else(|| format!("`{key}` must be {}, not `{value}`", known.legal()))?;
     }
     Ok(())
-}
-
-fn set_option(metric: &mut Metric, key: OptionKey, value: &str) -> Option<()> {
-    // `+ 0.0` makes −0 one with 0.
-    let number = || value.parse::<f64>().ok().filter(|number| number.is_finite()).map(|x| x + 0.0);
-    match (key, &mut metric.kind) {
-        (OptionKey::Relevant, _) => metric.relevant_grade = Some(number()?),
-        (OptionKey::Gain, MetricKind::Ndcg(gain)) => {
-            *gain = match value {
-                "exp" => Gain::Exponential,
-                "linear" => Gain::Linear,
-                _ => return None,
-            };
-        }
-        (OptionKey::Persistence, MetricKind::RankBiased { persistence }) => {
-            *persistence = number().filter(|&p| p > 0.0 && p < 1.0)?;
-        }
-        (OptionKey::Highest, MetricKind::ExpectedReciprocalRank { highest }) => {
-            *highest = Some(number().filter(|&max| max > 0.0)?);
-        }
-        (OptionKey::Head, MetricKind::TailShare { head }) => {
-            *head = number().filter(|&share| share > 0.0 && share <= 1.0)?;
-        }
-        // The table lists an option only with the kind that has it.
-        _ => return None,
-    }
-    Some(())
 }
 
 fn set_cutoff(
@@ -242,7 +213,7 @@ fn set_cutoff(
                     "after `@` a share from 0 to 1 is expected, such as `{name}@0.5`, not `{share}`"
                 )
             })?;
-            metric.kind = MetricKind::InterpolatedPrecision { recall: number + 0.0 };
+            metric.parameters.recall = number + 0.0;
             Ok(())
         }
     }
@@ -296,6 +267,11 @@ mod tests {
             ("bpref(rel=-0)", "bpref(rel=0)"),
             ("AUC", "auc"),
             ("ece(bins=10, mass=equal)", "ece(bins=10,mass=equal)"),
+            ("ece(mass=width,bins=15)", "ece"),
+            ("ece(mass=equal)", "ece(mass=equal)"),
+            ("user_auc(weight=impressions)", "user_auc"),
+            ("pairwise(pair=0.5:-1)", "pairwise(pair=0.5:-1)"),
+            ("pairwise(levels=1:2.5)", "pairwise(levels=1:2.5)"),
             ("user_auc( weight = users )", "user_auc(weight=users)"),
             ("pairwise", "pairwise"),
             ("pairwise(pair=2:1)", "pairwise(pair=2:1)"),
@@ -352,21 +328,12 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_each_kind_and_name_once() {
+    fn the_table_has_each_name_once() {
         let mut seen: Vec<&str> = names().map(|one| one.0).collect();
         let n_names = seen.len();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), n_names);
-        for one in DEFINITIONS {
-            let cutoff = match one.cutoff {
-                Cutoff::Required => "@3",
-                Cutoff::Recall => "@0.5",
-                Cutoff::Optional | Cutoff::Never => "",
-            };
-            let metric: Metric = format!("{}{cutoff}", one.name).parse().unwrap();
-            assert_eq!(metric.definition().name, one.name);
-        }
     }
 
     proptest! {

@@ -2,11 +2,13 @@
 //! cutoff.
 
 use super::judged::JudgedList;
+use super::parameters::Asked;
 
 /// `1 / rank` of the first relevant item; 0 where none is among the first `cutoff`, or none at all. In a group of m ties
 /// with r relevant items the first of them stands at place j with probability `p_1 = r / m`,
 /// `p_{j+1} = p_j (m − r − j + 1) / (m − j)`.
-pub(super) fn value(list: &JudgedList<'_>, relevant_grade: f64, cutoff: Option<u32>) -> f64 {
+pub(super) fn value(list: &JudgedList<'_>, asked: &Asked) -> f64 {
+    let Asked { relevant_grade, cutoff, .. } = *asked;
     for group in list.groups(cutoff) {
         let (size, relevant) = (group.grades.len(), group.n_relevant(relevant_grade));
         if relevant > 0 {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::definition::{Cutoff, DEFINITIONS, Definition};
+use super::better::Better;
+use super::catalogue::Needs;
+use super::definition::{Cutoff, DEFINITIONS, Definition, UnderTies};
 
 const HEAD: &str = "\
 # Metrics
@@ -10,8 +12,8 @@ const HEAD: &str = "\
 Generated from `eval/src/metric/definition.rs`. A metric is written as a name, options in brackets and a cutoff: `recall@10`,
 `p(rel=2)@5`, `ndcg(gain=exp)@10`. trec_eval's names are understood as well (`ndcg_cut_10`, `P_5`, `map`, `recip_rank`).
 
-| name | also | behind `@` | options | what it measures |
-|---|---|---|---|---|
+| name | also | behind `@` | options | better | needs | what it measures |
+|---|---|---|---|---|---|---|
 ";
 
 const TAIL: &str = "
@@ -21,14 +23,15 @@ const TAIL: &str = "
   score 0 (`missing = \"zero\"`), are left out for all systems (`skip`) or end the evaluation (`error`); counts are kept.
 - Scores are compared as `f32`; equal ones are ordered by item id, descending, as trec_eval does. A rank column is not read.
   With `ties = \"expected\"` every figure is its exact expectation under uniformly random order of equal scores (McSherry &
-  Najork, ECIR 2008), so that a system that scores all items alike scores what chance does; `bpref`, `iprec`, `coverage`,
-  `gini` and `diversity` are refused then.
+  Najork, ECIR 2008), so that a system that scores all items alike scores what chance does; refused then: RULE_ONLY.
 - `rel=N` replaces `relevant_grade` for one metric. A request without an item of that grade scores 0 on it.
 - In `ndcg` and `err` grades below the threshold gain nothing; trec_eval's threshold does not reach its ndcg: `ndcg(rel=1)` is
   that figure under any threshold.
 - Items without judgment are not relevant; `bpref` passes over them, and over items of negative grade.
-- `coverage`, `gini`, `popularity`, `novelty`, `tail_share` and `diversity` need a catalogue: all item ids, and for some how
-  often training showed each item, or a vector per item. A recipe gives ids and training clicks, no vectors. They look at the
+- The column *better* says which way verdicts, tuning and early stopping take a figure. Values from outside (`--values`) are
+  better when higher, unless `--lower-is-better` names them.
+- The column *needs* says what of a catalogue must be given: all item ids, some with how often training showed each item,
+  some with a vector per item. A recipe gives ids, training clicks, and the first of its `[vectors]`. Such metrics look at the
   lists of the evaluated requests; an empty list counts 0. `coverage`, `gini` and the figures of labelled predictions are no
   means over requests: their intervals come from drawing requests.
 ";
@@ -36,7 +39,8 @@ const TAIL: &str = "
 /// The page.
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
-    for Definition { name, aliases, cutoff, options, meaning, .. } in DEFINITIONS {
+    for row in DEFINITIONS {
+        let Definition { name, aliases, cutoff, options, meaning, .. } = row;
         let aliases: Vec<String> = aliases.iter().map(|alias| format!("`{alias}`")).collect();
         let cutoff = match cutoff {
             Cutoff::Optional => "places, or nothing",
@@ -48,12 +52,24 @@ pub fn reference() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             page,
-            "| `{name}` | {} | {cutoff} | {} | {meaning} |",
+            "| `{name}` | {} | {cutoff} | {} | {} | {} | {meaning} |",
             aliases.join(", "),
-            options.join(", ")
+            options.join(", "),
+            match row.better {
+                Better::Higher => "higher",
+                Better::Lower => "lower",
+            },
+            match row.basis.needs() {
+                Needs::Nothing => "",
+                Needs::Items => "ids",
+                Needs::Exposures => "ids, counts",
+                Needs::Vectors => "ids, vectors",
+            },
         );
     }
-    page + TAIL
+    let refused = DEFINITIONS.iter().filter(|row| row.under_ties == UnderTies::RuleOnly);
+    let refused: Vec<String> = refused.map(|row| format!("`{}`", row.name)).collect();
+    page + &TAIL.replace("RULE_ONLY", &refused.join(", "))
 }
 
 #[cfg(test)]

@@ -5,15 +5,28 @@
 use proptest::prelude::*;
 
 use super::judged::JudgedList;
-use super::{DEFINITIONS, Metric, Needs};
+use super::{Basis, DEFINITIONS, Metric};
 
 fn metric(name: &str) -> Metric {
     name.parse().unwrap()
 }
 
+/// A metric of grades on one list; none for any other.
+fn of_grades(
+    metric: &Metric,
+    list: &JudgedList<'_>,
+    relevant_grade: f64,
+    highest: f64,
+) -> Option<f64> {
+    match metric.definition().basis {
+        Basis::Grades(value) => Some(value(list, &metric.asked(relevant_grade, highest))),
+        Basis::Figures(_) | Basis::Vectors(_) | Basis::Lists(_) | Basis::Labelled(_) => None,
+    }
+}
+
 fn value(name: &str, ranked: &[Option<f64>], ideal: &[f64]) -> f64 {
     let list = JudgedList { ranked, ideal, tie_ends: None };
-    metric(name).value(&list, 1.0, 4.0)
+    of_grades(&metric(name), &list, 1.0, 4.0).unwrap()
 }
 
 fn assert_close(name: &str, value: f64, expected: f64) {
@@ -83,7 +96,8 @@ fn an_empty_list_scores_0_everywhere() {
             };
             for tie_ends in [None, Some(&[][..])] {
                 let list = JudgedList { ranked: &[], ideal: &[2.0, 0.0], tie_ends };
-                assert_eq!(metric.value(&list, 1.0, 2.0), 0.0, "{metric}");
+                let value = of_grades(&metric, &list, 1.0, 2.0);
+                assert!(value.is_none_or(|value| value == 0.0), "{metric}");
             }
         }
     }
@@ -127,7 +141,7 @@ fn mean_over_orders(metric: &Metric, ranked: &[Option<f64>], ideal: &[f64], ends
         start = end;
     }
     let of = |ranked: &Vec<Option<f64>>| {
-        metric.value(&JudgedList { ranked, ideal, tie_ends: None }, 1.0, 3.0)
+        of_grades(metric, &JudgedList { ranked, ideal, tie_ends: None }, 1.0, 3.0).unwrap()
     };
     lists.iter().map(of).sum::<f64>() / lists.len() as f64
 }
@@ -155,11 +169,11 @@ proptest! {
                 format!("{}(rel=2)@{cutoff}", definition.name),
             ] {
                 let Ok(metric) = text.parse::<Metric>() else { continue };
-                if !metric.expects_ties() || metric.needs() != Needs::Nothing {
+                if !metric.expects_ties() {
                     continue;
                 }
                 let list = JudgedList { ranked: &ranked, ideal: &ideal, tie_ends: Some(&ends) };
-                let value = metric.value(&list, 1.0, 3.0);
+                let Some(value) = of_grades(&metric, &list, 1.0, 3.0) else { continue };
                 let expected = mean_over_orders(&metric, &ranked, &ideal, &ends);
                 prop_assert!((value - expected).abs() < 1e-12, "{metric}: {value} instead of {expected}");
             }
@@ -174,7 +188,7 @@ fn a_constant_scorer_scores_chance() {
     (0..5).for_each(|at| ranked[at] = Some(1.0));
     let ideal = [1.0; 5];
     let list = JudgedList { ranked: &ranked, ideal: &ideal, tie_ends: Some(&[100]) };
-    let of = |name: &str| metric(name).value(&list, 1.0, 1.0);
+    let of = |name: &str| of_grades(&metric(name), &list, 1.0, 1.0).unwrap();
     assert_close("precision", of("precision@10"), 0.05);
     assert_close("recall", of("recall@10"), 0.1);
     let missed: f64 = (0..10).map(|at| f64::from(95 - at) / f64::from(100 - at)).product();

@@ -1,5 +1,6 @@
 //! The table of systems for a paper: LaTeX with the package `booktabs`, one row per system and a column per metric.
 
+use super::characters::{self, Written};
 use super::model::Report;
 use super::{numbers, table, words};
 
@@ -58,25 +59,17 @@ fn caption(report: &Report) -> String {
 
 /// Text that shows as itself; control characters become spaces.
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => escaped.push_str("\\textbackslash{}"),
-            '~' => escaped.push_str("\\textasciitilde{}"),
-            '^' => escaped.push_str("\\textasciicircum{}"),
-            '<' => escaped.push_str("\\textless{}"),
-            '>' => escaped.push_str("\\textgreater{}"),
-            '|' => escaped.push_str("\\textbar{}"),
-            '"' => escaped.push_str("\\textquotedbl{}"),
-            '{' | '}' | '$' | '&' | '#' | '_' | '%' => {
-                escaped.push('\\');
-                escaped.push(c);
-            }
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    characters::escape(text, |c| match c {
+        '\\' => Written::As("\\textbackslash{}"),
+        '~' => Written::As("\\textasciitilde{}"),
+        '^' => Written::As("\\textasciicircum{}"),
+        '<' => Written::As("\\textless{}"),
+        '>' => Written::As("\\textgreater{}"),
+        '|' => Written::As("\\textbar{}"),
+        '"' => Written::As("\\textquotedbl{}"),
+        '{' | '}' | '$' | '&' | '#' | '_' | '%' => Written::Behind,
+        _ => Written::Plain,
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The report as Markdown, for pull requests, issues and model cards: the same content as the page, without
 //! charts and with fewer requests.
 
+use super::characters::{self, Written};
 use super::model::{ExampleItem, Report, SliceReport};
 use super::sentence::Sentence;
 use super::{link, numbers, table, words};
@@ -31,6 +32,7 @@ pub fn markdown(report: &Report) -> String {
     text.push_str("## Systems\n\n");
     let table = table::table(report);
     text.push_str(&systems(report, &table));
+    text.push_str(&seeds(report));
     text.push_str(&costs(&table));
     text.push_str(&slices(report));
     text.push_str(&pairs(report));
@@ -100,12 +102,7 @@ fn identifiers(report: &Report) -> String {
 
 /// The first cell of a system's row; its name leads to its run.
 fn name(row: &table::Row) -> String {
-    let note = match (row.baseline, row.ceiling) {
-        (true, _) => " (baseline)",
-        (_, true) => " (ceiling)",
-        _ => "",
-    };
-    format!("{}{note}", linked(&row.name, row.link.as_deref()))
+    format!("{}{}", linked(&row.name, row.link.as_deref()), row.note())
 }
 
 /// A text that leads to a run, where there is one.
@@ -207,6 +204,21 @@ fn slices(report: &Report) -> String {
             text.push_str(&format!("\n- {}: {}", escape(&slice.value), escape(&slice.meaning)));
         }
         text.push('\n');
+    }
+    text
+}
+
+fn seeds(report: &Report) -> String {
+    let rows = table::seeds(report);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let columns: Vec<String> = report.evaluation.metrics.iter().map(|one| escape(one)).collect();
+    let mut text = format!("\n### By seed\n\n{}", head(&["system", "seed"], &columns));
+    for row in rows {
+        let figures: Vec<&str> = row.figures.iter().map(|figure| figure.text.as_str()).collect();
+        let (system, seed) = (escape(&row.system), escape(&row.seed));
+        text.push_str(&format!("| {system} | {seed} | {} |\n", figures.join(" | ")));
     }
     text
 }
@@ -362,27 +374,29 @@ fn fenced(text: &str) -> String {
 
 /// Text that shows as itself, on one line.
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' => {
-                escaped.push('\\');
-                escaped.push(c);
-            }
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    characters::escape(text, |c| match c {
+        '&' => Written::As("&amp;"),
+        '<' => Written::As("&lt;"),
+        '>' => Written::As("&gt;"),
+        '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' => Written::Behind,
+        _ => Written::Plain,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::sample;
+
+    #[test]
+    fn seeds_have_a_table_where_there_are_any() {
+        let mut report = sample::report();
+        assert!(!markdown(&report).contains("By seed"));
+        sample::train_twice(&mut report);
+        let text = markdown(&report);
+        assert!(text.contains("\n### By seed\n\n| system | seed | recall@10 |"), "{text}");
+        assert!(text.contains("\n| aligned | 18 | 0.457 | – |"), "{text}");
+    }
 
     #[test]
     fn the_table_has_one_row_per_system_and_even_columns() {

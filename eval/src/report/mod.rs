@@ -1,6 +1,7 @@
 //! The report of an evaluation: its data, and the forms it is shown in. The data (`model`) is the contract with every
 //! reader of `trieval report --json`; the other files only show it and compute no figure of their own.
 
+mod characters;
 mod chart;
 mod csv;
 mod html;

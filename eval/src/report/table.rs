@@ -84,6 +84,17 @@ impl Figure {
     }
 }
 
+impl Row {
+    /// What is said behind the name of a system that is no rival; empty for one that is.
+    pub(super) fn note(&self) -> &'static str {
+        match (self.baseline, self.ceiling) {
+            (true, _) => " (baseline)",
+            (_, true) => " (ceiling)",
+            (false, false) => "",
+        }
+    }
+}
+
 /// Builds the table.
 pub(super) fn table(report: &Report) -> Table {
     let metrics = &report.evaluation.metrics;
@@ -228,6 +239,36 @@ fn explained(one: &Comparison) -> String {
         numbers::signed(one.high),
         numbers::p_value(one.p_adjusted)
     )
+}
+
+/// One training of a system that was given with several seeds.
+#[derive(Debug, Serialize)]
+pub(super) struct SeedRow {
+    pub(super) system: String,
+    /// The seed, or the training's number where it is not known.
+    pub(super) seed: String,
+    /// One per metric.
+    pub(super) figures: Vec<Figure>,
+}
+
+/// Figures of the single trainings, systems in the order of the table; their means stand there.
+pub(super) fn seeds(report: &Report) -> Vec<SeedRow> {
+    let of_system = |system: &SystemReport| {
+        let n_seeds = system.seed_values.values().map(Vec::len).max().unwrap_or(0);
+        let row = |at: usize| SeedRow {
+            system: system.name.clone(),
+            seed: system.seeds.get(at).map_or_else(|| format!("no. {}", at + 1), u64::to_string),
+            figures: report
+                .evaluation
+                .metrics
+                .iter()
+                .map(|metric| system.seed_values.get(metric)?.get(at).copied())
+                .map(|value| Figure::new(value, numbers::value))
+                .collect(),
+        };
+        (0..n_seeds).map(row).collect::<Vec<_>>()
+    };
+    words::ordered(report).into_iter().flat_map(of_system).collect()
 }
 
 /// One compared pair on the first metric.
@@ -422,6 +463,28 @@ mod tests {
         let supervised = table.rows.iter().find(|row| row.name == "supervised").unwrap();
         assert!(supervised.costs[7].fault && !supervised.costs[8].fault);
         assert!(super::table(&Report::default()).costs.is_empty());
+    }
+
+    #[test]
+    fn every_seed_has_a_row_in_the_order_of_the_systems() {
+        let mut report = sample::report();
+        assert!(seeds(&report).is_empty());
+        sample::train_twice(&mut report);
+        let rows = seeds(&report);
+        let names: Vec<(&str, &str)> =
+            rows.iter().map(|row| (row.system.as_str(), row.seed.as_str())).collect();
+        assert_eq!(
+            names,
+            [
+                ("aligned", "17"),
+                ("aligned", "18"),
+                ("supervised", "no. 1"),
+                ("supervised", "no. 2")
+            ]
+        );
+        let texts: Vec<&str> = rows[1].figures.iter().map(|one| one.text.as_str()).collect();
+        // Only the first metric has a value for every seed.
+        assert_eq!((texts[0], texts[1], texts.len()), ("0.457", numbers::NONE, 5));
     }
 
     #[test]

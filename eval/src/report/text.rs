@@ -19,12 +19,7 @@ pub fn text_table(report: &Report) -> String {
     );
     lines.push(head);
     for row in &table.rows {
-        let note = match (row.baseline, row.ceiling) {
-            (true, _) => " (baseline)",
-            (_, true) => " (ceiling)",
-            _ => "",
-        };
-        let mut line = vec![format!("{}{note}", one_line(&row.name))];
+        let mut line = vec![format!("{}{}", one_line(&row.name), row.note())];
         line.extend(row.cells.iter().map(|cell| {
             let mark = if cell.mark.is_empty() { " " } else { cell.mark };
             format!("{} {mark}", cell.figure.text)

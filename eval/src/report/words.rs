@@ -3,10 +3,11 @@
 use super::model::{Comparison, Report, SystemReport, Verdict};
 use super::numbers;
 use super::sentence::Sentence;
+use crate::metric::{Better, better_of};
 
-/// Whether less of the metric is better: as the report says, or as its name is known for.
+/// Whether less of the metric is better: as the table of metrics says, or the report for values from outside.
 pub(super) fn lower_is_better(report: &Report, metric: &str) -> bool {
-    crate::significance::lower_is_better(metric)
+    better_of(metric) == Some(Better::Lower)
         || report.evaluation.lower_is_better.iter().any(|one| one == metric)
 }
 

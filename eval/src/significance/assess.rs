@@ -4,14 +4,14 @@
 use rayon::prelude::*;
 
 use super::bootstrap::{Resamples, bootstrap_p_value, interval, resample, resample_seeds};
-use super::contenders::{SeedGroup, check};
-use super::direction::lower_is_better;
+use super::contenders::{SeedDraws, SeedGroup, check, check_draws};
 use super::margin::non_inferiority;
 use super::options::{Correction, SignificanceOptions, Test};
 use super::paired::{cohens_d, count_wins, t_p_value, wilcoxon_p_value};
 use super::randomization::randomization_p_values;
 use crate::error::{Error, Result};
-use crate::evaluate::{SystemScores, Values};
+use crate::evaluate::{Column, SystemScores, Values};
+use crate::metric::Better;
 use crate::report::model::{Comparison, Estimate, Verdict};
 
 /// Most memory for resampled figures held at a time, in bytes; beyond, the metrics are worked through in groups.
@@ -55,18 +55,20 @@ pub fn assess_pairs(
     options: &SignificanceOptions,
 ) -> Result<Assessment> {
     let groups: Vec<SeedGroup<'_>> = scores.iter().map(SeedGroup::single).collect();
-    assess_groups(&groups, pairs, options)
+    assess_groups(&groups, pairs, SeedDraws::Apart, options)
 }
 
 /// Compares systems that were trained with several seeds: figures are means over seeds, and intervals hold the spread over
-/// seeds as well as over requests, both of which are drawn anew (a two-level bootstrap). Seeds of different systems are taken
-/// as independent. A system with one seed is said to hold no such spread. `pairs` are indices into `groups`.
+/// seeds as well as over requests, both of which are drawn anew (a two-level bootstrap). In every resample all systems see
+/// the same requests; `draws` says whether they see the same seeds. A system with one seed is said to hold no such spread.
+/// `pairs` are indices into `groups`.
 pub fn assess_seeds(
     groups: &[SeedGroup<'_>],
     pairs: &[(usize, usize)],
+    draws: SeedDraws,
     options: &SignificanceOptions,
 ) -> Result<Assessment> {
-    let mut assessment = assess_groups(groups, pairs, options)?;
+    let mut assessment = assess_groups(groups, pairs, draws, options)?;
     let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<&str> {
         let wanted = groups.iter().filter(|group| wanted(group.seeds.len()));
         wanted.map(|group| group.name.as_str()).collect()
@@ -91,10 +93,12 @@ pub fn assess_seeds(
 fn assess_groups(
     groups: &[SeedGroup<'_>],
     pairs: &[(usize, usize)],
+    draws: SeedDraws,
     options: &SignificanceOptions,
 ) -> Result<Assessment> {
     options.check()?;
     check(groups)?;
+    check_draws(groups, draws)?;
     if let Some(&(system, other)) =
         pairs.iter().find(|pair| pair.0.max(pair.1) >= groups.len() || pair.0 == pair.1)
     {
@@ -117,7 +121,7 @@ fn assess_groups(
     let mut warnings = Vec::new();
     let metrics: Vec<usize> = (0..n_metrics).collect();
     for metrics in metrics.chunks(group_size) {
-        let drawn = draw(groups, metrics, options);
+        let drawn = draw(groups, metrics, draws, options);
         for &metric in metrics {
             let series = &drawn[metric - metrics[0]];
             for ((group, series), row) in groups.iter().zip(series).zip(&mut estimates) {
@@ -156,6 +160,7 @@ fn assess_groups(
 fn draw(
     groups: &[SeedGroup<'_>],
     metrics: &[usize],
+    draws: SeedDraws,
     options: &SignificanceOptions,
 ) -> Vec<Vec<Vec<f64>>> {
     let columns: Vec<&Values> = metrics
@@ -177,7 +182,11 @@ fn draw(
                     .take(group.seeds.len())
                     .map(|column| drawn.figures(column))
                     .collect();
-                resample_seeds(&members, index, options.seed)
+                let stream = match draws {
+                    SeedDraws::Apart => index,
+                    SeedDraws::Together => 0,
+                };
+                resample_seeds(&members, stream, options.seed)
             };
             groups.iter().enumerate().map(of_group).collect()
         })
@@ -193,11 +202,11 @@ fn compare(
     options: &SignificanceOptions,
 ) -> Comparison {
     let (system, other) = (&groups[pair.0], &groups[pair.1]);
-    let name = &system.seeds[0].columns[metric].metric;
+    let Column { metric: name, better, .. } = &system.seeds[0].columns[metric];
     let drawn: Vec<f64> = series.0.iter().zip(series.1).map(|(left, right)| left - right).collect();
     let difference = system.value(metric) - other.value(metric);
     let (low, high) = interval(&drawn, options.confidence).unwrap_or((difference, difference));
-    let sign = if lower_is_better(name) { -1.0 } else { 1.0 };
+    let sign = better.sign();
     let paired = paired_differences(system, other, metric);
     let (test, p_value) = match (&paired, options.test) {
         _ if !single(system, other) => (TWO_LEVEL, bootstrap_p_value(&drawn)),
@@ -206,13 +215,14 @@ fn compare(
         _ => (Test::Bootstrap.label(), bootstrap_p_value(&drawn)),
     };
     let wins = paired.as_deref().map(count_wins).unwrap_or_default();
-    let (wins, losses, ties) = match sign > 0.0 {
-        true => (wins.wins, wins.losses, wins.ties),
-        false => (wins.losses, wins.wins, wins.ties),
+    let (wins, losses, ties) = match better {
+        Better::Higher => (wins.wins, wins.losses, wins.ties),
+        Better::Lower => (wins.losses, wins.wins, wins.ties),
     };
     Comparison {
         system: system.name.clone(),
         metric: name.clone(),
+        lower_is_better: *better == Better::Lower,
         baseline: other.name.clone(),
         difference,
         low,
@@ -287,7 +297,7 @@ pub fn correct(comparisons: &mut [Comparison], options: &SignificanceOptions) {
         // The slack forgives the rounding of `1 − confidence`.
         one.significant = adjusted <= level + 1e-12 && one.difference != 0.0;
         one.verdict = match one.significant {
-            true if (one.difference > 0.0) != lower_is_better(&one.metric) => Verdict::Better,
+            true if (one.difference > 0.0) != one.lower_is_better => Verdict::Better,
             true => Verdict::Worse,
             false => Verdict::Inconclusive,
         };
@@ -334,14 +344,16 @@ fn limits(
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::evaluate::Column;
-    use crate::metric::Pooled;
+    use crate::metric::{Pooled, better_of};
 
     fn scores(system: &str, metric: &str, value: impl Fn(usize) -> f64) -> SystemScores {
         let values: Vec<f64> = (0..200).map(value).collect();
         let column = Column {
             metric: metric.to_owned(),
+            better: better_of(metric).unwrap(),
             value: values.iter().sum::<f64>() / 200.0,
             values: Values::PerRequest(values),
         };
@@ -431,6 +443,56 @@ mod tests {
         assert_eq!(shown, [Some(true), Some(false), Some(true), None]);
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Turning all values and the direction changes nothing but signs; turning one of the two turns the verdicts.
+        #[test]
+        fn verdicts_turn_with_the_sign_or_the_direction(
+            shift in -0.2_f64..0.2,
+            test in prop::sample::select(vec![Test::Bootstrap, Test::Randomization, Test::T, Test::Wilcoxon]),
+            seed in any::<u64>(),
+            margin in prop::option::of(0.01_f64..0.2),
+        ) {
+            let held = |sign: f64, better: Better| {
+                let mut pair = [
+                    scores("base", "mrr", |i| sign * base(i)),
+                    scores("other", "mrr", |i| sign * (base(i * 7 + 3) + shift)),
+                ];
+                pair.iter_mut().for_each(|one| one.columns[0].better = better);
+                let options = SignificanceOptions { test, seed, margin, ..options(400) };
+                assess(&pair, 0, &options).unwrap().comparisons.remove(0)
+            };
+            let one = held(1.0, Better::Higher);
+            let turned = held(-1.0, Better::Lower);
+            prop_assert_eq!(
+                (one.verdict, one.wins, one.ties, one.losses, one.non_inferior),
+                (turned.verdict, turned.wins, turned.ties, turned.losses, turned.non_inferior)
+            );
+            prop_assert_eq!((one.p_value, one.difference), (turned.p_value, -turned.difference));
+            prop_assert!((one.low + turned.high).abs() < 1e-12 && (one.high + turned.low).abs() < 1e-12);
+            prop_assert!(!one.lower_is_better && turned.lower_is_better);
+            for half in [held(-1.0, Better::Higher), held(1.0, Better::Lower)] {
+                prop_assert_eq!((half.wins, half.losses), (one.losses, one.wins));
+                prop_assert_eq!(half.significant, one.significant);
+                let mirrored = match one.verdict {
+                    Verdict::Better => Verdict::Worse,
+                    Verdict::Worse => Verdict::Better,
+                    Verdict::Inconclusive => Verdict::Inconclusive,
+                };
+                prop_assert_eq!(half.verdict, mirrored);
+            }
+        }
+    }
+
+    #[test]
+    fn systems_that_say_opposite_directions_are_refused() {
+        let mut systems = systems("mrr");
+        systems[2].columns[0].better = Better::Lower;
+        let message = assess(&systems, 1, &options(100)).unwrap_err().to_string();
+        assert!(message.contains("mrr: less is better for one of worse and better"), "{message}");
+    }
+
     #[test]
     fn any_two_systems_can_be_compared() {
         let systems = systems("mrr");
@@ -450,8 +512,9 @@ mod tests {
         for one in &mut systems {
             let Values::PerRequest(values) = one.columns[0].values.clone() else { panic!("means") };
             let pooled = Values::Pooled(Arc::new(PooledMean(values)));
-            let column =
-                Column { metric: "auc".to_owned(), value: one.columns[0].value, values: pooled };
+            let (metric, better) = ("auc".to_owned(), Better::Higher);
+            let value = one.columns[0].value;
+            let column = Column { metric, better, value, values: pooled };
             one.columns.push(column);
         }
         let options = SignificanceOptions { test: Test::T, ..options(400) };
@@ -479,7 +542,8 @@ mod tests {
             SeedGroup { name: "two-tower".to_owned(), seeds: seeds.iter().collect() },
             SeedGroup { name: "bm25".to_owned(), seeds: vec![&alone] },
         ];
-        let assessment = assess_seeds(&groups, &[(0, 1)], &options(2_000)).unwrap();
+        let assessment =
+            assess_seeds(&groups, &[(0, 1)], SeedDraws::Apart, &options(2_000)).unwrap();
         let one = &assessment.comparisons[0];
         assert_eq!(one.test, "two-level bootstrap");
         // Every seed shifts all requests alike, so only the spread over seeds is left: mean 0.05, deviation of the mean
@@ -494,10 +558,140 @@ mod tests {
         let [warning] = &assessment.warnings[..] else { panic!("one warning") };
         assert!(warning.contains("one seed only") && warning.contains("bm25"), "{warning}");
         let few = [SeedGroup { name: "x".to_owned(), seeds: seeds.iter().take(2).collect() }];
-        let assessment = assess_seeds(&few, &[], &options(100)).unwrap();
+        let assessment = assess_seeds(&few, &[], SeedDraws::Apart, &options(100)).unwrap();
         assert!(assessment.warnings[0].contains("fewer than five"));
         let none = [SeedGroup { name: "x".to_owned(), seeds: vec![] }];
-        assert!(assess_seeds(&none, &[], &options(100)).is_err());
+        assert!(assess_seeds(&none, &[], SeedDraws::Apart, &options(100)).is_err());
+    }
+
+    /// Two systems of three seeds on three requests, whose values have no pattern.
+    fn tiny() -> Vec<SystemScores> {
+        let of = |system: usize, seed: usize| {
+            let values: Vec<f64> = (0..3)
+                .map(|request| base(5 * system + 11 * seed + 17 * request + 29 * system * seed))
+                .collect();
+            let column = Column {
+                metric: "mrr".to_owned(),
+                better: Better::Higher,
+                value: values.iter().sum::<f64>() / 3.0,
+                values: Values::PerRequest(values),
+            };
+            SystemScores {
+                system: format!("{system}"),
+                requests: ["a", "b", "c"].map(str::to_owned).to_vec(),
+                columns: vec![column],
+                counts: Default::default(),
+            }
+        };
+        (0..6).map(|at| of(at / 3, at % 3)).collect()
+    }
+
+    /// The difference of the two systems in every one of the equally likely draws: three requests of
+    /// three, and two seeds of three for each system, or for both.
+    fn enumerated(all: &[SystemScores], draws: SeedDraws) -> Vec<f64> {
+        let value = |member: usize, request: usize| match &all[member].columns[0].values {
+            Values::PerRequest(values) => values[request],
+            Values::Pooled(_) => panic!("means"),
+        };
+        let mut differences = Vec::new();
+        for requests in 0..27 {
+            let drawn = [requests % 3, requests / 3 % 3, requests / 9];
+            let mean = |member: usize| drawn.map(|r| value(member, r)).iter().sum::<f64>() / 3.0;
+            for left in 0..9 {
+                let of_left = (mean(left % 3) + mean(left / 3)) / 2.0;
+                for right in 0..9 {
+                    if draws == SeedDraws::Apart || left == right {
+                        let of_right = (mean(3 + right % 3) + mean(3 + right / 3)) / 2.0;
+                        differences.push(of_left - of_right);
+                    }
+                }
+            }
+        }
+        differences
+    }
+
+    #[test]
+    fn the_two_level_bootstrap_equals_the_enumeration_of_all_draws() {
+        let all = tiny();
+        let group = |name: &str, seeds: &'static [usize]| SeedGroup {
+            name: name.to_owned(),
+            seeds: seeds.iter().map(|&at| &all[at]).collect(),
+        };
+        let groups = [group("left", &[0, 1, 2]), group("right", &[3, 4, 5])];
+        let options = options(100_000);
+        let mut widths = Vec::new();
+        for draws in [SeedDraws::Apart, SeedDraws::Together] {
+            let mut exact = enumerated(&all, draws);
+            exact.sort_by(f64::total_cmp);
+            let n_draws = exact.len() as f64;
+            assert_eq!(n_draws, if draws == SeedDraws::Apart { 2187.0 } else { 243.0 });
+            let series = draw(&groups, &[0], draws, &options).remove(0);
+            let mut drawn: Vec<f64> =
+                series[0].iter().zip(&series[1]).map(|(left, right)| left - right).collect();
+            drawn.sort_by(f64::total_cmp);
+            // The two distributions differ nowhere by more than drawing makes them: 4 deviations.
+            let below = |sorted: &[f64], at: f64| {
+                sorted.partition_point(|&one| one <= at + 1e-9) as f64 / sorted.len() as f64
+            };
+            for &at in &exact {
+                let (one, other) = (below(&drawn, at), below(&exact, at));
+                assert!((one - other).abs() < 4.0 * 0.5 / 100_000_f64.sqrt(), "{one} {other}");
+            }
+            // Every draw that happens is one of those enumerated.
+            for one in drawn.iter().step_by(997) {
+                let at = exact.partition_point(|&other| other < one - 1e-9);
+                assert!(exact.get(at).is_some_and(|other| (other - one).abs() < 1e-9), "{one}");
+            }
+            let found = assess_seeds(&groups, &[(0, 1)], draws, &options).unwrap();
+            let one = &found.comparisons[0];
+            let at_least = 1.0 - below(&exact, -2e-9);
+            let exact_p = (2.0 * at_least.min(below(&exact, 0.0))).min(1.0);
+            assert!((one.p_value - exact_p).abs() < 0.015, "{} and {exact_p}", one.p_value);
+            let mean = |members: std::ops::Range<usize>| {
+                all[members].iter().map(|member| member.columns[0].value).sum::<f64>() / 3.0
+            };
+            assert!((one.difference - (mean(0..3) - mean(3..6))).abs() < 1e-12);
+            let low = exact[(0.025 * n_draws) as usize];
+            let high = exact[(0.975 * n_draws) as usize];
+            assert!((one.low - low).abs() < 0.03 && (one.high - high).abs() < 0.03);
+            widths.push(one.high - one.low);
+            assert_eq!(found, assess_seeds(&groups, &[(0, 1)], draws, &options).unwrap());
+        }
+        assert_ne!(widths[0], widths[1]);
+    }
+
+    #[test]
+    fn what_a_seed_does_to_both_systems_cancels_when_seeds_are_drawn_together() {
+        let of = |name: &'static str, gain: f64| -> Vec<SystemScores> {
+            let shift = |seed: i32| 0.02 * f64::from(seed) + gain;
+            (0..4).map(|seed| scores(name, "mrr", move |i| base(i) * 0.8 + shift(seed))).collect()
+        };
+        let (left, right) = (of("left", 0.01), of("right", 0.0));
+        let alone = scores("bm25", "mrr", |i| base(i) * 0.8);
+        let group = |seeds: &'static str, of: &[SystemScores]| (seeds.to_owned(), of.to_vec());
+        let owned = [group("left", &left), group("right", &right), group("bm25", &[alone])];
+        let groups: Vec<SeedGroup<'_>> = owned
+            .iter()
+            .map(|(name, seeds)| SeedGroup { name: name.clone(), seeds: seeds.iter().collect() })
+            .collect();
+        let found = |draws| assess_seeds(&groups, &[(0, 1), (0, 2)], draws, &options(1_000));
+        let (apart, together) =
+            (found(SeedDraws::Apart).unwrap(), found(SeedDraws::Together).unwrap());
+        let one = &together.comparisons[0];
+        assert!((one.low - 0.01).abs() < 1e-9 && (one.high - 0.01).abs() < 1e-9);
+        assert_eq!(one.verdict, Verdict::Better);
+        let one = &apart.comparisons[0];
+        assert!(one.low < 0.0 && one.high > 0.02 && one.verdict == Verdict::Inconclusive);
+        // Beside a system with one seed nothing cancels.
+        let [one, other] = [&together, &apart].map(|one| &one.comparisons[1]);
+        assert!((one.high - one.low - (other.high - other.low)).abs() < 0.01);
+        assert_eq!((one.difference, one.test.as_str()), (other.difference, TWO_LEVEL));
+        let uneven =
+            [groups[0].clone(), SeedGroup { name: "few".into(), seeds: vec![&left[0], &left[1]] }];
+        let fault = assess_seeds(&uneven, &[(0, 1)], SeedDraws::Together, &options(100));
+        let message = fault.unwrap_err().to_string();
+        assert!(message.contains("left has 4 seeds and few has 2"), "{message}");
+        assert!(assess_seeds(&uneven, &[(0, 1)], SeedDraws::Apart, &options(100)).is_ok());
     }
 
     #[test]

@@ -80,9 +80,10 @@ fn draw_requests(seed: u64, stream: u64, times: &mut [u32], weights: &mut [f64])
 
 /// Means over members of a group that are drawn anew in every resample, for systems trained with several seeds: the second
 /// level of a two-level bootstrap. `members` is `[seed][resample]`, figures of the first level. Of S seeds S − 1 are drawn with
-/// replacement: drawing S would make the variance of a mean of few seeds too small by (S − 1) / S (Rao and Wu 1988). `group`
-/// tells the random streams of groups apart; the first level uses none of them.
-pub(super) fn resample_seeds(members: &[&[f64]], group: usize, seed: u64) -> Vec<f64> {
+/// replacement: drawing S would make the variance of a mean of few seeds too small by (S − 1) / S (Rao and Wu 1988). `stream`
+/// tells the random streams of groups apart, and is one for groups whose seeds are drawn together; the first level uses none
+/// of them.
+pub(super) fn resample_seeds(members: &[&[f64]], stream: usize, seed: u64) -> Vec<f64> {
     let n_seeds = members.len();
     let n_resamples = members.iter().map(|one| one.len()).min().unwrap_or(0);
     if n_seeds == 1 {
@@ -92,7 +93,7 @@ pub(super) fn resample_seeds(members: &[&[f64]], group: usize, seed: u64) -> Vec
         .into_par_iter()
         .map(|resample| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            rng.set_stream(((group as u64 + 1) << 32) | resample as u64);
+            rng.set_stream(((stream as u64 + 1) << 32) | resample as u64);
             let n_drawn = n_seeds - 1;
             let drawn = (0..n_drawn).map(|_| members[rng.random_range(0..n_seeds)][resample]);
             drawn.sum::<f64>() / n_drawn as f64

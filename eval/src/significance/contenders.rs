@@ -1,9 +1,24 @@
-//! The systems of one comparison, each with one or several seeds, checked to be scored alike. Knows no test.
+//! The systems of one comparison, each with one or several seeds, checked to be scored alike. Knows
+//! no test.
 
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{SystemScores, Values};
+
+/// How the seeds of several systems are drawn anew, above their requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SeedDraws {
+    /// Every system's by themselves: trainings that share nothing. Their spreads add up in a
+    /// difference.
+    #[default]
+    Apart,
+    /// Seed s of all systems together: replicates of one whole recipe, in which systems share what
+    /// was made under the seed. What a seed does to both systems of a pair cancels in their
+    /// difference. Systems that have several seeds must have equally many, in one order; a system
+    /// with one, such as one without any random part, stands beside each.
+    Together,
+}
 
 /// One system, given as the scores of each seed that it was trained with.
 #[derive(Debug, Clone)]
@@ -47,7 +62,30 @@ impl<'a> SeedGroup<'a> {
     }
 }
 
-/// Refuses systems that were not scored on the same requests and metrics, and figures that are not finite numbers.
+/// Refuses seeds that cannot be drawn together.
+pub(super) fn check_draws(groups: &[SeedGroup<'_>], draws: SeedDraws) -> Result<()> {
+    let several = || groups.iter().filter(|group| group.seeds.len() > 1);
+    match (draws, several().next()) {
+        (SeedDraws::Together, Some(first)) => {
+            match several().find(|group| group.seeds.len() != first.seeds.len()) {
+                None => Ok(()),
+                Some(other) => Err(Error::Comparison {
+                    what: format!(
+                        "{} has {} seeds and {} has {}: replicates of one recipe need the same seeds for all systems",
+                        first.name,
+                        first.seeds.len(),
+                        other.name,
+                        other.seeds.len()
+                    ),
+                }),
+            }
+        }
+        (SeedDraws::Together, None) | (SeedDraws::Apart, _) => Ok(()),
+    }
+}
+
+/// Refuses systems that were not scored on the same requests and metrics, and figures that are not
+/// finite numbers.
 pub(super) fn check(groups: &[SeedGroup<'_>]) -> Result<()> {
     let refuse = |what: String| Err(Error::Comparison { what });
     if let Some(empty) = groups.iter().find(|group| group.seeds.is_empty()) {
@@ -69,7 +107,13 @@ pub(super) fn check(groups: &[SeedGroup<'_>]) -> Result<()> {
                 one.system, first.system
             ));
         }
-        for column in &one.columns {
+        for (column, theirs) in one.columns.iter().zip(&first.columns) {
+            if column.better != theirs.better {
+                return refuse(format!(
+                    "{}: less is better for one of {} and {}, and more for the other; say the same of both",
+                    column.metric, first.system, one.system
+                ));
+            }
             let fault = match &column.values {
                 _ if !column.value.is_finite() => Some("the figure"),
                 Values::PerRequest(values) if values.len() != one.requests.len() => {

@@ -6,7 +6,6 @@ mod assess;
 mod bootstrap;
 mod contenders;
 mod correction;
-mod direction;
 mod distributions;
 mod margin;
 mod options;
@@ -16,9 +15,8 @@ mod sums;
 
 pub use assess::{Assessment, assess, assess_pairs, assess_seeds, correct};
 pub use bootstrap::{Resamples, bootstrap_p_value, interval, resample};
-pub use contenders::SeedGroup;
+pub use contenders::{SeedDraws, SeedGroup};
 pub use correction::{benjamini_hochberg, holm};
-pub use direction::lower_is_better;
 pub use distributions::{normal_two_sided, student_two_sided};
 pub use margin::{NonInferiority, non_inferiority};
 pub use options::{Correction, SignificanceOptions, Test};

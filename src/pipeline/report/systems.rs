@@ -12,7 +12,7 @@ use crate::pipeline::folder::RunFolder;
 use crate::pipeline::locate::finished;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::step::step_name;
-use crate::ranker::nearest::hnsw::Comparison;
+use crate::ranker::harness::Comparison;
 use crate::steps::{Evaluation, SystemResult};
 
 /// One entry per system, in the order of the recipe.
@@ -58,6 +58,7 @@ pub(super) fn systems(
             run: Some(relative(&run, folder)),
             operational,
             bytes: one.file.bytes,
+            ..SystemReport::default()
         })
     };
     evaluation.systems.iter().map(system).collect()

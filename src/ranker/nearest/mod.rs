@@ -8,8 +8,8 @@ use std::path::Path;
 
 use trieval_kernels::ops::{dot, dots};
 
-use self::hnsw::{Comparison, HnswIndex, Query, compare};
-use super::harness::{Approximate, Candidates, Output, Rank, Retrieve, Scored};
+use self::hnsw::{HnswIndex, Query, compare};
+use super::harness::{Approximate, Candidates, Comparison, Output, Rank, Retrieve, Scored};
 use super::top::Top;
 use crate::corpus::Request;
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@
 
 use trieval_eval::Error;
 use trieval_eval::labelled::{LabelledMetric, PairOrder};
-use trieval_eval::metric::{Metric, MetricKind, Needs};
+use trieval_eval::metric::{Metric, Needs};
 use trieval_eval::slice::SliceBy;
 
 /// Checks a metric expression; the fault says what to do.
@@ -30,10 +30,8 @@ pub(super) fn needs_vectors(text: &str) -> bool {
 /// Checks a metric that systems of a recipe are measured by: their scores are no probabilities.
 pub(super) fn check_measured(text: &str) -> Result<(), String> {
     check_metric(text)?;
-    match text.parse::<Metric>().map(|metric| metric.kind()) {
-        Ok(MetricKind::Labelled(
-            LabelledMetric::LogLoss | LabelledMetric::CalibrationError { .. },
-        )) => {
+    match text.parse::<Metric>().ok().and_then(|metric| metric.labelled()) {
+        Some(LabelledMetric::LogLoss | LabelledMetric::CalibrationError { .. }) => {
             Err("it needs probabilities, and systems of a recipe give scores; judge predictions \
                    with `trieval eval`"
                 .into())
@@ -46,7 +44,7 @@ pub(super) fn check_measured(text: &str) -> Result<(), String> {
 /// such a corpus does not hold, a figure of two classes cannot be computed from.
 pub(super) fn check_classes(text: &str, grades: &[f64], relevant_grade: f64) -> Result<(), String> {
     let Ok(metric) = text.parse::<Metric>() else { return Ok(()) };
-    let MetricKind::Labelled(labelled) = metric.kind() else { return Ok(()) };
+    let Some(labelled) = metric.labelled() else { return Ok(()) };
     let listed = || {
         let grades: Vec<String> = grades.iter().map(f64::to_string).collect();
         grades.join(", ")
@@ -86,12 +84,7 @@ pub(super) fn check_classes(text: &str, grades: &[f64], relevant_grade: f64) -> 
 pub(super) fn check_tuned(text: &str) -> Result<(), String> {
     check_metric(text)?;
     match text.parse::<Metric>() {
-        Ok(metric)
-            if metric.needs() == Needs::Nothing
-                && !matches!(metric.kind(), MetricKind::Labelled(_)) =>
-        {
-            Ok(())
-        }
+        Ok(metric) if metric.needs() == Needs::Nothing && metric.labelled().is_none() => Ok(()),
         _ => Err("it must be a metric of lists and judgments, such as `ndcg@10`".into()),
     }
 }

@@ -1,6 +1,7 @@
 //! Means with their intervals, one row per system: the first thing that a reader looks at.
 
-use super::{Name, Room, both, cut, escape, figure, open_linked, ticks};
+use super::across::Across;
+use super::{Name, Room, both, cut, escape, figure, open_linked};
 use crate::report::numbers;
 
 /// One system of an interval chart.
@@ -36,23 +37,14 @@ fn draw(name: &Name, rows: &[Interval<'_>], room: Room) -> String {
     let top = rows.iter().map(|row| row.high.max(row.value)).fold(0.0, f64::max);
     let bottom = rows.iter().map(|row| row.low.min(row.value)).fold(0.0, f64::min);
     let wanted = if wide { 6 } else { 3 };
-    let ticks = ticks(bottom, if top > bottom { top } else { bottom + 1.0 }, wanted);
-    let (first, last) = (bottom.min(ticks[0]), top.max(ticks[ticks.len() - 1]));
-    let x = |value: f64| left + (value - first) / (last - first) * (right - left);
+    let across = Across::new((bottom, top), (left, right), wanted);
+    let x = |value: f64| across.x(value);
     let height = row_height * rows.len() as f64 + 34.0;
-    let foot = height - 24.0;
     let linked = rows.iter().any(|row| row.link.is_some());
     let mut svg = open_linked(width, height, name, linked);
-    for &tick in &ticks {
-        svg.push_str(&format!(
-            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="4" y2="{foot:.1}"/><text class="tick" aria-hidden="true" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
-            height - 8.0,
-            numbers::short(tick),
-            at = x(tick),
-        ));
-    }
+    svg.push_str(&across.grid(4.0, height));
     if let Some(base) = rows.iter().find(|row| row.baseline) {
-        let at = x(base.value);
+        let (at, foot) = (x(base.value), Across::foot(height));
         svg.push_str(&format!(
             r#"<line class="reference" x1="{at:.1}" x2="{at:.1}" y1="4" y2="{foot:.1}"/>"#
         ));

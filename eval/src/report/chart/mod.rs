@@ -2,6 +2,7 @@
 //! apart by shape as well as by color, lines by dash patterns and labels. Every chart names itself to a screen reader, every
 //! text is escaped, and every chart is drawn twice: for wide windows, and with larger letters for narrow ones.
 
+mod across;
 mod curves;
 mod intervals;
 mod key;
@@ -17,6 +18,8 @@ pub(super) use reliability::reliability;
 pub(super) use scatter::{Axis, Spot, scatter};
 pub(super) use slices::{SliceDot, SliceRow, slices};
 pub(super) use usage::usage;
+
+use super::characters::{self, Written};
 
 /// Colors and shapes there are; systems beyond them begin again with another pairing.
 const N_COLORS: usize = 6;
@@ -166,19 +169,14 @@ fn cut(text: &str, n_chars: usize) -> String {
 
 /// Text that cannot form markup; control characters become spaces.
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    characters::escape(text, |c| match c {
+        '&' => Written::As("&amp;"),
+        '<' => Written::As("&lt;"),
+        '>' => Written::As("&gt;"),
+        '"' => Written::As("&quot;"),
+        '\'' => Written::As("&#39;"),
+        _ => Written::Plain,
+    })
 }
 
 #[cfg(test)]

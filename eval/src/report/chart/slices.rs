@@ -1,6 +1,7 @@
 //! A dot plot of one division of the requests: a band per slice, in it one marker with whisker per system.
 
-use super::{Name, Room, both, bounds, color, cut, escape, figure, marker, open_linked, ticks};
+use super::across::Across;
+use super::{Name, Room, both, bounds, color, cut, escape, figure, marker, open_linked};
 use crate::report::numbers;
 
 /// One band.
@@ -45,21 +46,12 @@ fn draw(name: &Name, rows: &[SliceRow<'_>], span: (f64, f64), room: Room) -> Str
         head + DOT_STEP * (row.dots.len() as f64).max(least) + BAND_GAP
     };
     let height = rows.iter().map(band).sum::<f64>() + 30.0;
-    let (low, high) = bounds([span.0, span.1].into_iter()).unwrap_or((0.0, 1.0));
-    let ticks = ticks(low, if high > low { high } else { low + 1.0 }, if wide { 5 } else { 3 });
-    let (first, last) = (ticks[0].min(low), ticks[ticks.len() - 1].max(high));
-    let x = |value: f64| left + (value - first) / (last - first) * (right - left);
-    let foot = height - 24.0;
+    let span = bounds([span.0, span.1].into_iter()).unwrap_or((0.0, 1.0));
+    let across = Across::new(span, (left, right), if wide { 5 } else { 3 });
+    let x = |value: f64| across.x(value);
     let linked = rows.iter().flat_map(|row| &row.dots).any(|dot| dot.link.is_some());
     let mut svg = open_linked(width, height, name, linked);
-    for &tick in &ticks {
-        svg.push_str(&format!(
-            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="0" y2="{foot:.1}"/><text class="tick" aria-hidden="true" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
-            height - 8.0,
-            numbers::short(tick),
-            at = x(tick),
-        ));
-    }
+    svg.push_str(&across.grid(0.0, height));
     let mut y = 0.0;
     for (index, row) in rows.iter().enumerate() {
         if index > 0 {

@@ -58,6 +58,7 @@ struct Page<'a> {
     costs: Option<figures::Costs>,
     divisions: Option<figures::Divisions>,
     table: table::Table,
+    seeds: Vec<table::SeedRow>,
     pairs: Vec<table::Pair>,
     marks: [(&'static str, &'static str); 3],
     confidence: String,
@@ -92,6 +93,7 @@ fn page(report: &Report) -> Page<'_> {
         costs: figures::costs(report),
         divisions: figures::divisions(report),
         table: table::table(report),
+        seeds: table::seeds(report),
         pairs: table::pairs(report),
         marks: table::MARKS,
         confidence: numbers::percent(report.evaluation.confidence),
@@ -184,6 +186,15 @@ mod tests {
         for bad in ["http://", "https://", "NaN", "{{", "{%", "undefined"] {
             assert!(!page.contains(bad), "{bad} is in the page");
         }
+    }
+
+    #[test]
+    fn seeds_have_a_table_where_there_are_any() {
+        let mut report = sample::report();
+        assert!(!html(&report).unwrap().contains("By seed"));
+        sample::train_twice(&mut report);
+        let page = html(&report).unwrap();
+        assert!(page.contains("<h3>By seed</h3>") && page.contains("0.457"), "{page}");
     }
 
     #[test]

@@ -16,6 +16,9 @@ impl Report {
             let latency = system.latency_ms.iter();
             let latency = latency.flat_map(|one| [Some(one.p50), one.p95, Some(one.p99)]);
             check(&format!("the latency of {name}"), latency.flatten())?;
+            for (metric, values) in &system.seed_values {
+                check(&format!("{metric} of a seed of {name}"), values.iter().copied())?;
+            }
             for (figure, &value) in &system.operational {
                 check(&format!("{figure} of {name}"), [value])?;
             }

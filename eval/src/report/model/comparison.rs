@@ -23,6 +23,9 @@ pub struct Comparison {
     pub system: String,
     /// Name of the metric.
     pub metric: String,
+    /// Whether less of the metric is better.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lower_is_better: bool,
     /// Name of the other system; empty in reports that compare with their baseline only.
     #[serde(default)]
     pub baseline: String,

@@ -139,7 +139,7 @@ pub struct EvaluationSummary {
     /// How p values were corrected for their number, such as "Holm’s correction"; null means that one.
     #[serde(default)]
     pub correction: Option<String>,
-    /// Metrics of which less is better, beside those known for it, such as `log_loss`.
+    /// Metrics of which less is better, beside those that docs/metrics.md says it of: values from outside, such as `regret`.
     #[serde(default)]
     pub lower_is_better: Vec<String>,
 }

@@ -37,6 +37,13 @@ pub struct SystemReport {
     /// Bytes of its index or model; null when unknown.
     #[serde(default)]
     pub bytes: Option<u64>,
+    /// Figures of the single trainings by metric, where the system was given with several seeds:
+    /// `metrics` are their means.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seed_values: BTreeMap<String, Vec<f64>>,
+    /// Seeds of these trainings, in the same order; empty where they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<u64>,
 }
 
 /// A mean over requests with its bootstrap interval.

@@ -53,6 +53,8 @@ pub(super) fn systems() -> Vec<SystemReport> {
                 run: Some(run),
                 operational,
                 bytes: peak_bytes.map(|bytes| bytes / 3),
+                seed_values: BTreeMap::new(),
+                seeds: Vec::new(),
             }
         })
         .collect()
@@ -96,6 +98,7 @@ fn comparison(system: &SystemReport, base: &SystemReport, metric: &str) -> Compa
         system: system.name.clone(),
         baseline: base.name.clone(),
         metric: metric.to_owned(),
+        lower_is_better: false,
         difference,
         low: difference - 0.011,
         high: difference + 0.012,

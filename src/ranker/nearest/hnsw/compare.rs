@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use super::HnswIndex;
 use crate::error::Result;
 use crate::progress::Context;
+use crate::ranker::harness::Comparison;
 use crate::ranker::nearest::exact;
 use crate::vectors::Vectors;
 
@@ -19,21 +18,6 @@ pub struct Query {
     pub vector: Vec<f32>,
     /// Items, ascending.
     pub exclude: Vec<u32>,
-}
-
-/// An index beside exact search on the same queries, on one thread; encoding a request is not counted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
-    /// Mean share of the ten nearest items that the index finds; an item as near as the tenth is one of them.
-    pub recall_at_10: f64,
-    /// Median time of exact search over that of the index.
-    pub speedup: f64,
-    /// Queries that were asked.
-    pub requests: u64,
-    /// Median microseconds of exact search per query.
-    pub exact_us: f64,
-    /// Median microseconds of the index per query.
-    pub approximate_us: f64,
 }
 
 /// Asks both for `depth` items, at least ten, per query. One after the other, so that neither finds the cache as the other

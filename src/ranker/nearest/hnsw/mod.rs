@@ -13,7 +13,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Comparison, Query, compare};
+pub use compare::{Query, compare};
 
 use std::fmt::Display;
 use std::io::Write;
