@@ -6,3 +6,4 @@ pub mod index;
 pub mod map;
 pub mod ops;
 pub mod threads;
+pub mod top;
