@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 
 /// What competes for a place among the best.
 pub trait Ranked: Copy {
-    /// `Less` means better. Must be a total order on the candidates of one pool, and only equals may
-    /// be interchangeable, else what is kept depends on the order in which candidates come.
+    /// `Less` means better. Must be a total order on the candidates of one pool, and only equals
+    /// may be interchangeable, else what is kept depends on the order in which candidates come.
     fn order(&self, other: &Self) -> Ordering;
 }
 
@@ -80,6 +80,12 @@ impl<T: Ranked> Pool<T> {
         is_over && self.limit > 0
     }
 
+    /// The best of what was offered since the last [`Pool::clear`], in any order.
+    pub fn unsorted(&mut self) -> &[T] {
+        self.cut();
+        &self.held
+    }
+
     /// The best of what was offered since the last [`Pool::clear`], best first.
     pub fn best(&mut self) -> &[T] {
         self.cut();
@@ -105,9 +111,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_a_full_sort(scores in proptest::collection::vec(0u8..40, 0..2000), limit in 0usize..60) {
+        fn equals_a_full_sort(
+            scores in proptest::collection::vec(0u8..40, 0..2000),
+            limit in 0usize..60,
+        ) {
             // Few distinct scores, so that ties straddle the bar.
-            let all: Vec<(u32, f32)> = (0..).zip(scores.iter().map(|&score| f32::from(score))).collect();
+            let scores = scores.iter().map(|&score| f32::from(score));
+            let all: Vec<(u32, f32)> = (0..).zip(scores).collect();
             let mut sorted = all.clone();
             sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             sorted.truncate(limit);
@@ -119,6 +129,9 @@ mod tests {
                     let moved = pool.offer(candidate);
                     prop_assert_eq!(moved, pool.least().copied() != before);
                 }
+                let mut unsorted = pool.unsorted().to_vec();
+                unsorted.sort_by(Ranked::order);
+                prop_assert_eq!(&unsorted, &sorted, "round {}", round);
                 prop_assert_eq!(pool.best(), &sorted[..], "round {}", round);
             }
             prop_assert_eq!(pool.into_best(), sorted);

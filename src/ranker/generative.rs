@@ -1,5 +1,7 @@
 //! The generative model as a ranker: prompt, constrained beam search, items.
 
+use trieval_kernels::beam::Filter;
+
 use super::{Retrieve, Scored};
 use crate::corpus::Request;
 use crate::decode::prompt::PromptBuilder;
@@ -17,9 +19,7 @@ pub struct Generative {
 impl Retrieve for Generative {
     fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let prompt = self.prompts.build(request.query.as_deref(), &request.history)?;
-        // Excluded items take places in the beam: search wider by as many.
-        let hits = self.retriever.retrieve(&prompt.tokens, exclude.len())?;
-        let allowed = hits.into_iter().filter(|hit| exclude.binary_search(&hit.item).is_err());
-        Ok(allowed.map(|hit| (hit.item, hit.score)).take(depth).collect())
+        let hits = self.retriever.retrieve(&prompt.tokens, Filter::Without(exclude))?;
+        Ok(hits.into_iter().map(|hit| (hit.item, hit.score)).take(depth).collect())
     }
 }

@@ -2,8 +2,8 @@
 
 use trieval_kernels::top::Pool;
 
-/// Keeps the best `depth` candidates without those in `exclude` (ascending): higher score first, then
-/// the smaller item.
+/// Keeps the best `depth` candidates without those in `exclude` (ascending): higher score first,
+/// then the smaller item.
 pub struct Top<'a> {
     exclude: &'a [u32],
     pool: Pool<(u32, f32)>,

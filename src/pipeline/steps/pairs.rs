@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rayon::prelude::*;
+use trieval_kernels::beam::Filter;
 
 use super::model::LoadedModel;
 use super::train::{Training, on_device, training};
@@ -50,7 +51,7 @@ pub(super) fn build(env: &StepEnv<'_>, name: &str) -> Result<()> {
         let found: Vec<Vec<Pair>> = chunk
             .par_iter()
             .map(|request| {
-                let hits = retriever.retrieve(&prompts.tokens(request.request), 0)?;
+                let hits = retriever.retrieve(&prompts.tokens(request.request), Filter::All)?;
                 let items: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
                 Ok(builder.beam_pairs(request, &items, seed))
             })

@@ -8,6 +8,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use trieval_eval::metric::Metric;
 use trieval_eval::{Qrels, evaluate};
+use trieval_kernels::beam::Filter;
 use trieval_kernels::ops::Threads;
 
 use super::model::{LoadedModel, open_index};
@@ -153,9 +154,8 @@ impl<'a> HeldOut<'a> {
             .zip(&self.prompts)
             .map(|(request, prompt)| {
                 let excluded: &[u32] = if ranking.removes_history { &request.history } else { &[] };
-                let hits = retriever.retrieve(prompt, excluded.len())?;
-                let allowed = hits.into_iter().filter(|hit| !excluded.contains(&hit.item));
-                Ok(allowed.map(|hit| (hit.item, hit.score)).take(ranking.beam as usize).collect())
+                let hits = retriever.retrieve(prompt, Filter::Without(excluded))?;
+                Ok(hits.into_iter().map(|hit| (hit.item, hit.score)).collect())
             })
             .collect::<Result<_>>()?;
         let run = to_run("validation", &self.requests, &lists, &ranking.catalogue)?;
