@@ -52,7 +52,7 @@ pub(super) fn items(paths: &Paths) -> BTreeSet<u32> {
 }
 
 impl Case for SidIndex {
-    const TOKENS: usize = 9;
+    const TOKENS: usize = 48;
 
     fn entries() -> BoxedStrategy<Vec<Entry>> {
         let few_codes = proptest::collection::hash_set(proptest::array::uniform4(0u32..3), 1..60);
@@ -66,8 +66,20 @@ impl Case for SidIndex {
     fn build(entries: &[Entry]) -> Self {
         let codes: Vec<u32> = entries.iter().flat_map(|(path, _)| path).copied().collect();
         let n_levels = entries[0].0.len();
-        Self::build(&codes, &vec![if n_levels == 4 { 3 } else { 9 }; n_levels]).unwrap()
+        let n_codes = match n_levels {
+            4 => 3,
+            3 => 9,
+            _ => Self::TOKENS as u32,
+        };
+        Self::build(&codes, &vec![n_codes; n_levels]).unwrap()
     }
+}
+
+/// Paths of two codes, with more children per level than a pool holds before it cuts.
+pub(super) fn many_children() -> impl Strategy<Value = Vec<Entry>> {
+    let path = proptest::array::uniform2(0..SidIndex::TOKENS as u32);
+    let paths = proptest::collection::hash_set(path, 600..1500);
+    paths.prop_map(|paths| paths.iter().map(|path| path.to_vec()).zip(0..).collect())
 }
 
 impl DeviceIndex for SidIndex {

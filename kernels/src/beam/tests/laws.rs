@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::cases::{Case, Entry, Paths, Stream, Tree, items, prefixes, state_of};
+use super::cases::{Case, Entry, Paths, Stream, Tree, items, many_children, prefixes, state_of};
 use super::device::{DeviceSearch, RowGuide};
 use super::table::{Table, TableScorer};
 use super::*;
@@ -120,11 +120,12 @@ fn setups() -> impl Strategy<Value = Setup> {
     )
 }
 
-/// Three requests that know of items up to a bound a little above what exists.
-fn requests() -> impl Strategy<Value = Vec<Asked>> {
-    let some_items = || vec(0u32..30, 0..20);
+/// Three requests that know of some items below a bound.
+fn requests(bound: u32) -> impl Strategy<Value = Vec<Asked>> {
+    let some = bound as usize * 2 / 3;
+    let some_items = || vec(0..bound, 0..some);
     let filter = proptest::option::of((any::<bool>(), some_items()));
-    let scored = proptest::collection::btree_map(0u32..30, 0u8..8, 0..20);
+    let scored = proptest::collection::btree_map(0..bound, 0u8..8, 0..some);
     let asked = (filter, scored).prop_map(|(filter, scored)| {
         let scored = scored.into_iter().map(|(item, score)| (item, f32::from(score) / 2.0));
         Asked { prompt: 0, filter, scored: scored.collect() }
@@ -142,7 +143,21 @@ fn config() -> ProptestConfig {
 /// Any width, rule, guide and filter: what the plain search over whole paths returns; and a batch
 /// answers as each request alone.
 fn equals_the_reference<E: Engine, C: Case>() {
-    proptest!(config(), |(entries in C::entries(), setup in setups(), asked in requests())| {
+    equals_the_reference_on::<E, C>(config(), C::entries(), 30);
+}
+
+/// The same with so many candidates that pools cut and what is below their bar is passed over.
+fn passes_over_only_what_cannot_be_kept<E: Engine>() {
+    let config = ProptestConfig::with_cases(24);
+    equals_the_reference_on::<E, SidIndex>(config, many_children(), 1_500);
+}
+
+fn equals_the_reference_on<E: Engine, C: Case>(
+    config: ProptestConfig,
+    entries: impl Strategy<Value = Vec<Entry>>,
+    bound: u32,
+) {
+    proptest!(config, |(entries in entries, setup in setups(), asked in requests(bound))| {
         let (constraint, paths) = (C::build(&entries), C::paths(&entries));
         let hits = run::<E, C>(&constraint, &setup, &asked).unwrap();
         prop_assert_eq!(hits.len(), asked.len());
@@ -194,7 +209,7 @@ fn filtered_entries(entries: &[Entry], filter: Filter<'_>) -> (Vec<Entry>, Vec<u
 
 /// A filter finds what an index of the allowed items alone finds, with the same beam.
 fn a_filter_equals_a_filtered_catalogue<E: Engine, C: Case>() {
-    proptest!(config(), |(entries in C::entries(), setup in setups(), asked in requests())| {
+    proptest!(config(), |(entries in C::entries(), setup in setups(), asked in requests(30))| {
         let setup = Setup { guide: None, ..setup };
         let hits = run::<E, C>(&C::build(&entries), &setup, &asked).unwrap();
         for (hits, asked) in hits.into_iter().zip(asked) {
@@ -215,7 +230,7 @@ fn a_filter_equals_a_filtered_catalogue<E: Engine, C: Case>() {
 /// leaves, or as are allowed.
 fn no_beam_dies_of_a_filter<E: Engine, C: Case>() {
     proptest!(config(), |(
-        entries in C::entries(), seed: u64, beam in 1usize..9, asked in requests(),
+        entries in C::entries(), seed: u64, beam in 1usize..9, asked in requests(30),
     )| {
         let (constraint, paths) = (C::build(&entries), C::paths(&entries));
         let table = Table::new(seed, Rule::Add);
@@ -295,6 +310,9 @@ fn the_constraint_keeps_its_own_law<C: Case>() {
             let all = prefixes(&paths);
             let expected: Vec<u32> = all.iter().filter(is_next).map(|p| p[prefix.len()]).collect();
             prop_assert_eq!(&tokens, &expected);
+            for token in 0..C::TOKENS as u32 + 1 {
+                prop_assert_eq!(constraint.child(state, token).is_some(), tokens.contains(&token));
+            }
             let mut end = below.start;
             for &token in &tokens {
                 let child = constraint.below(constraint.child(state, token).unwrap());
@@ -346,6 +364,36 @@ fn the_constraint_keeps_its_own_law<C: Case>() {
     });
 }
 
+/// Under a filter the sequences are those with an allowed item, whoever asks for what.
+fn a_filtered_constraint_is_that_of_the_allowed<C: Case>() {
+    proptest!(config(), |(entries in C::entries(), asked in requests(30))| {
+        let (inner, paths) = (C::build(&entries), C::paths(&entries));
+        let filters: Vec<Filter<'_>> = asked.iter().map(Asked::filter).collect();
+        let mut constraint = Filtered::new(&inner);
+        constraint.set(&filters);
+        for (request, filter) in filters.iter().enumerate() {
+            let allowed = reference::allowed(&paths, *filter);
+            let prefixes = prefixes(&allowed);
+            for prefix in &prefixes {
+                let state = state_of(&constraint, request, prefix);
+                let under = allowed.iter().filter(|(path, _)| path.starts_with(prefix));
+                let under: Vec<u32> = under.flat_map(|(_, items)| items).copied().collect();
+                prop_assert_eq!(constraint.items(state).collect::<Vec<_>>(), under);
+                let mut tokens = Vec::new();
+                constraint.children(state, &mut tokens);
+                let all = 0..C::TOKENS as u32;
+                let is_legal =
+                    |token: &u32| prefixes.contains(&[&prefix[..], &[*token]].concat());
+                prop_assert_eq!(&tokens, &all.clone().filter(is_legal).collect::<Vec<_>>());
+                for token in all {
+                    let child = constraint.child(state, token);
+                    prop_assert_eq!(child.is_some(), is_legal(&token));
+                }
+            }
+        }
+    });
+}
+
 macro_rules! laws {
     ($($name:ident: $engine:ty, $case:ty;)*) => {$(
         mod $name {
@@ -389,6 +437,20 @@ laws! {
     device_sid: Device, SidIndex;
     device_tree: Device, Tree;
     device_stream: Device, Stream;
+}
+
+#[test]
+fn pools_that_overflow_keep_the_best() {
+    passes_over_only_what_cannot_be_kept::<Host<false>>();
+    passes_over_only_what_cannot_be_kept::<Host<true>>();
+    passes_over_only_what_cannot_be_kept::<Device>();
+}
+
+#[test]
+fn filtered_constraints_are_those_of_the_allowed() {
+    a_filtered_constraint_is_that_of_the_allowed::<SidIndex>();
+    a_filtered_constraint_is_that_of_the_allowed::<Tree>();
+    a_filtered_constraint_is_that_of_the_allowed::<Stream>();
 }
 
 #[test]
