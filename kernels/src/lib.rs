@@ -10,3 +10,4 @@ pub mod index;
 pub mod map;
 pub mod ops;
 pub mod threads;
+pub mod top;

@@ -1,8 +1,11 @@
 //! A trained decoder as the scorer of the one beam search, over the index of its catalogue.
 
 use std::num::NonZeroU32;
+use std::ops::Range;
 
-use trieval_kernels::beam::{BeamSearch, Frontier, Hit, Scorer, SearchError};
+use trieval_kernels::beam::{
+    Filter, Filtered, Frontier, FrontierBeam, Hit, HostSearch, Scorer, Search, SearchError,
+};
 use trieval_kernels::index::SidIndex;
 use trieval_kernels::ops::log_sum_exp;
 
@@ -30,28 +33,37 @@ impl Retriever {
         Self { decoder, index, items, settings: settings.clone() }
     }
 
-    /// Unique items for a prompt, best first: at most the beam plus `extra`, fewer where the
-    /// catalogue is smaller. A hit's `tokens` are codes, its score is a log-probability.
+    /// Unique items for each prompt, best first: at most the beam, fewer where fewer are allowed. A
+    /// hit's `tokens` are codes, its score is a log-probability. A filter (one per prompt; prompts
+    /// beyond the list have none) takes no places in the beam; what it leaves out is not legal, so
+    /// [`Normalizer::Slice`] sums over the rest.
     ///
     /// # Errors
-    /// When the prompt does not fit the decoder.
-    pub fn retrieve(&self, prompt: &[u32], extra: usize) -> Result<Vec<Hit>> {
-        let beam = (self.settings.beam as usize + extra).min(self.index.n_items());
+    /// When a prompt does not fit the decoder.
+    pub fn retrieve_all(
+        &self,
+        prompts: &[&[u32]],
+        filters: &[Filter<'_>],
+    ) -> Result<Vec<Vec<Hit>>> {
+        let beam = (self.settings.beam as usize).min(self.index.n_items());
         let beam = u32::try_from(beam).ok().and_then(NonZeroU32::new);
-        let Some(beam) = beam else { return Ok(Vec::new()) };
-        let mut scorer = DecoderScorer {
-            retriever: self,
-            prompt: self.decoder.prefill(prompt)?,
-            beams: BeamCache::new(),
-        };
-        let search = BeamSearch::new(&self.index, beam);
-        let mut hits = search.run(1, &mut scorer, &mut ()).map_err(|error| match error {
+        let Some(beam) = beam else { return Ok(vec![Vec::new(); prompts.len()]) };
+        let scorer = DecoderScorer { retriever: self, requests: Vec::new() };
+        let mut search = HostSearch::new(Filtered::new(&self.index), scorer, beam);
+        search.search(prompts, filters).map_err(|error| match error {
             SearchError::Scorer(error) => error,
             other => {
                 Error::Failed(format!("beam search: {other}; the weights are damaged or diverged"))
             }
-        })?;
-        Ok(hits.pop().unwrap_or_default())
+        })
+    }
+
+    /// As [`Retriever::retrieve_all`], for one prompt.
+    ///
+    /// # Errors
+    /// When the prompt does not fit the decoder.
+    pub fn retrieve(&self, prompt: &[u32], filter: Filter<'_>) -> Result<Vec<Hit>> {
+        Ok(self.retrieve_all(&[prompt], &[filter])?.pop().unwrap_or_default())
     }
 
     /// The constraint index.
@@ -60,27 +72,74 @@ impl Retriever {
     }
 }
 
-/// Scores the continuations of one request's beams.
+/// Scores the continuations of all requests' beams, one request after another.
 struct DecoderScorer<'a> {
     retriever: &'a Retriever,
-    prompt: PromptCache,
-    beams: BeamCache,
+    requests: Vec<Caches>,
 }
 
-impl Scorer for DecoderScorer<'_> {
+/// What one request leaves behind.
+struct Caches {
+    prompt: PromptCache,
+    beams: BeamCache,
+    /// Slot of its first beam at the previous level.
+    first_slot: u32,
+}
+
+impl Scorer<&[u32]> for DecoderScorer<'_> {
     type Error = Error;
 
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<()> {
+        let caches = |prompt: &&[u32]| {
+            let prompt = self.retriever.decoder.prefill(prompt)?;
+            Ok(Caches { prompt, beams: BeamCache::new(), first_slot: 0 })
+        };
+        self.requests = prompts.iter().map(caches).collect::<Result<_>>()?;
+        Ok(())
+    }
+
     fn score(&mut self, frontier: &Frontier, scores: &mut [f32]) -> Result<()> {
+        let mut first = 0;
+        for beams in frontier.beams().chunk_by(|a, b| a.request == b.request) {
+            let slots = first..first + beams.len();
+            first = slots.end;
+            let hidden = self.hidden(frontier.level(), beams, slots.start as u32)?;
+            self.score_children(&hidden, frontier, slots, scores)?;
+        }
+        Ok(())
+    }
+}
+
+impl DecoderScorer<'_> {
+    /// Hidden states behind the beams of one request, `[beams, hidden]`.
+    fn hidden(
+        &mut self,
+        level: usize,
+        beams: &[FrontierBeam],
+        first_slot: u32,
+    ) -> Result<Vec<f32>> {
+        let Retriever { decoder, items, .. } = self.retriever;
+        let caches = &mut self.requests[beams[0].request as usize];
+        let before = std::mem::replace(&mut caches.first_slot, first_slot);
+        if level == 0 {
+            return Ok(caches.prompt.last_hidden().to_vec());
+        }
+        let parents: Vec<u32> = beams.iter().map(|beam| beam.parent - before).collect();
+        let tokens: Vec<u32> =
+            beams.iter().map(|beam| items.token(level - 1, beam.token)).collect();
+        decoder.extend(&caches.prompt, &mut caches.beams, &parents, &tokens)
+    }
+
+    /// Writes the scores of the children of some slots.
+    fn score_children(
+        &self,
+        hidden: &[f32],
+        frontier: &Frontier,
+        slots: Range<usize>,
+        scores: &mut [f32],
+    ) -> Result<()> {
         let Retriever { decoder, items, settings, index, .. } = self.retriever;
         let level = frontier.level();
-        let hidden = if level == 0 {
-            self.prompt.last_hidden().to_vec()
-        } else {
-            let parents: Vec<u32> = frontier.beams().iter().map(|beam| beam.parent).collect();
-            let token = |code| items.token(level - 1, code);
-            let tokens: Vec<u32> = frontier.beams().iter().map(|beam| token(beam.token)).collect();
-            decoder.extend(&self.prompt, &mut self.beams, &parents, &tokens)?
-        };
         let first = items.token(level, 0) as usize;
         let (range, offset) = match settings.normalizer {
             Normalizer::Exact => (0..decoder.config().vocab_size, first),
@@ -88,8 +147,8 @@ impl Scorer for DecoderScorer<'_> {
             Normalizer::Slice => (first..first + index.codes_per_level()[level] as usize, 0),
         };
         let width = range.len();
-        let logits = decoder.logits(&hidden, range)?;
-        for (slot, row) in logits.chunks_exact(width).enumerate() {
+        let logits = decoder.logits(hidden, range)?;
+        for (slot, row) in slots.zip(logits.chunks_exact(width)) {
             let children = frontier.children(slot);
             let (codes, scores) = (&frontier.tokens()[children.clone()], &mut scores[children]);
             for (score, code) in scores.iter_mut().zip(codes) {

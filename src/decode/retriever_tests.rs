@@ -134,7 +134,7 @@ fn a_beam_as_wide_as_the_catalogue_equals_scoring_every_item() {
         let fixture = Fixture::new(seed, 30);
         let retriever = fixture.retriever(64, Normalizer::Exact);
         for prompt in &fixture.prompts {
-            let hits = retriever.retrieve(prompt, 0).unwrap();
+            let hits = retriever.retrieve(prompt, Filter::All).unwrap();
             let expected = fixture.brute_force(prompt);
             let found: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
             let wanted: Vec<u32> = expected.iter().map(|(item, _)| *item).collect();
@@ -153,7 +153,7 @@ fn teacher_forced_scores_of_returned_beams_equal_decode_scores() {
     for beam in [1, 3, 10] {
         let retriever = fixture.retriever(beam, Normalizer::Exact);
         for prompt in &fixture.prompts {
-            let hits = retriever.retrieve(prompt, 0).unwrap();
+            let hits = retriever.retrieve(prompt, Filter::All).unwrap();
             assert_eq!(hits.len(), beam as usize);
             for hit in &hits {
                 let forced = fixture.forced(prompt, fixture.items.tokens(hit.item));
@@ -172,7 +172,7 @@ fn a_narrow_beam_equals_a_plain_beam_search() {
     for beam in [1, 2, 5, 17] {
         let retriever = fixture.retriever(beam, Normalizer::Exact);
         for prompt in &fixture.prompts {
-            let hits = retriever.retrieve(prompt, 0).unwrap();
+            let hits = retriever.retrieve(prompt, Filter::All).unwrap();
             let found: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
             assert_eq!(found, fixture.plain_search(prompt, beam as usize), "beam {beam}");
         }
@@ -184,7 +184,7 @@ fn the_slice_normalizer_sums_to_one_over_legal_children() {
     let fixture = Fixture::new(9, 30);
     let retriever = fixture.retriever(64, Normalizer::Slice);
     for prompt in &fixture.prompts {
-        let hits = retriever.retrieve(prompt, 0).unwrap();
+        let hits = retriever.retrieve(prompt, Filter::All).unwrap();
         assert_eq!(hits.len(), 30);
         // Below every prefix, the children's probabilities sum to one.
         for level in 0..LEVELS.len() {
@@ -205,20 +205,61 @@ fn the_slice_normalizer_sums_to_one_over_legal_children() {
     }
     // A single legal child costs nothing.
     let lonely = fixture.codes.chunks(3).position(|path| path[0] == 4).unwrap() as u32;
-    let hits = retriever.retrieve(&fixture.prompts[0], 0).unwrap();
+    let hits = retriever.retrieve(&fixture.prompts[0], Filter::All).unwrap();
     let hit = hits.iter().find(|hit| hit.item == lonely).unwrap();
     assert!(hit.token_scores[1].abs() < 1e-6 && hit.token_scores[2].abs() < 1e-6);
 }
 
 #[test]
-fn an_extra_wide_search_returns_at_most_the_catalogue() {
+fn a_beam_wider_than_the_catalogue_returns_the_catalogue() {
     let fixture = Fixture::new(2, 12);
-    let retriever = fixture.retriever(10, Normalizer::Exact);
-    for extra in [0, 2, 500] {
-        let hits = retriever.retrieve(&fixture.prompts[0], extra).unwrap();
-        assert_eq!(hits.len(), (10 + extra).min(12));
-        let unique: BTreeSet<u32> = hits.iter().map(|hit| hit.item).collect();
-        assert_eq!(unique.len(), hits.len());
+    let retriever = fixture.retriever(512, Normalizer::Exact);
+    let hits = retriever.retrieve(&fixture.prompts[0], Filter::All).unwrap();
+    let unique: BTreeSet<u32> = hits.iter().map(|hit| hit.item).collect();
+    assert_eq!((unique.len(), hits.len()), (12, 12));
+    assert!(
+        retriever.retrieve(&[1; 10_000], Filter::All).is_err(),
+        "longer than the decoder knows"
+    );
+}
+
+#[test]
+fn a_batch_answers_as_each_prompt_alone() {
+    let fixture = Fixture::new(5, 40);
+    let prompts: Vec<&[u32]> = fixture.prompts.iter().map(Vec::as_slice).collect();
+    let filters = [Filter::Without(&[0, 7, 9]), Filter::All, Filter::Only(&[3, 1, 30])];
+    for normalizer in [Normalizer::Exact, Normalizer::Slice] {
+        let retriever = fixture.retriever(6, normalizer);
+        let all = retriever.retrieve_all(&prompts, &filters).unwrap();
+        assert_eq!(all.len(), prompts.len());
+        for (number, hits) in all.iter().enumerate() {
+            let filter = filters.get(number).copied().unwrap_or_default();
+            assert_eq!(*hits, retriever.retrieve(prompts[number], filter).unwrap());
+        }
+        assert_eq!(all[2].len(), 3);
     }
-    assert!(retriever.retrieve(&[1; 10_000], 0).is_err(), "longer than the decoder knows");
+}
+
+/// Excluded items take no place in the beam: as many others come in as the beam holds.
+#[test]
+fn what_is_left_out_costs_no_places() {
+    let fixture = Fixture::new(6, 40);
+    let (narrow, wide) =
+        (fixture.retriever(5, Normalizer::Exact), fixture.retriever(64, Normalizer::Exact));
+    for prompt in &fixture.prompts {
+        let best: Vec<u32> =
+            wide.retrieve(prompt, Filter::All).unwrap()[..20].iter().map(|hit| hit.item).collect();
+        let rest = narrow.retrieve(prompt, Filter::Without(&best)).unwrap();
+        assert_eq!(rest.len(), 5);
+        assert!(rest.iter().all(|hit| !best.contains(&hit.item)));
+        // With a beam for everything, exactly the others in their order; fewer rows per product may
+        // round in the last bit.
+        let others = wide.retrieve(prompt, Filter::Without(&best)).unwrap();
+        let all = wide.retrieve(prompt, Filter::All).unwrap();
+        assert_eq!(others.len(), 20);
+        for (other, hit) in others.iter().zip(&all[20..]) {
+            assert_eq!(other.item, hit.item);
+            assert!((other.score - hit.score).abs() < 1e-4, "{} {}", other.score, hit.score);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use trieval_kernels::beam::Filter;
 use trieval_kernels::ops::Threads;
 
 use super::{Bundle, open_index};
@@ -94,10 +95,8 @@ impl<'a> HeldOutDecoder<'a> {
             .par_iter()
             .zip(self.held_out.exclude())
             .map(|(prompt, exclude)| {
-                let hits = retriever.retrieve(prompt, exclude.len())?;
-                let allowed =
-                    hits.into_iter().filter(|hit| exclude.binary_search(&hit.item).is_err());
-                Ok(allowed.map(|hit| (hit.item, hit.score)).take(ranking.beam as usize).collect())
+                let hits = retriever.retrieve(prompt, Filter::Without(exclude))?;
+                Ok(hits.into_iter().map(|hit| (hit.item, hit.score)).collect())
             })
             .collect::<Result<_>>()?;
         self.held_out.measure(&lists)

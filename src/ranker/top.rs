@@ -1,62 +1,32 @@
-//! The best `depth` of many scored items.
+//! The best `depth` of many scored items: the pool of `trieval-kernels`, without excluded items.
 
-use std::cmp::Ordering;
+use trieval_kernels::top::Pool;
 
-/// Room beyond twice the depth: how many candidates come between two cuts at least.
-const SLACK: usize = 512;
-
-/// Order of results: higher score first, then the smaller item index.
-fn better(a: &(u32, f32), b: &(u32, f32)) -> Ordering {
-    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
-}
-
-/// Keeps the best `depth` candidates without those in `exclude` (ascending), one candidate after the other.
+/// Keeps the best `depth` candidates without those in `exclude` (ascending): higher score first,
+/// then the smaller item.
 pub struct Top<'a> {
-    depth: usize,
     exclude: &'a [u32],
-    /// The best so far, and some that came since the last cut.
-    kept: Vec<(u32, f32)>,
-    /// The last of the best `depth` at the last cut: what is not better need not be looked at.
-    least: Option<(u32, f32)>,
+    pool: Pool<(u32, f32)>,
 }
 
 impl<'a> Top<'a> {
     /// Nothing kept yet.
     pub fn new(depth: usize, exclude: &'a [u32]) -> Self {
-        Self { depth, exclude, kept: Vec::new(), least: None }
+        Self { exclude, pool: Pool::new(depth) }
     }
 
     /// Offers a candidate; no item may be offered twice.
     #[inline]
     pub fn offer(&mut self, item: u32, score: f32) {
         let candidate = (item, score);
-        if self.least.is_some_and(|least| better(&candidate, &least) != Ordering::Less) {
-            return;
+        if self.pool.takes(&candidate) && self.exclude.binary_search(&item).is_err() {
+            self.pool.offer(candidate);
         }
-        if self.exclude.binary_search(&item).is_ok() {
-            return;
-        }
-        self.kept.push(candidate);
-        if self.kept.len() >= self.depth.saturating_mul(2).saturating_add(SLACK) {
-            self.cut();
-        }
-    }
-
-    fn cut(&mut self) {
-        if self.depth > 0 && self.kept.len() > self.depth {
-            let (_, least, _) = self.kept.select_nth_unstable_by(self.depth - 1, better);
-            self.least = Some(*least);
-        }
-        self.kept.truncate(self.depth);
     }
 
     /// The best `depth` candidates, best first.
-    pub fn finish(mut self) -> Vec<(u32, f32)> {
-        self.cut();
-        self.kept.sort_unstable_by(better);
-        // Lists are kept for all requests: with room for every candidate, popularity took 3 GB on 22,363 of them.
-        self.kept.shrink_to_fit();
-        self.kept
+    pub fn finish(self) -> Vec<(u32, f32)> {
+        self.pool.into_best()
     }
 }
 
@@ -73,7 +43,9 @@ pub fn top(
 
 #[cfg(test)]
 mod tests {
-    use super::{better, top};
+    use trieval_kernels::top::Ranked;
+
+    use super::top;
 
     #[test]
     fn best_first_ties_by_item_excluded_left_out() {
@@ -94,7 +66,7 @@ mod tests {
             for depth in [0, 1, 10, 1_000, usize::MAX] {
                 let exclude = [0, 5, 19_998];
                 let mut all: Vec<_> = scored().filter(|(i, _)| !exclude.contains(i)).collect();
-                all.sort_by(better);
+                all.sort_by(Ranked::order);
                 all.truncate(depth);
                 assert_eq!(top(scored(), depth, &exclude), all);
             }

@@ -5,8 +5,11 @@
 //! Against a trie with node numbers (STATIC, arXiv 2602.22647: 70-90 bytes per item) this needs no
 //! nodes, no edges and at most 16 bytes per item. It knows nothing of models or tokenizers.
 
+use std::ops::Range;
+use std::sync::OnceLock;
+
 use super::layout::{Layout, u32_at};
-use crate::beam::Constraint;
+use crate::beam::{Constraint, Places};
 use crate::map::Bytes;
 
 /// Up to this many rows a plain scan beats galloping.
@@ -17,6 +20,8 @@ const SCAN_ROWS: u32 = 48;
 pub struct SidIndex {
     image: Bytes,
     layout: Layout,
+    /// Row of every item, made when it is first asked for.
+    rows: OnceLock<Vec<u32>>,
 }
 
 /// A prefix that at least one item has.
@@ -38,7 +43,7 @@ impl SidState {
 
 impl SidIndex {
     pub(super) fn from_parts(image: Bytes, layout: Layout) -> Self {
-        Self { image, layout }
+        Self { image, layout, rows: OnceLock::new() }
     }
 
     pub(super) fn image(&self) -> &[u8] {
@@ -116,11 +121,23 @@ impl SidIndex {
 
     /// Number of items that have a prefix.
     pub fn count(&self, state: SidState) -> usize {
+        self.rows_below(state).len()
+    }
+
+    /// The rows that have a prefix.
+    #[inline]
+    pub fn rows_below(&self, state: SidState) -> Range<u32> {
         if (state.depth as usize) < self.layout.head_depth {
-            (self.offset(state.hi as usize) - self.offset(state.lo as usize)) as usize
+            self.offset(state.lo as usize)..self.offset(state.hi as usize)
         } else {
-            (state.hi - state.lo) as usize
+            state.lo..state.hi
         }
+    }
+
+    /// The row of an item, if it exists. The first call lists the rows of all items, which from
+    /// then on costs 4 bytes per item beyond [`SidIndex::bytes`].
+    pub fn row_of(&self, item: u32) -> Option<u32> {
+        self.rows.get_or_init(|| self.rows_of_items()).get(item as usize).copied()
     }
 
     /// The prefix made of these codes, if an item has it.
@@ -139,13 +156,7 @@ impl SidIndex {
             return None;
         }
         let mut path = Vec::with_capacity(self.n_levels());
-        // The last head entry that starts at or before the row holds it.
-        let (mut lo, mut hi) = (0, self.layout.n_slots);
-        while hi - lo > 1 {
-            let middle = lo + (hi - lo) / 2;
-            if self.offset(middle) as usize <= row { lo = middle } else { hi = middle }
-        }
-        let mut rest = lo;
+        let mut rest = self.slot_of(row as u32, 0..self.layout.n_slots);
         for stride in &self.layout.strides {
             path.push((rest / stride) as u32);
             rest %= stride;
@@ -164,6 +175,16 @@ impl SidIndex {
             rows[self.item_at(row) as usize] = row as u32;
         }
         rows
+    }
+
+    /// The head entry among these that holds a row: the last that starts at or before it.
+    fn slot_of(&self, row: u32, slots: Range<usize>) -> usize {
+        let (mut lo, mut hi) = (slots.start, slots.end);
+        while hi - lo > 1 {
+            let middle = lo + (hi - lo) / 2;
+            if self.offset(middle) <= row { lo = middle } else { hi = middle }
+        }
+        lo
     }
 
     pub(super) fn item_at(&self, row: usize) -> u32 {
@@ -261,6 +282,8 @@ fn code_in(rows: &[u8], layout: &Layout, row: u32, level: usize) -> u32 {
 impl Constraint for SidIndex {
     type State = SidState;
 
+    const DISJOINT: bool = true;
+
     fn root(&self, _request: usize) -> SidState {
         self.root()
     }
@@ -276,8 +299,34 @@ impl Constraint for SidIndex {
     }
 
     #[inline]
-    fn leaf(&self, state: SidState) -> Option<u32> {
-        self.item(state)
+    fn is_leaf(&self, state: SidState) -> bool {
+        state.depth() == self.n_levels()
+    }
+
+    #[inline]
+    fn items(&self, state: SidState) -> impl Iterator<Item = u32> + '_ {
+        self.rows_below(state).map(|row| self.item_at(row as usize))
+    }
+}
+
+/// A place is a row.
+impl Places for SidIndex {
+    #[inline]
+    fn below(&self, state: SidState) -> Range<u32> {
+        self.rows_below(state)
+    }
+
+    fn places_of(&self, item: u32, places: &mut Vec<u32>) {
+        places.extend(self.row_of(item));
+    }
+
+    fn toward(&self, state: SidState, row: u32) -> Option<u32> {
+        let level = state.depth as usize;
+        if level >= self.layout.head_depth {
+            return (level < self.n_levels()).then(|| self.code(row, level));
+        }
+        let slot = self.slot_of(row, state.lo as usize..state.hi as usize);
+        Some(((slot - state.lo as usize) / self.layout.strides[level]) as u32)
     }
 }
 

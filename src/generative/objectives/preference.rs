@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use serde_json::json;
+use trieval_kernels::beam::Filter;
 
 use crate::corpus::{Corpus, Impression, Request, Split};
 use crate::decode::settings::{DecodeSettings, Normalizer};
@@ -33,7 +34,8 @@ const SCORE_CHUNK: usize = 64;
 impl Kind for PreferenceSettings {
     fn format(&self) -> u32 {
         // 2: the sampler. 3: groups instead of pairs; the log holds the figures of the probe; one score per answer.
-        3
+        // 4: validation searches with one width, whatever is excluded.
+        4
     }
 
     fn draws(&self) -> Draws {
@@ -256,7 +258,7 @@ fn build(
         let found: Vec<Vec<Pair>> = chunk
             .par_iter()
             .map(|request| {
-                let hits = retriever.retrieve(&prompts.tokens(request.request), 0)?;
+                let hits = retriever.retrieve(&prompts.tokens(request.request), Filter::All)?;
                 let items: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
                 Ok(builder.beam_pairs(request, &items, step.seed))
             })

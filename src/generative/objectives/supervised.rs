@@ -12,7 +12,8 @@ use crate::train::settings::SupervisedSettings;
 
 impl Kind for SupervisedSettings {
     fn format(&self) -> u32 {
-        3
+        // 2: the sampler. 3: its log. 4: validation searches with one width, whatever is excluded.
+        4
     }
 
     fn draws(&self) -> Draws {

@@ -15,7 +15,8 @@ use crate::ranker::kinds::{System, SystemKind};
 
 impl Kind for GenerativeSettings {
     fn format(&self) -> u32 {
-        4
+        // 5: excluded items take no places in the beam.
+        5
     }
 
     fn uses(&self) -> Vec<Use<'_>> {

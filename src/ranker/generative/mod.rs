@@ -3,6 +3,8 @@
 mod kind;
 pub mod settings;
 
+use trieval_kernels::beam::Filter;
+
 use super::{Retrieve, Scored};
 use crate::corpus::Request;
 use crate::decode::prompt::PromptBuilder;
@@ -20,9 +22,7 @@ pub struct Generative {
 impl Retrieve for Generative {
     fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let prompt = self.prompts.build(request.query.as_deref(), &request.history)?;
-        // Excluded items take places in the beam: search wider by as many.
-        let hits = self.retriever.retrieve(&prompt.tokens, exclude.len())?;
-        let allowed = hits.into_iter().filter(|hit| exclude.binary_search(&hit.item).is_err());
-        Ok(allowed.map(|hit| (hit.item, hit.score)).take(depth).collect())
+        let hits = self.retriever.retrieve(&prompt.tokens, Filter::Without(exclude))?;
+        Ok(hits.into_iter().map(|hit| (hit.item, hit.score)).take(depth).collect())
     }
 }
