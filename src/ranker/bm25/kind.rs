@@ -7,7 +7,7 @@ use super::settings::{Bm25Settings, Bm25Tuning};
 use super::{Bm25, Index};
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Fact, Faults, Kind, Need, Role};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind, Tries, Tuned};

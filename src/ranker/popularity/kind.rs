@@ -3,7 +3,7 @@
 use super::Popularity;
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Fact, Kind, Need};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind};
