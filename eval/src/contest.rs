@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Column, Options, SystemScores, Values, evaluate_all};
+use crate::evaluate::evaluate_all;
 use crate::labelled::{self, Absent, LabelledMetric, OutsideValues, Predictions};
 use crate::metric::{Better, Metric, better_of};
 use crate::qrels::Qrels;
 use crate::report::model::{Comparison, Estimate, ReliabilityReport, SliceReport, SliceSystem};
 use crate::run::Run;
+use crate::scores::{Column, Options, SystemScores, Values};
 use crate::settings::Missing;
 use crate::significance::{
     Assessment, SeedDraws, SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct,

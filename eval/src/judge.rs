@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Column, Options, Values};
 use crate::ids::NONE;
 use crate::metric::exposure::{Exposure, Spread};
 use crate::metric::{Asked, Basis, Catalogue, JudgedList, Metric, Needs, Pooled, item_figure};
 use crate::qrels::Qrels;
 use crate::run::{Ranking, Run};
+use crate::scores::{Column, Options, Values};
 use crate::settings::Ties;
 
 /// Requests that a thread takes at a time.

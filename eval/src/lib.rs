@@ -15,12 +15,14 @@ pub mod policy;
 mod qrels;
 pub mod report;
 mod run;
+mod scores;
 pub mod settings;
 pub mod significance;
 pub mod slice;
 
 pub use error::{Error, Result};
-pub use evaluate::{Column, Options, ScoreCounts, SystemScores, Values, evaluate, evaluate_all};
+pub use evaluate::{evaluate, evaluate_all};
 pub use metric::{Catalogue, Pooled};
 pub use qrels::{Judgments, Qrels, QrelsBuilder};
 pub use run::{Ranking, Run, RunBuilder};
+pub use scores::{Column, Options, ScoreCounts, SystemScores, Values};

@@ -3,22 +3,35 @@
 use candle_core::{Device, Tensor};
 use rand::Rng;
 
-use super::TrainBench;
 use crate::error::Result;
 use crate::model::decoder::Decoder;
 use crate::seed::Seed;
-use crate::train::engine::{Loss, Objective};
 use crate::train::log::StepRecord;
 use crate::train::objective::preference::group::Layout;
 use crate::train::objective::preference::losses::{LossTerms, batch_loss};
+use crate::train::objective::{Loss, Objective};
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::sampler::Draw;
 use crate::train::settings::PreferenceSettings;
 
+/// What an example looks like, and how many there are in a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) vocab: u32,
+    /// Examples per step.
+    pub(super) batch: u32,
+    /// Tokens of a prompt.
+    pub(super) prompt: u32,
+    /// Tokens of an answer.
+    pub(super) target: u32,
+    /// Rejected answers of a prompt.
+    pub(super) negatives: u32,
+}
+
 /// Prompts of random tokens with one answer, or with one chosen and some rejected ones.
 pub(super) struct Random<'a> {
     pub(super) decoder: &'a Decoder,
-    pub(super) shape: &'a TrainBench,
+    pub(super) shape: Shape,
     pub(super) seed: Seed,
     /// Called after every step.
     pub(super) finished: Box<dyn FnMut(&StepRecord) + 'a>,

@@ -8,7 +8,7 @@ use candle_core::DType;
 use serde::Serialize;
 use trieval_kernels::gpu;
 
-use super::batch::Random;
+use super::batch::{Random, Shape};
 use super::process;
 use crate::error::{Error, Result};
 use crate::model::config::DecoderConfig;
@@ -128,7 +128,13 @@ impl TrainBench {
         let mut last = (Instant::now(), process::cpu_ms());
         let mut objective = Random {
             decoder: &decoder,
-            shape: self,
+            shape: Shape {
+                vocab: self.vocab,
+                batch: self.batch,
+                prompt: self.prompt,
+                target: self.target,
+                negatives: self.negatives,
+            },
             seed: Seed::new(5).purpose("bench"),
             finished: Box::new(|record| {
                 let now = (Instant::now(), process::cpu_ms());

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use candle_core::DType;
 use clap::{Args, Parser, Subcommand};
+use serde::de::DeserializeOwned;
 use trieval_eval::fusion::FusionMethod;
 use trieval_eval::settings::{Missing, Ties};
 use trieval_eval::significance::{Correction, Test};
 
-use super::judging::word;
 use crate::bench::{IndexBench, ItemVectors, TrainBench};
 use crate::ranker::settings::HnswSettings;
 use crate::train::course::settings::TrainDevice;
@@ -514,4 +514,9 @@ fn device(name: &str) -> Result<TrainDevice, String> {
         "cuda" => Ok(TrainDevice::Cuda),
         _ => Err("expected cpu or cuda".into()),
     }
+}
+
+/// A word of a recipe's choice, such as `item-id`, as clap wants it parsed.
+fn word<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|e| e.to_string())
 }

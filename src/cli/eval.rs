@@ -49,8 +49,7 @@ pub(super) struct Inputs<'a> {
     pub(super) vectors: Option<&'a Path>,
 }
 
-pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
-    let Some(qrels) = &args.qrels else { return super::policy::execute(args) };
+pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()> {
     let inputs = Inputs {
         qrels,
         runs: args.runs.clone(),

@@ -1,16 +1,10 @@
 //! From what was typed about judging and testing to the rules of a contest.
 
-use serde::de::DeserializeOwned;
 use trieval_eval::significance::SignificanceOptions;
 use trieval_eval::{Catalogue, Options};
 
 use super::args::JudgingArgs;
 use crate::error::{Error, Result};
-
-/// A word of a recipe's choice, such as `item-id`, as clap wants it parsed.
-pub(super) fn word<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
-    serde_json::from_value(serde_json::Value::from(text)).map_err(|e| e.to_string())
-}
 
 impl JudgingArgs {
     /// How lists are judged.

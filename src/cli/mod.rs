@@ -51,7 +51,10 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::execute(args, &ctx),
         Verb::Check(args) => check::execute(args),
         Verb::Search(args) => search::execute(args),
-        Verb::Eval(args) => eval::execute(args, &ctx),
+        Verb::Eval(args) => match &args.qrels {
+            Some(qrels) => eval::execute(args, qrels, &ctx),
+            None => policy::execute(args),
+        },
         Verb::Report(args) => report::execute(args),
         Verb::Compare(args) => compare::execute(args, &ctx),
         Verb::Recipes(args) => recipes::execute(args),

@@ -10,7 +10,7 @@ use crate::model::Decoder;
 use crate::model::config::DecoderConfig;
 use crate::model::settings::ModelSettings;
 use crate::train::Parameters;
-use crate::train::engine::Objective;
+use crate::train::objective::Objective;
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 use crate::train::validation::Measured;
 

@@ -10,7 +10,7 @@ use miette::{
     Severity,
 };
 
-use super::document::{Place, Source};
+use super::place::{Place, Source};
 
 /// Most faults shown in full; further ones are counted.
 const SHOWN: usize = 50;

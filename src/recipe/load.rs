@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::check::check;
-use super::document::{Document, Place, Step};
+use super::document::{Document, Step};
 use super::fault::{Style, render, sort};
 use super::overrides::apply;
+use super::place::Place;
 use super::settings::Recipe;
 use crate::error::{Error, Result};
 

@@ -11,6 +11,7 @@ mod explain;
 mod fault;
 mod load;
 mod overrides;
+mod place;
 mod settings;
 mod shape;
 mod shipped;

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use super::document::{Document, Entry, Kind, Node, Place, Source, parse_table};
+use super::document::{Document, Entry, Kind, Node, parse_table};
 use super::fault::{Fault, listed, nearest};
+use super::place::{Place, Source};
 
 /// Applies overrides in order; a later one wins. Faults are collected, the others still applied.
 pub(super) fn apply(document: &mut Document, overrides: &[String]) -> Vec<Fault> {

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::{DType, Device, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
 use super::*;
 use crate::decode::prompt::PromptBuilder;
@@ -16,6 +16,7 @@ use crate::model::item_tokens::ItemTokens;
 use crate::model::{Decoder, Tokenizer};
 use crate::train::course::settings::{Keep, ValidationSettings};
 use crate::train::gradients::{GUARDED_STEPS, micro_batches, share_gradients};
+use crate::train::objective::Loss;
 use crate::train::objective::supervised::{Example, Supervised};
 use crate::train::settings::SupervisedSettings;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use candle_core::Var;
 
 use super::Parameters;
-use super::engine::Objective;
+use super::objective::Objective;
 use super::optimizer::global_norm;
 use super::rows::{Gradient, ReadRows, listen};
 use super::sampler::Draw;

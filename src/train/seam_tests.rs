@@ -12,8 +12,9 @@ use rand::Rng;
 
 use super::Parameters;
 use super::course::settings::OptimizerSettings;
-use super::engine::{LoopSettings, Loss, Objective, train};
+use super::engine::{LoopSettings, train};
 use super::log::StepRecord;
+use super::objective::{Loss, Objective};
 use super::rows::{Gradient, look_up};
 use super::sampler::Draw;
 use super::track::Tracker;

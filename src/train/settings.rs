@@ -18,6 +18,8 @@ impl CourseDefaults for DecoderCourse {
 
 /// One training of a decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+// `flatten` excludes `deny_unknown_fields`; the schema, by which recipes are read, refuses them all the same.
+#[schemars(extend("additionalProperties" = false))]
 pub struct TrainSettings {
     /// Name that systems and other trainings refer to.
     #[schemars(extend("x-key" = false))]

@@ -25,6 +25,8 @@ impl CourseDefaults for TwoTowerCourse {
 /// A two-tower text encoder: contrastive, with in-batch and uniform negatives. The items of the other requests of a step are
 /// its in-batch negatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+// `flatten` excludes `deny_unknown_fields`; the schema, by which recipes are read, refuses them all the same.
+#[schemars(extend("additionalProperties" = false))]
 pub struct TwoTowerSettings {
     /// Width of the vectors.
     #[serde(default = "default_dim")]

@@ -8,6 +8,7 @@ mod architecture;
 mod bad_input;
 mod baselines;
 mod cascade;
+mod circles;
 mod cli;
 mod data;
 mod docs;

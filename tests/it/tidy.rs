@@ -9,6 +9,8 @@ const MOST_LINES: usize = 700;
 const DATA_FILES: &[&str] = &["src/corpus/simulator/vocabulary.rs"];
 /// Most lines of ARCHITECTURE.md: a map that nobody can read is no map.
 const MOST_MAP_LINES: usize = 300;
+/// Most characters of a line of it.
+const MOST_MAP_CHARS: usize = 100;
 
 fn faults(file: &SourceFile) -> Vec<String> {
     let SourceFile { path, text } = file;
@@ -55,6 +57,8 @@ fn untidy_files_are_found() {
 fn the_map_is_short_and_names_every_folder() {
     let map = read(&root().join("ARCHITECTURE.md"));
     assert!(map.lines().count() <= MOST_MAP_LINES, "ARCHITECTURE.md has grown too long");
+    let wide = map.lines().find(|line| line.chars().count() > MOST_MAP_CHARS);
+    assert_eq!(wide, None, "a line of ARCHITECTURE.md is too wide");
     let folders = std::fs::read_dir(root().join("src")).expect("src");
     for entry in folders.map(|entry| entry.expect("an entry")) {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -63,6 +67,30 @@ fn the_map_is_short_and_names_every_folder() {
             !is_folder || map.contains(&format!("src/{name}/")),
             "src/{name}/ is not on the map"
         );
+    }
+}
+
+#[test]
+fn a_change_goes_where_the_map_says() {
+    let map = read(&root().join("ARCHITECTURE.md"));
+    let table = map.split("## Where does a change go?").nth(1).expect("the table of changes");
+    let table = table.split("\n## ").next().expect("its end");
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 15, "only {} rows were found", rows.len());
+    for row in rows {
+        let mut folder = String::new();
+        for word in row.split('`').skip(1).step_by(2) {
+            let is_path = word.contains('/') || word.ends_with(".rs") || word.ends_with(".md");
+            if !is_path {
+                continue;
+            }
+            // `kinds.rs` behind `src/ranker/` is `src/ranker/kinds.rs`, a file of its parent behind a file.
+            let near = root().join(&folder).join(word);
+            let beside = root().join(&folder).join("..").join(word);
+            let found = [root().join(word), near, beside].into_iter().any(|path| path.exists());
+            assert!(found, "ARCHITECTURE.md sends to `{word}`, which is not there: {row}");
+            word.clone_into(&mut folder);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use parquet::arrow::ArrowWriter;
 use super::columns::{IdColumn, NumberColumn, Table, properties, unwritable};
 use super::source;
 use crate::error::{Error, Result};
-use crate::evaluate::{SystemScores, Values};
+use crate::scores::{SystemScores, Values};
 
 const FORMAT_NOTE: &str = "trieval.values";
 const SYSTEM_NOTE: &str = "trieval.system";

@@ -3,6 +3,7 @@
 //! requests; and values per request that were measured elsewhere. Knows no other system and no test.
 
 mod calibration;
+mod judge;
 mod metric;
 mod outside;
 mod pairwise;
@@ -11,7 +12,8 @@ mod predictions;
 mod roc;
 
 pub use calibration::{Binning, reliability};
-pub use metric::{LabelledMetric, column, evaluate};
+pub use judge::{column, evaluate};
+pub use metric::LabelledMetric;
 pub use outside::{Absent, OutsideValues, read_values};
 pub use pairwise::PairOrder;
 pub use predictions::{PredictionCounts, Predictions, PredictionsBuilder};

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Column, Values};
 use crate::metric::Better;
+use crate::scores::{Column, Values};
 
 /// Requests that a message names when many are missing.
 const SHOWN_REQUESTS: usize = 3;

@@ -1,8 +1,6 @@
 //! Which way a figure is better. Knows no value; the table of metrics says it for each metric, the
 //! caller for figures that were measured elsewhere.
 
-use super::expression::Metric;
-
 /// Which of two figures is the better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Better {
@@ -31,29 +29,9 @@ impl Better {
     }
 }
 
-/// Which way the metric of this name is better, by the table; the name may carry options and a
-/// cutoff. None where it names no metric.
-pub fn better_of(name: &str) -> Option<Better> {
-    name.parse::<Metric>().ok().map(|metric| metric.better())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_is_asked_by_name() {
-        for (name, expected) in [
-            ("ece(bins=10)", Some(Better::Lower)),
-            ("gini@10", Some(Better::Lower)),
-            ("rmse", Some(Better::Lower)),
-            ("ndcg(gain=exp)@10", Some(Better::Higher)),
-            ("auc", Some(Better::Higher)),
-            ("regret", None),
-        ] {
-            assert_eq!(better_of(name), expected, "{name}");
-        }
-    }
 
     #[test]
     fn equal_figures_and_those_that_are_no_numbers_are_not_better() {

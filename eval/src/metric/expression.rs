@@ -112,3 +112,28 @@ impl fmt::Display for Metric {
         }
     }
 }
+
+/// Which way the metric of this name is better, by the table; the name may carry options and a
+/// cutoff. None where it names no metric.
+pub fn better_of(name: &str) -> Option<Better> {
+    name.parse::<Metric>().ok().map(|metric| metric.better())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_asked_by_name() {
+        for (name, expected) in [
+            ("ece(bins=10)", Some(Better::Lower)),
+            ("gini@10", Some(Better::Lower)),
+            ("rmse", Some(Better::Lower)),
+            ("ndcg(gain=exp)@10", Some(Better::Higher)),
+            ("auc", Some(Better::Higher)),
+            ("regret", None),
+        ] {
+            assert_eq!(better_of(name), expected, "{name}");
+        }
+    }
+}

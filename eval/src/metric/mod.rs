@@ -32,11 +32,11 @@ mod table_tests;
 #[cfg(test)]
 mod tests;
 
-pub use better::{Better, better_of};
+pub use better::Better;
 pub use catalogue::{Catalogue, Needs};
 pub(crate) use definition::Basis;
 pub use definition::{Cutoff, DEFINITIONS, Definition, UnderTies};
-pub use expression::Metric;
+pub use expression::{Metric, better_of};
 pub(crate) use judged::JudgedList;
 pub(crate) use parameters::Asked;
 pub use parameters::{Gain, OptionKey};

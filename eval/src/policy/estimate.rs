@@ -6,8 +6,8 @@ use std::fmt;
 
 use super::log::PolicyLog;
 use crate::error::{Error, Result};
-use crate::evaluate::Values;
 use crate::report::model::Estimate;
+use crate::scores::Values;
 use crate::significance::{interval, resample};
 
 /// How the value is estimated.

@@ -10,9 +10,9 @@ use super::options::{Correction, SignificanceOptions, Test};
 use super::paired::{cohens_d, count_wins, t_p_value, wilcoxon_p_value};
 use super::randomization::randomization_p_values;
 use crate::error::{Error, Result};
-use crate::evaluate::{Column, SystemScores, Values};
 use crate::metric::Better;
 use crate::report::model::{Comparison, Estimate, Verdict};
+use crate::scores::{Column, SystemScores, Values};
 
 /// Most memory for resampled figures held at a time, in bytes; beyond, the metrics are worked through in groups.
 const FIGURE_BYTES: usize = 256 << 20;

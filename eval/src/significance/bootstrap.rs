@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::sums::Packed;
-use crate::evaluate::Values;
 use crate::metric::Pooled;
+use crate::scores::Values;
 
 /// Figures of several columns over many draws of the requests.
 #[derive(Debug, Clone, PartialEq)]

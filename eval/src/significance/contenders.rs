@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{SystemScores, Values};
+use crate::scores::{SystemScores, Values};
 
 /// How the seeds of several systems are drawn anew, above their requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

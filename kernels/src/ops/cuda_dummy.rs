@@ -6,17 +6,21 @@ use std::sync::Arc;
 use candle_core::{CudaStorage, Device, Error, Result, Tensor};
 
 use super::adamw::Factors;
-use super::dropout::Mask;
 use super::log_probs::LogProbs;
+use super::mask::Mask;
 use super::operation::Passes;
-use super::packing::Packing;
+use super::tree::Tree;
 
 /// What queries see, on a GPU.
 #[derive(Debug)]
 pub(super) struct Spans;
 
 impl Spans {
-    pub(super) fn new(_: &Packing, _: Option<&[u32]>, _: &Device) -> Result<Self> {
+    pub(super) fn new<'a>(
+        _: impl ExactSizeIterator<Item = Tree<'a>> + Clone,
+        _: Option<&[u32]>,
+        _: &Device,
+    ) -> Result<Self> {
         Err(Error::NotCompiledWithCudaSupport)
     }
 }

@@ -10,6 +10,7 @@ use candle_core::{Result, Tensor, bail};
 use super::buffer::new_rows;
 use super::cpu::{block_rows, tensor, with_slices};
 use super::cuda;
+use super::mask::Mask;
 use super::operation::{Passes, operation};
 
 const NAME: &str = "dropout";
@@ -37,16 +38,6 @@ pub fn dropout(x: &Tensor, share: f64, keys: &Arc<[u64]>, stream: u64) -> Result
     let factor = (1.0 / (1.0 - share)) as f32;
     let mask = Mask { threshold, factor, keys: keys.clone(), stream };
     operation(NAME, [x], |[x]| mask.host(x), |[x]| cuda::dropout(x, &mask))
-}
-
-/// Which entries are dropped, and what the others are multiplied by.
-#[derive(Clone)]
-pub(super) struct Mask {
-    /// Of 2^32 draws, those below are dropped.
-    pub(super) threshold: u32,
-    pub(super) factor: f32,
-    pub(super) keys: Arc<[u64]>,
-    pub(super) stream: u64,
 }
 
 /// The finalizer of SplitMix64 (doi:10.1145/2714064.2660195).

@@ -33,6 +33,7 @@ mod linear;
 mod linear_adapted;
 mod linear_frozen;
 mod log_probs;
+mod mask;
 mod matmul;
 mod node;
 mod norm;
@@ -45,6 +46,7 @@ mod swiglu;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
+mod tree;
 
 pub use adamw::{AdamW, Moments, adamw_rows_step, adamw_step};
 pub use attention::packed_attention;
@@ -60,8 +62,9 @@ pub use log_probs::{token_log_probs_at, token_log_probs_extended};
 pub use matmul::{MatMut, MatRef, Threads, alone, matmul, matmul_new};
 pub use node::node;
 pub use norm::square_sum;
-pub use packing::{Packing, Positions, Tree};
+pub use packing::{Packing, Positions};
 pub use rms_norm::{rms_norm, rms_norm_rows};
 pub use rope::{RopeTable, rope, rotate_head};
 pub use simd::{axpy, dot, dots, log_sum_exp, softmax_in_place};
 pub use swiglu::{swiglu, swiglu_rows};
+pub use tree::Tree;

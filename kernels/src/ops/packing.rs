@@ -7,13 +7,13 @@
 //! packing, as encoders use it, every token sees its whole sequence. Knows nothing of what is computed
 //! with it.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
 use super::cuda::Spans;
 use super::once::Once;
+use super::tree::Tree;
 
 /// The trees of a packed batch; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,16 +69,6 @@ struct Head {
     branch: usize,
 }
 
-/// One tree of a packed batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tree<'a> {
-    start: usize,
-    prompt: usize,
-    branches: &'a [usize],
-    tokens: usize,
-    causal: bool,
-}
-
 impl Packing {
     /// Plain sequences (trees without branches) of the given lengths, in order; 0 is allowed.
     pub fn sequences(lengths: impl IntoIterator<Item = usize>) -> Self {
@@ -120,7 +110,7 @@ impl Packing {
     }
 
     /// The trees, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Tree<'_>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Tree<'_>> + Clone {
         let trees = &*self.0;
         (0..trees.heads.len()).map(move |i| {
             let head = &trees.heads[i];
@@ -151,7 +141,7 @@ impl Packing {
 
     /// What the queries of `rows` (all where none are named) see, on a GPU.
     pub(super) fn spans(&self, rows: Option<&[u32]>, device: &Device) -> Result<Arc<Spans>> {
-        let new = || Ok(Arc::new(Spans::new(self, rows, device)?));
+        let new = || Ok(Arc::new(Spans::new(self.iter(), rows, device)?));
         match rows {
             None => self.0.spans.get_or_try(new).cloned(),
             Some(_) => new(),
@@ -169,32 +159,6 @@ impl Trees {
             all.tokens += prompt + all.branches[first..].iter().sum::<usize>();
         }
         all
-    }
-}
-
-impl<'a> Tree<'a> {
-    /// Whether a token sees only what lies before it (and itself), and not its whole sequence.
-    pub fn is_causal(&self) -> bool {
-        self.causal
-    }
-
-    /// Its tokens in the batch: the prompt, then each branch.
-    pub fn tokens(&self) -> Range<usize> {
-        self.start..self.start + self.tokens
-    }
-
-    /// The tokens of its prompt in the batch.
-    pub fn prompt(&self) -> Range<usize> {
-        self.start..self.start + self.prompt
-    }
-
-    /// The tokens of each of its branches in the batch.
-    pub fn branches(&self) -> impl ExactSizeIterator<Item = Range<usize>> + use<'a> {
-        let mut start = self.start + self.prompt;
-        self.branches.iter().map(move |length| {
-            start += length;
-            start - length..start
-        })
     }
 }
 

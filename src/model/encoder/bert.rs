@@ -9,32 +9,18 @@ use candle_core::{Device, Tensor, Var};
 use trieval_kernels::ops::{Packing, embedding, gelu, layer_norm, linear_bias, packed_attention};
 
 use super::config::EncoderConfig;
+use super::names::{
+    KEY, MIXED, MIXED_NORM, NARROW, NARROW_NORM, NORM, POSITIONS, QUERY, TYPES, VALUE, WIDEN,
+    WORDS, name_in_layer,
+};
 use super::{Weights, missing, pool};
 use crate::error::{Error, Result};
 use crate::model::decoder::normal;
 use crate::model::settings::Pooling;
 use crate::seed::Seed;
 
-pub(super) const WORDS: &str = "embeddings.word_embeddings.weight";
-pub(super) const POSITIONS: &str = "embeddings.position_embeddings.weight";
-pub(super) const TYPES: &str = "embeddings.token_type_embeddings.weight";
-pub(super) const NORM: &str = "embeddings.LayerNorm";
-pub(super) const QUERY: &str = "attention.self.query";
-pub(super) const KEY: &str = "attention.self.key";
-pub(super) const VALUE: &str = "attention.self.value";
-pub(super) const MIXED: &str = "attention.output.dense";
-pub(super) const MIXED_NORM: &str = "attention.output.LayerNorm";
-pub(super) const WIDEN: &str = "intermediate.dense";
-pub(super) const NARROW: &str = "output.dense";
-pub(super) const NARROW_NORM: &str = "output.LayerNorm";
-
 /// Standard deviation of fresh weights.
 const INITIALIZER_RANGE: f64 = 0.02;
-
-/// Name of a part of a layer.
-pub(super) fn name_in_layer(layer: usize, name: &str) -> String {
-    format!("encoder.layer.{layer}.{name}")
-}
 
 /// A fresh parameter.
 pub(super) fn initial(name: &str, shape: Vec<usize>, seed: Seed) -> Result<Tensor> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::bert;
+use super::names;
 use crate::error::{Error, Result};
 
 /// An architecture of `transformers` that this program runs: all are BERT (arXiv:1810.04805) but for where
@@ -213,24 +213,24 @@ impl EncoderConfig {
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let (hidden, wide) = (self.hidden, self.intermediate);
         let mut all = vec![
-            (bert::WORDS.to_owned(), vec![self.vocab_size, hidden]),
-            (bert::POSITIONS.to_owned(), vec![self.positions, hidden]),
-            (bert::TYPES.to_owned(), vec![self.types, hidden]),
+            (names::WORDS.to_owned(), vec![self.vocab_size, hidden]),
+            (names::POSITIONS.to_owned(), vec![self.positions, hidden]),
+            (names::TYPES.to_owned(), vec![self.types, hidden]),
         ];
         let mut both = |name: &str, weight: Vec<usize>, bias: usize| {
             all.push((format!("{name}.weight"), weight));
             all.push((format!("{name}.bias"), vec![bias]));
         };
-        both(bert::NORM, vec![hidden], hidden);
+        both(names::NORM, vec![hidden], hidden);
         for layer in 0..self.layers {
-            let at = |name: &str| bert::name_in_layer(layer, name);
-            for name in [bert::QUERY, bert::KEY, bert::VALUE, bert::MIXED] {
+            let at = |name: &str| names::name_in_layer(layer, name);
+            for name in [names::QUERY, names::KEY, names::VALUE, names::MIXED] {
                 both(&at(name), vec![hidden, hidden], hidden);
             }
-            both(&at(bert::MIXED_NORM), vec![hidden], hidden);
-            both(&at(bert::WIDEN), vec![wide, hidden], wide);
-            both(&at(bert::NARROW), vec![hidden, wide], hidden);
-            both(&at(bert::NARROW_NORM), vec![hidden], hidden);
+            both(&at(names::MIXED_NORM), vec![hidden], hidden);
+            both(&at(names::WIDEN), vec![wide, hidden], wide);
+            both(&at(names::NARROW), vec![hidden, wide], hidden);
+            both(&at(names::NARROW_NORM), vec![hidden], hidden);
         }
         all.sort();
         all

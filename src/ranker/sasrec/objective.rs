@@ -9,7 +9,7 @@ use super::network::{Network, Packed};
 use super::settings::{SasrecLoss, SasrecSettings};
 use crate::error::{Error, Result};
 use crate::seed::Seed;
-use crate::train::engine::{Loss, Objective};
+use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
 
 /// The objective.

@@ -23,6 +23,8 @@ impl CourseDefaults for SasrecCourse {
 /// SASRec (arXiv:1808.09781): a causal transformer over item ids that predicts the next item of a user's sequence.
 /// Learns from the training sequences and needs no text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+// `flatten` excludes `deny_unknown_fields`; the schema, by which recipes are read, refuses them all the same.
+#[schemars(extend("additionalProperties" = false))]
 pub struct SasrecSettings {
     /// Name in runs and reports.
     #[schemars(extend("x-key" = false))]

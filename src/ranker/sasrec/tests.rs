@@ -13,8 +13,8 @@ use crate::inputs::testing::Place;
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::train::course::settings::{Course, OptimizerSettings, Schedule, ValidationSettings};
-use crate::train::engine::Objective;
 use crate::train::gradients::dense_gradients;
+use crate::train::objective::Objective;
 use crate::train::sampler::Draw;
 
 const ITEMS: usize = 20;

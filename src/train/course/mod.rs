@@ -6,7 +6,8 @@ pub mod settings;
 use settings::{Course, CourseDefaults, LOSS, Precision, TrainDevice};
 
 use super::Parameters;
-use super::engine::{LOG_FILE, LoopSettings, Objective, Training};
+use super::engine::{LOG_FILE, LoopSettings, Training};
+use super::objective::Objective;
 use super::track::{MlflowRun, Outcome, Tracker, flattened};
 use super::validation::{Measured, Validation};
 use super::world::World;

@@ -13,7 +13,7 @@ use crate::model::decoder::Decoder;
 use crate::seed::Seed;
 use crate::train::data::prompts::Prompts;
 use crate::train::data::pseudo::pseudo_request;
-use crate::train::engine::{Loss, Objective};
+use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
 use crate::train::settings::SupervisedSettings;
 

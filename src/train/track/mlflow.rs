@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use super::queue::{Entry, Fault, Outcome, Sink, now_millis};
+use super::sink::{Entry, Fault, Outcome, Sink, now_millis};
 
 /// Time for one call; none of them is waited for by a training.
 const CALL: Duration = Duration::from_secs(10);

@@ -7,10 +7,12 @@ mod mlflow;
 #[cfg(test)]
 mod mlflow_tests;
 mod queue;
+mod sink;
 mod tensorboard;
 
 pub use mlflow::{MlflowRun, flattened};
-pub use queue::{Outcome, Tracker};
+pub use queue::Tracker;
+pub use sink::Outcome;
 pub use tensorboard::write_finished;
 
 use super::log::StepRecord;

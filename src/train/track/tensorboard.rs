@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::StepRecord;
-use super::queue::{Entry, Fault, Outcome, Sink, now_millis};
+use super::sink::{Entry, Fault, Outcome, Sink, now_millis};
 use crate::error::{Error, Result};
 
 /// Version that readers know this layout by.

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::train::data::pseudo::{WORDS, pseudo_request};
-use crate::train::engine::{Loss, Objective};
+use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
 
 /// Texts read between two looks at the interrupt flag.

@@ -23,6 +23,8 @@ impl CourseDefaults for MmseCourse {
 /// ranking loss within a request (MMSE, arXiv 2303.11009). The positives of the other requests of a step are negatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+// `flatten` excludes `deny_unknown_fields`; the schema, by which recipes are read, refuses them all the same.
+#[schemars(extend("additionalProperties" = false))]
 pub struct MmseSettings {
     /// What turns a text into a vector.
     pub text: MmseText,

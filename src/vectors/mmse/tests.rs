@@ -17,8 +17,8 @@ use crate::corpus::settings::{JudgedPairsSettings, PairSplit, SimulatedClicks};
 use crate::inputs::testing::Place;
 use crate::seed::Seed;
 use crate::train::course::settings::{Course, OptimizerSettings};
-use crate::train::engine::Objective;
 use crate::train::held_out::Nobody;
+use crate::train::objective::Objective;
 use crate::train::sampler::Draw;
 use crate::vectors::settings::EncoderSettings;
 

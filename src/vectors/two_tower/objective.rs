@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::seed::Seed;
 use crate::train::data::pseudo::{WORDS, pseudo_request};
-use crate::train::engine::{Loss, Objective};
+use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
 use crate::vectors::settings::TwoTowerSettings;
 

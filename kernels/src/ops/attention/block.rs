@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::matmul::{MatMut, MatRef};
-use super::super::packing::Tree;
+use super::super::tree::Tree;
 
 /// Queries per block: the scores of a block at 2 048 keys fill half of a 1 MiB L2 cache.
 const QUERY_BLOCK: usize = 64;

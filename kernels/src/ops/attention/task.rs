@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::super::matmul::{MatMut, MatRef, Threads, matmul};
-use super::super::packing::Tree;
 use super::super::simd::{softmax_backward, softmax_in_place};
+use super::super::tree::Tree;
 use super::block::Block;
 
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use candle_core::{Device, Result, Shape, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module, uninitialized};
 use crate::ops::operation::Passes;
-use crate::ops::packing::Packing;
+use crate::ops::tree::Tree;
 
 const KERNELS: Module = module!("softmax");
 const HEADS: Module = module!("heads");
@@ -59,16 +59,16 @@ impl Places {
 
 impl Spans {
     /// `rows`: the tokens whose queries there are, ascending; all where none are named.
-    pub(in crate::ops) fn new(
-        packing: &Packing,
+    pub(in crate::ops) fn new<'a>(
+        trees: impl ExactSizeIterator<Item = Tree<'a>> + Clone,
         rows: Option<&[u32]>,
         device: &Device,
     ) -> Result<Self> {
-        let key_lengths: Vec<usize> = packing.iter().map(|tree| tree.tokens().len()).collect();
+        let key_lengths: Vec<usize> = trees.clone().map(|tree| tree.tokens().len()).collect();
         let keys = key_lengths.iter().copied().max().unwrap_or(0);
-        let mut seen = Vec::with_capacity(packing.len());
+        let mut seen = Vec::with_capacity(trees.len());
         let mut next = 0;
-        for tree in packing.iter() {
+        for tree in trees {
             let mut spans = Vec::with_capacity(tree.tokens().len());
             let (start, prompt) = (tree.tokens().start, tree.prompt().len() as u32);
             let end = |own: u32| if tree.is_causal() { own } else { prompt };
@@ -94,7 +94,7 @@ impl Spans {
             }
         }
         Ok(Self {
-            trees: packing.len(),
+            trees: seen.len(),
             queries,
             keys,
             spans: Tensor::new(spans, device)?,

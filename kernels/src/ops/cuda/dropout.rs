@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::launch::{Argument::*, Grid, Module, module, uninitialized};
-use crate::ops::dropout::Mask;
+use crate::ops::mask::Mask;
 use crate::ops::operation::Passes;
 
 const KERNELS: Module = module!("dropout");

@@ -8,9 +8,9 @@ use super::probe::Probe;
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::model::decoder::Decoder;
-use crate::train::engine::{Loss, Objective};
 use crate::train::log::StepRecord;
 use crate::train::objective::TargetBatch;
+use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
 use crate::train::settings::PreferenceSettings;
 

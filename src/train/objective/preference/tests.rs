@@ -14,7 +14,7 @@ use crate::model::decoder::tests::lively;
 use crate::model::decoder::{Decoder, normal};
 use crate::model::item_tokens::ItemTokens;
 use crate::seed::Seed;
-use crate::train::engine::Objective;
+use crate::train::objective::Objective;
 use crate::train::sampler::Draw;
 use crate::train::settings::{PreferenceLoss, PreferenceSettings};
 
