@@ -8,7 +8,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor, Var};
 use trieval_kernels::ops::linear;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::checkpoint::{load_tensors, save_weights};
 use crate::model::decoder::normal;
 use crate::seed::Seed;
@@ -34,15 +34,15 @@ pub(super) struct Encoder {
     parameters: Parameters,
 }
 
-/// Positions in [`Encoder::parameters`], which is sorted by name.
-const EMBEDDINGS: usize = 0;
+/// Name of the table that both towers read.
+const EMBEDDINGS: &str = "embed_tokens.weight";
 
 impl Encoder {
     /// Random weights for a vocabulary of `vocab` tokens and vectors of width `dim`.
     pub(super) fn new(vocab: usize, dim: usize, seed: Seed) -> Result<Self> {
         let wide = dim * EXPANSION;
         let shapes = [
-            ("embed_tokens.weight", (vocab, dim), 1.0 / (dim as f64).sqrt()),
+            (EMBEDDINGS, (vocab, dim), 1.0 / (dim as f64).sqrt()),
             ("item.down_proj.weight", (dim, wide), 0.02),
             ("item.up_proj.weight", (wide, dim), 1.0 / (dim as f64).sqrt()),
             ("query.down_proj.weight", (dim, wide), 0.02),
@@ -67,6 +67,13 @@ impl Encoder {
         &self.parameters
     }
 
+    fn parameter(&self, name: &str) -> Result<&Tensor> {
+        let found = self.parameters.iter().find(|(own, _)| own == name);
+        let (_, var) = found
+            .ok_or_else(|| Error::Failed(format!("two-tower: parameter {name} is missing")))?;
+        Ok(var.as_tensor())
+    }
+
     /// Unit vectors `[texts, dim]` of token bags.
     pub(super) fn encode(&self, bags: &[&[u32]], tower: Tower) -> Result<Tensor> {
         let width = bags.iter().map(|bag| bag.len()).max().unwrap_or(0).max(1);
@@ -80,15 +87,15 @@ impl Encoder {
         }
         let ids = Tensor::new(ids, &Device::Cpu)?;
         let shares = Tensor::from_vec(shares, (bags.len(), 1, width), &Device::Cpu)?;
-        let embeddings = self.parameters[EMBEDDINGS].1.as_tensor();
+        let embeddings = self.parameter(EMBEDDINGS)?;
         let tokens = embeddings.index_select(&ids, 0)?.reshape((bags.len(), width, self.dim))?;
         let mean = shares.matmul(&tokens)?.squeeze(1)?;
-        let (down, up) = match tower {
-            Tower::Item => (&self.parameters[1].1, &self.parameters[2].1),
-            Tower::Query => (&self.parameters[3].1, &self.parameters[4].1),
+        let (up, down) = match tower {
+            Tower::Item => ("item.up_proj.weight", "item.down_proj.weight"),
+            Tower::Query => ("query.up_proj.weight", "query.down_proj.weight"),
         };
-        let inner = linear(&mean, up.as_tensor())?.silu()?;
-        let out = (mean + linear(&inner, down.as_tensor())?)?;
+        let inner = linear(&mean, self.parameter(up)?)?.silu()?;
+        let out = (mean + linear(&inner, self.parameter(down)?)?)?;
         let length = (out.sqr()?.sum_keepdim(1)? + EPSILON)?.sqrt()?;
         Ok(out.broadcast_div(&length)?)
     }
