@@ -30,14 +30,12 @@ pub(super) fn systems(
         let mut operational: BTreeMap<String, f64> = [
             ("invalid_rate".to_owned(), share(one.file.invalid)),
             ("duplicate_rate".to_owned(), share(one.file.duplicates)),
+            ("bytes_per_item".to_owned(), one.file.bytes as f64 / n_items.max(1) as f64),
         ]
         .into();
         if cost.seconds > 0.0 {
             let qps = cost.milliseconds.len() as f64 / cost.seconds;
             operational.insert("qps".into(), qps);
-        }
-        if let Some(bytes) = one.file.bytes {
-            operational.insert("bytes_per_item".into(), bytes as f64 / n_items.max(1) as f64);
         }
         if let Some(Comparison { recall_at_10, speedup, .. }) = one.file.approximate {
             operational.insert("index_recall_at_10".into(), recall_at_10);
@@ -57,7 +55,7 @@ pub(super) fn systems(
             unanswered: one.unanswered,
             run: Some(relative(&run, folder)),
             operational,
-            bytes: one.file.bytes,
+            bytes: Some(one.file.bytes),
             ..SystemReport::default()
         })
     };

@@ -5,6 +5,8 @@
 //! `(pop_i pop_j)^popularity_power`, pop being the number of histories that hold the item. An item scores
 //! `sum over the request's history of recency^age sim(history item, item)`, age 0 being the newest.
 
+use std::path::Path;
+
 use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
 use super::super::top::top;
 use super::settings::ItemCfSettings;
@@ -26,6 +28,23 @@ impl ItemCf {
     pub fn fit(corpus: &Corpus, settings: &ItemCfSettings) -> Result<Self> {
         let histories = training_histories(corpus)?;
         Ok(Self::count(&histories, corpus.summary().items as usize, settings))
+    }
+
+    /// Writes what was counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Environment`] when the disk refuses.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        self.similarity.write(folder)
+    }
+
+    /// Opens what was counted over so many items.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when the file is missing, damaged, or of another catalogue.
+    pub fn open(folder: &Path, n_items: usize, settings: &ItemCfSettings) -> Result<Self> {
+        let similarity = Similarity::open(folder, n_items)?;
+        Ok(Self { similarity, recency: settings.recency })
     }
 
     fn count(histories: &[Vec<u32>], n_items: usize, settings: &ItemCfSettings) -> Self {

@@ -4,6 +4,8 @@
 //! keeps its nearest `neighbors`; an item scores the sum over the request's history of sim to those of the
 //! history that are among its own neighbors.
 
+use std::path::Path;
+
 use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
 use super::super::top::top;
 use super::settings::ItemKnnSettings;
@@ -25,6 +27,22 @@ impl ItemKnn {
     pub fn fit(corpus: &Corpus, settings: &ItemKnnSettings) -> Result<Self> {
         let histories = training_histories(corpus)?;
         Ok(Self::count(histories, corpus.summary().items as usize, settings))
+    }
+
+    /// Writes what was counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Environment`] when the disk refuses.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        self.wanted_by.write(folder)
+    }
+
+    /// Opens what was counted over so many items.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when the file is missing, damaged, or of another catalogue.
+    pub fn open(folder: &Path, n_items: usize) -> Result<Self> {
+        Ok(Self { wanted_by: Similarity::open(folder, n_items)? })
     }
 
     fn count(mut histories: Vec<Vec<u32>>, n_items: usize, settings: &ItemKnnSettings) -> Self {

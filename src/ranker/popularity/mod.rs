@@ -4,12 +4,18 @@
 mod kind;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
 use super::settings::PopularitySettings;
 use super::top::top;
 use crate::corpus::{Corpus, Request, training_exposure, weighted_exposure};
 use crate::error::{Error, Result};
+use crate::store::{Packer, SealKind, Unpacker};
+
+const COUNTS: SealKind = SealKind { kind: "counts", version: 1 };
+/// Counts and categories inside the folder of their step.
+const COUNTS_FILE: &str = "counts.bin";
 
 /// The ranker.
 pub struct Popularity {
@@ -59,6 +65,46 @@ impl Popularity {
             None => None,
             Some(newest) => Some(Categories::read(corpus, newest as usize)?),
         };
+        Ok(Self { counts, categories })
+    }
+
+    /// The file of the counts in a folder.
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join(COUNTS_FILE)
+    }
+
+    /// Writes counts, and where they are looked at, categories: their number plus one, 0 for an item without any.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let mut table = Packer::default();
+        table.number(self.counts.len() as u64);
+        table.floats(self.counts.iter().copied());
+        let number = |category: &Option<u32>| category.map_or(0, |number| number + 1);
+        let of_item = self.categories.iter().flat_map(|categories| &categories.of_item);
+        table.numbers(&of_item.map(number).collect::<Vec<_>>());
+        table.write(&Self::file(folder), COUNTS)
+    }
+
+    /// Opens the counts of so many items.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is missing, damaged, of another catalogue, or lacks categories that are asked for.
+    pub fn open(folder: &Path, n_items: usize, settings: &PopularitySettings) -> Result<Self> {
+        let mut table = Unpacker::open(&Self::file(folder), COUNTS)?;
+        table.expect(n_items as u64, "items")?;
+        let counts = table.floats()?;
+        let of_item = table.numbers(n_items as u64 + 1)?;
+        let n_wanted = settings.category_items.map_or(0, |_| n_items);
+        if (counts.len(), of_item.len()) != (n_items, n_wanted) {
+            return Err(table.fault("counts or categories are not of all items"));
+        }
+        table.finish()?;
+        let categories = settings.category_items.map(|newest| Categories {
+            of_item: of_item.iter().map(|number| number.checked_sub(1)).collect(),
+            newest: newest as usize,
+        });
         Ok(Self { counts, categories })
     }
 }
@@ -151,6 +197,30 @@ mod tests {
         assert_eq!(weight(7, Some(7), None), 0.0);
         assert_eq!(weight(4, None, Some(2.0)), 0.25);
         assert_eq!(weight(4, Some(5), Some(4.0)), 0.5);
+    }
+
+    #[test]
+    fn counts_and_categories_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = |category_items| PopularitySettings {
+            name: "popularity".into(),
+            days: None,
+            half_life: None,
+            category_items,
+        };
+        let of_item = vec![Some(1), None, Some(0)];
+        let categories = Some(Categories { of_item: of_item.clone(), newest: 2 });
+        let counts = vec![0.1, 0.0, 7.0];
+        let popularity = Popularity { counts: counts.clone(), categories };
+        popularity.write(folder.path()).unwrap();
+        let read = Popularity::open(folder.path(), 3, &settings(Some(5))).unwrap();
+        let categories = read.categories.unwrap();
+        assert_eq!((read.counts, categories.of_item, categories.newest), (counts, of_item, 5));
+        assert!(Popularity::open(folder.path(), 4, &settings(Some(5))).is_err());
+        // Without categories the file holds none, which is another file.
+        assert!(Popularity::open(folder.path(), 3, &settings(None)).is_err());
+        Popularity { categories: None, ..popularity }.write(folder.path()).unwrap();
+        assert!(Popularity::open(folder.path(), 3, &settings(None)).unwrap().categories.is_none());
     }
 
     #[test]
