@@ -196,3 +196,46 @@ mod tests {
         assert!(Inputs::new(odd, Arc::default()).is_err());
     }
 }
+
+/// Steps of tests: folders of their own, and a corpus where there is one.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Where a step of a test reads and writes.
+    pub(crate) struct Place {
+        pub(crate) inputs: Inputs,
+        pub(crate) out: PathBuf,
+        pub(crate) work: PathBuf,
+    }
+
+    impl Place {
+        /// Writes to `out` and keeps its state in `work`; reads the corpus in a folder.
+        #[allow(clippy::unwrap_used)]
+        pub(crate) fn new(corpus: Option<&Path>, out: &Path, work: &Path) -> Self {
+            let mut inputs = Inputs::default();
+            if let Some(corpus) = corpus {
+                inputs.put(Role::Corpus, corpus);
+            }
+            std::fs::create_dir_all(out).unwrap();
+            std::fs::create_dir_all(work).unwrap();
+            Self { inputs, out: out.to_owned(), work: work.to_owned() }
+        }
+
+        /// What the step may look at.
+        pub(crate) fn step<'a>(&'a self, seed: Seed, ctx: &'a Context) -> StepContext<'a> {
+            StepContext {
+                name: "step",
+                key: "key",
+                recipe: "recipe",
+                boards: &self.work,
+                settings: &serde_json::Value::Null,
+                inputs: &self.inputs,
+                seed,
+                out: &self.out,
+                work: &self.work,
+                ctx,
+            }
+        }
+    }
+}

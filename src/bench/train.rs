@@ -17,8 +17,8 @@ use crate::model::lora::AdapterSpec;
 use crate::model::settings::{LoraSettings, ScratchSettings};
 use crate::progress::Context;
 use crate::seed::Seed;
+use crate::train::course::settings::{OptimizerSettings, TrainDevice};
 use crate::train::engine::{LoopSettings, train};
-use crate::train::settings::{OptimizerSettings, TrainDevice};
 use crate::train::track::Tracker;
 use crate::train::world::World;
 

@@ -11,7 +11,7 @@ use trieval_eval::significance::{Correction, Test};
 use super::judging::word;
 use crate::bench::{IndexBench, ItemVectors, TrainBench};
 use crate::ranker::settings::HnswSettings;
-use crate::train::settings::TrainDevice;
+use crate::train::course::settings::TrainDevice;
 
 /// Generative retrieval from recipe to report.
 #[derive(Debug, Parser)]

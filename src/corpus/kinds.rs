@@ -9,7 +9,7 @@ use crate::kind::{Fact, Kind, Lack};
 use crate::progress::Context;
 use crate::seed::Seed;
 
-crate::kinds! {
+crate::kind::kinds! {
     /// Where items, requests and feedback come from.
     pub enum CorpusSettings: CorpusKind {
         /// The simulated shop: embedded data with known truth.

@@ -1,9 +1,11 @@
 //! What a training of a decoder says of itself, whatever it learns.
 
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Draws, Family, Faults, Kind, Need, Role, Use};
 use crate::model::settings::LoraSettings;
-use crate::train::settings::{LOSS, Precision, TrainDevice, TrainSettings, ValidationSettings};
+use crate::train::course::Able;
+use crate::train::course::settings::LOSS;
+use crate::train::settings::TrainSettings;
 
 impl Kind for TrainSettings {
     fn format(&self) -> u32 {
@@ -26,27 +28,24 @@ impl Kind for TrainSettings {
         self.objective.it().needs()
     }
 
+    fn tracks(&self) -> bool {
+        self.course.log.tensorboard
+    }
+
     fn faults(&self, faults: &mut Faults<'_>) {
         start(self, faults);
         let owner = format!("training `{}`", self.name);
-        self.optimizer.faults(&owner, faults);
-        if let Some((label, help)) = self.log.mlflow_fault() {
-            let key = keys!["log", "mlflow"];
-            let message = format!("`{}` cannot be used", faults.dotted(&key));
-            faults.value(key, message, label, help);
-        }
-        if self.device == TrainDevice::Cpu && self.precision != Precision::F32 {
-            let key = keys!["precision"];
-            let message = format!("`{}` has no effect on a CPU", faults.dotted(&key));
-            let help =
-                "set `device = \"cuda\"`, or leave `precision` out; memory is saved by `recompute`";
-            faults.value(key, message, "a CPU computes in f32", help);
-        }
+        self.course.faults(&owner, Able { device: true, beams: true }, faults);
         if let Some(lora) = &self.lora {
             adapter(self, lora, faults);
         }
-        if let Some(settings) = &self.validation {
-            validation(self, settings, faults);
+        let by_loss = self.course.validation.as_ref().is_some_and(|one| one.metric == LOSS);
+        if by_loss && self.objective.it().needs_init() {
+            let message =
+                format!("{owner} is an alignment, validated by the cross-entropy of clicked items");
+            let label = "which alignment does not try to lower";
+            let help = "a metric of lists says more, for instance metric = \"recall@10\"";
+            faults.remark(keys!["validation", "metric"], message, label, help);
         }
         self.objective.it().faults(faults);
     }
@@ -103,32 +102,5 @@ fn adapter(train: &TrainSettings, lora: &LoraSettings, faults: &mut Faults<'_>) 
             "the reference is scored without dropout, and so is the policy: leave `dropout` out";
         let key = keys!["lora", "dropout"];
         faults.value(key, message, "not read by preference trainings", help);
-    }
-}
-
-fn validation(train: &TrainSettings, settings: &ValidationSettings, faults: &mut Faults<'_>) {
-    let name = &train.name;
-    if settings.every_steps.is_some() && settings.every_epochs.is_some() {
-        let message = format!("training `{name}` says twice how often it is validated");
-        let help = "keep `every_steps` or `every_epochs`";
-        faults.value(keys!["validation", "every_epochs"], message, "beside `every_steps`", help);
-    }
-    let (metric, key) = (&settings.metric, keys!["validation", "metric"]);
-    if metric == LOSS {
-        if train.objective.it().needs_init() {
-            let message = format!(
-                "training `{name}` is an alignment, validated by the cross-entropy of clicked items"
-            );
-            let label = "which alignment does not try to lower";
-            let help = "a metric of lists says more, for instance metric = \"recall@10\"";
-            faults.remark(key, message, label, help);
-        }
-    } else if let Err(help) = faults.check_tuned(metric) {
-        let message = format!("training `{name}` cannot be validated by \"{metric}\"");
-        faults.value(key, message, "not a metric of lists", format!("{help}; or `loss`"));
-    } else if let Some(cut_off) = faults.cut_off(metric).filter(|&one| one > settings.beam) {
-        let message = format!("{metric} looks deeper than the search of the validation");
-        let label = format!("`beam` is {}", settings.beam);
-        faults.value(key, message, label, format!("raise `validation.beam` to {cut_off}"));
     }
 }

@@ -9,9 +9,10 @@ use crate::kind::{Estimate, Kind, Role, Sizes};
 use crate::model::Decoder;
 use crate::model::config::DecoderConfig;
 use crate::model::settings::ModelSettings;
-use crate::train::engine::Training;
+use crate::train::Parameters;
+use crate::train::engine::Objective;
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
-use crate::train::validation::Validation;
+use crate::train::validation::Measured;
 
 impl ModelSettings {
     /// The `kind` as recipes spell it.
@@ -126,20 +127,33 @@ pub trait ObjectiveKind: Kind {
     /// Trains.
     ///
     /// # Errors
-    /// When there is nothing to learn from, or as [`Training::run`].
-    fn train(&self, lesson: Lesson<'_, '_>) -> Result<()>;
+    /// When there is nothing to learn from, or as [`Lesson::run`].
+    fn train(&self, lesson: Lesson<'_>) -> Result<()>;
 }
 
 /// A decoder about to be trained.
-pub struct Lesson<'a, 'v> {
+pub struct Lesson<'a> {
     /// The step.
     pub step: &'a StepContext<'a>,
+    /// The training.
+    pub settings: &'a TrainSettings,
     /// The decoder.
     pub decoder: &'a Decoder,
     /// The bundle that it belongs to.
     pub bundle: &'a Bundle,
-    /// The loop.
-    pub training: &'a Training<'a>,
-    /// What it is looked at with.
-    pub validation: Option<&'a mut Validation<'v>>,
+    /// What of it trains.
+    pub parameters: &'a Parameters,
+    /// Validates the current weights, where the training is validated.
+    pub measure: Option<&'a mut dyn FnMut() -> Result<Measured>>,
+}
+
+impl Lesson<'_> {
+    /// Runs the course on an objective.
+    ///
+    /// # Errors
+    /// As [`Course::run`](crate::train::course::settings::Course::run).
+    pub fn run<O: Objective>(self, objective: &mut O) -> Result<()> {
+        let Self { step, settings, parameters, measure, .. } = self;
+        settings.course.run(step, &settings.name, parameters, objective, measure)
+    }
 }

@@ -7,7 +7,7 @@ use crate::corpus::Split;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
 use crate::model::config::DecoderConfig;
 use crate::model::settings::ScratchSettings;

@@ -97,7 +97,7 @@ impl DecoderSizes {
         let layers = config.num_hidden_layers as u64;
         let all = self.activations(tokens);
         // Recomputed: one layer at a time, and the input of every one.
-        let activations = if training.recompute {
+        let activations = if training.course.recompute {
             all / layers.max(1) + tokens * layers * config.hidden_size as u64 * 4
         } else {
             all

@@ -8,16 +8,12 @@ use super::validation::HeldOutDecoder;
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::kind::Role;
-use crate::memory;
 use crate::model::settings::ModelSettings;
 use crate::model::{Decoder, ModelFolder, adapter};
-use crate::train::engine::{LOG_FILE, LoopSettings, Training};
 use crate::train::held_out::Judge;
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::TrainSettings;
-use crate::train::track::Tracker;
-use crate::train::validation::Validation;
-use crate::train::world::World;
+use crate::train::validation::Measured;
 
 /// Folder of the trained model inside the step's folder, in Hugging Face layout.
 pub const MODEL_DIR: &str = "model";
@@ -45,50 +41,30 @@ pub fn learn(
     settings: &TrainSettings,
     model: &ModelSettings,
     judge: &dyn Judge,
-    tracker: &Tracker,
 ) -> Result<()> {
     let (start, identifier) = (start(step)?, step.inputs.folder(Role::Identifier)?);
     let bundle = Bundle::load(&start, identifier, model)?;
-    let loop_settings = LoopSettings {
-        label: settings.name.clone(),
-        optimizer: settings.optimizer.clone(),
-        epochs: settings.epochs,
-        batch: settings.batch,
-        accumulate: settings.accumulate,
-        checkpoint_steps: settings.checkpoint_steps,
-        memory_limit: settings.memory_limit().or_else(memory::allowed),
-        tracker: tracker.clone(),
-    };
     let decoder = match &settings.lora {
         Some(lora) => bundle.adapted(lora, step.seed.purpose("adapter"))?,
         None => bundle.decoder()?,
     };
-    let decoder = on_device(decoder, settings)?.recomputing(settings.recompute);
-    let held_out = settings.validation.as_ref().map(|validation| {
-        let held_out = HeldOutDecoder::new(validation, &settings.name, judge, &bundle, identifier)?;
-        Ok::<_, Error>((validation, held_out))
+    let decoder = on_device(decoder, settings)?.recomputing(settings.course.recompute);
+    let validation = settings.course.validation.as_ref().map(|settings| settings.plain());
+    let held_out = validation.as_ref().map(|validation| {
+        HeldOutDecoder::new(validation, &settings.name, judge, &bundle, identifier)
     });
     let held_out = held_out.transpose()?;
-    let (weights, batch) = (&decoder, settings.batch as usize);
-    let mut validation = held_out.as_ref().map(|(validation, held_out)| {
-        Validation::new(validation, move || held_out.measure(weights, batch))
-    });
+    let batch = settings.course.batch as usize;
+    let mut measure = held_out.as_ref().map(|held_out| || held_out.measure(&decoder, batch));
     let parameters =
         decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
-    let training = Training {
-        parameters: &parameters,
-        settings: &loop_settings,
-        world: World::single(),
-        seed: step.seed,
-        folder: step.work,
-        ctx: step.ctx,
-    };
     let lesson = Lesson {
         step,
+        settings,
         decoder: &decoder,
         bundle: &bundle,
-        training: &training,
-        validation: validation.as_mut(),
+        parameters: &parameters,
+        measure: measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>),
     };
     settings.objective.it().train(lesson).map_err(|error| advise(settings, error))?;
     let merged = step.out.join(MODEL_DIR);
@@ -97,14 +73,12 @@ pub fn learn(
         adapter::save(&step.out.join(ADAPTER_DIR), &decoder, &start)?;
         tell_merge(step, &bundle, &decoder, &merged)?;
     }
-    let log = step.out.join(LOG_FILE);
-    std::fs::copy(step.work.join(LOG_FILE), &log).map_err(|e| Error::unwritable(&log, &e))?;
     Ok(())
 }
 
 /// The decoder where a training computes.
 pub(super) fn on_device(decoder: Decoder, settings: &TrainSettings) -> Result<Decoder> {
-    decoder.on(&settings.device.open()?, settings.precision.dtype())
+    decoder.on(&settings.course.device.open()?, settings.course.precision.dtype())
 }
 
 /// Says which keys of a training that does not fit into memory can be changed.
@@ -112,23 +86,24 @@ fn advise(settings: &TrainSettings, error: Error) -> Error {
     if !matches!(error, Error::Memory { .. }) {
         return error;
     }
+    let course = &settings.course;
     let mut advice = Vec::new();
-    if settings.batch > 1 {
-        let (batch, accumulate) = (settings.batch, settings.accumulate);
+    if course.batch > 1 {
+        let (batch, accumulate) = (course.batch, course.accumulate);
         advice.push(format!(
             "lower `batch` and raise `accumulate` ({} and {} instead of {batch} and {accumulate} give nearly the same steps)",
             batch.div_ceil(2),
             accumulate * 2
         ));
     }
-    if !settings.recompute {
+    if !course.recompute {
         advice.push("set `recompute = true`".into());
     }
     if settings.lora.is_none() {
         advice.push("train an adapter ([train.lora])".into());
     }
     advice.push("lower the model's `prompt_tokens` or `history_items`".into());
-    if settings.memory_limit.is_some() {
+    if course.memory_limit.is_some() {
         advice.push("raise `memory_limit`".into());
     }
     error.with_help(advice.join(", or "))

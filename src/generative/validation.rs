@@ -13,9 +13,9 @@ use crate::decode::retriever::Retriever;
 use crate::decode::settings::{DecodeSettings, Normalizer};
 use crate::error::{Error, Result};
 use crate::model::Decoder;
+use crate::train::course::settings::{LOSS, ValidationSettings};
 use crate::train::held_out::{HeldOut, Judge, Sample};
 use crate::train::objective::{Row, TargetBatch};
-use crate::train::settings::{LOSS, ValidationSettings};
 use crate::train::validation::Measured;
 
 /// Validation requests with their prompts.

@@ -3,7 +3,7 @@
 //! A *family* is what a recipe has a table for: the corpus, vectors, identifiers, models, objectives, systems. A *kind* is
 //! one of the ways to have it (`kind = "bm25"`), and lives in a folder of its own. It describes itself by [`Kind`], and
 //! does its work by the trait of its family, which extends [`Kind`]. Each family has one file `kinds.rs`, in which a kind
-//! is one line of [`kinds!`](crate::kinds).
+//! is one line of [`kinds!`].
 //!
 //! - `uses`: references to other components; `needs`: what a kind wants of a corpus; `faults`: what is wrong with its keys
 //! - `estimate`: figures before a run; `keyed`: which settings enter a step's key
@@ -23,6 +23,8 @@ pub use faults::{Around, Fault, Faults, Key};
 pub use keyed::keyed;
 pub use needs::{Fact, Lack, Need};
 pub use uses::{Abilities, Family, Refusal, Role, Use};
+
+pub use crate::{keys, kinds};
 
 use crate::error::Result;
 
@@ -91,6 +93,11 @@ pub trait Kind {
 
     /// Reports what is wrong with its keys.
     fn faults(&self, _faults: &mut Faults<'_>) {}
+
+    /// Whether event files of its training are asked for.
+    fn tracks(&self) -> bool {
+        false
+    }
 
     /// The outside files it reads, after a look at whether they can be read at all.
     ///

@@ -198,6 +198,12 @@ impl WeightFiles {
         file.metadata.info(name).map(|info| info.shape.as_slice())
     }
 
+    /// Values of all tensors together.
+    pub fn n_values(&self) -> u64 {
+        let shapes = self.names().filter_map(|name| self.shape(name));
+        shapes.map(|shape| shape.iter().product::<usize>() as u64).sum()
+    }
+
     /// Compares names, shapes and types with what is expected, all of it at once. `expected` is sorted by name;
     /// names that `ignored` accepts may stand beside them.
     ///

@@ -177,7 +177,9 @@ impl<'a> Builder<'a> {
         let settings = recipe.vectors.get(name).ok_or_else(|| missing(Family::Vectors, name))?;
         let reads = self.reads(&settings.it().uses())?;
         let about = About::of("vectors", settings.it(), reads)?;
-        self.add(step, about, MakeVectors { settings: settings.clone() })
+        let grade = recipe.evaluation.relevant_grade;
+        let relevant_grade = settings.it().is_judged().then_some(grade);
+        self.add(step, about, MakeVectors { settings: settings.clone(), relevant_grade })
     }
 
     fn identifier(&mut self, name: &str) -> Result<String> {
@@ -271,7 +273,7 @@ impl<'a> Builder<'a> {
             reads.insert(prepared.role.text(), key);
         }
         let about = About::of("train", training, reads)?;
-        let validates = training.validation.is_some();
+        let validates = training.course.validation.is_some();
         let work = TrainDecoder {
             settings: training.resolved(),
             relevant_grade: validates.then_some(recipe.evaluation.relevant_grade),

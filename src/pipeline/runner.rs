@@ -10,15 +10,15 @@ use super::folder::{Manifest, RunFolder, WORK_DIR};
 use super::locate::inputs;
 use super::plan::{Plan, Status};
 use super::report;
-use super::step::{Step, step_name};
+use super::step::Step;
 use crate::error::{Error, Result};
 use crate::inputs::{StepContext, Tables};
-use crate::kind::Family;
 use crate::progress::Context;
 use crate::recipe::LoadedRecipe;
 use crate::seed::Seed;
 use crate::steps::write_finished_board;
 use crate::store::{create_dir, sweep_partial, write_atomic};
+use crate::train::course::settings::TrainDevice;
 
 /// The resolved recipe inside a run folder.
 pub const RECIPE_FILE: &str = "recipe.toml";
@@ -50,10 +50,9 @@ pub fn run(loaded: &LoadedRecipe, out: &Path, ctx: &Context) -> Result<Report> {
 /// Makes sure that what unfinished steps compute on is there, before any work is done.
 fn check_devices(plan: &Plan, out: &Path) -> Result<()> {
     for step in &plan.steps {
-        if let Some(work) = &step.work
-            && plan.status(step, out)? != Status::Cached
-        {
-            work.check_devices()?;
+        let device = step.work.as_ref().map_or(TrainDevice::Cpu, |work| work.device());
+        if device != TrainDevice::Cpu && plan.status(step, out)? != Status::Cached {
+            device.open()?;
         }
     }
     Ok(())
@@ -140,11 +139,10 @@ impl Runner<'_> {
 
     /// Writes event files of trainings that were finished before anyone asked for them.
     fn write_finished_boards(&self) {
-        let trainings = self.loaded.recipe.train.iter();
-        for training in trainings.filter(|training| training.log.tensorboard) {
-            let Some(step) = self.plan.step(&step_name(Family::Train, &training.name)) else {
+        for step in &self.plan.steps {
+            if !step.work.as_ref().is_some_and(|work| work.tracks()) {
                 continue;
-            };
+            }
             let board = board(self.folder, step);
             let step_folder = self.folder.step_dir(&step.name, &step.key);
             if !board.exists()

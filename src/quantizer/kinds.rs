@@ -7,7 +7,7 @@ use crate::inputs::StepContext;
 use crate::kind::{Estimate, Kind, Sizes};
 use crate::text::bytes;
 
-crate::kinds! {
+crate::kind::kinds! {
     /// How items get the identifiers that the decoder generates.
     pub enum IdentifierSettings: IdentifierKind {
         /// Semantic IDs by residual k-means over item vectors (RQ-k-means).

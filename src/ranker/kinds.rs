@@ -24,7 +24,7 @@ use crate::progress::Context;
 use crate::train::held_out::Judge;
 use crate::vectors::kinds::VectorsSettings;
 
-crate::kinds! {
+crate::kind::kinds! {
     /// A system to be evaluated.
     pub enum SystemSettings: SystemKind {
         /// Items by number of training clicks (or occurrences in training sequences).

@@ -371,7 +371,7 @@ mod overrides {
             "seed=2",
         ])
         .unwrap();
-        assert_eq!(loaded.recipe.train[1].optimizer.learning_rate, 2e-4);
+        assert_eq!(loaded.recipe.train[1].course.optimizer.learning_rate, 2e-4);
         assert_eq!(loaded.recipe.description, "two words");
         assert_eq!(loaded.recipe.seed, 2);
         assert_eq!(loaded.recipe.evaluation.metrics, ["mrr@10"]);

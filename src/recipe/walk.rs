@@ -9,6 +9,9 @@ use super::document::{Document, Entry, Kind, Node, Step, quoted};
 use super::fault::{Fault, listed, nearest};
 use super::shape::{Field, Shape, Variant, digits};
 
+/// Keys that have another place than in earlier versions, and that place.
+const MOVED: &[(&str, &str)] = &[("learning_rate", "optimizer.learning_rate")];
+
 /// Collects faults while walking one document.
 pub(super) struct Walker<'d> {
     document: &'d Document,
@@ -88,7 +91,13 @@ impl<'d> Walker<'d> {
             if !fields.iter().any(|field| field.key == entry.key) {
                 let label = format!("no key of {}{kind}", self.table_name(path));
                 let names = || fields.iter().map(|field| field.key.as_str());
+                let moved = MOVED.iter().find(|(old, new)| {
+                    *old == entry.key && names().any(|name| new.split('.').next() == Some(name))
+                });
                 let help = match nearest(&entry.key, names()) {
+                    _ if moved.is_some() => {
+                        format!("it is called `{}` now", moved.map_or("", |(_, new)| *new))
+                    }
                     Some(name) => format!("did you mean `{name}`?"),
                     None if fields.is_empty() => "no keys are known here".into(),
                     None => format!("keys there: {}", listed(names(), "`")),

@@ -34,6 +34,10 @@ impl Work for PrepareSystem {
         self.system.it().prepare(step, &judge)
     }
 
+    fn tracks(&self) -> bool {
+        self.system.it().tracks()
+    }
+
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         self.system.it().estimate_preparing(sizes)
     }

@@ -30,6 +30,7 @@ pub use vectors::MakeVectors;
 use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::kind::{Estimate, Sizes};
+use crate::train::course::settings::TrainDevice;
 
 /// What a step does.
 pub trait Work {
@@ -42,11 +43,13 @@ pub trait Work {
     /// Figures before anything is loaded.
     fn estimate(&self, sizes: &Sizes) -> Estimate;
 
-    /// Makes sure that what it computes on is there.
-    ///
-    /// # Errors
-    /// [`crate::Error::Device`] when it is not.
-    fn check_devices(&self) -> Result<()> {
-        Ok(())
+    /// Whether event files of its training are asked for.
+    fn tracks(&self) -> bool {
+        false
+    }
+
+    /// What it computes on.
+    fn device(&self) -> TrainDevice {
+        TrainDevice::Cpu
     }
 }

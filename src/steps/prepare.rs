@@ -10,6 +10,7 @@ use crate::generative::DecoderSizes;
 use crate::inputs::StepContext;
 use crate::kind::{Estimate, Role, Sizes};
 use crate::model::settings::ModelSettings;
+use crate::train::course::settings::TrainDevice;
 use crate::train::settings::TrainSettings;
 
 /// One step before a training.
@@ -42,7 +43,7 @@ impl Work for PrepareTraining {
         objective.estimate_preparing(self.role, sizes, self.sizes.as_ref())
     }
 
-    fn check_devices(&self) -> Result<()> {
-        self.training.device.open().map(drop)
+    fn device(&self) -> TrainDevice {
+        self.training.course.device
     }
 }

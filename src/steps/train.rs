@@ -1,5 +1,4 @@
-//! Training a decoder, and who else watches: event files in the run folder, a run on an MLflow server. No result depends
-//! on the watchers.
+//! Training a decoder, and the event files of trainings that were finished before anyone asked for them.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -12,17 +11,15 @@ use crate::error::{Error, Result};
 use crate::generative::{DecoderSizes, learn};
 use crate::inputs::StepContext;
 use crate::judging::held_out::ValidationJudge;
-use crate::kind::{Estimate, Sizes};
+use crate::kind::{Estimate, Kind, Sizes};
 use crate::model::settings::ModelSettings;
 use crate::text::bytes;
+use crate::train::course::settings::{LOSS, TrainDevice};
 use crate::train::engine::LOG_FILE;
 use crate::train::log;
 use crate::train::sampler::n_steps;
-use crate::train::settings::{LOSS, TrainSettings};
-use crate::train::track::{MlflowRun, Outcome, Tracker, flattened, write_finished};
-
-/// Remembers the MLflow run of an unfinished training, in its working state.
-const MLFLOW_FILE: &str = "mlflow.json";
+use crate::train::settings::TrainSettings;
+use crate::train::track::write_finished;
 
 /// Trains a decoder.
 #[derive(Serialize, JsonSchema)]
@@ -41,30 +38,31 @@ pub struct TrainDecoder {
 
 impl Work for TrainDecoder {
     fn run(&self, step: &StepContext<'_>) -> Result<()> {
-        let tracker = start(step, &self.settings);
         let judge = ValidationJudge {
             inputs: step.inputs,
             seed: step.seed,
             // Nothing is measured without validation.
             relevant_grade: self.relevant_grade.unwrap_or_default(),
         };
-        let outcome = learn(step, &self.settings, &self.model, &judge, &tracker);
-        tracker.finish(Outcome::of(&outcome));
-        outcome
+        learn(step, &self.settings, &self.model, &judge)
+    }
+
+    fn tracks(&self) -> bool {
+        self.settings.tracks()
     }
 
     fn estimate(&self, sizes: &Sizes) -> Estimate {
-        let (settings, objective) = (&self.settings, self.settings.objective.it());
+        let (course, objective) = (&self.settings.course, self.settings.objective.it());
         let (about, examples) = (objective.about(sizes), objective.examples(sizes));
-        let per_step = u64::from(settings.batch) * u64::from(settings.accumulate);
-        let steps = examples.map(|n| n_steps(n, per_step, settings.epochs));
+        let per_step = u64::from(course.batch) * u64::from(course.accumulate);
+        let steps = examples.map(|n| n_steps(n, per_step, course.epochs));
         let estimate =
             Estimate::default().count("examples", about, examples).count("steps", about, steps);
         let Some(decoder) = &self.sizes else { return estimate };
         let row = decoder.example(sizes, objective.answers(sizes));
-        let tokens = examples.map(|n| (n as f64 * settings.epochs) as u64 * row);
-        let memory = decoder.training_memory(settings, u64::from(settings.batch) * row);
-        let searches = settings.validation.as_ref().filter(|one| one.metric != LOSS);
+        let tokens = examples.map(|n| (n as f64 * course.epochs) as u64 * row);
+        let memory = decoder.training_memory(&self.settings, u64::from(course.batch) * row);
+        let searches = course.validation.as_ref().filter(|one| one.metric != LOSS);
         let search = searches.map_or(0, |one| decoder.search_memory(sizes, one.beam));
         let parts = format!(
             "≈ weights {} + gradients {} + moments {} + activations {}",
@@ -76,31 +74,14 @@ impl Work for TrainDecoder {
         let advice = "lower the training's `batch` and raise `accumulate`, set `recompute = true`, or train an adapter";
         let estimate = estimate.count("tokens", "≈ ", tokens).figure("memory", parts);
         Estimate {
-            allowed: settings.memory_limit(),
+            allowed: course.memory_limit(),
             ..estimate.holds(Some(memory.total() + search), advice)
         }
     }
 
-    fn check_devices(&self) -> Result<()> {
-        self.settings.device.open().map(drop)
+    fn device(&self) -> TrainDevice {
+        self.settings.course.device
     }
-}
-
-/// Starts the trackers that a training asks for.
-fn start(step: &StepContext<'_>, settings: &TrainSettings) -> Tracker {
-    let board = settings.log.tensorboard.then(|| step.boards.to_owned());
-    let mlflow = settings.log.mlflow.as_ref().map(|address| MlflowRun {
-        address: address.clone(),
-        experiment: step.recipe.to_owned(),
-        name: step.name.to_owned(),
-        parameters: flattened(step.settings),
-        tags: vec![
-            ("trieval.version".into(), env!("CARGO_PKG_VERSION").into()),
-            ("trieval.key".into(), step.key.to_owned()),
-        ],
-        memory: step.work.join(MLFLOW_FILE),
-    });
-    Tracker::start(&settings.name, board, mlflow, step.ctx)
 }
 
 /// Writes the event files of a training that was finished before anyone asked for them.

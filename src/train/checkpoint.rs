@@ -196,8 +196,8 @@ mod tests {
     use candle_core::{DType, Device, Var};
 
     use super::*;
+    use crate::train::course::settings::OptimizerSettings;
     use crate::train::rows::Gradient;
-    use crate::train::settings::OptimizerSettings;
 
     fn parameters(value: f64) -> Parameters {
         let ones = |shape: &[usize]| Var::ones(shape, DType::F32, &Device::Cpu).expect("var");

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device};
 use trieval_kernels::gpu;
 
-use super::settings::{Precision, TrainDevice};
+use super::course::settings::{Precision, TrainDevice};
 use crate::error::{Error, Result};
 
 impl TrainDevice {

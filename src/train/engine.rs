@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 
+use super::course::settings::OptimizerSettings;
 use super::gradients::{GradientGuard, StepGradients, share_gradients, step_gradients};
 use super::log::{StepRecord, TrainLog};
 use super::optimizer::{AdamW, global_norm};
 use super::rows::Gradient;
 use super::sampler::{Draw, Sampler};
 use super::schedule::learning_rate;
-use super::settings::OptimizerSettings;
 use super::track::Tracker;
 use super::validation::{Course, Validation};
 use super::world::World;

@@ -14,9 +14,10 @@ use crate::model::config::tests::small;
 use crate::model::decoder::tests::lively;
 use crate::model::item_tokens::ItemTokens;
 use crate::model::{Decoder, Tokenizer};
+use crate::train::course::settings::{Keep, ValidationSettings};
 use crate::train::gradients::{GUARDED_STEPS, micro_batches, share_gradients};
 use crate::train::objective::supervised::{Example, Supervised};
-use crate::train::settings::{Keep, SupervisedSettings, ValidationSettings};
+use crate::train::settings::SupervisedSettings;
 
 const LEVELS: [u32; 2] = [3, 4];
 const TITLES: [&str; 4] = ["red oak table", "blue sofa", "", "a lamp with a red shade"];

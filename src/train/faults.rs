@@ -1,10 +1,10 @@
 //! What can be wrong with the keys of an optimizer.
 
-use super::settings::{OptimizerSettings, Schedule};
-use crate::keys;
+use super::course::settings::{OptimizerSettings, Schedule};
 use crate::kind::Faults;
+use crate::kind::keys;
 
-impl OptimizerSettings {
+impl<D> OptimizerSettings<D> {
     /// Reports keys under `optimizer` that are out of range or that another key makes meaningless; `owner` is whose they
     /// are.
     pub fn faults(&self, owner: &str, faults: &mut Faults<'_>) {

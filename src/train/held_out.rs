@@ -47,3 +47,14 @@ pub trait HeldOut {
     /// When it cannot be measured.
     fn measure(&self, lists: &[Vec<(u32, f32)>]) -> Result<f64>;
 }
+
+/// Gives nothing: for trainings of tests that are not validated.
+#[cfg(test)]
+pub(crate) struct Nobody;
+
+#[cfg(test)]
+impl Judge for Nobody {
+    fn held_out(&self, who: &str, _sample: &Sample<'_>) -> Result<Box<dyn HeldOut>> {
+        Err(crate::Error::Failed(format!("{who} has nothing that is held out")))
+    }
+}

@@ -6,6 +6,7 @@
 //! It does not know what is being trained: decoders and encoders are lists of named parameters.
 
 pub mod checkpoint;
+pub mod course;
 pub mod data;
 mod device;
 pub mod engine;

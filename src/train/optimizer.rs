@@ -8,8 +8,8 @@ use candle_core::Tensor;
 use trieval_kernels::ops::{self, Moments, adamw_rows_step, adamw_step};
 
 use super::Parameters;
+use super::course::settings::OptimizerSettings;
 use super::rows::Gradient;
-use super::settings::OptimizerSettings;
 use crate::error::Result;
 
 /// The optimiser and its state.

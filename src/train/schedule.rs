@@ -1,7 +1,7 @@
 //! Learning-rate schedule: linear warm-up, then half a cosine or a line down to a share of the maximum,
 //! or nothing.
 
-use super::settings::{OptimizerSettings, Schedule};
+use super::course::settings::{OptimizerSettings, Schedule};
 
 /// Learning rate of `step` (0-based) out of `n_steps`.
 pub fn learning_rate(settings: &OptimizerSettings, step: u64, n_steps: u64) -> f64 {

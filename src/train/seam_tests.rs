@@ -11,11 +11,11 @@ use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 
 use super::Parameters;
+use super::course::settings::OptimizerSettings;
 use super::engine::{LoopSettings, Loss, Objective, train};
 use super::log::StepRecord;
 use super::rows::{Gradient, look_up};
 use super::sampler::Draw;
-use super::settings::OptimizerSettings;
 use super::track::Tracker;
 use super::world::World;
 use crate::error::Result;

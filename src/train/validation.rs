@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::{Keep, ValidationSettings};
+use super::course::settings::{Keep, ValidationSettings};
 use crate::error::{Error, Result};
 
 /// Prefix of validated figures in the log.

@@ -11,9 +11,10 @@ use super::settings::{
 use crate::corpus::Catalogue;
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
-use crate::kind::{Estimate, Kind, Sizes};
+use crate::kind::{Estimate, Kind, Learned, Sizes};
+use crate::train::held_out::Judge;
 
-crate::kinds! {
+crate::kind::kinds! {
     /// One vector per item.
     pub enum VectorsSettings: VectorsKind {
         /// A small two-tower text encoder trained on the training requests.
@@ -35,11 +36,12 @@ crate::kinds! {
 
 /// A way to have a vector for every item.
 pub trait VectorsKind: Kind {
-    /// Writes [`VECTORS_FILE`](super::VECTORS_FILE), and what encodes requests, where something does.
+    /// Writes [`VECTORS_FILE`](super::VECTORS_FILE), and what encodes requests, where something does. `judge` gives what a
+    /// training may know of held-out requests.
     ///
     /// # Errors
     /// When the corpus lacks what is needed, a training or a computation fails, or the disk refuses.
-    fn make(&self, step: &StepContext<'_>) -> Result<()>;
+    fn make(&self, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()>;
 
     /// Opens what [`VectorsKind::make`] wrote, with what encodes requests.
     ///
@@ -48,6 +50,19 @@ pub trait VectorsKind: Kind {
     fn open(&self, folder: &Path, _catalogue: &Catalogue) -> Result<Encoded> {
         let message = format!("the vectors in {} have no encoder for requests", folder.display());
         Err(Error::Failed(message))
+    }
+
+    /// What the step in `folder` learned; none where nothing is trained.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when its weights are missing or damaged.
+    fn learned(&self, _folder: &Path) -> Result<Option<Learned>> {
+        Ok(None)
+    }
+
+    /// Whether what counts as relevant decides which weights are kept.
+    fn is_judged(&self) -> bool {
+        false
     }
 
     /// Figures before anything is loaded.

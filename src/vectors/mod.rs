@@ -18,6 +18,7 @@ mod request;
 pub mod settings;
 mod table;
 pub mod two_tower;
+mod validation;
 
 pub use file::{Vectors, norm};
 pub use provenance::{Provenance, fingerprint};

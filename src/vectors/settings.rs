@@ -6,63 +6,89 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::settings::{HiddenPooling, Pooling};
+use crate::train::course::settings::{Course, CourseDefaults};
 
 pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
 
-/// A two-tower text encoder: contrastive, with in-batch and uniform negatives.
+/// Defaults of the training of a two-tower encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TwoTowerCourse;
+
+impl CourseDefaults for TwoTowerCourse {
+    const EPOCHS: f64 = 5.0;
+    const BATCH: u32 = 256;
+    const CHECKPOINT_STEPS: u32 = 500;
+    const LEARNING_RATE: f64 = 3e-3;
+    const METRIC: &'static str = "recall@10";
+}
+
+/// A two-tower text encoder: contrastive, with in-batch and uniform negatives. The items of the other requests of a step are
+/// its in-batch negatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
 pub struct TwoTowerSettings {
     /// Width of the vectors.
+    #[serde(default = "default_dim")]
     #[schemars(range(min = 2, max = 8_192))]
     pub dim: u32,
     /// Entries of the byte-level BPE vocabulary of the encoder.
+    #[serde(default = "default_vocabulary")]
     #[schemars(range(min = 300, max = 200_000))]
     pub vocabulary: u32,
-    /// Passes over the training requests.
-    #[schemars(range(min = 0.001, max = 10_000.0))]
-    pub epochs: f64,
-    /// Requests per step; the other requests' items are the in-batch negatives.
-    #[schemars(range(min = 2, max = 65_536))]
-    pub batch: u32,
+    /// How the training runs.
+    #[serde(flatten)]
+    pub course: Course<TwoTowerCourse>,
     /// Uniformly drawn negatives per step, shared by the batch.
+    #[serde(default = "default_uniform_negatives")]
     #[schemars(range(min = 0, max = 65_536))]
     pub uniform_negatives: u32,
     /// Temperature of the softmax over cosines.
+    #[serde(default = "default_temperature")]
     #[schemars(range(min = 0.001, max = 10.0))]
     pub temperature: f64,
-    /// Learning rate.
-    #[schemars(range(min = 0.0, max = 10.0))]
-    pub learning_rate: f64,
     /// Share of examples that are random title substrings asking for their item.
+    #[serde(default = "default_pseudo_requests")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub pseudo_requests: f64,
     /// Items of a history that stand for a request without text, newest last.
+    #[serde(default = "default_history_items")]
     #[schemars(range(min = 1, max = 1_000))]
     pub history_items: u32,
-    /// Steps between checkpoints.
-    #[schemars(range(min = 1))]
-    #[schemars(extend("x-key" = false))]
-    pub checkpoint_steps: u32,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
 }
 
+fn default_dim() -> u32 {
+    64
+}
+
+fn default_vocabulary() -> u32 {
+    4_000
+}
+
+fn default_uniform_negatives() -> u32 {
+    256
+}
+
+fn default_temperature() -> f64 {
+    0.07
+}
+
+fn default_pseudo_requests() -> f64 {
+    0.3
+}
+
 impl Default for TwoTowerSettings {
     fn default() -> Self {
         Self {
-            dim: 64,
-            vocabulary: 4_000,
-            epochs: 5.0,
-            batch: 256,
-            uniform_negatives: 256,
-            temperature: 0.07,
-            learning_rate: 3e-3,
-            pseudo_requests: 0.3,
-            history_items: 5,
-            checkpoint_steps: 500,
+            dim: default_dim(),
+            vocabulary: default_vocabulary(),
+            course: Course::default(),
+            uniform_negatives: default_uniform_negatives(),
+            temperature: default_temperature(),
+            pseudo_requests: default_pseudo_requests(),
+            history_items: default_history_items(),
             seed: None,
         }
     }

@@ -178,7 +178,7 @@ fn a_changed_key_redoes_what_depends_on_it_and_says_why() {
         steps
     };
     let pair = |step: &str, why: &str| (step.to_owned(), why.to_owned());
-    let why = "evaluation.bootstrap: 200 → 300";
+    let why = "bootstrap: 200 → 300";
     assert_eq!(set("evaluation.bootstrap=300"), [pair("evaluation", why)]);
     let steps = set("train.aligned.objective.beta=0.3");
     let names: Vec<&str> = steps.iter().map(|(step, _)| step.as_str()).collect();

@@ -68,6 +68,40 @@ fn validation_is_logged_reported_and_decides_which_weights_are_kept() {
 }
 
 #[test]
+fn an_encoder_has_the_same_course_as_a_decoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let sets = [
+        "vectors.text.validation.every_steps=3",
+        "vectors.text.validation.requests=40",
+        "vectors.text.validation.patience=2",
+        "vectors.text.optimizer.learning_rate=1e-12",
+        "vectors.text.log.tensorboard=true",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let answer = run(TINY, &out, &sets).expect(0);
+    // Nothing is learned at such a rate, so that no validation is better than the first.
+    answer.says(&["vectors.text: ended early after step 9 of", "best validation/recall@10"]);
+    let log = step_folder(&out, "vectors.text").unwrap().join("train.jsonl");
+    assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), 9);
+    let report: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
+    let trainings = report["training"].as_array().unwrap();
+    let encoder = trainings.iter().find(|one| one["name"] == "vectors.text").unwrap();
+    assert_eq!((&encoder["objective"], &encoder["steps"]), (&"contrastive".into(), &9.into()));
+    assert!(out.join("tensorboard/vectors.text").is_dir());
+
+    let refused = |set: &str, says: &[&str]| {
+        run(TINY, &folder.path().join("no"), &["--set", set]).expect(2).says(says);
+    };
+    refused("vectors.text.device=cuda", &["two-tower encoder `text` cannot use `device` yet"]);
+    refused("vectors.text.learning_rate=1", &["it is called `optimizer.learning_rate` now"]);
+    refused("vectors.text.validation.metric=loss", &["cannot be validated by \"loss\""]);
+    refused("vectors.text.validation.beam=9", &["searches no beams"]);
+    refused("vectors.text.batch=1", &["no negatives within a batch of one"]);
+}
+
+#[test]
 fn a_corpus_without_validation_requests_is_refused_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -14,7 +14,7 @@ use crate::generative::kinds::{Lesson, ObjectiveKind, PreparedStep};
 use crate::generative::training::{on_device, start};
 use crate::generative::{Bundle, DecoderSizes, PROMPTS_FILE, open_index};
 use crate::inputs::StepContext;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Draws, Estimate, Fact, Faults, Kind, Need, Role, Sizes, keyed};
 use crate::model::settings::ModelSettings;
 use crate::train::data::pairs::{
@@ -142,7 +142,8 @@ impl ObjectiveKind for PreferenceSettings {
             settings: keyed(&self.pairs()),
             draws: true,
         };
-        let means = json!({ "device": training.device, "precision": training.precision });
+        let means =
+            json!({ "device": training.course.device, "precision": training.course.precision });
         let reference = PreparedStep {
             step: "reference",
             role: Role::Reference,
@@ -214,8 +215,8 @@ impl ObjectiveKind for PreferenceSettings {
             .holds(memory, smaller)
     }
 
-    fn train(&self, lesson: Lesson<'_, '_>) -> Result<()> {
-        let Lesson { step, decoder, bundle, training, validation } = lesson;
+    fn train(&self, lesson: Lesson<'_>) -> Result<()> {
+        let Lesson { step, decoder, bundle, .. } = lesson;
         let data = load(bundle, step.inputs.folder(Role::Pairs)?, &prompts(step)?)?;
         let reference = match step.inputs.find(Role::Reference) {
             Some(folder) => Some(read_reference(&folder.join(REFERENCE_FILE), data.n_answers())?),
@@ -225,7 +226,7 @@ impl ObjectiveKind for PreferenceSettings {
         let index = open_index(step.inputs.folder(Role::Identifier)?)?;
         let probe = Probe::new(decoder, &data, &index, self.probe_prompts, step.seed)?;
         let mut objective = Preference::new(decoder, data, reference, self, probe)?;
-        training.run(&mut objective, validation)
+        lesson.run(&mut objective)
     }
 }
 

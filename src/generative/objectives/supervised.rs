@@ -4,7 +4,7 @@ use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::generative::PROMPTS_FILE;
 use crate::generative::kinds::{Lesson, ObjectiveKind};
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes};
 use crate::train::data::prompts::{Form, Prompts};
 use crate::train::objective::supervised::{Example, Supervised};
@@ -61,8 +61,8 @@ impl ObjectiveKind for SupervisedSettings {
         sizes.about()
     }
 
-    fn train(&self, lesson: Lesson<'_, '_>) -> Result<()> {
-        let Lesson { step, decoder, bundle, training, validation } = lesson;
+    fn train(&self, lesson: Lesson<'_>) -> Result<()> {
+        let Lesson { step, decoder, bundle, .. } = lesson;
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
         let requests = corpus.requests(Split::Train)?;
@@ -71,7 +71,7 @@ impl ObjectiveKind for SupervisedSettings {
         let examples = examples(corpus, &requests, catalogue, self)?;
         let mut objective =
             Supervised::new(decoder, &bundle.prompts, prompts, examples, titles, self, step.seed)?;
-        training.run(&mut objective, validation)
+        lesson.run(&mut objective)
     }
 }
 

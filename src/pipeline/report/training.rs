@@ -36,6 +36,12 @@ pub(super) fn training(
         let learned = Learned { objective: training.objective.kind(), parameters };
         reports.push(course(&training.name, &learned, step, folder)?);
     }
+    for (name, settings) in &recipe.vectors {
+        let Some(step) = plan.step(&step_name(Family::Vectors, name)) else { continue };
+        if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
+            reports.push(course(&step.name, &learned, step, folder)?);
+        }
+    }
     for system in &recipe.system {
         let Some(prepared) = system.it().prepared() else { continue };
         let name = format!("{}.{}", step_name(Family::System, system.name()), prepared.step);

@@ -8,7 +8,7 @@ use super::settings::RandomSettings;
 use crate::error::{Error, Result};
 use crate::identifier::{Identifiers, Made};
 use crate::inputs::StepContext;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Draws, Faults, Kind};
 use crate::seed::Seed;
 use crate::train::permutation::Permutation;

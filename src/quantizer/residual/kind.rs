@@ -4,7 +4,7 @@ use super::fit;
 use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
 use crate::quantizer::kinds::IdentifierKind;
 use crate::quantizer::settings::ResidualKMeansSettings;

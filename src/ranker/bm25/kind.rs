@@ -10,7 +10,7 @@ use super::settings::{Bm25Settings, Bm25Tuning};
 use super::{Bm25, Index};
 use crate::error::Result;
 use crate::inputs::{Inputs, StepContext};
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Estimate, Fact, Faults, Kind, Need, Role, Sizes};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{Prepared, System, SystemKind, Tries, Tuned};

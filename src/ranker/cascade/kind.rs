@@ -6,7 +6,7 @@ use super::settings::{ActSettings, CascadeSettings, RerankSettings};
 use super::{Cascade, Mmr};
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Family, Faults, Key, Kind, Refusal, Role, Use};
 use crate::ranker::Retrieve;
 use crate::ranker::harness::Rerank;

@@ -7,7 +7,7 @@ use trieval_eval::fusion::{Fusion, FusionSettings};
 use super::Fused;
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Family, Faults, Kind, Refusal, Role, Use};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind, Tries, Tuned};

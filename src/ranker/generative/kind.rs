@@ -7,7 +7,7 @@ use super::settings::GenerativeSettings;
 use crate::error::{Error, Result};
 use crate::generative::{Bundle, DecoderSizes, INDEX_FILE, MODEL_DIR};
 use crate::inputs::Inputs;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Estimate, Family, Key, Kind, Role, Sizes, Use};
 use crate::model::checkpoint::WEIGHTS;
 use crate::ranker::Retrieve;

@@ -9,7 +9,7 @@ use super::hnsw::{self, settings::IndexSettings};
 use super::settings::NearestSettings;
 use crate::error::{Error, Result};
 use crate::inputs::{Inputs, StepContext};
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Estimate, Family, Faults, Kind, Refusal, Role, Sizes, Use};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{Prepared, System, SystemKind};

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Popularity;
 use crate::error::Result;
 use crate::inputs::{Inputs, StepContext};
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Estimate, Fact, Kind, Need, Role, Sizes};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{Prepared, System, SystemKind};

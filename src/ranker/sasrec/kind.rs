@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::settings::SasrecSettings;
-use super::{Place, Sasrec, Sequences, WEIGHTS_FILE, fit, stored_parameters};
-use crate::error::Result;
+use super::{Sasrec, Sequences, WEIGHTS_FILE, fit, stored_parameters};
+use crate::error::{Error, Result};
 use crate::inputs::{Inputs, StepContext};
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Estimate, Faults, Kind, Learned, Need, Role, Sizes, keyed};
 use crate::ranker::Retrieve;
 use crate::ranker::collaborative::answers_histories;
 use crate::ranker::kinds::{Prepared, System, SystemKind};
 use crate::text::bytes;
+use crate::train::course::Able;
 use crate::train::held_out::{Judge, Sample};
 use crate::train::sampler::n_steps;
 
@@ -37,17 +38,15 @@ impl Kind for SasrecSettings {
         answers_histories("sasrec")
     }
 
+    fn tracks(&self) -> bool {
+        self.course.log.tensorboard
+    }
+
     fn faults(&self, faults: &mut Faults<'_>) {
         faults.divides(keys!["heads"], self.heads, "dim", self.dim, "");
         let owner = format!("system `{}`", self.name);
-        self.optimizer.faults(&owner, faults);
-        let metric = &self.validation.metric;
-        if let Err(help) = faults.check_tuned(metric) {
-            let message = format!("{owner} cannot be validated by \"{metric}\"");
-            let key = keys!["validation", "metric"];
-            faults.value(key, message, "not a metric of lists", help);
-        }
-        if faults.judges_validation() {
+        self.course.faults(&owner, Able::default(), faults);
+        if faults.judges_validation() && self.course.validation.is_some() {
             let message =
                 format!("{owner} keeps the weights that are best on the requests it is judged by");
             let help = "its figures flatter it: compare it on the test requests";
@@ -67,17 +66,20 @@ impl SystemKind for SasrecSettings {
 
     fn prepare(&self, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
         let sequences = Sequences::of(step.inputs.corpus()?)?;
+        let Some(validation) = &self.course.validation else {
+            let never = |_: &Sasrec| Err(Error::Failed("nothing is held out".into()));
+            return fit(&sequences, self, step, never);
+        };
         let sample = Sample {
-            metric: Some(&self.validation.metric),
-            requests: self.validation.requests,
+            metric: Some(&validation.metric),
+            requests: validation.requests,
             with_history: true,
             with_answer: false,
         };
         let held_out = judge.held_out(&format!("system {}", self.name), &sample)?;
         let histories: Vec<&[u32]> =
             held_out.requests().iter().map(|request| request.history.as_slice()).collect();
-        let place = Place { seed: step.seed, out: step.out, work: step.work, ctx: step.ctx };
-        fit(&sequences, self, &place, |model| {
+        fit(&sequences, self, step, |model| {
             let lists = model.rank_all(&histories, held_out.exclude(), held_out.depth())?;
             held_out.measure(&lists)
         })
@@ -99,7 +101,9 @@ impl SystemKind for SasrecSettings {
 
     fn estimate_preparing(&self, sizes: &Sizes) -> Estimate {
         let about = if sizes.exact { "≤ " } else { "≈ " };
-        let steps = sizes.train.map(|n| n_steps(n, u64::from(self.batch), self.epochs));
+        let steps = sizes.train.map(|n| {
+            n_steps(n, u64::from(self.course.batch * self.course.accumulate), self.course.epochs)
+        });
         let memory = memory(self, sizes);
         let estimate = Estimate::default()
             .count("parameters", about, parameters(self, sizes))
@@ -121,7 +125,7 @@ fn parameters(settings: &SasrecSettings, sizes: &Sizes) -> Option<u64> {
 
 /// Bytes of weights, gradients and moments, of the activations of the longest batch, and of the scores that are kept.
 fn memory(settings: &SasrecSettings, sizes: &Sizes) -> Option<u64> {
-    let tokens = u64::from(settings.batch) * u64::from(settings.length);
+    let tokens = u64::from(settings.course.batch) * u64::from(settings.length);
     let width = 2 * u64::from(settings.dim) + u64::from(settings.feed_forward);
     let scored = match settings.loss.negatives() {
         0 => (tokens * sizes.items?).min(KEPT_SCORES),

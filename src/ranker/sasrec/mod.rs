@@ -25,15 +25,10 @@ use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
 use super::top::top;
 use crate::corpus::{Corpus, Request, choices};
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::inputs::StepContext;
 use crate::model::checkpoint::WeightFiles;
-use crate::progress::Context;
-use crate::seed::Seed;
 use crate::store::{read_description, write_json};
-use crate::train::engine::{LOG_FILE, LoopSettings, Training};
-use crate::train::track::Tracker;
-use crate::train::validation::Validation;
-use crate::train::world::World;
+use crate::train::validation::Measured;
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
@@ -97,69 +92,42 @@ impl Sequences {
     }
 }
 
-/// Where a training runs.
-pub struct Place<'a> {
-    /// Seed of weights, order, dropout and negatives.
-    pub seed: Seed,
-    /// Where the result goes.
-    pub out: &'a Path,
-    /// State of an unfinished training.
-    pub work: &'a Path,
-    /// Reporting and interruption.
-    pub ctx: &'a Context,
-}
-
-/// Trains a model and writes weights, settings and the log of the training. `validate` gives the value of
-/// `settings.validation.metric` under the current weights: the higher, the better.
+/// Trains a model and writes weights, settings and the log of the training. `validate` gives the value of the metric that
+/// decides under the current weights.
 ///
 /// # Errors
-/// [`Error::Data`] for sequences that cannot be learnt from; as [`Training::run`].
+/// [`Error::Data`] for sequences that cannot be learnt from; as
+/// [`Training::run`](crate::train::engine::Training::run).
 pub fn fit(
     sequences: &Sequences,
     settings: &SasrecSettings,
-    place: &Place<'_>,
+    step: &StepContext<'_>,
     mut validate: impl FnMut(&Sasrec) -> Result<f64>,
 ) -> Result<()> {
     sequences.check(settings)?;
-    let Place { seed, out, work, ctx } = *place;
+    let seed = step.seed;
     let network = Network::new(settings, sequences.n_items, seed.purpose("weights"))?;
     let model = Sasrec { network, settings: settings.clone(), n_items: sequences.n_items };
     let draws = seed.purpose("draws");
     let mut objective =
         NextItem::new(&model.network, &sequences.list, sequences.n_items, settings, draws);
-    let loop_settings = LoopSettings {
-        label: settings.name.clone(),
-        optimizer: settings.optimizer.clone(),
-        epochs: settings.epochs,
-        batch: settings.batch,
-        accumulate: 1,
-        checkpoint_steps: settings.checkpoint_steps,
-        memory_limit: memory::allowed(),
-        tracker: Tracker::default(),
-    };
-    let training = Training {
-        parameters: model.network.parameters(),
-        settings: &loop_settings,
-        world: World::single(),
-        seed,
-        folder: work,
-        ctx,
-    };
-    let validation = settings.validation.of_loop();
-    let metric = &validation.metric;
-    let mut validation =
-        Validation::new(&validation, || Ok([(metric.clone(), validate(&model)?)].into()));
-    training.run(&mut objective, Some(&mut validation)).map_err(|error| match error {
-        Error::Memory { .. } => error.with_help(format!(
-            "lower `batch`, `length`, `dim` or `feed_forward` of system {}, or sample negatives with `loss`",
-            settings.name
-        )),
-        other => other,
+    let (course, parameters) = (&settings.course, model.network.parameters());
+    let metric = course.validation.as_ref().map(|validation| validation.metric.clone());
+    let mut measure = metric.map(|metric| {
+        let (model, validate) = (&model, &mut validate);
+        move || Ok([(metric.clone(), validate(model)?)].into())
+    });
+    let measure = measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>);
+    course.run(step, &settings.name, parameters, &mut objective, measure).map_err(|error| {
+        match error {
+            Error::Memory { .. } => error.with_help(format!(
+                "lower `batch`, `length`, `dim` or `feed_forward` of system {}, or sample negatives with `loss`",
+                settings.name
+            )),
+            other => other,
+        }
     })?;
-    model.save(out)?;
-    let log = out.join(LOG_FILE);
-    std::fs::copy(work.join(LOG_FILE), &log).map_err(|e| Error::unwritable(&log, &e))?;
-    Ok(())
+    model.save(step.out)
 }
 
 /// Number of trained values of the model in `folder`.
@@ -167,9 +135,7 @@ pub fn fit(
 /// # Errors
 /// [`Error::Data`] when its weights are missing or damaged.
 pub fn stored_parameters(folder: &Path) -> Result<u64> {
-    let weights = WeightFiles::open_file(&folder.join(WEIGHTS_FILE))?;
-    let sizes = weights.names().filter_map(|name| weights.shape(name));
-    Ok(sizes.map(|shape| shape.iter().product::<usize>() as u64).sum())
+    WeightFiles::open_file(&folder.join(WEIGHTS_FILE)).map(|weights| weights.n_values())
 }
 
 /// A model that answers.

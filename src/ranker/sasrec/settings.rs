@@ -3,12 +3,26 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::train::settings::{Keep, OptimizerSettings, ValidationSettings};
+use crate::train::course::settings::{Course, CourseDefaults};
+
+/// Defaults of the training of SASRec: the best weights of the validation are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SasrecCourse;
+
+impl CourseDefaults for SasrecCourse {
+    const EPOCHS: f64 = 100.0;
+    const BATCH: u32 = 128;
+    const CHECKPOINT_STEPS: u32 = 500;
+    const VALIDATES: bool = true;
+    const EVERY_EPOCHS: Option<f64> = Some(1.0);
+    const VALIDATION_REQUESTS: u32 = 20_000;
+    const METRIC: &'static str = "ndcg@10";
+    const PATIENCE: Option<u32> = Some(10);
+}
 
 /// SASRec (arXiv:1808.09781): a causal transformer over item ids that predicts the next item of a user's sequence.
 /// Learns from the training sequences and needs no text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct SasrecSettings {
     /// Name in runs and reports.
     #[schemars(extend("x-key" = false))]
@@ -40,25 +54,9 @@ pub struct SasrecSettings {
     /// What is minimized.
     #[serde(default)]
     pub loss: SasrecLoss,
-    /// Most passes over the training sequences; validation may end the training earlier.
-    #[serde(default = "default_epochs")]
-    #[schemars(range(min = 0.001, max = 10_000.0))]
-    pub epochs: f64,
-    /// Sequences per step.
-    #[serde(default = "default_batch")]
-    #[schemars(range(min = 1, max = 65_536))]
-    pub batch: u32,
-    /// How weights move.
-    #[serde(default)]
-    pub optimizer: OptimizerSettings,
-    /// When the training ends, and which weights it gives.
-    #[serde(default)]
-    pub validation: SasrecValidation,
-    /// Steps between checkpoints.
-    #[serde(default = "default_checkpoint_steps")]
-    #[schemars(range(min = 1))]
-    #[schemars(extend("x-key" = false))]
-    pub checkpoint_steps: u32,
+    /// How the training runs; validation may end it before the last epoch.
+    #[serde(flatten)]
+    pub course: Course<SasrecCourse>,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
@@ -87,18 +85,6 @@ fn default_length() -> u32 {
 
 fn default_dropout() -> f64 {
     0.5
-}
-
-fn default_epochs() -> f64 {
-    100.0
-}
-
-fn default_batch() -> u32 {
-    128
-}
-
-fn default_checkpoint_steps() -> u32 {
-    500
 }
 
 /// What is minimized at every position of a sequence. `s` is the score of an item, `N` the number of items.
@@ -143,43 +129,6 @@ impl SasrecLoss {
         match self {
             Self::FullSoftmax => 0,
             Self::SampledSoftmax { negatives } | Self::Gbce { negatives, .. } => negatives,
-        }
-    }
-}
-
-/// Validation in the course of the training, on the validation requests. The best weights are kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SasrecValidation {
-    /// Epochs between validations, may be a fraction.
-    #[schemars(range(min = 0.0001, max = 10_000.0))]
-    pub every_epochs: f64,
-    /// Most validation requests looked at: a sample that is the same throughout.
-    #[schemars(range(min = 1))]
-    pub requests: u32,
-    /// Metric of lists that decides.
-    pub metric: String,
-    /// Validations without improvement after which the training ends.
-    #[schemars(range(min = 1))]
-    pub patience: u32,
-}
-
-impl Default for SasrecValidation {
-    fn default() -> Self {
-        Self { every_epochs: 1.0, requests: 20_000, metric: "ndcg@10".into(), patience: 10 }
-    }
-}
-
-impl SasrecValidation {
-    /// The same for the training loop.
-    pub fn of_loop(&self) -> ValidationSettings {
-        ValidationSettings {
-            every_epochs: Some(self.every_epochs),
-            requests: self.requests,
-            metric: self.metric.clone(),
-            patience: Some(self.patience),
-            keep: Keep::Best,
-            ..ValidationSettings::default()
         }
     }
 }

@@ -6,13 +6,16 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::settings::SasrecValidation;
+use super::settings::SasrecCourse;
 use super::*;
 use crate::corpus::Split;
+use crate::inputs::testing::Place;
+use crate::progress::Context;
+use crate::seed::Seed;
+use crate::train::course::settings::{Course, OptimizerSettings, Schedule, ValidationSettings};
 use crate::train::engine::Objective;
 use crate::train::gradients::dense_gradients;
 use crate::train::sampler::Draw;
-use crate::train::settings::{OptimizerSettings, Schedule};
 
 const ITEMS: usize = 20;
 const LOSSES: [SasrecLoss; 3] = [
@@ -31,13 +34,21 @@ fn settings(loss: SasrecLoss) -> SasrecSettings {
         length: 6,
         dropout: 0.1,
         loss,
-        epochs: 30.0,
-        batch: 16,
-        optimizer: OptimizerSettings { learning_rate: 1e-2, ..OptimizerSettings::default() },
-        validation: SasrecValidation { every_epochs: 5.0, ..SasrecValidation::default() },
-        checkpoint_steps: 7,
+        course: Course {
+            epochs: 30.0,
+            batch: 16,
+            optimizer: OptimizerSettings { learning_rate: 1e-2, ..Default::default() },
+            validation: every(5.0),
+            checkpoint_steps: 7,
+            ..Course::default()
+        },
         seed: None,
     }
+}
+
+/// Validation after so many epochs.
+fn every(epochs: f64) -> Option<ValidationSettings<SasrecCourse>> {
+    Some(ValidationSettings { every_epochs: Some(epochs), ..Default::default() })
 }
 
 /// Sequences in which item `i` is always followed by `i + 1`.
@@ -82,9 +93,8 @@ impl Folders {
         ctx: &Context,
         validate: impl FnMut(&Sasrec) -> Result<f64>,
     ) -> Result<()> {
-        let (out, work) = (self.out(), self.work());
-        let place = Place { seed: Seed::new(4), out: &out, work: &work, ctx };
-        fit(sequences, settings, &place, validate)
+        let place = Place::new(None, &self.out(), &self.work());
+        fit(sequences, settings, &place.step(Seed::new(4), ctx), validate)
     }
 }
 
@@ -100,9 +110,10 @@ fn every_loss_learns_a_law_and_the_best_weights_answer() {
         let mut settings = settings(loss);
         if let SasrecLoss::Gbce { .. } = loss {
             // First all scores fall, since nearly all items are wrong; only then items are told apart.
-            settings.epochs = 120.0;
-            settings.validation.patience = 100;
-            settings.optimizer.schedule = Schedule::Constant;
+            settings.course.epochs = 120.0;
+            let patient = ValidationSettings { patience: Some(100), ..every(5.0).unwrap() };
+            settings.course.validation = Some(patient);
+            settings.course.optimizer.schedule = Schedule::Constant;
         }
         folders
             .fit(&sequences, &settings, &Context::silent(), |model| {
@@ -212,11 +223,9 @@ fn every_parameter_gets_a_gradient_that_is_the_slope() {
 
 #[test]
 fn a_resumed_training_ends_with_the_same_bits() {
-    let settings = SasrecSettings {
-        epochs: 12.0,
-        validation: SasrecValidation { every_epochs: 1.0, ..SasrecValidation::default() },
-        ..settings(SasrecLoss::Gbce { negatives: 8, calibration: 0.5 })
-    };
+    let mut settings = settings(SasrecLoss::Gbce { negatives: 8, calibration: 0.5 });
+    settings.course.epochs = 12.0;
+    settings.course.validation = every(1.0);
     let sequences = lawful();
     let straight = Folders::new();
     straight.fit(&sequences, &settings, &Context::silent(), |model| Ok(law_kept(model))).unwrap();
@@ -245,7 +254,8 @@ fn a_resumed_training_ends_with_the_same_bits() {
 fn training_ends_when_validation_no_longer_improves() {
     let (folders, sequences) = (Folders::new(), lawful());
     let mut settings = settings(SasrecLoss::FullSoftmax);
-    settings.validation = SasrecValidation { every_epochs: 1.0, patience: 3, ..Default::default() };
+    let patient = ValidationSettings { patience: Some(3), ..every(1.0).unwrap() };
+    settings.course.validation = Some(patient);
     let mut calls = 0;
     let fitted = folders.fit(&sequences, &settings, &Context::silent(), |_| {
         calls += 1;
@@ -277,7 +287,8 @@ fn what_cannot_be_learnt_from_is_refused() {
 #[test]
 fn foreign_and_damaged_folders_are_refused() {
     let (folders, sequences) = (Folders::new(), lawful());
-    let settings = SasrecSettings { epochs: 1.0, ..settings(SasrecLoss::FullSoftmax) };
+    let mut settings = settings(SasrecLoss::FullSoftmax);
+    settings.course.epochs = 1.0;
     folders.fit(&sequences, &settings, &Context::silent(), |_| Ok(0.0)).unwrap();
     let told = |n_items| match Sasrec::load(&folders.out(), n_items) {
         Ok(_) => panic!("was loaded"),

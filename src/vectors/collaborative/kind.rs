@@ -4,6 +4,7 @@ use super::{fit, peak_bytes};
 use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::kind::{Draws, Estimate, Fact, Kind, Need, Sizes};
+use crate::train::held_out::Judge;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::settings::CollaborativeSettings;
 use crate::vectors::{Provenance, VECTORS_FILE};
@@ -25,7 +26,7 @@ impl Kind for CollaborativeSettings {
 }
 
 impl VectorsKind for CollaborativeSettings {
-    fn make(&self, step: &StepContext<'_>) -> Result<()> {
+    fn make(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
         let made_from = Provenance::of_catalogue(&step.inputs.catalogue()?.hash);
         fit(step.inputs.corpus()?, self, step.seed, step.ctx)?
             .write_made_from(&step.out.join(VECTORS_FILE), &made_from)

@@ -10,6 +10,7 @@ use crate::kind::{Abilities, Estimate, Fact, Kind, Need, Sizes};
 use crate::model::config::DecoderConfig;
 use crate::model::encoder::{self, EncoderFolder};
 use crate::model::folder::{CONFIG, model_files};
+use crate::train::held_out::Judge;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
 use crate::vectors::settings::{EncoderSettings, HiddenStateSettings};
@@ -39,7 +40,7 @@ impl Kind for EncoderSettings {
 }
 
 impl VectorsKind for EncoderSettings {
-    fn make(&self, step: &StepContext<'_>) -> Result<()> {
+    fn make(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         fit(corpus, catalogue, Source::Encoder(self), step.out, step.ctx)
     }
@@ -73,7 +74,7 @@ impl Kind for HiddenStateSettings {
 }
 
 impl VectorsKind for HiddenStateSettings {
-    fn make(&self, step: &StepContext<'_>) -> Result<()> {
+    fn make(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         fit(corpus, catalogue, Source::Decoder(self), step.out, step.ctx)
     }

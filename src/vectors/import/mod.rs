@@ -8,8 +8,9 @@ use super::{Provenance, TABLE_EXTENSION, TableColumns, VECTORS_FILE, Vectors, re
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Faults, Kind};
+use crate::train::held_out::Judge;
 
 /// Endings of files that can be read; the last one brings ids and has columns.
 const FILE_TYPES: [&str; 3] = ["npy", "safetensors", TABLE_EXTENSION];
@@ -52,7 +53,7 @@ impl Kind for VectorFileSettings {
 }
 
 impl VectorsKind for VectorFileSettings {
-    fn make(&self, step: &StepContext<'_>) -> Result<()> {
+    fn make(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
         let catalogue = step.inputs.catalogue()?;
         let made_from = Provenance::of_catalogue(&catalogue.hash);
         read(self, catalogue)?.write_made_from(&step.out.join(VECTORS_FILE), &made_from)

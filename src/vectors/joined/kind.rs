@@ -3,8 +3,9 @@
 use super::join;
 use crate::error::Result;
 use crate::inputs::StepContext;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Abilities, Family, Faults, Kind, Refusal, Role, Use};
+use crate::train::held_out::Judge;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::settings::JoinedSettings;
 use crate::vectors::{Provenance, VECTORS_FILE, Vectors, read_of};
@@ -67,7 +68,7 @@ impl Kind for JoinedSettings {
 }
 
 impl VectorsKind for JoinedSettings {
-    fn make(&self, step: &StepContext<'_>) -> Result<()> {
+    fn make(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
         let catalogue = step.inputs.catalogue()?;
         let parts = step.inputs.parts();
         let parts: Vec<Vectors> =

@@ -3,15 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use super::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
-use super::{Place, fit, load, sources};
+use super::{fit, load, sources, stored_parameters};
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{
-    Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Need, Refusal, Role, Sizes, Use,
+    Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Refusal, Role, Sizes,
+    Use,
 };
 use crate::text::grouped;
+use crate::train::course::Able;
+use crate::train::held_out::Judge;
 use crate::train::sampler::n_steps;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
@@ -66,7 +69,17 @@ impl Kind for MmseSettings {
         needs
     }
 
+    fn tracks(&self) -> bool {
+        self.course.log.tensorboard
+    }
+
     fn faults(&self, faults: &mut Faults<'_>) {
+        let owner = format!("mmse `{}`", faults.name());
+        self.course.faults(&owner, Able::default(), faults);
+        if self.course.batch < 2 {
+            let message = format!("{owner} has no negatives within a batch of one");
+            faults.value(keys!["batch"], message, "expected 2 or more", "raise `batch`");
+        }
         losses(self, faults);
         if let MmseLevels::Grades { ordered, clicked } = &self.levels
             && ordered < clicked
@@ -115,19 +128,21 @@ fn losses(settings: &MmseSettings, faults: &mut Faults<'_>) {
 }
 
 impl VectorsKind for MmseSettings {
-    fn make(&self, step: &StepContext<'_>) -> Result<()> {
-        let place = Place {
-            base: step.inputs.find(Role::Vectors),
-            seed: step.seed,
-            out: step.out,
-            work: step.work,
-            ctx: step.ctx,
-        };
-        fit(step.inputs.corpus()?, step.inputs.catalogue()?, self, &place)
+    fn make(&self, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
+        fit(self, step.name, step, judge)
     }
 
     fn open(&self, folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
         load(folder, catalogue)
+    }
+
+    fn learned(&self, folder: &Path) -> Result<Option<Learned>> {
+        let parameters = stored_parameters(self, folder)?;
+        Ok(Some(Learned { objective: "stages of a cascade", parameters }))
+    }
+
+    fn is_judged(&self) -> bool {
+        self.course.validation.is_some()
     }
 
     fn estimate(&self, sizes: &Sizes) -> Estimate {
@@ -139,7 +154,9 @@ impl VectorsKind for MmseSettings {
             estimate = estimate.figure("parameters", format!("≤ {}", grouped(parameters)));
         }
         // A request without a click or order teaches nothing, and how many there are is not known before they are read.
-        let most = sizes.train.map(|n| n_steps(n, u64::from(self.batch), self.epochs));
+        let most = sizes.train.map(|n| {
+            n_steps(n, u64::from(self.course.batch * self.course.accumulate), self.course.epochs)
+        });
         estimate.count("steps", "≤ ", most).count("encoded items", "", sizes.items)
     }
 }

@@ -21,22 +21,22 @@ use serde::{Deserialize, Serialize};
 
 use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder};
-use crate::corpus::{Catalogue, Corpus, Request, Split};
+use super::validation::validation;
+use crate::corpus::{Catalogue, Request, Split};
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::inputs::StepContext;
+use crate::kind::Role;
+use crate::model::checkpoint::WeightFiles;
 use crate::model::encoder::{EncoderFolder, source_files};
 use crate::model::tokenizer::Tokenizer;
 use crate::progress::Context;
-use crate::seed::Seed;
 use crate::store::{read_description, write_json};
-use crate::train::engine::{LoopSettings, train};
-use crate::train::settings::OptimizerSettings;
-use crate::train::track::Tracker;
-use crate::train::world::World;
+use crate::train::held_out::Judge;
+use crate::train::validation::Measured;
 use crate::vectors::{Provenance, Vectors};
 
 use feedback::{Feedback, request_text};
-use model::{Model, Reading, Side, choices};
+use model::{HEADS_FILE, Model, Reading, Side, TEXT_DIR, choices};
 use objective::{Mmse, Readings};
 use settings::{MmseSettings, MmseText};
 
@@ -52,20 +52,6 @@ struct MmseFile {
     settings: MmseSettings,
     /// Put before the text of a request.
     query_prefix: String,
-}
-
-/// Where a model is trained.
-pub struct Place<'a> {
-    /// The folder of the vectors whose encoder is taken as it is, where one is.
-    pub base: Option<&'a Path>,
-    /// The run's randomness.
-    pub seed: Seed,
-    /// Receives model and vectors.
-    pub out: &'a Path,
-    /// State of an unfinished training.
-    pub work: &'a Path,
-    /// Progress and interruption.
-    pub ctx: &'a Context,
 }
 
 /// The outside files that a model begins with, checked; none where it begins from scratch.
@@ -84,17 +70,18 @@ pub fn sources(settings: &MmseSettings) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Trains the model on the training requests of `corpus` and writes it and the vectors of all items.
+/// Trains the model on the training requests of the corpus and writes it and the vectors of all items.
 ///
 /// # Errors
 /// When the corpus has no text or not the levels that are asked for, training fails, or the disk refuses.
 pub fn fit(
-    corpus: &Corpus,
-    catalogue: &Catalogue,
     settings: &MmseSettings,
-    place: &Place<'_>,
+    label: &str,
+    step: &StepContext<'_>,
+    judge: &dyn Judge,
 ) -> Result<()> {
-    let Place { base, seed, out, work, ctx } = *place;
+    let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
+    let (base, seed, out, ctx) = (step.inputs.find(Role::Vectors), step.seed, step.out, step.ctx);
     catalogue.check_text(corpus.folder(), "mmse")?;
     let feedback = Feedback::gather(corpus, catalogue, settings)?;
     let vocabulary = match &settings.text {
@@ -112,26 +99,24 @@ pub fn fit(
     let model = Model::new(settings, catalogue.len(), seed.purpose("weights"), base, &tokenizer)?;
     let readings = Readings::of(&model, catalogue, &feedback, base, ctx)?;
     let mut objective = Mmse::new(&model, catalogue, feedback, &readings, settings, seed);
-    let loop_settings = LoopSettings {
-        label: "mmse".into(),
-        optimizer: OptimizerSettings {
-            learning_rate: settings.learning_rate,
-            ..OptimizerSettings::default()
-        },
-        epochs: settings.epochs,
-        batch: settings.batch,
-        accumulate: 1,
-        checkpoint_steps: settings.checkpoint_steps,
-        memory_limit: memory::allowed(),
-        tracker: Tracker::default(),
-    };
-    train(model.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)
-        .map_err(|error| match error {
+    let newest = settings.history_items;
+    let mut measure = validation(&settings.course, label, judge, |requests| {
+        let vectors = encode_items(&model, &readings.items, &Context::silent())?;
+        let asked = requests
+            .iter()
+            .map(|request| encode_request(&model, request, newest, |item| catalogue.text(item)));
+        Ok((vectors, asked.collect::<Result<_>>()?))
+    })?;
+    let measure = measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>);
+    let course = &settings.course;
+    course.run(step, label, model.parameters(), &mut objective, measure).map_err(|error| {
+        match error {
             Error::Memory { .. } => {
                 error.with_help("lower `batch`, `uniform` or the width of the vectors")
             }
             other => other,
-        })?;
+        }
+    })?;
     let vectors = encode_items(&model, &readings.items, ctx)?;
     model.save(out)?;
     let made_from = Provenance::of_encoder(&catalogue.hash, out, model.files())?;
@@ -179,10 +164,34 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
 impl RequestEncoder for Requests {
     fn vector(&self, request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
         let newest = self.settings.history_items;
-        let text = request_text(request.query.as_deref(), &request.history, newest, |item| {
+        encode_request(&self.model, request, newest, |item| {
             self.texts.get(item as usize).map_or("", String::as_str)
-        });
-        let reading = self.model.read(&text, Side::Query)?;
-        Ok(self.model.queries(&[&reading])?.detach().flatten_all()?.to_vec1::<f32>()?)
+        })
     }
+}
+
+/// The vector of a request, `[dim]`: of its text, or of that of its newest items.
+fn encode_request<'a>(
+    model: &Model,
+    request: &Request,
+    newest: u32,
+    text: impl Fn(u32) -> &'a str,
+) -> Result<Vec<f32>> {
+    let text = request_text(request.query.as_deref(), &request.history, newest, text);
+    let reading = model.read(&text, Side::Query)?;
+    Ok(model.queries(&[&reading])?.detach().flatten_all()?.to_vec1::<f32>()?)
+}
+
+/// Trained values of the model in `folder`: the towers, and the text encoder where it trains too.
+///
+/// # Errors
+/// [`Error::Data`] when its weights are missing or damaged.
+fn stored_parameters(settings: &MmseSettings, folder: &Path) -> Result<u64> {
+    let heads = WeightFiles::open_file(&folder.join(HEADS_FILE))?.n_values();
+    Ok(match &settings.text {
+        MmseText::Pretrained(text) if text.train => {
+            heads + WeightFiles::open(&folder.join(TEXT_DIR))?.n_values()
+        }
+        _ => heads,
+    })
 }

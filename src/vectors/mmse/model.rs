@@ -29,8 +29,8 @@ use crate::train::Parameters;
 
 /// Width of a feed-forward in units of its input.
 const EXPANSION: usize = 2;
-const HEADS_FILE: &str = "heads.safetensors";
-const TEXT_DIR: &str = "text";
+pub(super) const HEADS_FILE: &str = "heads.safetensors";
+pub(super) const TEXT_DIR: &str = "text";
 const WORDS: &str = "embed_tokens.weight";
 const ITEMS: &str = "item.embed.weight";
 

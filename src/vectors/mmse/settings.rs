@@ -6,11 +6,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::settings::Pooling;
+use crate::train::course::settings::{Course, CourseDefaults};
+
+/// Defaults of the training of MMSE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MmseCourse;
+
+impl CourseDefaults for MmseCourse {
+    const EPOCHS: f64 = 5.0;
+    const BATCH: u32 = 256;
+    const CHECKPOINT_STEPS: u32 = 500;
+    const METRIC: &'static str = "recall@10";
+}
 
 /// Two towers trained on ordered, clicked, shown and random items at once: a retrieval loss against all items and a
-/// ranking loss within a request (MMSE, arXiv 2303.11009).
+/// ranking loss within a request (MMSE, arXiv 2303.11009). The positives of the other requests of a step are negatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct MmseSettings {
     /// What turns a text into a vector.
     pub text: MmseText,
@@ -52,25 +64,15 @@ pub struct MmseSettings {
     pub ranking_temperature: f64,
     /// Subtract the logarithm of an item's probability to be in the batch from its score in the retrieval loss.
     pub log_q: bool,
-    /// Passes over the training requests.
-    #[schemars(range(min = 0.001, max = 10_000.0))]
-    pub epochs: f64,
-    /// Requests per step; the positives of the others are negatives.
-    #[schemars(range(min = 2, max = 65_536))]
-    pub batch: u32,
-    /// Learning rate.
-    #[schemars(range(min = 0.0, max = 10.0))]
-    pub learning_rate: f64,
+    /// How the training runs.
+    #[serde(flatten)]
+    pub course: Course<MmseCourse>,
     /// Share of examples that are random title substrings asking for their item.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub pseudo_requests: f64,
     /// Items of a history whose text stands for a request without text, newest last.
     #[schemars(range(min = 1, max = 1_000))]
     pub history_items: u32,
-    /// Steps between checkpoints.
-    #[schemars(range(min = 1))]
-    #[schemars(extend("x-key" = false))]
-    pub checkpoint_steps: u32,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
@@ -100,12 +102,9 @@ impl Default for MmseSettings {
             temperature: 0.07,
             ranking_temperature: 0.1,
             log_q: true,
-            epochs: 5.0,
-            batch: 256,
-            learning_rate: 1e-3,
+            course: Course::default(),
             pseudo_requests: 0.3,
             history_items: 5,
-            checkpoint_steps: 500,
             seed: None,
         }
     }

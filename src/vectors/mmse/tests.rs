@@ -11,9 +11,14 @@ use super::super::encoder;
 use super::feedback::Reached;
 use super::settings::{MmseLevels, PretrainedText, RankingLoss};
 use super::*;
+use crate::corpus::Corpus;
 use crate::corpus::kinds::CorpusSettings;
 use crate::corpus::settings::{JudgedPairsSettings, PairSplit, SimulatedClicks};
+use crate::inputs::testing::Place;
+use crate::seed::Seed;
+use crate::train::course::settings::{Course, OptimizerSettings};
 use crate::train::engine::Objective;
+use crate::train::held_out::Nobody;
 use crate::train::sampler::Draw;
 use crate::vectors::settings::EncoderSettings;
 
@@ -75,10 +80,11 @@ impl Shop {
     ) -> Result<PathBuf> {
         let (out, work) =
             (self.folder.path().join(name), self.folder.path().join("work").join(name));
-        std::fs::create_dir_all(&out).unwrap();
-        std::fs::create_dir_all(&work).unwrap();
-        let place = Place { base, seed: Seed::new(5), out: &out, work: &work, ctx };
-        fit(&self.corpus, &self.catalogue, settings, &place)?;
+        let mut place = Place::new(Some(self.corpus.folder()), &out, &work);
+        if let Some(base) = base {
+            place.inputs.put(Role::Vectors, base);
+        }
+        fit(settings, "mmse", &place.step(Seed::new(5), ctx), &Nobody)?;
         Ok(out)
     }
 }
@@ -92,8 +98,7 @@ fn small() -> MmseSettings {
         text: MmseText::Bag { dim: 8, vocabulary: 300, ngrams: 2, buckets: 100 },
         levels: grades(),
         uniform: 4,
-        batch: 4,
-        epochs: 4.0,
+        course: Course { batch: 4, epochs: 4.0, ..Course::default() },
         ..MmseSettings::default()
     }
 }
@@ -339,8 +344,11 @@ fn an_interrupted_training_ends_with_the_same_bits() {
 fn training_finds_items_and_orders_them() {
     let shop = Shop::new(None);
     let settings = MmseSettings {
-        epochs: 120.0,
-        learning_rate: 1e-2,
+        course: Course {
+            epochs: 120.0,
+            optimizer: OptimizerSettings { learning_rate: 1e-2, ..Default::default() },
+            ..small().course
+        },
         ranking: 1.0,
         pseudo_requests: 0.2,
         ..small()

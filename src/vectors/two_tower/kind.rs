@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use super::{fit, load};
+use super::{fit, load, stored_parameters};
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
-use crate::kind::{Abilities, Draws, Estimate, Fact, Kind, Need, Sizes};
+use crate::kind::keys;
+use crate::kind::{Abilities, Draws, Estimate, Fact, Faults, Kind, Learned, Need, Sizes};
 use crate::text::{bytes, grouped};
+use crate::train::course::Able;
+use crate::train::held_out::Judge;
 use crate::train::sampler::n_steps;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
@@ -37,23 +40,46 @@ impl Kind for TwoTowerSettings {
         }
         needs
     }
+
+    fn tracks(&self) -> bool {
+        self.course.log.tensorboard
+    }
+
+    fn faults(&self, faults: &mut Faults<'_>) {
+        let owner = format!("two-tower encoder `{}`", faults.name());
+        self.course.faults(&owner, Able::default(), faults);
+        if self.course.batch < 2 {
+            let message = format!("{owner} has no negatives within a batch of one");
+            faults.value(keys!["batch"], message, "expected 2 or more", "raise `batch`");
+        }
+    }
 }
 
 impl VectorsKind for TwoTowerSettings {
-    fn make(&self, step: &StepContext<'_>) -> Result<()> {
-        let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
-        fit(corpus, catalogue, self, step.seed, step.out, step.work, step.ctx)
+    fn make(&self, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
+        fit(self, step.name, step, judge)
     }
 
     fn open(&self, folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
         load(folder, catalogue)
     }
 
+    fn learned(&self, folder: &Path) -> Result<Option<Learned>> {
+        let parameters = stored_parameters(folder)?;
+        Ok(Some(Learned { objective: "contrastive", parameters }))
+    }
+
+    fn is_judged(&self) -> bool {
+        self.course.validation.is_some()
+    }
+
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let dim = u64::from(self.dim);
         let parameters = u64::from(self.vocabulary) * dim + 8 * dim * dim;
         let memory = parameters * 16 + (64 << 20);
-        let steps = sizes.examples().map(|n| n_steps(n, u64::from(self.batch), self.epochs));
+        let steps = sizes.examples().map(|n| {
+            n_steps(n, u64::from(self.course.batch * self.course.accumulate), self.course.epochs)
+        });
         Estimate::default()
             .figure("parameters", format!("≤ {}", grouped(parameters)))
             .count("steps", sizes.about(), steps)

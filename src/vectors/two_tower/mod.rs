@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder, newest};
 use super::settings::TwoTowerSettings;
-use crate::corpus::{Catalogue, Corpus, Request, Split};
+use super::validation::validation;
+use crate::corpus::{Catalogue, Request, Split};
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::inputs::StepContext;
+use crate::model::checkpoint::WeightFiles;
 use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::store::{read_description, write_json};
-use crate::train::engine::{LoopSettings, train};
-use crate::train::settings::OptimizerSettings;
-use crate::train::track::Tracker;
-use crate::train::world::World;
+use crate::train::held_out::Judge;
+use crate::train::validation::Measured;
 use crate::vectors::{Provenance, Vectors};
 
 use encoder::{Encoder, Tower};
@@ -47,20 +47,19 @@ struct EncoderFile {
     settings: TwoTowerSettings,
 }
 
-/// Trains the encoder on the training requests of `corpus` and writes it, and the vectors of all
-/// items, to `folder`; `work` holds the state of an unfinished training.
+/// Trains the encoder on the training requests of the corpus and writes it, and the vectors of all
+/// items.
 ///
 /// # Errors
 /// When the corpus has no text or no feedback, training fails, or the disk refuses.
 pub fn fit(
-    corpus: &Corpus,
-    catalogue: &Catalogue,
     settings: &TwoTowerSettings,
-    seed: Seed,
-    folder: &Path,
-    work: &Path,
-    ctx: &Context,
+    label: &str,
+    step: &StepContext<'_>,
+    judge: &dyn Judge,
 ) -> Result<()> {
+    let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
+    let (folder, ctx) = (step.out, step.ctx);
     catalogue.check_text(corpus.folder(), "the two-tower encoder")?;
     let texts = || (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
     let queries: Vec<String> = corpus
@@ -69,28 +68,31 @@ pub fn fit(
         .collect::<Result<_>>()?;
     let tokenizer =
         Tokenizer::train_bpe(texts().chain(queries), settings.vocabulary as usize, ctx)?;
+    let seed = step.seed;
     let encoder = Encoder::new(tokenizer.len(), settings.dim as usize, seed.purpose("weights"))?;
     let examples = Examples::gather(corpus, catalogue, &tokenizer, settings)?;
     let mut objective = Contrastive::new(&encoder, &tokenizer, catalogue, examples, settings, seed);
-    let loop_settings = LoopSettings {
-        label: "two-tower".into(),
-        optimizer: OptimizerSettings {
-            learning_rate: settings.learning_rate,
-            ..OptimizerSettings::default()
-        },
-        epochs: settings.epochs,
-        batch: settings.batch,
-        accumulate: 1,
-        checkpoint_steps: settings.checkpoint_steps,
-        memory_limit: memory::allowed(),
-        tracker: Tracker::default(),
+    let item_bags: Vec<Vec<u32>> = match &settings.course.validation {
+        Some(_) => bags(&tokenizer, catalogue)?,
+        None => Vec::new(),
     };
-    train(encoder.parameters(), &mut objective, &loop_settings, World::single(), seed, work, ctx)
-        .map_err(|error| match error {
-        Error::Memory { .. } => {
-            error.with_help("lower `batch`, `uniform_negatives` or `dim` of the vectors")
+    let newest = settings.history_items;
+    let mut measure = validation(&settings.course, label, judge, |requests| {
+        let vectors = encode_items(&encoder, &tokenizer, catalogue, &Context::silent())?;
+        let asked = requests
+            .iter()
+            .map(|request| encode_request(&encoder, &tokenizer, request, newest, &item_bags));
+        Ok((vectors, asked.collect::<Result<_>>()?))
+    })?;
+    let measure = measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>);
+    let course = &settings.course;
+    course.run(step, label, encoder.parameters(), &mut objective, measure).map_err(|error| {
+        match error {
+            Error::Memory { .. } => {
+                error.with_help("lower `batch`, `uniform_negatives` or `dim` of the vectors")
+            }
+            other => other,
         }
-        other => other,
     })?;
 
     let vectors = encode_items(&encoder, &tokenizer, catalogue, ctx)?;
@@ -133,6 +135,12 @@ fn bag(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
     Ok(tokens)
 }
 
+/// Tokens of every item's text.
+fn bags(tokenizer: &Tokenizer, catalogue: &Catalogue) -> Result<Vec<Vec<u32>>> {
+    let items = 0..catalogue.len() as u32;
+    items.map(|item| bag(tokenizer, catalogue.text(item))).collect()
+}
+
 /// Tokens of the newest items of a history, oldest first.
 fn history_bag<'a>(history: &[u32], items: u32, item_bag: impl Fn(u32) -> &'a [u32]) -> Vec<u32> {
     newest(history, items).iter().flat_map(|&item| item_bag(item).iter().copied()).collect()
@@ -161,32 +169,51 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
     let made_from = Provenance::of_encoder(&catalogue.hash, folder, &ENCODER_FILES)?;
     let vectors_path = folder.join(VECTORS_FILE);
     let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;
-    let items = 0..catalogue.len() as u32;
-    let item_bags =
-        items.map(|item| bag(&tokenizer, catalogue.text(item))).collect::<Result<_>>()?;
+    let item_bags = bags(&tokenizer, catalogue)?;
     Ok(Encoded::new(TwoTower { encoder, tokenizer, settings: file.settings, item_bags }, vectors))
 }
 
 impl RequestEncoder for TwoTower {
     fn vector(&self, request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
-        let tokens = match &request.query {
-            Some(query) => bag(&self.tokenizer, query)?,
-            None => history_bag(&request.history, self.settings.history_items, |item| {
-                &self.item_bags[item as usize]
-            }),
-        };
-        let query = self.encoder.encode(&[&tokens], Tower::Query)?;
-        Ok(query.flatten_all()?.to_vec1::<f32>()?)
+        let Self { encoder, tokenizer, settings, item_bags } = self;
+        encode_request(encoder, tokenizer, request, settings.history_items, item_bags)
     }
+}
+
+/// The vector of a request, `[dim]`: of its text, or of its newest items.
+fn encode_request(
+    encoder: &Encoder,
+    tokenizer: &Tokenizer,
+    request: &Request,
+    newest: u32,
+    item_bags: &[Vec<u32>],
+) -> Result<Vec<f32>> {
+    let tokens = match &request.query {
+        Some(query) => bag(tokenizer, query)?,
+        None => history_bag(&request.history, newest, |item| &item_bags[item as usize]),
+    };
+    let query = encoder.encode(&[&tokens], Tower::Query)?;
+    Ok(query.flatten_all()?.to_vec1::<f32>()?)
+}
+
+/// Trained values of the encoder in `folder`.
+///
+/// # Errors
+/// [`Error::Data`] when its weights are missing or damaged.
+fn stored_parameters(folder: &Path) -> Result<u64> {
+    WeightFiles::open_file(&folder.join(WEIGHTS_FILE)).map(|weights| weights.n_values())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::build;
     use crate::corpus::kinds::CorpusSettings;
     use crate::corpus::settings::SimulatorSettings;
+    use crate::corpus::{Corpus, build};
+    use crate::inputs::testing::Place;
+    use crate::train::course::settings::Course;
+    use crate::train::held_out::Nobody;
 
     #[test]
     fn vectors_of_another_encoder_are_refused() {
@@ -201,20 +228,18 @@ mod tests {
         let [place, out, work] = ["corpus", "out", "work"].map(|name| root.path().join(name));
         let shop = CorpusSettings::Simulator(shop);
         build(&shop, Seed::new(3), &place, &Context::silent()).unwrap();
-        std::fs::create_dir_all(&out).unwrap();
-        std::fs::create_dir_all(&work).unwrap();
         let corpus = Corpus::open(&place).unwrap();
         let catalogue = corpus.catalogue().unwrap();
         let settings = TwoTowerSettings {
             dim: 4,
             vocabulary: 300,
-            epochs: 1.0,
-            batch: 32,
+            course: Course { epochs: 1.0, batch: 32, ..Course::default() },
             uniform_negatives: 8,
             ..TwoTowerSettings::default()
         };
         let ctx = Context::silent();
-        fit(&corpus, &catalogue, &settings, Seed::new(1), &out, &work, &ctx).unwrap();
+        let step = Place::new(Some(&place), &out, &work);
+        fit(&settings, "text", &step.step(Seed::new(1), &ctx), &Nobody).unwrap();
         assert!(load(&out, &catalogue).is_ok());
         let weights = out.join(WEIGHTS_FILE);
         let mut bytes = std::fs::read(&weights).unwrap();

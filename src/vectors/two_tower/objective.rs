@@ -82,7 +82,7 @@ impl Examples {
         let items = 0..catalogue.len() as u32;
         let item_bags: Vec<Vec<u32>> =
             items.map(|item| bag(tokenizer, catalogue.text(item))).collect::<Result<_>>()?;
-        debug_assert!(settings.batch >= 2);
+        debug_assert!(settings.course.batch >= 2);
         Ok(Self { queries, sequences, list, item_bags })
     }
 }

@@ -7,7 +7,7 @@ use crate::corpus::kinds::CorpusKind;
 use crate::corpus::settings::{JudgedPairsSettings, PairSplit};
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
-use crate::keys;
+use crate::kind::keys;
 use crate::kind::{Draws, Fact, Faults, Kind, Lack};
 use crate::progress::Context;
 use crate::seed::Seed;
