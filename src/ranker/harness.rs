@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::Request;
@@ -15,12 +16,27 @@ use crate::progress::Context;
 pub type Scored = (u32, f32);
 
 /// Finds items of the whole catalogue: the first stage of a cascade, or all of it.
-pub trait Retrieve: Sync {
+pub trait Retrieve: Send + Sync {
     /// At most `depth` distinct items with scores, best first; none of `exclude` (ascending).
     ///
     /// # Errors
     /// When the model behind it fails.
     fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>>;
+
+    /// [`Retrieve::retrieve`] for many requests at once, with what each excludes, on all threads. Lists are those of single
+    /// requests; where many rows are one matrix product, the last bits of scores may be others.
+    ///
+    /// # Errors
+    /// When the model behind it fails.
+    fn retrieve_all(
+        &self,
+        requests: &[&Request],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let asked = requests.par_iter().zip(exclude);
+        asked.map(|(request, exclude)| self.retrieve(request, depth, exclude)).collect()
+    }
 
     /// The same system in the seat that scores given items, where it can take it.
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -98,7 +114,7 @@ impl Output {
 }
 
 /// Scores given items.
-pub trait Rank: Sync {
+pub trait Rank: Send + Sync {
     /// One output or more for every candidate, the one to order by first.
     ///
     /// # Errors
@@ -107,7 +123,7 @@ pub trait Rank: Sync {
 }
 
 /// Puts a list into another order, for what the list is as a whole.
-pub trait Rerank: Sync {
+pub trait Rerank: Send + Sync {
     /// Items of `list` with new scores, best first, at most `depth`.
     ///
     /// # Errors
@@ -125,7 +141,7 @@ pub struct Choice {
 }
 
 /// Chooses what is shown, at random in a known way, so that what it earns can later be told from what others would have.
-pub trait Act: Sync {
+pub trait Act: Send + Sync {
     /// One item of `list`, which is not empty.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::generative::DecoderSizes;
 use crate::inputs::{Inputs, StepContext};
 use crate::judging::acting::act;
-use crate::judging::answer::{Asking, Cost, answer};
+use crate::judging::answer::{Asking, Cost, answer, throughput};
 use crate::judging::predict::predict;
 use crate::judging::runs::{Evaluated, PREDICTIONS_FILE, RUN_FILE, to_run, write_run};
 use crate::judging::tuning::Tuning;
@@ -84,7 +84,9 @@ impl Work for AnswerRequests {
             work: step.work,
         };
         let mut answers = answer(system.as_ref(), &requests, &asking, step.ctx)?;
-        if !self.system.all().iter().all(|one| one.it().is_measured()) {
+        if self.system.all().iter().all(|one| one.it().is_measured()) {
+            answers.cost.throughput = throughput(system.as_ref(), &requests, &asking, step.ctx)?;
+        } else {
             answers.cost = Cost { in_flight: answers.cost.in_flight, ..Cost::default() };
         }
         if let Some(settings) = self.system.settings.it().acts() {

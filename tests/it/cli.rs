@@ -70,6 +70,8 @@ fn the_report_has_every_figure() {
         assert!(system["peak_bytes"].as_u64().unwrap() > 1 << 20);
         assert!(system["bytes"].as_u64().unwrap() > 100, "{system}");
         assert!(system["operational"]["bytes_per_item"].as_f64().unwrap() > 0.5);
+        assert!(system["operational"]["qps_batch"].as_f64().unwrap() > 0.0);
+        assert!(system["operational"]["batch"].as_f64().unwrap() > 1.0);
     }
     let value = |name: &str| {
         let system = systems.iter().find(|system| system["name"] == name).unwrap();

@@ -6,6 +6,7 @@ use std::path::Path;
 use trieval_eval::report::model::{Latency, SystemReport};
 
 use crate::error::Result;
+use crate::judging::answer::Throughput;
 use crate::judging::runs::RUN_FILE;
 use crate::kind::Family;
 use crate::pipeline::folder::RunFolder;
@@ -36,6 +37,12 @@ pub(super) fn systems(
         if cost.seconds > 0.0 {
             let qps = cost.milliseconds.len() as f64 / cost.seconds;
             operational.insert("qps".into(), qps);
+        }
+        if let Some(Throughput { batch, requests, seconds }) = cost.throughput
+            && seconds > 0.0
+        {
+            operational.insert("qps_batch".into(), requests as f64 / seconds);
+            operational.insert("batch".into(), batch as f64);
         }
         if let Some(Comparison { recall_at_10, speedup, .. }) = one.file.approximate {
             operational.insert("index_recall_at_10".into(), recall_at_10);

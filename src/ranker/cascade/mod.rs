@@ -9,6 +9,8 @@ pub mod settings;
 pub use act::policy;
 pub use mmr::Mmr;
 
+use rayon::prelude::*;
+
 use super::harness::{Candidates, Rank, Rerank, Retrieve, Scored, first_output};
 use super::top::top;
 use crate::corpus::Request;
@@ -28,9 +30,14 @@ pub struct Cascade {
     pub rerank: Option<Box<dyn Rerank>>,
 }
 
-impl Retrieve for Cascade {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let mut list = self.retrieve.retrieve(request, self.candidates, exclude)?;
+impl Cascade {
+    /// What the later stages make of the candidates of a request.
+    fn finish(
+        &self,
+        request: &Request,
+        mut list: Vec<Scored>,
+        depth: usize,
+    ) -> Result<Vec<Scored>> {
         if let Some(rank) = &self.rank {
             let rank = rank.as_rank().ok_or_else(|| {
                 Error::Failed("the second stage of a cascade cannot score given items".into())
@@ -49,6 +56,24 @@ impl Retrieve for Cascade {
                 Ok(list)
             }
         }
+    }
+}
+
+impl Retrieve for Cascade {
+    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let list = self.retrieve.retrieve(request, self.candidates, exclude)?;
+        self.finish(request, list, depth)
+    }
+
+    fn retrieve_all(
+        &self,
+        requests: &[&Request],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let lists = self.retrieve.retrieve_all(requests, self.candidates, exclude)?;
+        let lists = requests.par_iter().zip(lists);
+        lists.map(|(request, list)| self.finish(request, list, depth)).collect()
     }
 
     /// Given items are scored by the stage that scores candidates.
@@ -115,6 +140,8 @@ mod tests {
         assert_eq!(cascade.as_rank().is_some(), rank);
         let request = Request::bare(0);
         let list = cascade.retrieve(&request, depth, exclude).unwrap();
+        let all = cascade.retrieve_all(&[&request], depth, &[exclude.to_vec()]).unwrap();
+        assert_eq!(all, std::slice::from_ref(&list));
         list.into_iter().map(|one| one.0).collect()
     }
 

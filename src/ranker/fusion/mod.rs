@@ -5,6 +5,7 @@ mod kind;
 
 use std::cmp::Reverse;
 
+use rayon::prelude::*;
 use trieval_eval::fusion::{Fusion, fuse_lists};
 
 use crate::corpus::Request;
@@ -29,6 +30,21 @@ impl Retrieve for Fused {
         let ask = |part: &Box<dyn Retrieve>| part.retrieve(request, depth, exclude);
         let lists: Vec<Vec<Scored>> = self.parts.iter().map(ask).collect::<Result<_>>()?;
         fuse(&lists, &self.rule, depth)
+    }
+
+    fn retrieve_all(
+        &self,
+        requests: &[&Request],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let ask = |part: &Box<dyn Retrieve>| part.retrieve_all(requests, depth, exclude);
+        let mut parts: Vec<Vec<Vec<Scored>>> = self.parts.iter().map(ask).collect::<Result<_>>()?;
+        let of_request = |place: usize| -> Vec<Vec<Scored>> {
+            parts.iter_mut().map(|lists| std::mem::take(&mut lists[place])).collect()
+        };
+        let lists: Vec<_> = (0..requests.len()).map(of_request).collect();
+        lists.par_iter().map(|lists| fuse(lists, &self.rule, depth)).collect()
     }
 }
 
@@ -74,6 +90,12 @@ mod tests {
         assert_eq!(items(10, &[]), [2, 7, 30]);
         assert_eq!(items(1, &[]), [2]);
         assert_eq!(items(10, &[2]), [7, 30]);
+        let request = Request::bare(0);
+        let exclude = [vec![], vec![2]];
+        let all = fused.retrieve_all(&[&request; 2], 10, &exclude).unwrap();
+        for (list, exclude) in all.iter().zip(&exclude) {
+            assert_eq!(*list, fused.retrieve(&request, 10, exclude).unwrap());
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 mod kind;
 pub mod settings;
 
-use trieval_kernels::beam::Filter;
+use rayon::prelude::*;
+use trieval_kernels::beam::{Filter, Hit};
+use trieval_kernels::ops::alone;
 
 use super::{Retrieve, Scored};
 use crate::corpus::Request;
@@ -23,6 +25,33 @@ impl Retrieve for Generative {
     fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let prompt = self.prompts.build(request.query.as_deref(), &request.history)?;
         let hits = self.retriever.retrieve(&prompt.tokens, Filter::Without(exclude))?;
-        Ok(hits.into_iter().map(|hit| (hit.item, hit.score)).take(depth).collect())
+        Ok(listed(hits, depth))
     }
+
+    /// Each thread searches for its share of the requests at once.
+    fn retrieve_all(
+        &self,
+        requests: &[&Request],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let share = requests.len().div_ceil(rayon::current_num_threads()).max(1);
+        let shares = requests.par_chunks(share).zip(exclude.par_chunks(share));
+        let lists = shares.map(|(requests, exclude)| {
+            let prompts = requests
+                .iter()
+                .map(|request| self.prompts.build(request.query.as_deref(), &request.history));
+            let prompts = prompts.collect::<Result<Vec<_>>>()?;
+            let tokens: Vec<&[u32]> =
+                prompts.iter().map(|prompt| prompt.tokens.as_slice()).collect();
+            let filters: Vec<Filter<'_>> = exclude.iter().map(|one| Filter::Without(one)).collect();
+            let hits = alone(|| self.retriever.retrieve_all(&tokens, &filters))?;
+            Ok(hits.into_iter().map(|hits| listed(hits, depth)).collect::<Vec<_>>())
+        });
+        Ok(lists.collect::<Result<Vec<_>>>()?.concat())
+    }
+}
+
+fn listed(hits: Vec<Hit>, depth: usize) -> Vec<Scored> {
+    hits.into_iter().map(|hit| (hit.item, hit.score)).take(depth).collect()
 }

@@ -6,7 +6,8 @@ pub mod settings;
 
 use std::path::Path;
 
-use trieval_kernels::ops::{dot, dots};
+use rayon::prelude::*;
+use trieval_kernels::ops::{dot, dots, dots4};
 
 use self::hnsw::{HnswIndex, Query, compare};
 use super::harness::{Approximate, Candidates, Comparison, Output, Rank, Retrieve, Scored};
@@ -69,6 +70,25 @@ impl Retrieve for Nearest {
         }
     }
 
+    /// Without an index, queries are compared with an item together; an index is walked query by query.
+    fn retrieve_all(
+        &self,
+        requests: &[&Request],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let vectors = &self.items.vectors;
+        let queries = requests.par_iter().map(|request| self.vector(request));
+        let queries = queries.collect::<Result<Vec<_>>>()?;
+        if let Some(index) = &self.index {
+            let asked = queries.par_iter().zip(exclude);
+            return asked.map(|(query, not)| index.search(vectors, query, depth, not)).collect();
+        }
+        let share = queries.len().div_ceil(rayon::current_num_threads()).max(1);
+        let lists = queries.par_chunks(share).zip(exclude.par_chunks(share));
+        Ok(lists.flat_map_iter(|(queries, not)| exact_all(vectors, queries, depth, not)).collect())
+    }
+
     fn as_rank(&self) -> Option<&dyn Rank> {
         Some(self)
     }
@@ -112,18 +132,55 @@ impl Rank for Nearest {
 /// The `depth` items with the highest inner product with `query`, `[dim]`, best first, none of `exclude` (ascending): all
 /// items are looked at.
 pub fn exact(vectors: &Vectors, query: &[f32], depth: usize, exclude: &[u32]) -> Vec<Scored> {
-    let dim = vectors.dim;
     let mut top = Top::new(depth, exclude);
-    let mut scores = [0f32; BLOCK];
-    let mut items = 0u32..;
-    for rows in vectors.data.chunks(BLOCK * dim) {
-        let scores = &mut scores[..rows.len() / dim];
-        dots(rows, dim, query, scores);
-        for (score, item) in scores.iter().zip(items.by_ref()) {
-            top.offer(item, *score);
-        }
+    for (first, rows) in blocks(vectors) {
+        offer(first, rows, query, &mut top);
     }
     top.finish()
+}
+
+/// [`exact`] for many queries, with what each excludes: a block of items stays in the cache until all have seen it, and is
+/// compared with four queries at once.
+pub fn exact_all(
+    vectors: &Vectors,
+    queries: &[Vec<f32>],
+    depth: usize,
+    exclude: &[Vec<u32>],
+) -> Vec<Vec<Scored>> {
+    let mut tops: Vec<Top<'_>> = exclude.iter().map(|exclude| Top::new(depth, exclude)).collect();
+    let mut scores = [[0f32; 4]; BLOCK];
+    for (first, rows) in blocks(vectors) {
+        let scores = &mut scores[..rows.len() / vectors.dim];
+        let (fours, rest) = queries.as_chunks::<4>();
+        let (of_fours, of_rest) = tops.split_at_mut(4 * fours.len());
+        for (queries, tops) in fours.iter().zip(of_fours.chunks_exact_mut(4)) {
+            dots4(rows, vectors.dim, queries.each_ref().map(Vec::as_slice), scores);
+            for (item, scores) in (first..).zip(&*scores) {
+                for (top, score) in tops.iter_mut().zip(scores) {
+                    top.offer(item, *score);
+                }
+            }
+        }
+        for (query, top) in rest.iter().zip(of_rest) {
+            offer(first, rows, query, top);
+        }
+    }
+    tops.into_iter().map(Top::finish).collect()
+}
+
+/// Blocks of rows, each with the number of its first item.
+fn blocks(vectors: &Vectors) -> impl Iterator<Item = (u32, &[f32])> {
+    (0u32..).step_by(BLOCK).zip(vectors.data.chunks(BLOCK * vectors.dim))
+}
+
+/// Offers the items of a block, `[rows, dim]`, by their product with one query.
+fn offer(first: u32, rows: &[f32], query: &[f32], top: &mut Top<'_>) {
+    let mut scores = [0f32; BLOCK];
+    let scores = &mut scores[..rows.len() / query.len()];
+    dots(rows, query.len(), query, scores);
+    for (item, score) in (first..).zip(scores) {
+        top.offer(item, *score);
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +221,15 @@ mod tests {
             let query: Vec<f32> = (0..dim).map(|i| number(i + 11)).collect();
             let one_by_one = (0..).zip(vectors.rows().map(|row| dot(row, &query)));
             assert_eq!(exact(&vectors, &query, 30, &[2, 200]), top(one_by_one, 30, &[2, 200]));
+            // Queries together are queries alone, bit by bit: groups of four, and what is left of them.
+            for n_queries in [0, 1, 4, 7] {
+                let query = |q: usize| (0..dim).map(|i| number(i * 7 + q * 29)).collect();
+                let queries: Vec<Vec<f32>> = (0..n_queries).map(query).collect();
+                let exclude: Vec<Vec<u32>> = (0..n_queries as u32).map(|q| vec![q, 90]).collect();
+                let alone = queries.iter().zip(&exclude);
+                let alone: Vec<_> = alone.map(|(q, not)| exact(&vectors, q, 30, not)).collect();
+                assert_eq!(exact_all(&vectors, &queries, 30, &exclude), alone);
+            }
         }
     }
 }

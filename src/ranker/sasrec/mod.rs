@@ -212,6 +212,26 @@ impl Retrieve for Sasrec {
         Ok(top((0..).zip(scores), depth, exclude))
     }
 
+    fn retrieve_all(
+        &self,
+        requests: &[&Request],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let asked = requests.iter().zip(exclude).enumerate();
+        let asked = asked.filter(|(_, (request, _))| !request.history.is_empty());
+        let (places, asked): (Vec<usize>, Vec<_>) = asked.unzip();
+        let (histories, exclude): (Vec<&[u32]>, Vec<Vec<u32>>) = asked
+            .into_iter()
+            .map(|(request, exclude)| (request.history.as_slice(), exclude.clone()))
+            .unzip();
+        let mut lists = vec![Vec::new(); requests.len()];
+        for (place, list) in places.into_iter().zip(self.rank_all(&histories, &exclude, depth)?) {
+            lists[place] = list;
+        }
+        Ok(lists)
+    }
+
     fn as_rank(&self) -> Option<&dyn Rank> {
         Some(self)
     }

@@ -132,6 +132,10 @@ fn every_loss_learns_a_law_and_the_best_weights_answer() {
             assert!(a.0 == b.0 && (a.1 - b.1).abs() < 1e-4);
         }
         assert!(model.retrieve(&request(Vec::new()), 3, &[]).unwrap().is_empty());
+        let asked = [request(vec![1]), request(Vec::new()), request(vec![3, 4, 5])];
+        let asked: Vec<&Request> = asked.iter().collect();
+        let all = model.retrieve_all(&asked, 3, &[vec![], vec![], vec![2, 6]]).unwrap();
+        assert_eq!(all, [together[0].clone(), Vec::new(), together[1].clone()]);
     }
 }
 
