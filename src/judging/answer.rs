@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use trieval_kernels::ops::alone;
 
-use crate::corpus::Request;
+use crate::corpus::{Ask, Request};
 use crate::error::Result;
 use crate::progress::Context;
 use crate::ranker::{Retrieve, Scored};
@@ -143,13 +143,13 @@ pub fn throughput(
     }
     // Evenly over all, for neighbors may be alike; batches are full.
     let n_sampled = n_sampled / batch * batch;
-    let at = |place: usize| &requests[place * requests.len() / n_sampled];
-    let sample: Vec<&Request> = (0..n_sampled).map(at).collect();
+    let at = |place: usize| &requests[place * requests.len() / n_sampled].ask;
+    let sample: Vec<&Ask> = (0..n_sampled).map(at).collect();
     let mut measured = Throughput { batch, requests: 0, seconds: 0.0 };
     let mut bar = ctx.bar(&format!("{}, in batches", asking.label), n_sampled as u64, "request");
     for sample in sample.chunks(batch) {
         ctx.check_interrupt()?;
-        let exclude = sample.iter().map(|request| request.excluded(asking.exclude_history));
+        let exclude = sample.iter().map(|ask| ask.excluded(asking.exclude_history));
         let exclude: Vec<Vec<u32>> = exclude.collect();
         let started = Instant::now();
         let lists = ranker.retrieve_all(sample, asking.depth, &exclude)?;
@@ -164,10 +164,10 @@ pub fn throughput(
 }
 
 fn ask(ranker: &dyn Retrieve, request: &Request, asking: &Asking<'_>) -> Result<Reply> {
-    let exclude = request.excluded(asking.exclude_history);
+    let exclude = request.ask.excluded(asking.exclude_history);
     let started = Instant::now();
     // A thread that waits for help with one request would begin another, whose time would count for both.
-    let list = alone(|| ranker.retrieve(request, asking.depth, &exclude))?;
+    let list = alone(|| ranker.retrieve(&request.ask, asking.depth, &exclude))?;
     Ok(Reply { milliseconds: started.elapsed().as_secs_f64() * 1e3, list })
 }
 
@@ -267,11 +267,12 @@ mod tests {
     }
 
     impl Retrieve for Echo {
-        fn retrieve(&self, request: &Request, _: usize, _: &[u32]) -> Result<Vec<Scored>> {
+        fn retrieve(&self, ask: &Ask, _: usize, _: &[u32]) -> Result<Vec<Scored>> {
             if self.asked.fetch_add(1, Ordering::Relaxed) + 1 >= self.limit {
                 self.stop.store(true, Ordering::Relaxed);
             }
-            Ok(vec![(request.idx, 0.1 * request.idx as f32); (request.idx % 3) as usize])
+            let row = ask.row.unwrap();
+            Ok(vec![(row, 0.1 * row as f32); (row % 3) as usize])
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
 use super::top::top;
-use crate::corpus::Request;
+use crate::corpus::Ask;
 use crate::error::Result;
 use settings::Bm25Settings;
 
@@ -79,21 +79,21 @@ impl Bm25 {
     }
 
     /// Items that share a term with the request, and their scores, in any order.
-    fn matches(&self, request: &Request) -> Vec<Scored> {
-        match &request.query {
+    fn matches(&self, ask: &Ask) -> Vec<Scored> {
+        match &ask.query {
             Some(query) => self.scores(self.index.query_terms(query).into_iter()),
             None => {
-                let newest = request.history.len().saturating_sub(HISTORY_ITEMS);
+                let newest = ask.history.len().saturating_sub(HISTORY_ITEMS);
                 let terms = |&item: &u32| self.index.item_terms[item as usize].iter().copied();
-                self.scores(request.history[newest..].iter().flat_map(terms))
+                self.scores(ask.history[newest..].iter().flat_map(terms))
             }
         }
     }
 }
 
 impl Retrieve for Bm25 {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        Ok(top(self.matches(request).into_iter(), depth, exclude))
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        Ok(top(self.matches(ask).into_iter(), depth, exclude))
     }
 
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -102,8 +102,8 @@ impl Retrieve for Bm25 {
 }
 
 impl Rank for Bm25 {
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let mut scores = self.matches(request);
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        let mut scores = self.matches(ask);
         scores.sort_unstable_by_key(|one| one.0);
         Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
     }

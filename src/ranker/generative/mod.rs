@@ -8,7 +8,7 @@ use trieval_kernels::beam::{Filter, Hit};
 use trieval_kernels::ops::alone;
 
 use super::{Retrieve, Scored};
-use crate::corpus::Request;
+use crate::corpus::Ask;
 use crate::decode::prompt::PromptBuilder;
 use crate::decode::retriever::Retriever;
 use crate::error::Result;
@@ -22,8 +22,8 @@ pub struct Generative {
 }
 
 impl Retrieve for Generative {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let prompt = self.prompts.build(request.query.as_deref(), &request.history)?;
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let prompt = self.prompts.build(ask.query.as_deref(), &ask.history)?;
         let hits = self.retriever.retrieve(&prompt.tokens, Filter::Without(exclude))?;
         Ok(listed(hits, depth))
     }
@@ -31,16 +31,15 @@ impl Retrieve for Generative {
     /// Each thread searches for its share of the requests at once.
     fn retrieve_all(
         &self,
-        requests: &[&Request],
+        asks: &[&Ask],
         depth: usize,
         exclude: &[Vec<u32>],
     ) -> Result<Vec<Vec<Scored>>> {
-        let share = requests.len().div_ceil(rayon::current_num_threads()).max(1);
-        let shares = requests.par_chunks(share).zip(exclude.par_chunks(share));
-        let lists = shares.map(|(requests, exclude)| {
-            let prompts = requests
-                .iter()
-                .map(|request| self.prompts.build(request.query.as_deref(), &request.history));
+        let share = asks.len().div_ceil(rayon::current_num_threads()).max(1);
+        let shares = asks.par_chunks(share).zip(exclude.par_chunks(share));
+        let lists = shares.map(|(asks, exclude)| {
+            let prompts =
+                asks.iter().map(|ask| self.prompts.build(ask.query.as_deref(), &ask.history));
             let prompts = prompts.collect::<Result<Vec<_>>>()?;
             let tokens: Vec<&[u32]> =
                 prompts.iter().map(|prompt| prompt.tokens.as_slice()).collect();

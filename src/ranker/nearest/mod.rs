@@ -12,7 +12,7 @@ use trieval_kernels::ops::{dot, dots, dots4};
 use self::hnsw::{HnswIndex, Query, compare};
 use super::harness::{Approximate, Candidates, Comparison, Output, Rank, Retrieve, Scored};
 use super::top::Top;
-use crate::corpus::Request;
+use crate::corpus::{Ask, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::vectors::{Encoded, Vectors};
@@ -42,12 +42,12 @@ impl Nearest {
         Ok(Self { index: Some(index), ..self })
     }
 
-    /// The vector of a request, `[dim]`.
+    /// The vector of what is asked, `[dim]`.
     ///
     /// # Errors
     /// When the encoder fails.
-    pub fn vector(&self, request: &Request) -> Result<Vec<f32>> {
-        self.items.encoder.vector(request, &self.items.vectors)
+    pub fn vector(&self, ask: &Ask) -> Result<Vec<f32>> {
+        self.items.encoder.vector(ask, &self.items.vectors)
     }
 
     /// The vectors of all items.
@@ -62,8 +62,8 @@ impl Nearest {
 }
 
 impl Retrieve for Nearest {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let query = self.vector(request)?;
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let query = self.vector(ask)?;
         match &self.index {
             Some(index) => index.search(&self.items.vectors, &query, depth, exclude),
             None => Ok(exact(&self.items.vectors, &query, depth, exclude)),
@@ -73,12 +73,12 @@ impl Retrieve for Nearest {
     /// Without an index, queries are compared with an item together; an index is walked query by query.
     fn retrieve_all(
         &self,
-        requests: &[&Request],
+        asks: &[&Ask],
         depth: usize,
         exclude: &[Vec<u32>],
     ) -> Result<Vec<Vec<Scored>>> {
         let vectors = &self.items.vectors;
-        let queries = requests.par_iter().map(|request| self.vector(request));
+        let queries = asks.par_iter().map(|ask| self.vector(ask));
         let queries = queries.collect::<Result<Vec<_>>>()?;
         if let Some(index) = &self.index {
             let asked = queries.par_iter().zip(exclude);
@@ -112,8 +112,8 @@ impl Approximate for Nearest {
         let query = |request: &&Request| {
             ctx.check_interrupt()?;
             bar.advance(1);
-            let exclude = request.excluded(excludes_history);
-            Ok(Query { vector: self.vector(request)?, exclude })
+            let exclude = request.ask.excluded(excludes_history);
+            Ok(Query { vector: self.vector(&request.ask)?, exclude })
         };
         let queries = requests.iter().map(query).collect::<Result<Vec<_>>>()?;
         drop(bar);
@@ -122,8 +122,8 @@ impl Approximate for Nearest {
 }
 
 impl Rank for Nearest {
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let query = self.items.encoder.vector(request, &self.items.vectors)?;
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        let query = self.items.encoder.vector(ask, &self.items.vectors)?;
         let score = |&item: &u32| dot(self.items.vectors.row(item as usize), &query);
         Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
     }
@@ -193,7 +193,7 @@ mod tests {
     struct Fixed(Vec<f32>);
 
     impl RequestEncoder for Fixed {
-        fn vector(&self, _request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
+        fn vector(&self, _ask: &Ask, _items: &Vectors) -> Result<Vec<f32>> {
             Ok(self.0.clone())
         }
     }
@@ -203,11 +203,11 @@ mod tests {
         let vectors =
             Vectors::new(2, vec![1.0, 0.0, 0.0, 2.0, -1.0, -1.0, 3.0, 3.0], "test").unwrap();
         let nearest = Nearest::new(Encoded::new(Fixed(vec![1.0, -0.5]), vectors));
-        let request = Request { query: Some("q".into()), ..Request::bare(0) };
-        let all = nearest.retrieve(&request, 9, &[]).unwrap();
+        let ask = Ask { query: Some("q".into()), ..Ask::default() };
+        let all = nearest.retrieve(&ask, 9, &[]).unwrap();
         assert_eq!(all, [(3, 1.5), (0, 1.0), (2, -0.5), (1, -1.0)]);
-        assert_eq!(nearest.retrieve(&request, 1, &[3]).unwrap(), [(0, 1.0)]);
-        let outputs = nearest.outputs(&request, &Candidates::of(vec![1, 3])).unwrap();
+        assert_eq!(nearest.retrieve(&ask, 1, &[3]).unwrap(), [(0, 1.0)]);
+        let outputs = nearest.outputs(&ask, &Candidates::of(vec![1, 3])).unwrap();
         assert_eq!(outputs, [Output::score(vec![-1.0, 1.5])]);
     }
 

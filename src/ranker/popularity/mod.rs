@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
 use super::settings::PopularitySettings;
 use super::top::top;
-use crate::corpus::{Corpus, Request, training_exposure, weighted_exposure};
+use crate::corpus::{Ask, Corpus, training_exposure, weighted_exposure};
 use crate::error::{Error, Result};
 use crate::store::{Packer, SealKind, Unpacker};
 
@@ -148,10 +148,10 @@ impl Categories {
 }
 
 impl Retrieve for Popularity {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let counts = (0..).zip(self.counts.iter().copied());
         let Some(categories) = &self.categories else { return Ok(top(counts, depth, exclude)) };
-        let led = categories.led(&request.history);
+        let led = categories.led(&ask.history);
         let (first, rest): (Vec<_>, Vec<_>) = counts.partition(|&(item, _)| led(item));
         let mut ranked = top(first.into_iter(), depth, exclude);
         // Leading items stand above all others: their scores are raised by the highest of the rest.
@@ -170,8 +170,8 @@ impl Retrieve for Popularity {
 }
 
 impl Rank for Popularity {
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let led = self.categories.as_ref().map(|one| one.led(&request.history));
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        let led = self.categories.as_ref().map(|one| one.led(&ask.history));
         // More than any count: the led ones stand above all others.
         let raise = self.counts.iter().copied().fold(0.0, f32::max) + 1.0;
         let score = |&item: &u32| {
@@ -187,8 +187,8 @@ impl Rank for Popularity {
 mod tests {
     use super::*;
 
-    fn request(history: &[u32]) -> Request {
-        Request { history: history.to_vec(), ..Request::bare(0) }
+    fn ask(history: &[u32]) -> Ask {
+        Ask { history: history.to_vec(), ..Ask::default() }
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
         let items = |history: &[u32], depth| -> Vec<u32> {
             let mut exclude = history.to_vec();
             exclude.sort_unstable();
-            let ranked = popularity.retrieve(&request(history), depth, &exclude).unwrap();
+            let ranked = popularity.retrieve(&ask(history), depth, &exclude).unwrap();
             assert!(ranked.windows(2).all(|two| two[0].1 > two[1].1), "{ranked:?}");
             ranked.into_iter().map(|one| one.0).collect()
         };
@@ -242,7 +242,7 @@ mod tests {
         // Item 0 is the third newest, so its category does not lead.
         assert_eq!(items(&[0, 3, 4], 9), [2, 1]);
         assert_eq!(items(&[2, 0], 9), [4, 1, 3]);
-        let outputs = popularity.outputs(&request(&[0]), &Candidates::of(vec![3, 1, 0])).unwrap();
+        let outputs = popularity.outputs(&ask(&[0]), &Candidates::of(vec![3, 1, 0])).unwrap();
         assert_eq!(outputs, [Output::score(vec![9.0, 13.0, 11.0])]);
     }
 }
