@@ -11,7 +11,7 @@ pub fn training_exposure(corpus: &Corpus) -> Result<Vec<u64>> {
     let mut counts = vec![0; corpus.summary().items as usize];
     if corpus.has_sequences() {
         for request in corpus.request_iter(Split::Train)? {
-            for item in request?.history {
+            for item in request?.ask.history {
                 counts[item as usize] += 1;
             }
         }
@@ -39,7 +39,7 @@ pub fn weighted_exposure(corpus: &Corpus, weight: impl Fn(i32) -> f64) -> Result
     if corpus.has_sequences() {
         for request in corpus.request_iter(Split::Train)? {
             let request = request?;
-            for item in request.history {
+            for item in request.ask.history {
                 counts[item as usize] += weight(last - request.day);
             }
         }

@@ -10,7 +10,7 @@ use super::catalogue::Catalogue;
 use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 use super::summary::{CorpusSummary, FORMAT, summary_path};
 use super::table::{TableReader, count_rows, table_path};
-use super::types::{Impression, ItemIdx, Request, RequestIdx, Split};
+use super::types::{Ask, Impression, ItemIdx, Request, RequestIdx, Split};
 
 /// An opened corpus folder.
 #[derive(Debug, Clone)]
@@ -165,7 +165,8 @@ impl Corpus {
                 return Err(Error::data(&path, message));
             }
             let RequestRow { id, day, query, history, .. } = row;
-            Ok(Request { idx, id, user, day, query, history, split })
+            let ask = Ask { query, history, user, row: Some(idx) };
+            Ok(Request { idx, id, day, split, ask })
         }))
     }
 

@@ -18,14 +18,14 @@ pub fn choices(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
     let mut lists = Vec::new();
     if corpus.has_sequences() {
         for request in corpus.request_iter(Split::Train)? {
-            lists.push(request?.history);
+            lists.push(request?.ask.history);
         }
     } else {
         let mut numbers: HashMap<String, usize> = HashMap::new();
         let mut list_of = Vec::new();
         for request in corpus.request_iter(Split::Train)? {
             let n_lists = lists.len();
-            let number = match request?.user {
+            let number = match request?.ask.user {
                 Some(user) => *numbers.entry(user).or_insert(n_lists),
                 None => n_lists,
             };
@@ -92,7 +92,7 @@ mod tests {
         let mut expected: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         for group in corpus.impressions().unwrap() {
             let (request, page) = group.unwrap();
-            let user = requests[request as usize].user.clone().unwrap();
+            let user = requests[request as usize].ask.user.clone().unwrap();
             let clicked = page.iter().filter(|shown| shown.click).map(|shown| shown.item);
             expected.entry(user).or_default().extend(clicked);
         }

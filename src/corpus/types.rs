@@ -46,26 +46,36 @@ impl Split {
     }
 }
 
-/// One request: a query text, a history, or both.
+/// What is asked: a query text, a history, or both. All that a system sees.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Query text as typed.
+    pub query: Option<String>,
+    /// Items of the user's past, oldest first.
+    pub history: Vec<ItemIdx>,
+    /// Id of the user who asks.
+    pub user: Option<String>,
+    /// Row number of the request where a corpus asks, for what knows nothing but its requests: the truth, and lists that
+    /// were written elsewhere.
+    pub row: Option<RequestIdx>,
+}
+
+/// A request of a corpus: where it stands, and what it asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Row number of the request.
     pub idx: RequestIdx,
     /// Its id, unique in the corpus.
     pub id: String,
-    /// Id of the user who asked.
-    pub user: Option<String>,
     /// Day since the start of the log; 0 where the source has no time.
     pub day: i32,
-    /// Query text as typed.
-    pub query: Option<String>,
-    /// Items of the user's past, oldest first.
-    pub history: Vec<ItemIdx>,
     /// What the request is for.
     pub split: Split,
+    /// What it asks.
+    pub ask: Ask,
 }
 
-impl Request {
+impl Ask {
     /// Items that must not be answered, ascending: those of the history, where a corpus `removes` them.
     pub fn excluded(&self, removes: bool) -> Vec<ItemIdx> {
         let mut items = if removes { self.history.clone() } else { Vec::new() };
@@ -82,11 +92,9 @@ impl Request {
         Self {
             idx,
             id: idx.to_string(),
-            user: None,
             day: 0,
-            query: None,
-            history: Vec::new(),
             split: Split::Test,
+            ask: Ask { row: Some(idx), ..Ask::default() },
         }
     }
 }

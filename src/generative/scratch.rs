@@ -62,7 +62,7 @@ impl ModelKind for ScratchSettings {
         let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
         let queries: Vec<String> = corpus
             .request_iter(Split::Train)?
-            .filter_map(|request| request.map(|request| request.query).transpose())
+            .filter_map(|request| request.map(|request| request.ask.query).transpose())
             .collect::<Result<_>>()?;
         let mut tokenizer =
             Tokenizer::train_bpe(texts.chain(queries), self.vocabulary as usize, step.ctx)?;

@@ -122,7 +122,7 @@ fn tell_merge(
     let requests = corpus.request_iter(crate::corpus::Split::Train)?;
     for (i, request) in requests.take(MERGE_PROBES).enumerate() {
         let request = request?;
-        let prompt = bundle.prompts.build(request.query.as_deref(), &request.history)?;
+        let prompt = bundle.prompts.build(request.ask.query.as_deref(), &request.ask.history)?;
         let item = (i * items.n_items() / MERGE_PROBES) as u32;
         rows.push(Row::answer(&prompt.tokens, items.tokens(item)));
     }

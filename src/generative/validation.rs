@@ -48,7 +48,8 @@ impl<'a> HeldOutDecoder<'a> {
             Sample { metric, requests: settings.requests, with_history: false, with_answer: true };
         let held_out = judge.held_out(&format!("training {training}"), &sample)?;
         let build = |request: &Request| {
-            let prompt = bundle.prompts.build(request.query.as_deref(), &request.history)?;
+            let prompt =
+                bundle.prompts.build(request.ask.query.as_deref(), &request.ask.history)?;
             Ok::<_, Error>(prompt.tokens)
         };
         let prompts = held_out.requests().iter().map(build).collect::<Result<_>>()?;

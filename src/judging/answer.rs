@@ -1,5 +1,8 @@
 //! Lets a ranker answer requests, and measures how long and in how much memory it does so.
 //!
+//! Latency is that of single requests. How many are answered per second where they come in batches is measured apart, on a
+//! few of the requests, and changes no answer.
+//!
 //! Answers are kept in a journal as they come: an interrupted step goes on behind the last of them.
 
 use std::path::Path;
@@ -9,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use trieval_kernels::ops::alone;
 
-use crate::corpus::Request;
+use crate::corpus::{Ask, Request};
 use crate::error::Result;
 use crate::progress::Context;
 use crate::ranker::{Retrieve, Scored};
@@ -17,6 +20,14 @@ use crate::store::Journal;
 
 /// Requests answered between two looks at the interrupt flag, and the most that a kill loses.
 const CHUNK: usize = 64;
+
+/// Requests of a batch where throughput is measured.
+const BATCH: usize = 64;
+
+/// Most requests, their least part, and most seconds that this takes.
+const MOST_BATCHED: usize = 256;
+const PART_BATCHED: usize = 4;
+const BATCH_SECONDS: f64 = 10.0;
 
 /// Name of the journal inside a step's working folder.
 const JOURNAL_FILE: &str = "answers.journal";
@@ -40,6 +51,20 @@ pub struct Cost {
     pub seconds: f64,
     /// Largest resident memory of the process while answering, in bytes, where the system tells.
     pub peak_bytes: Option<u64>,
+    /// Requests per second where they come in batches; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<Throughput>,
+}
+
+/// How fast batches are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Throughput {
+    /// Requests per batch.
+    pub batch: usize,
+    /// Requests that were asked.
+    pub requests: usize,
+    /// Wall seconds spent on them.
+    pub seconds: f64,
 }
 
 /// How a ranker is asked.
@@ -73,6 +98,7 @@ pub fn answer(
             in_flight: rayon::current_num_threads(),
             seconds: 0.0,
             peak_bytes: None,
+            throughput: None,
         },
     };
     for (chunk, frame) in requests.chunks(CHUNK).zip(&frames) {
@@ -99,11 +125,49 @@ pub fn answer(
     Ok(answers)
 }
 
+/// Asks `ranker` some of the requests once more, in batches on all threads: a fourth of them, a few hundred and some seconds
+/// at most. None where there are too few for a batch of one.
+///
+/// # Errors
+/// Whatever the ranker meets, or [`crate::Error::Interrupted`].
+pub fn throughput(
+    ranker: &dyn Retrieve,
+    requests: &[Request],
+    asking: &Asking<'_>,
+    ctx: &Context,
+) -> Result<Option<Throughput>> {
+    let n_sampled = (requests.len() / PART_BATCHED).min(MOST_BATCHED);
+    let batch = n_sampled.min(BATCH);
+    if batch == 0 {
+        return Ok(None);
+    }
+    // Evenly over all, for neighbors may be alike; batches are full.
+    let n_sampled = n_sampled / batch * batch;
+    let at = |place: usize| &requests[place * requests.len() / n_sampled].ask;
+    let sample: Vec<&Ask> = (0..n_sampled).map(at).collect();
+    let mut measured = Throughput { batch, requests: 0, seconds: 0.0 };
+    let mut bar = ctx.bar(&format!("{}, in batches", asking.label), n_sampled as u64, "request");
+    for sample in sample.chunks(batch) {
+        ctx.check_interrupt()?;
+        let exclude = sample.iter().map(|ask| ask.excluded(asking.exclude_history));
+        let exclude: Vec<Vec<u32>> = exclude.collect();
+        let started = Instant::now();
+        let lists = ranker.retrieve_all(sample, asking.depth, &exclude)?;
+        measured.seconds += started.elapsed().as_secs_f64();
+        measured.requests += lists.len();
+        bar.advance(lists.len() as u64);
+        if measured.seconds > BATCH_SECONDS {
+            break;
+        }
+    }
+    Ok(Some(measured))
+}
+
 fn ask(ranker: &dyn Retrieve, request: &Request, asking: &Asking<'_>) -> Result<Reply> {
-    let exclude = request.excluded(asking.exclude_history);
+    let exclude = request.ask.excluded(asking.exclude_history);
     let started = Instant::now();
     // A thread that waits for help with one request would begin another, whose time would count for both.
-    let list = alone(|| ranker.retrieve(request, asking.depth, &exclude))?;
+    let list = alone(|| ranker.retrieve(&request.ask, asking.depth, &exclude))?;
     Ok(Reply { milliseconds: started.elapsed().as_secs_f64() * 1e3, list })
 }
 
@@ -203,11 +267,12 @@ mod tests {
     }
 
     impl Retrieve for Echo {
-        fn retrieve(&self, request: &Request, _: usize, _: &[u32]) -> Result<Vec<Scored>> {
+        fn retrieve(&self, ask: &Ask, _: usize, _: &[u32]) -> Result<Vec<Scored>> {
             if self.asked.fetch_add(1, Ordering::Relaxed) + 1 >= self.limit {
                 self.stop.store(true, Ordering::Relaxed);
             }
-            Ok(vec![(request.idx, 0.1 * request.idx as f32); (request.idx % 3) as usize])
+            let row = ask.row.unwrap();
+            Ok(vec![(row, 0.1 * row as f32); (row % 3) as usize])
         }
     }
 
@@ -237,6 +302,31 @@ mod tests {
         for (idx, list) in (0u32..).zip(&answers.lists) {
             assert_eq!(*list, vec![(idx, 0.1 * idx as f32); (idx % 3) as usize]);
         }
+    }
+
+    #[test]
+    fn batches_are_a_bounded_part_of_the_requests_and_can_be_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let asking =
+            Asking { label: "echo", depth: 3, exclude_history: false, work: folder.path() };
+        let measure = |n: u32, limit: usize| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let echo = Echo { asked: AtomicUsize::new(0), limit, stop: Arc::clone(&stop) };
+            let outcome = throughput(&echo, &requests(n), &asking, &Context::new(true, stop));
+            (outcome, echo.asked.into_inner())
+        };
+        for (n, batch, asked) in [(4, 1, 1), (40, 10, 10), (300, 64, 64), (9_000, 64, 256)] {
+            let (outcome, n_asked) = measure(n, usize::MAX);
+            let measured = outcome.unwrap().unwrap();
+            assert_eq!((measured.batch, measured.requests, n_asked), (batch, asked, asked), "{n}");
+            assert!(measured.seconds > 0.0);
+        }
+        assert_eq!(measure(3, usize::MAX).0.unwrap(), None);
+        let (outcome, n_asked) = measure(9_000, 70);
+        assert!(matches!(outcome, Err(Error::Interrupted)));
+        assert_eq!(n_asked, 128);
+        // Nothing is written.
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 
     #[test]

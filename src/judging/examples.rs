@@ -65,12 +65,12 @@ pub fn example(one: Telling, runs: &[&Run], judging: &Judging<'_>) -> ExampleRep
         }
     });
     let request = about.and_then(|about| about.requests.get(one.request.as_str()));
-    let history = request.into_iter().flat_map(|request| &request.history);
+    let history = request.into_iter().flat_map(|request| &request.ask.history);
     ExampleReport {
         systems: systems.collect(),
         relevant_total: relevant.len() as u64,
         relevant: relevant.iter().take(judging.n_items).map(|(id, _)| item(id, None)).collect(),
-        text: request.and_then(|request| request.query.clone()).unwrap_or_default(),
+        text: request.and_then(|request| request.ask.query.clone()).unwrap_or_default(),
         history: history.map(|&item| title(item)).collect(),
         request: one.request,
         values: one.values,

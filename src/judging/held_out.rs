@@ -78,7 +78,7 @@ impl HeldOut {
         requests.retain(|request| {
             answered.contains(&request.idx)
                 && (wanted.metric.is_none() || ranked.contains(&request.idx))
-                && (!wanted.with_history || !request.history.is_empty())
+                && (!wanted.with_history || !request.ask.history.is_empty())
         });
         if requests.is_empty() {
             let lacks = match (wanted.with_history, wanted.metric) {
@@ -113,7 +113,8 @@ impl HeldOut {
             }
         };
         let removes_history = corpus.summary().remove_history;
-        let exclude = requests.iter().map(|request| request.excluded(removes_history)).collect();
+        let exclude =
+            requests.iter().map(|request| request.ask.excluded(removes_history)).collect();
         Ok(Self { requests, answers, exclude, measured })
     }
 }

@@ -28,20 +28,20 @@ pub fn leaks(
     let mut targets: HashSet<(String, u32)> = HashSet::new();
     for request in corpus.request_iter(Split::Train)? {
         let request = request?;
-        if let Some(user) = request.user {
+        if let Some(user) = request.ask.user {
             if corpus.has_sequences() {
-                targets.extend(request.history.iter().map(|&item| (user.clone(), item)));
+                targets.extend(request.ask.history.iter().map(|&item| (user.clone(), item)));
             }
             users.insert(user);
         }
-        if let Some(query) = request.query {
+        if let Some(query) = request.ask.query {
             queries.entry(normalized(&query)).or_insert(request.idx);
         }
     }
     let mut first_of: HashMap<RequestIdx, RequestIdx> = HashMap::new();
     for request in corpus.request_iter(Split::Train)? {
         let request = request?;
-        if let Some(query) = &request.query {
+        if let Some(query) = &request.ask.query {
             first_of.insert(request.idx, queries[&normalized(query)]);
         }
     }
@@ -61,22 +61,22 @@ pub fn leaks(
     let by_idx: HashMap<RequestIdx, &Request> =
         requests.iter().map(|request| (request.idx, request)).collect();
     for request in requests {
-        if let Some(query) = &request.query {
+        if let Some(query) = &request.ask.query {
             same_query.count(queries.contains_key(&normalized(query)), || query.clone());
         }
-        if let Some(user) = &request.user {
+        if let Some(user) = &request.ask.user {
             same_user.count(users.contains(user), || user.clone());
         }
     }
     for (request, item) in relevant {
         let Some(request) = by_idx.get(request) else { continue };
         let id = || catalogue.ids[*item as usize].clone();
-        if let Some(query) = &request.query {
+        if let Some(query) = &request.ask.query {
             let known = queries.get(&normalized(query));
             let hit = known.is_some_and(|&query| clicked.contains(&(query, *item)));
             same_pair.count(hit, || format!("{query} → {}", id()));
         }
-        if let (true, Some(user)) = (corpus.has_sequences(), &request.user) {
+        if let (true, Some(user)) = (corpus.has_sequences(), &request.ask.user) {
             let hit = targets.contains(&(user.clone(), *item));
             own_past.count(hit, || format!("{user} → {}", id()));
         }

@@ -48,7 +48,7 @@ pub fn predict(
             .map(|request| {
                 let items = judged.get(&request.idx).into_iter().flatten();
                 let examples: Vec<Example<'_>> =
-                    items.map(|&item| Example { request, item }).collect();
+                    items.map(|&item| Example { ask: &request.ask, item }).collect();
                 system.predict(&examples)
             })
             .collect::<Result<_>>()?;

@@ -81,12 +81,12 @@ fn item_exposure(exposure: &[u64], ids: &[String]) -> Vec<Slice> {
 fn request_frequency(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Slice>> {
     let mut seen: HashMap<String, u64> = HashMap::new();
     for request in corpus.request_iter(Split::Train)? {
-        if let Some(query) = request?.query {
+        if let Some(query) = request?.ask.query {
             *seen.entry(normalized(&query)).or_default() += 1;
         }
     }
     let times = |request: &Request| {
-        let query = request.query.as_deref()?;
+        let query = request.ask.query.as_deref()?;
         Some(seen.get(&normalized(query)).copied().unwrap_or(0))
     };
     let meaning = "training requests with the same query text (letter case and spaces apart)";
@@ -101,7 +101,7 @@ pub fn normalized(query: &str) -> String {
 fn rarest_term(catalogue: &Catalogue, requests: &[Request]) -> Vec<Slice> {
     let queries: Vec<Option<Vec<String>>> = requests
         .iter()
-        .map(|request| request.query.as_deref().map(|query| words(query, false)))
+        .map(|request| request.ask.query.as_deref().map(|query| words(query, false)))
         .collect();
     let mut n_items: HashMap<&str, u64> =
         queries.iter().flatten().flatten().map(|word| (word.as_str(), 0)).collect();
@@ -131,16 +131,16 @@ fn rarest_term(catalogue: &Catalogue, requests: &[Request]) -> Vec<Slice> {
 
 fn query_length(requests: &[Request]) -> Vec<Slice> {
     let n_words = |request: &Request| {
-        request.query.as_deref().map(|query| query.split_whitespace().count() as u64)
+        request.ask.query.as_deref().map(|query| query.split_whitespace().count() as u64)
     };
     binned("query length", "words of the query", requests, n_words, &[1, 2, 4])
 }
 
 fn history_length(requests: &[Request]) -> Vec<Slice> {
-    if requests.iter().all(|request| request.history.is_empty()) {
+    if requests.iter().all(|request| request.ask.history.is_empty()) {
         return Vec::new();
     }
-    let n_items = |request: &Request| Some(request.history.len() as u64);
+    let n_items = |request: &Request| Some(request.ask.history.len() as u64);
     binned("history length", "items of the user's past", requests, n_items, &[0, 4, 9, 19])
 }
 
@@ -242,15 +242,9 @@ mod tests {
     use super::*;
 
     fn request(idx: u32, query: &str) -> Request {
-        Request {
-            idx,
-            id: format!("r{idx}"),
-            user: None,
-            day: idx as i32 % 2,
-            query: Some(query.to_owned()),
-            history: Vec::new(),
-            split: Split::Test,
-        }
+        let mut request = Request { day: idx as i32 % 2, ..Request::bare(idx) };
+        request.ask.query = Some(query.to_owned());
+        request
     }
 
     fn sizes(slices: &[Slice]) -> Vec<(&str, usize)> {

@@ -14,7 +14,7 @@ use super::locate::{finished, inputs};
 use super::plan::Plan;
 use super::runner::RECIPE_FILE;
 use super::step::{CORPUS, EVALUATION, Step, step_name};
-use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::corpus::{Ask, Catalogue, Corpus, Request};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::Tables;
@@ -255,16 +255,8 @@ impl OpenSystem<'_> {
         top: usize,
     ) -> Result<Vec<(u32, f32)>> {
         let history = history.iter().map(|id| self.run.item(id)).collect::<Result<Vec<u32>>>()?;
-        let request = Request {
-            idx: u32::MAX,
-            id: "search".into(),
-            user: None,
-            day: 0,
-            query: query.map(str::to_owned),
-            history,
-            split: Split::Test,
-        };
-        let exclude = request.excluded(self.run.corpus()?.summary().remove_history);
-        self.retrieve.retrieve(&request, top, &exclude)
+        let ask = Ask { query: query.map(str::to_owned), history, ..Ask::default() };
+        let exclude = ask.excluded(self.run.corpus()?.summary().remove_history);
+        self.retrieve.retrieve(&ask, top, &exclude)
     }
 }

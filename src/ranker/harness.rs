@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::Request;
+use crate::corpus::{Ask, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 
@@ -15,12 +16,27 @@ use crate::progress::Context;
 pub type Scored = (u32, f32);
 
 /// Finds items of the whole catalogue: the first stage of a cascade, or all of it.
-pub trait Retrieve: Sync {
+pub trait Retrieve: Send + Sync {
     /// At most `depth` distinct items with scores, best first; none of `exclude` (ascending).
     ///
     /// # Errors
     /// When the model behind it fails.
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>>;
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>>;
+
+    /// [`Retrieve::retrieve`] for many requests at once, with what each excludes, on all threads. Lists are those of single
+    /// requests; where many rows are one matrix product, the last bits of scores may be others.
+    ///
+    /// # Errors
+    /// When the model behind it fails.
+    fn retrieve_all(
+        &self,
+        asks: &[&Ask],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let asked = asks.par_iter().zip(exclude);
+        asked.map(|(ask, exclude)| self.retrieve(ask, depth, exclude)).collect()
+    }
 
     /// The same system in the seat that scores given items, where it can take it.
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -98,21 +114,21 @@ impl Output {
 }
 
 /// Scores given items.
-pub trait Rank: Sync {
+pub trait Rank: Send + Sync {
     /// One output or more for every candidate, the one to order by first.
     ///
     /// # Errors
     /// When the model behind it fails, or a column is missing that it reads.
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>>;
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>>;
 }
 
 /// Puts a list into another order, for what the list is as a whole.
-pub trait Rerank: Sync {
+pub trait Rerank: Send + Sync {
     /// Items of `list` with new scores, best first, at most `depth`.
     ///
     /// # Errors
     /// When the model behind it fails.
-    fn rerank(&self, request: &Request, list: &[Scored], depth: usize) -> Result<Vec<Scored>>;
+    fn rerank(&self, ask: &Ask, list: &[Scored], depth: usize) -> Result<Vec<Scored>>;
 }
 
 /// An item that was chosen, and how probable that was.
@@ -125,7 +141,7 @@ pub struct Choice {
 }
 
 /// Chooses what is shown, at random in a known way, so that what it earns can later be told from what others would have.
-pub trait Act: Sync {
+pub trait Act: Send + Sync {
     /// One item of `list`, which is not empty.
     ///
     /// # Errors
@@ -133,11 +149,11 @@ pub trait Act: Sync {
     fn act(&self, request: &Request, list: &[Scored]) -> Result<Choice>;
 }
 
-/// A request and an item whose label is known elsewhere.
+/// A question and an item whose label is known elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub struct Example<'a> {
-    /// The request.
-    pub request: &'a Request,
+    /// What was asked.
+    pub ask: &'a Ask,
     /// The item.
     pub item: u32,
 }
@@ -155,9 +171,9 @@ pub trait Predict: Sync {
 impl<R: Rank + ?Sized> Predict for R {
     fn predict(&self, examples: &[Example<'_>]) -> Result<Vec<f32>> {
         let mut scores = Vec::with_capacity(examples.len());
-        for of_request in examples.chunk_by(|a, b| a.request.idx == b.request.idx) {
+        for of_request in examples.chunk_by(|a, b| std::ptr::eq(a.ask, b.ask)) {
             let candidates = Candidates::of(of_request.iter().map(|one| one.item).collect());
-            scores.extend(first_output(self, of_request[0].request, &candidates)?);
+            scores.extend(first_output(self, of_request[0].ask, &candidates)?);
         }
         Ok(scores)
     }
@@ -169,15 +185,14 @@ impl<R: Rank + ?Sized> Predict for R {
 /// When the ranker fails, or does not answer for every candidate.
 pub fn first_output<R: Rank + ?Sized>(
     ranker: &R,
-    request: &Request,
+    ask: &Ask,
     candidates: &Candidates,
 ) -> Result<Vec<f32>> {
-    let outputs = ranker.outputs(request, candidates)?;
+    let outputs = ranker.outputs(ask, candidates)?;
     match outputs.into_iter().next() {
         Some(first) if first.values.len() == candidates.items.len() => Ok(first.values),
         _ => Err(Error::Failed(format!(
-            "request {}: the ranker did not answer for each of {} candidates: this is a fault of trieval, please report it",
-            request.id,
+            "the ranker did not answer for each of {} candidates: this is a fault of trieval, please report it",
             candidates.items.len()
         ))),
     }
@@ -210,8 +225,8 @@ mod tests {
     struct Distance;
 
     impl Rank for Distance {
-        fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-            let away = |&item: &u32| -(item.abs_diff(request.idx) as f32);
+        fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+            let away = |&item: &u32| -(item.abs_diff(ask.row.unwrap()) as f32);
             Ok(vec![Output::score(candidates.items.iter().map(away).collect())])
         }
     }
@@ -220,16 +235,17 @@ mod tests {
     struct Lazy;
 
     impl Rank for Lazy {
-        fn outputs(&self, _: &Request, _: &Candidates) -> Result<Vec<Output>> {
+        fn outputs(&self, _: &Ask, _: &Candidates) -> Result<Vec<Output>> {
             Ok(vec![Output::score(vec![1.0])])
         }
     }
 
     #[test]
     fn who_ranks_predicts_request_by_request() {
-        let (five, seven) = (Request::bare(5), Request::bare(7));
-        let example = |request, item| Example { request, item };
-        let examples = [example(&five, 5), example(&five, 9), example(&seven, 9)];
+        let asks = [5, 7].map(|row| Ask { row: Some(row), ..Ask::default() });
+        let (five, seven) = (&asks[0], &asks[1]);
+        let example = |ask, item| Example { ask, item };
+        let examples = [example(five, 5), example(five, 9), example(seven, 9)];
         assert_eq!(Distance.predict(&examples).unwrap(), [0.0, -4.0, -2.0]);
         assert!(Distance.predict(&[]).unwrap().is_empty());
         let message = Lazy.predict(&examples).unwrap_err().to_string();

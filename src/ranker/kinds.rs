@@ -18,7 +18,7 @@ use crate::corpus::Request;
 use crate::error::{Error, Result};
 use crate::generative::DecoderSizes;
 use crate::inputs::{Inputs, StepContext};
-use crate::kind::{Estimate, Key, Kind, Learned, Sizes};
+use crate::kind::{Estimate, Key, Kind, Learned, Sizes, keyed};
 use crate::model::settings::ModelSettings;
 use crate::progress::Context;
 use crate::train::held_out::Judge;
@@ -96,9 +96,7 @@ pub trait SystemKind: Kind {
     ///
     /// # Errors
     /// When a folder cannot be read.
-    fn files(&self, _inputs: &Inputs) -> Result<Vec<PathBuf>> {
-        Ok(Vec::new())
-    }
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>>;
 
     /// The metric that settings are chosen for on the validation requests, and the key that says so.
     fn tuned_for(&self) -> Option<Tuned<'_>> {
@@ -171,6 +169,22 @@ pub struct Prepared {
     pub settings: Value,
     /// Whether what counts as relevant decides what is kept.
     pub is_judged: bool,
+}
+
+impl Prepared {
+    /// An index that depends on all settings but the name and those that are `unread`.
+    pub(super) fn index<S>(kind: &str, settings: &S, unread: &[&str]) -> Self
+    where
+        S: Serialize + JsonSchema,
+    {
+        let mut settings = keyed(settings);
+        if let Some(keys) = settings.as_object_mut() {
+            keys.retain(|key, _| !unread.contains(&key.as_str()));
+            // Kinds may have the same keys.
+            keys.insert("kind".into(), kind.into());
+        }
+        Self { step: "index", settings, is_judged: false }
+    }
 }
 
 /// What a system is tuned for.

@@ -103,8 +103,8 @@ fn render(
 
 /// Both forms of a request, and whether the first was cut.
 fn render_one(prompts: &PromptBuilder, request: &Request) -> Result<(Rendered, bool)> {
-    let asked = prompts.build(request.query.as_deref(), &request.history)?;
-    let before_last = match (&request.query, request.history.split_last()) {
+    let asked = prompts.build(request.ask.query.as_deref(), &request.ask.history)?;
+    let before_last = match (&request.ask.query, request.ask.history.split_last()) {
         (None, Some((_, before))) => Some(prompts.build(None, before)?.tokens),
         _ => None,
     };
@@ -115,6 +115,7 @@ fn render_one(prompts: &PromptBuilder, request: &Request) -> Result<(Rendered, b
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::corpus::Ask;
     use crate::decode::prompt::tests::scratch;
     use crate::model::Tokenizer;
     use crate::model::item_tokens::ItemTokens;
@@ -135,8 +136,8 @@ mod tests {
         let query = (!idx.is_multiple_of(3))
             .then(|| format!("red sofa number {}", "9".repeat(idx as usize % 17)));
         let history = (0..idx % 4).collect();
-        let (id, user, split) = (idx.to_string(), None, Split::Train);
-        Request { idx, id, user, day: 0, query, history, split }
+        let ask = Ask { query, history, ..Ask::default() };
+        Request { ask, split: Split::Train, ..Request::bare(idx) }
     }
 
     #[test]
@@ -166,7 +167,7 @@ mod tests {
         );
         assert_eq!(asked.len(), n as usize);
         for idx in (0..n).rev() {
-            let Request { query, history, .. } = request(idx);
+            let Ask { query, history, .. } = request(idx).ask;
             let fresh = |history: &[u32]| builder.build(query.as_deref(), history).unwrap().tokens;
             assert_eq!(*asked.tokens(idx), fresh(&history));
             let known = match (&query, history.split_last()) {

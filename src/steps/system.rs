@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::generative::DecoderSizes;
 use crate::inputs::{Inputs, StepContext};
 use crate::judging::acting::act;
-use crate::judging::answer::{Asking, Cost, answer};
+use crate::judging::answer::{Asking, Cost, answer, throughput};
 use crate::judging::predict::predict;
 use crate::judging::runs::{Evaluated, PREDICTIONS_FILE, RUN_FILE, to_run, write_run};
 use crate::judging::tuning::Tuning;
@@ -36,8 +36,8 @@ pub struct SystemFile {
     pub format: u32,
     /// Time and memory.
     pub cost: Cost,
-    /// Bytes of the files that the system is made of (model, vectors, index); null where it keeps none.
-    pub bytes: Option<u64>,
+    /// Bytes of the files that the system is opened from (model, vectors, index).
+    pub bytes: u64,
     /// Returned items in all.
     pub returned: u64,
     /// Returned items that the catalogue does not hold.
@@ -84,7 +84,9 @@ impl Work for AnswerRequests {
             work: step.work,
         };
         let mut answers = answer(system.as_ref(), &requests, &asking, step.ctx)?;
-        if !self.system.all().iter().all(|one| one.it().is_measured()) {
+        if self.system.all().iter().all(|one| one.it().is_measured()) {
+            answers.cost.throughput = throughput(system.as_ref(), &requests, &asking, step.ctx)?;
+        } else {
             answers.cost = Cost { in_flight: answers.cost.in_flight, ..Cost::default() };
         }
         if let Some(settings) = self.system.settings.it().acts() {
@@ -108,7 +110,7 @@ impl Work for AnswerRequests {
             write_run(&predictions, &step.out.join(PREDICTIONS_FILE))?;
         }
         let file = SystemFile {
-            format: 3,
+            format: 4,
             cost: answers.cost,
             bytes: self.bytes(&inputs)?,
             returned: answers.lists.iter().map(|list| list.len() as u64).sum(),
@@ -154,8 +156,8 @@ impl AnswerRequests {
         Ok(inputs)
     }
 
-    /// Size of the files that the system serves from, each counted once; none for systems built from the tables alone.
-    fn bytes(&self, inputs: &Inputs) -> Result<Option<u64>> {
+    /// Size of the files that the system serves from, each counted once.
+    fn bytes(&self, inputs: &Inputs) -> Result<u64> {
         let mut files: BTreeSet<PathBuf> = BTreeSet::new();
         for (one, its) in self.system.whole(inputs)? {
             files.extend(one.settings.it().files(its)?);
@@ -163,8 +165,7 @@ impl AnswerRequests {
         let size = |path: &PathBuf| {
             path.metadata().map(|file| file.len()).map_err(|e| Error::unreadable(path, &e))
         };
-        let total = files.iter().map(size).sum::<Result<u64>>()?;
-        Ok((!files.is_empty()).then_some(total))
+        files.iter().map(size).sum()
     }
 }
 

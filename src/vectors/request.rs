@@ -1,16 +1,16 @@
 //! Requests in the space of item vectors.
 
 use super::Vectors;
-use crate::corpus::Request;
+use crate::corpus::Ask;
 use crate::error::Result;
 
 /// Turns requests into vectors of the space that item vectors lie in.
 pub trait RequestEncoder: Send + Sync {
-    /// The vector of a request, `[dim]`; `items` are the vectors it is to be compared with.
+    /// The vector of what is asked, `[dim]`; `items` are the vectors it is to be compared with.
     ///
     /// # Errors
     /// When the model behind it fails.
-    fn vector(&self, request: &Request, items: &Vectors) -> Result<Vec<f32>>;
+    fn vector(&self, ask: &Ask, items: &Vectors) -> Result<Vec<f32>>;
 }
 
 /// The vectors of all items with what encodes requests into their space.
@@ -32,8 +32,8 @@ impl Encoded {
     /// # Errors
     /// When the encoder fails.
     #[cfg(test)]
-    pub(crate) fn nearest(&self, request: &Request) -> Result<Vec<(u32, f32)>> {
-        let query = self.encoder.vector(request, &self.vectors)?;
+    pub(crate) fn nearest(&self, ask: &Ask) -> Result<Vec<(u32, f32)>> {
+        let query = self.encoder.vector(ask, &self.vectors)?;
         let score = |row: &[f32]| row.iter().zip(&query).map(|(a, b)| a * b).sum::<f32>();
         let mut items: Vec<(u32, f32)> = (0..).zip(self.vectors.rows().map(score)).collect();
         items.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -106,6 +106,8 @@ fn a_run_file_is_a_system_without_time() {
     assert!(outside["latency_ms"].is_null() && outside["peak_bytes"].is_null(), "{outside}");
     assert_eq!(outside["kind"], "run-file");
     assert!(outside["operational"].get("qps").is_none());
+    assert!(outside["operational"].get("qps_batch").is_none());
+    assert!(outside["bytes"].as_u64() == Some(lists.len() as u64), "{outside}");
     // Other content is another step; the same content elsewhere is not.
     std::fs::copy(place.path("outside.run"), place.path("moved.run")).unwrap();
     let answer = place.run("again", &place.outside("moved.run"), &[]).expect(0);

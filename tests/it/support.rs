@@ -169,6 +169,7 @@ pub(crate) fn figures(report: &Value) -> Value {
         assert!(system.remove("latency_ms").is_some() && system.remove("peak_bytes").is_some());
         let operational = system["operational"].as_object_mut().unwrap();
         assert!(operational.remove("qps").is_some());
+        assert!(operational.remove("qps_batch").is_some());
     }
     for training in report["training"].as_array_mut().unwrap() {
         assert!(training.as_object_mut().unwrap().remove("seconds").is_some());

@@ -153,6 +153,8 @@ pub(super) fn operational(name: &str, value: f64) -> String {
 pub(super) fn operational_name(name: &str) -> String {
     let known = match name {
         "qps" => "requests/s",
+        "qps_batch" => "requests/s in batches",
+        "batch" => "requests per batch",
         "build_seconds" => "build time",
         "bytes_per_item" => "bytes per item",
         "invalid_rate" => "invalid",

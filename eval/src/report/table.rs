@@ -178,7 +178,7 @@ impl Cost {
 }
 
 /// Operational figures of which more is better.
-const HIGHER_IS_BETTER: [&str; 3] = ["qps", "index_recall_at_10", "index_speedup"];
+const HIGHER_IS_BETTER: [&str; 4] = ["qps", "qps_batch", "index_recall_at_10", "index_speedup"];
 
 /// Rates of lists that hold what cannot be shown, or the same twice.
 const MUST_BE_ZERO: [&str; 2] = ["invalid_rate", "duplicate_rate"];

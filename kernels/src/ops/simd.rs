@@ -113,6 +113,30 @@ vectorized! {
 }
 
 vectorized! {
+    /// As [`dots`] for four vectors, which a row is read once for: `out` is `[rows][4]`, each product the bits of [`dot`].
+    pub fn dots4(rows: &[f32], dim: usize, vectors: [&[f32]; 4], out: &mut [[f32; 4]]) {
+        let vectors = vectors.map(|vector| vector[..dim].as_chunks::<LANES>());
+        for (out, row) in out.iter_mut().zip(rows.chunks_exact(dim)) {
+            let mut lanes = [[0f32; LANES]; 4];
+            let (blocks, rest) = row.as_chunks::<LANES>();
+            for (at, block) in blocks.iter().enumerate() {
+                for (lanes, vector) in lanes.iter_mut().zip(&vectors) {
+                    for lane in 0..LANES {
+                        lanes[lane] += block[lane] * vector.0[at][lane];
+                    }
+                }
+            }
+            for (lanes, vector) in lanes.iter_mut().zip(&vectors) {
+                for ((lane, a), b) in lanes.iter_mut().zip(rest).zip(vector.1) {
+                    *lane += a * b;
+                }
+            }
+            *out = lanes.map(fold);
+        }
+    }
+}
+
+vectorized! {
     /// `y += factor * x` over the common prefix.
     pub fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
         for (y, x) in y.iter_mut().zip(x) {

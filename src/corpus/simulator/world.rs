@@ -3,7 +3,7 @@
 //! Everything is made again from settings and seed; no truth is stored in a corpus folder. Items
 //! are held packed (72 bytes each, and 12 more on their shelves), requests by 4 bytes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::Rng;
 use rayon::prelude::*;
@@ -76,16 +76,21 @@ struct WorldFile {
 /// [`Error::Environment`] when the disk refuses.
 pub(super) fn keep(settings: &SimulatorSettings, seed: Seed, folder: &Path) -> Result<()> {
     let file = WorldFile { format: FORMAT, settings: settings.clone(), seed };
-    write_json(&folder.join(WORLD_FILE), &file)
+    write_json(&World::file(folder), &file)
 }
 
 impl World {
+    /// The file that a world is opened from, in the folder of its corpus.
+    pub fn file(corpus: &Path) -> PathBuf {
+        corpus.join(WORLD_FILE)
+    }
+
     /// Draws again the world that a corpus folder was written from.
     ///
     /// # Errors
     /// [`Error::Data`] when the folder is not of a simulated shop.
     pub fn open(corpus: &Path) -> Result<Self> {
-        let path = corpus.join(WORLD_FILE);
+        let path = Self::file(corpus);
         let file: WorldFile = read_description(&path, "a simulated shop", FORMAT)?;
         Self::new(&file.settings, file.seed)
     }

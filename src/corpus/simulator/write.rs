@@ -348,7 +348,7 @@ mod tests {
             .into_iter()
             .filter_map(|request| relevant.remove(&request.idx).map(|items| (request, items)))
             .unzip();
-        let queries: Vec<String> = test.iter().map(|r| r.query.clone().unwrap()).collect();
+        let queries: Vec<String> = test.iter().map(|r| r.ask.query.clone().unwrap()).collect();
         let lexical = lexical_ranking(&corpus.catalogue().unwrap(), &queries, 10);
         let learnt: Vec<Vec<u32>> = test
             .iter()
@@ -430,11 +430,11 @@ mod tests {
                 let request = request.unwrap();
                 assert_eq!(request.idx, next);
                 assert_eq!(request.split, world.split_of(next));
-                assert_eq!(request.query.as_deref(), Some(world.query_text(next).as_str()));
-                let words = request.query.as_ref().unwrap().split(' ').count();
+                assert_eq!(request.ask.query.as_deref(), Some(world.query_text(next).as_str()));
+                let words = request.ask.query.as_ref().unwrap().split(' ').count();
                 assert!((1..=6).contains(&words), "{words} words");
-                let seen = past.entry(request.user.unwrap()).or_default();
-                assert_eq!(request.history, seen[seen.len().saturating_sub(3)..]);
+                let seen = past.entry(request.ask.user.unwrap()).or_default();
+                assert_eq!(request.ask.history, seen[seen.len().saturating_sub(3)..]);
                 let page = &pages[&next];
                 assert!(page.iter().all(|shown| world.is_launched(next, shown.item)));
                 let positions: Vec<u16> = page.iter().map(|shown| shown.position).collect();

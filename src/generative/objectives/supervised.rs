@@ -85,8 +85,8 @@ fn examples(
     let train = corpus.request_range(Split::Train);
     let mut examples = Vec::new();
     if corpus.has_sequences() {
-        let sequences = requests.iter().filter(|request| request.history.len() >= 2);
-        examples.extend(sequences.map(|request| Example::Sequence(request.history.clone())));
+        let sequences = requests.iter().filter(|request| request.ask.history.len() >= 2);
+        examples.extend(sequences.map(|request| Example::Sequence(request.ask.history.clone())));
     }
     for group in corpus.impressions()? {
         let (request, impressions) = group?;

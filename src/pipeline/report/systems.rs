@@ -6,6 +6,7 @@ use std::path::Path;
 use trieval_eval::report::model::{Latency, SystemReport};
 
 use crate::error::Result;
+use crate::judging::answer::Throughput;
 use crate::judging::runs::RUN_FILE;
 use crate::kind::Family;
 use crate::pipeline::folder::RunFolder;
@@ -30,14 +31,18 @@ pub(super) fn systems(
         let mut operational: BTreeMap<String, f64> = [
             ("invalid_rate".to_owned(), share(one.file.invalid)),
             ("duplicate_rate".to_owned(), share(one.file.duplicates)),
+            ("bytes_per_item".to_owned(), one.file.bytes as f64 / n_items.max(1) as f64),
         ]
         .into();
         if cost.seconds > 0.0 {
             let qps = cost.milliseconds.len() as f64 / cost.seconds;
             operational.insert("qps".into(), qps);
         }
-        if let Some(bytes) = one.file.bytes {
-            operational.insert("bytes_per_item".into(), bytes as f64 / n_items.max(1) as f64);
+        if let Some(Throughput { batch, requests, seconds }) = cost.throughput
+            && seconds > 0.0
+        {
+            operational.insert("qps_batch".into(), requests as f64 / seconds);
+            operational.insert("batch".into(), batch as f64);
         }
         if let Some(Comparison { recall_at_10, speedup, .. }) = one.file.approximate {
             operational.insert("index_recall_at_10".into(), recall_at_10);
@@ -57,7 +62,7 @@ pub(super) fn systems(
             unanswered: one.unanswered,
             run: Some(relative(&run, folder)),
             operational,
-            bytes: one.file.bytes,
+            bytes: Some(one.file.bytes),
             ..SystemReport::default()
         })
     };

@@ -2,6 +2,7 @@
 //! runs of letters and digits, lower-cased, optionally stemmed (English Snowball).
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use rust_stemmers::{Algorithm, Stemmer};
@@ -9,6 +10,11 @@ use rust_stemmers::{Algorithm, Stemmer};
 use super::settings::Bm25Field;
 use crate::corpus::{Catalogue, Corpus, ItemRow};
 use crate::error::{Error, Result};
+use crate::store::{Packer, SealKind, Unpacker};
+
+const INDEX: SealKind = SealKind { kind: "postings", version: 1 };
+/// The index inside the folder of its step.
+const INDEX_FILE: &str = "postings.bin";
 
 /// What is counted of a catalogue's texts, field by field.
 pub struct Index {
@@ -118,6 +124,61 @@ impl Index {
             index.offsets.push(index.items.len());
         }
         index
+    }
+
+    /// The file of an index in a folder.
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join(INDEX_FILE)
+    }
+
+    /// Writes the index: fields, stemming and items; per term its text and its items; frequencies and lengths; per item its
+    /// terms.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let mut terms: Vec<(&str, u32)> =
+            self.terms.iter().map(|(text, &term)| (text.as_str(), term)).collect();
+        terms.sort_unstable_by_key(|one| one.1);
+        let mut table = Packer::default();
+        table.number(self.n_fields as u64);
+        table.number(u64::from(self.stem));
+        table.number(self.n_items() as u64);
+        table.number(terms.len() as u64);
+        for ((text, _), range) in terms.into_iter().zip(self.offsets.windows(2)) {
+            table.text(text);
+            table.rising(self.items[range[0]..range[1]].iter().copied());
+        }
+        table.numbers(&self.frequencies);
+        table.numbers(&self.lengths);
+        self.item_terms.iter().for_each(|terms| table.numbers(terms));
+        table.write(&Self::file(folder), INDEX)
+    }
+
+    /// Reads the index of so many fields and items.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is missing, damaged, or of other fields or items.
+    pub fn open(folder: &Path, n_fields: usize, n_items: usize) -> Result<Self> {
+        let mut table = Unpacker::open(&Self::file(folder), INDEX)?;
+        table.expect(n_fields as u64, "fields")?;
+        let stem = table.number()? != 0;
+        table.expect(n_items as u64, "items")?;
+        let n_terms = table.number()?;
+        let (mut terms, mut offsets, mut items) = (HashMap::new(), vec![0], Vec::new());
+        for term in 0..n_terms {
+            terms.insert(table.text()?, term as u32);
+            table.rising(n_items as u64, &mut items)?;
+            offsets.push(items.len());
+        }
+        let any = u64::from(u32::MAX) + 1;
+        let (frequencies, lengths) = (table.numbers(any)?, table.numbers(any)?);
+        if frequencies.len() != items.len() * n_fields || lengths.len() != n_items * n_fields {
+            return Err(table.fault("frequencies or lengths do not fit the postings"));
+        }
+        let item_terms = (0..n_items).map(|_| table.numbers(n_terms)).collect::<Result<_>>()?;
+        table.finish()?;
+        Ok(Self { terms, offsets, items, frequencies, lengths, n_fields, item_terms, stem })
     }
 
     pub(super) fn n_items(&self) -> usize {

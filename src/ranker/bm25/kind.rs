@@ -1,17 +1,21 @@
 //! What BM25 says of itself.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use serde_json::json;
 
 use super::settings::{Bm25Settings, Bm25Tuning};
 use super::{Bm25, Index};
 use crate::error::Result;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, StepContext};
 use crate::kind::keys;
-use crate::kind::{Abilities, Fact, Faults, Kind, Need, Role};
+use crate::kind::{Abilities, Estimate, Fact, Faults, Kind, Need, Role, Sizes};
 use crate::ranker::Retrieve;
-use crate::ranker::kinds::{System, SystemKind, Tries, Tuned};
+use crate::ranker::kinds::{Prepared, System, SystemKind, Tries, Tuned};
 use crate::ranker::tuned::Chosen;
+use crate::train::held_out::Judge;
 
 impl Kind for Bm25Settings {
     fn format(&self) -> u32 {
@@ -75,9 +79,30 @@ fn grid(bm25: &Bm25Settings, tune: &Bm25Tuning, faults: &mut Faults<'_>) {
     }
 }
 
+impl Bm25Settings {
+    /// The index that its step wrote.
+    fn index(&self, inputs: &Inputs) -> Result<Arc<Index>> {
+        let n_items = inputs.corpus()?.summary().items as usize;
+        let n_fields = self.fields.len().max(1);
+        Ok(Arc::new(Index::open(inputs.folder(Role::Opened)?, n_fields, n_items)?))
+    }
+}
+
 impl SystemKind for Bm25Settings {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What is counted of the texts; what counts are worth, is the system's.
+    fn prepared(&self) -> Option<Prepared> {
+        let fields: Vec<&str> = self.fields.iter().map(|field| field.field.as_str()).collect();
+        let settings = json!({ "kind": "bm25", "fields": fields, "stem": self.stem });
+        Some(Prepared { step: "index", settings, is_judged: false })
+    }
+
+    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+        let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
+        Index::build(corpus, catalogue, &self.fields, self.stem)?.write(step.out)
     }
 
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
@@ -86,7 +111,11 @@ impl SystemKind for Bm25Settings {
             let chosen = Chosen::read(inputs.folder(Role::Tuned)?)?;
             (settings.k1, settings.b) = (chosen.value("k1")?, chosen.value("b")?);
         }
-        Ok(Box::new(Bm25::fit(inputs.corpus()?, inputs.catalogue()?, &settings)?))
+        Ok(Box::new(Bm25::weigh(&self.index(inputs)?, &settings)))
+    }
+
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        Ok(vec![Index::file(inputs.folder(Role::Opened)?)])
     }
 
     fn tuned_for(&self) -> Option<Tuned<'_>> {
@@ -100,9 +129,7 @@ impl SystemKind for Bm25Settings {
 
     fn tries(&self, _system: &System, inputs: &Inputs) -> Result<Option<Tries>> {
         let Some(tune) = &self.tune else { return Ok(None) };
-        // Texts are indexed once.
-        let (corpus, catalogue) = (inputs.corpus()?, inputs.catalogue()?);
-        let index = Arc::new(Index::build(corpus, catalogue, &self.fields, self.stem)?);
+        let index = self.index(inputs)?;
         let named =
             |(k1, b): (f64, f64)| BTreeMap::from([("k1".to_owned(), k1), ("b".to_owned(), b)]);
         let own = (self.k1, self.b);
@@ -112,5 +139,9 @@ impl SystemKind for Bm25Settings {
             Box::new(Bm25::weigh(&index, &settings.with(chosen["k1"], chosen["b"])))
         };
         Ok(Some(Tries::Grid { candidates, under: Box::new(under) }))
+    }
+
+    fn estimate_preparing(&self, sizes: &Sizes) -> Estimate {
+        Estimate::default().count("items", "", sizes.items)
     }
 }

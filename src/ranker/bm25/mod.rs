@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
 use super::top::top;
-use crate::corpus::{Catalogue, Corpus, Request};
+use crate::corpus::Ask;
 use crate::error::Result;
 use settings::Bm25Settings;
 
@@ -30,15 +30,6 @@ pub struct Bm25 {
 }
 
 impl Bm25 {
-    /// Indexes the items of a corpus.
-    ///
-    /// # Errors
-    /// As [`Index::build`].
-    pub fn fit(corpus: &Corpus, catalogue: &Catalogue, settings: &Bm25Settings) -> Result<Self> {
-        let index = Index::build(corpus, catalogue, &settings.fields, settings.stem)?;
-        Ok(Self::weigh(&Arc::new(index), settings))
-    }
-
     /// Weighs the postings of an index that was built from the fields of these settings.
     pub fn weigh(index: &Arc<Index>, settings: &Bm25Settings) -> Self {
         let n_fields = index.n_fields;
@@ -88,21 +79,21 @@ impl Bm25 {
     }
 
     /// Items that share a term with the request, and their scores, in any order.
-    fn matches(&self, request: &Request) -> Vec<Scored> {
-        match &request.query {
+    fn matches(&self, ask: &Ask) -> Vec<Scored> {
+        match &ask.query {
             Some(query) => self.scores(self.index.query_terms(query).into_iter()),
             None => {
-                let newest = request.history.len().saturating_sub(HISTORY_ITEMS);
+                let newest = ask.history.len().saturating_sub(HISTORY_ITEMS);
                 let terms = |&item: &u32| self.index.item_terms[item as usize].iter().copied();
-                self.scores(request.history[newest..].iter().flat_map(terms))
+                self.scores(ask.history[newest..].iter().flat_map(terms))
             }
         }
     }
 }
 
 impl Retrieve for Bm25 {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        Ok(top(self.matches(request).into_iter(), depth, exclude))
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        Ok(top(self.matches(ask).into_iter(), depth, exclude))
     }
 
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -111,8 +102,8 @@ impl Retrieve for Bm25 {
 }
 
 impl Rank for Bm25 {
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let mut scores = self.matches(request);
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        let mut scores = self.matches(ask);
         scores.sort_unstable_by_key(|one| one.0);
         Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
     }
@@ -189,6 +180,26 @@ mod tests {
             scores(&texts, &settings(), "red table"),
             scores(&texts, &with_field, "red table")
         );
+    }
+
+    #[test]
+    fn an_index_reads_back_and_answers_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = ["red chair", "Chairs", "red red table lamp", "", "blue", "Äpfel red"];
+        for stem in [false, true] {
+            let index = Index::of_texts(&texts, 2, stem);
+            index.write(folder.path()).unwrap();
+            let read = Index::open(folder.path(), 2, 3).unwrap();
+            assert_eq!((&read.terms, &read.offsets), (&index.terms, &index.offsets));
+            assert_eq!((&read.items, &read.frequencies), (&index.items, &index.frequencies));
+            assert_eq!((&read.lengths, &read.item_terms), (&index.lengths, &index.item_terms));
+            let asked = |index: &Index| index.query_terms("äpfel chair red");
+            assert_eq!(asked(&read), asked(&index));
+        }
+        let refused =
+            |fields, items| Index::open(folder.path(), fields, items).err().unwrap().to_string();
+        assert!(refused(1, 6).contains("expected 1 fields, got 2"));
+        assert!(refused(2, 4).contains("expected 4 items, got 3"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use trieval_kernels::ops::dot;
 
 use super::super::harness::{Rerank, Scored};
-use crate::corpus::Request;
+use crate::corpus::Ask;
 use crate::error::Result;
 use crate::vectors::{Vectors, norm};
 
@@ -29,7 +29,7 @@ impl Mmr {
 }
 
 impl Rerank for Mmr {
-    fn rerank(&self, _: &Request, list: &[Scored], depth: usize) -> Result<Vec<Scored>> {
+    fn rerank(&self, _: &Ask, list: &[Scored], depth: usize) -> Result<Vec<Scored>> {
         let (Some(first), Some(last)) = (list.first(), list.last()) else { return Ok(Vec::new()) };
         let spread = first.1 - last.1;
         let share = |score: f32| if spread > 0.0 { (score - last.1) / spread } else { 0.0 };
@@ -66,8 +66,8 @@ mod tests {
     fn rerank(relevance: f64, list: &[Scored], depth: usize) -> Vec<Scored> {
         let data = vec![2.0, 0.0, 3.0, 0.0, 0.0, 0.5, 0.0, 0.0];
         let mmr = Mmr::new(Vectors::new(2, data, "test").unwrap(), relevance);
-        let request = Request::bare(0);
-        mmr.rerank(&request, list, depth).unwrap()
+        let ask = Ask::default();
+        mmr.rerank(&ask, list, depth).unwrap()
     }
 
     #[test]
@@ -93,8 +93,8 @@ mod tests {
         let vectors = Vectors::new(3, data, "test").unwrap();
         let mmr = Mmr::new(vectors, 0.4);
         let list: Vec<Scored> = (0..n_items).map(|item| (item, 1.0 - item as f32 / 11.0)).collect();
-        let request = Request::bare(0);
-        let found = mmr.rerank(&request, &list, 12).unwrap();
+        let ask = Ask::default();
+        let found = mmr.rerank(&ask, &list, 12).unwrap();
         let cosine =
             |a: u32, b: u32| dot(mmr.vectors.row(a as usize), mmr.vectors.row(b as usize)).max(0.0);
         for place in 0..found.len() {

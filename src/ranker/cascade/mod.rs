@@ -9,9 +9,11 @@ pub mod settings;
 pub use act::policy;
 pub use mmr::Mmr;
 
+use rayon::prelude::*;
+
 use super::harness::{Candidates, Rank, Rerank, Retrieve, Scored, first_output};
 use super::top::top;
-use crate::corpus::Request;
+use crate::corpus::Ask;
 use crate::error::{Error, Result};
 
 /// The stages of a cascade.
@@ -28,9 +30,9 @@ pub struct Cascade {
     pub rerank: Option<Box<dyn Rerank>>,
 }
 
-impl Retrieve for Cascade {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let mut list = self.retrieve.retrieve(request, self.candidates, exclude)?;
+impl Cascade {
+    /// What the later stages make of the candidates of a request.
+    fn finish(&self, ask: &Ask, mut list: Vec<Scored>, depth: usize) -> Result<Vec<Scored>> {
         if let Some(rank) = &self.rank {
             let rank = rank.as_rank().ok_or_else(|| {
                 Error::Failed("the second stage of a cascade cannot score given items".into())
@@ -38,17 +40,35 @@ impl Retrieve for Cascade {
             let (items, scores): (Vec<u32>, Vec<f32>) = list.into_iter().unzip();
             let column = format!("{}.score", self.retrieve_name);
             let candidates = Candidates { items, columns: [(column, scores)].into() };
-            let scores = first_output(rank, request, &candidates)?;
+            let scores = first_output(rank, ask, &candidates)?;
             let scored = candidates.items.into_iter().zip(scores);
             list = top(scored, self.candidates, &[]);
         }
         match &self.rerank {
-            Some(rerank) => rerank.rerank(request, &list, depth),
+            Some(rerank) => rerank.rerank(ask, &list, depth),
             None => {
                 list.truncate(depth);
                 Ok(list)
             }
         }
+    }
+}
+
+impl Retrieve for Cascade {
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let list = self.retrieve.retrieve(ask, self.candidates, exclude)?;
+        self.finish(ask, list, depth)
+    }
+
+    fn retrieve_all(
+        &self,
+        asks: &[&Ask],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let lists = self.retrieve.retrieve_all(asks, self.candidates, exclude)?;
+        let lists = asks.par_iter().zip(lists);
+        lists.map(|(ask, list)| self.finish(ask, list, depth)).collect()
     }
 
     /// Given items are scored by the stage that scores candidates.
@@ -67,7 +87,7 @@ mod tests {
     struct Finder;
 
     impl Retrieve for Finder {
-        fn retrieve(&self, _: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        fn retrieve(&self, _: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
             Ok(top((1..=5).map(|item| (item, 1.0 / item as f32)), depth, exclude))
         }
     }
@@ -76,7 +96,7 @@ mod tests {
     struct Backwards;
 
     impl Retrieve for Backwards {
-        fn retrieve(&self, _: &Request, _: usize, _: &[u32]) -> Result<Vec<Scored>> {
+        fn retrieve(&self, _: &Ask, _: usize, _: &[u32]) -> Result<Vec<Scored>> {
             Ok(Vec::new())
         }
 
@@ -86,7 +106,7 @@ mod tests {
     }
 
     impl Rank for Backwards {
-        fn outputs(&self, _: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
+        fn outputs(&self, _: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
             let before = &candidates.columns["finder.score"];
             Ok(vec![Output::score(before.iter().map(|score| -score).collect())])
         }
@@ -96,7 +116,7 @@ mod tests {
     struct Swap;
 
     impl Rerank for Swap {
-        fn rerank(&self, _: &Request, list: &[Scored], depth: usize) -> Result<Vec<Scored>> {
+        fn rerank(&self, _: &Ask, list: &[Scored], depth: usize) -> Result<Vec<Scored>> {
             let mut list = list.to_vec();
             list.swap(0, 1);
             list.truncate(depth);
@@ -113,8 +133,10 @@ mod tests {
             rerank: rerank.then(|| Box::new(Swap) as Box<dyn Rerank>),
         };
         assert_eq!(cascade.as_rank().is_some(), rank);
-        let request = Request::bare(0);
-        let list = cascade.retrieve(&request, depth, exclude).unwrap();
+        let ask = Ask::default();
+        let list = cascade.retrieve(&ask, depth, exclude).unwrap();
+        let all = cascade.retrieve_all(&[&ask], depth, &[exclude.to_vec()]).unwrap();
+        assert_eq!(all, std::slice::from_ref(&list));
         list.into_iter().map(|one| one.0).collect()
     }
 

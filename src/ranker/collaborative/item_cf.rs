@@ -5,11 +5,13 @@
 //! `(pop_i pop_j)^popularity_power`, pop being the number of histories that hold the item. An item scores
 //! `sum over the request's history of recency^age sim(history item, item)`, age 0 being the newest.
 
+use std::path::Path;
+
 use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
 use super::super::top::top;
 use super::settings::ItemCfSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
-use crate::corpus::{Corpus, Request, training_histories};
+use crate::corpus::{Ask, Corpus, training_histories};
 use crate::error::Result;
 
 /// The ranker.
@@ -26,6 +28,23 @@ impl ItemCf {
     pub fn fit(corpus: &Corpus, settings: &ItemCfSettings) -> Result<Self> {
         let histories = training_histories(corpus)?;
         Ok(Self::count(&histories, corpus.summary().items as usize, settings))
+    }
+
+    /// Writes what was counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Environment`] when the disk refuses.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        self.similarity.write(folder)
+    }
+
+    /// Opens what was counted over so many items.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when the file is missing, damaged, or of another catalogue.
+    pub fn open(folder: &Path, n_items: usize, settings: &ItemCfSettings) -> Result<Self> {
+        let similarity = Similarity::open(folder, n_items)?;
+        Ok(Self { similarity, recency: settings.recency })
     }
 
     fn count(histories: &[Vec<u32>], n_items: usize, settings: &ItemCfSettings) -> Self {
@@ -75,8 +94,8 @@ impl ItemCf {
 }
 
 impl Retrieve for ItemCf {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        Ok(top(self.scores(&request.history).into_iter(), depth, exclude))
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        Ok(top(self.scores(&ask.history).into_iter(), depth, exclude))
     }
 
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -85,8 +104,8 @@ impl Retrieve for ItemCf {
 }
 
 impl Rank for ItemCf {
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let scores = self.scores(&request.history);
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        let scores = self.scores(&ask.history);
         Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
     }
 }
@@ -104,8 +123,8 @@ mod tests {
         serde_json::from_str(r#"{"name": "item-cf"}"#).unwrap()
     }
 
-    fn request(history: &[u32]) -> Request {
-        Request { history: history.to_vec(), ..Request::bare(0) }
+    fn ask(history: &[u32]) -> Ask {
+        Ask { history: history.to_vec(), ..Ask::default() }
     }
 
     /// The formula as it is written, pair by pair.
@@ -159,9 +178,9 @@ mod tests {
         let flat = ItemCfSettings { pair_decay: 1.0, ..settings() };
         let model = ItemCf::count(&histories, 3, &flat);
         assert!((f64::from(model.similarity.row(0)[1].1) - 0.360674).abs() < 1e-6);
-        let ranked = model.retrieve(&request(&[0]), 10, &[0]).unwrap();
+        let ranked = model.retrieve(&ask(&[0]), 10, &[0]).unwrap();
         assert_eq!(ranked.iter().map(|one| one.0).collect::<Vec<_>>(), [1, 2]);
-        assert!(model.retrieve(&request(&[]), 10, &[]).unwrap().is_empty());
+        assert!(model.retrieve(&ask(&[]), 10, &[]).unwrap().is_empty());
     }
 
     proptest! {
@@ -176,7 +195,7 @@ mod tests {
                 ItemCfSettings { popularity_power: power, length_damping, ..settings() };
             let expected = by_hand(&histories, &settings, &asked);
             let found = ItemCf::count(&histories, 9, &settings);
-            let found = found.retrieve(&request(&asked), 9, &[]).unwrap();
+            let found = found.retrieve(&ask(&asked), 9, &[]).unwrap();
             prop_assert_eq!(found.len(), expected.len());
             for (item, score) in found {
                 prop_assert!((f64::from(score) / expected[&item] - 1.0).abs() < 1e-5);

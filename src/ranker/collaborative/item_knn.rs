@@ -4,11 +4,13 @@
 //! keeps its nearest `neighbors`; an item scores the sum over the request's history of sim to those of the
 //! history that are among its own neighbors.
 
+use std::path::Path;
+
 use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
 use super::super::top::top;
 use super::settings::ItemKnnSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
-use crate::corpus::{Corpus, Request, training_histories};
+use crate::corpus::{Ask, Corpus, training_histories};
 use crate::error::Result;
 
 /// The ranker.
@@ -25,6 +27,22 @@ impl ItemKnn {
     pub fn fit(corpus: &Corpus, settings: &ItemKnnSettings) -> Result<Self> {
         let histories = training_histories(corpus)?;
         Ok(Self::count(histories, corpus.summary().items as usize, settings))
+    }
+
+    /// Writes what was counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Environment`] when the disk refuses.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        self.wanted_by.write(folder)
+    }
+
+    /// Opens what was counted over so many items.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when the file is missing, damaged, or of another catalogue.
+    pub fn open(folder: &Path, n_items: usize) -> Result<Self> {
+        Ok(Self { wanted_by: Similarity::open(folder, n_items)? })
     }
 
     fn count(mut histories: Vec<Vec<u32>>, n_items: usize, settings: &ItemKnnSettings) -> Self {
@@ -62,8 +80,8 @@ impl ItemKnn {
 }
 
 impl Retrieve for ItemKnn {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        Ok(top(self.scores(&request.history).into_iter(), depth, exclude))
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        Ok(top(self.scores(&ask.history).into_iter(), depth, exclude))
     }
 
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -72,8 +90,8 @@ impl Retrieve for ItemKnn {
 }
 
 impl Rank for ItemKnn {
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let scores = self.scores(&request.history);
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        let scores = self.scores(&ask.history);
         Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
     }
 }
@@ -88,10 +106,10 @@ mod tests {
         let histories = vec![vec![1, 0, 1], vec![0, 1, 2], vec![2, 0], vec![1, 3]];
         let settings = ItemKnnSettings { name: "item-knn".into(), neighbors, shrinkage };
         let model = ItemKnn::count(histories, 4, &settings);
-        let request = Request { history: history.to_vec(), ..Request::bare(0) };
+        let ask = Ask { history: history.to_vec(), ..Ask::default() };
         let mut exclude = history.to_vec();
         exclude.sort_unstable();
-        model.retrieve(&request, 10, &exclude).unwrap()
+        model.retrieve(&ask, 10, &exclude).unwrap()
     }
 
     fn close(found: &[(u32, f32)], expected: &[(u32, f64)]) -> bool {

@@ -1,12 +1,16 @@
 //! What the systems that count co-occurrences say of themselves.
 
+use std::path::PathBuf;
+
 use super::settings::{ItemCfSettings, ItemKnnSettings};
+use super::similarity::Similarity;
 use super::{ItemCf, ItemKnn};
 use crate::error::Result;
-use crate::inputs::Inputs;
-use crate::kind::{Abilities, Fact, Kind, Need};
+use crate::inputs::{Inputs, StepContext};
+use crate::kind::{Abilities, Estimate, Fact, Kind, Need, Role, Sizes};
 use crate::ranker::Retrieve;
-use crate::ranker::kinds::{System, SystemKind};
+use crate::ranker::kinds::{Prepared, System, SystemKind};
+use crate::train::held_out::Judge;
 
 /// A system that learns what is chosen after what is asked with a history.
 pub(in crate::ranker) fn answers_histories(kind: &str) -> Vec<Need> {
@@ -35,8 +39,26 @@ impl SystemKind for ItemCfSettings {
         &self.name
     }
 
+    /// `recency` weighs a history when it is asked.
+    fn prepared(&self) -> Option<Prepared> {
+        Some(Prepared::index("item-cf", self, &["recency"]))
+    }
+
+    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+        ItemCf::fit(step.inputs.corpus()?, self)?.write(step.out)
+    }
+
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
-        Ok(Box::new(ItemCf::fit(inputs.corpus()?, self)?))
+        let n_items = inputs.corpus()?.summary().items as usize;
+        Ok(Box::new(ItemCf::open(inputs.folder(Role::Opened)?, n_items, self)?))
+    }
+
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        Ok(vec![Similarity::file(inputs.folder(Role::Opened)?)])
+    }
+
+    fn estimate_preparing(&self, sizes: &Sizes) -> Estimate {
+        Estimate::default().count("items", "", sizes.items)
     }
 }
 
@@ -59,7 +81,24 @@ impl SystemKind for ItemKnnSettings {
         &self.name
     }
 
+    fn prepared(&self) -> Option<Prepared> {
+        Some(Prepared::index("item-knn", self, &[]))
+    }
+
+    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+        ItemKnn::fit(step.inputs.corpus()?, self)?.write(step.out)
+    }
+
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
-        Ok(Box::new(ItemKnn::fit(inputs.corpus()?, self)?))
+        let n_items = inputs.corpus()?.summary().items as usize;
+        Ok(Box::new(ItemKnn::open(inputs.folder(Role::Opened)?, n_items)?))
+    }
+
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        Ok(vec![Similarity::file(inputs.folder(Role::Opened)?)])
+    }
+
+    fn estimate_preparing(&self, sizes: &Sizes) -> Estimate {
+        Estimate::default().count("items", "", sizes.items)
     }
 }

@@ -1,7 +1,16 @@
 //! A sparse item-to-item matrix: filled row by row, in parallel and always in the same order; read by weighted
 //! sums of rows. Knows no formula.
 
+use std::path::{Path, PathBuf};
+
 use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::store::{Packer, SealKind, Unpacker};
+
+const MATRIX: SealKind = SealKind { kind: "similar", version: 1 };
+/// The matrix inside the folder of its step.
+const MATRIX_FILE: &str = "similarity.bin";
 
 /// Where each item was chosen: `(list, place in it)`, by item.
 pub(super) struct Occurrences {
@@ -81,7 +90,7 @@ impl Sums {
     }
 }
 
-/// The matrix: for each item, others with a similarity above 0.
+/// The matrix: for each item, others with a similarity above 0, by item.
 pub(super) struct Similarity {
     offsets: Vec<usize>,
     entries: Vec<(u32, f32)>,
@@ -123,6 +132,39 @@ impl Similarity {
         Self::from_rows(&rows)
     }
 
+    /// The file of a matrix in a folder.
+    pub(super) fn file(folder: &Path) -> PathBuf {
+        folder.join(MATRIX_FILE)
+    }
+
+    /// Writes the matrix: items, the similar items of each, all similarities.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let mut table = Packer::default();
+        table.number(self.n_items() as u64);
+        for item in 0..self.n_items() as u32 {
+            table.rising(self.row(item).iter().map(|one| one.0));
+        }
+        table.floats(self.entries.iter().map(|one| one.1));
+        table.write(&Self::file(folder), MATRIX)
+    }
+
+    /// Reads the matrix of so many items.
+    pub(super) fn open(folder: &Path, n_items: usize) -> Result<Self> {
+        let mut table = Unpacker::open(&Self::file(folder), MATRIX)?;
+        table.expect(n_items as u64, "items")?;
+        let (mut items, mut offsets) = (Vec::new(), vec![0]);
+        for _ in 0..n_items {
+            table.rising(n_items as u64, &mut items)?;
+            offsets.push(items.len());
+        }
+        let similarities = table.floats()?;
+        if similarities.len() != items.len() {
+            return Err(table.fault("not every pair of items has a similarity"));
+        }
+        table.finish()?;
+        Ok(Self { offsets, entries: items.into_iter().zip(similarities).collect() })
+    }
+
     pub(super) fn n_items(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -141,5 +183,23 @@ impl Similarity {
             }
         }
         sums.take().into_iter().map(|(item, sum)| (item, sum as f32)).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_reads_back_bit_by_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = [vec![(1, 0.1), (3, f32::MIN_POSITIVE)], vec![], vec![(0, 1.0 / 3.0)], vec![]];
+        let matrix = Similarity::from_rows(&rows);
+        matrix.write(folder.path()).unwrap();
+        let read = Similarity::open(folder.path(), 4).unwrap();
+        assert_eq!((read.offsets, read.entries), (matrix.offsets, matrix.entries));
+        let refused = Similarity::open(folder.path(), 5).err().unwrap().to_string();
+        assert!(refused.contains("expected 5 items, got 4"), "{refused}");
     }
 }

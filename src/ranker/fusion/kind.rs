@@ -1,5 +1,7 @@
 //! What a fused system says of itself.
 
+use std::path::PathBuf;
+
 use trieval_eval::fusion::{Fusion, FusionSettings};
 
 use super::Fused;
@@ -60,6 +62,11 @@ impl SystemKind for FusionSettings {
             rule.weights = weights.collect::<Result<_>>()?;
         }
         Ok(Box::new(Fused::new(parts, rule)))
+    }
+
+    /// It has none beside those of its parts.
+    fn files(&self, _inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        Ok(Vec::new())
     }
 
     fn tuned_for(&self) -> Option<Tuned<'_>> {

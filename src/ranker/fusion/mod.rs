@@ -5,9 +5,10 @@ mod kind;
 
 use std::cmp::Reverse;
 
+use rayon::prelude::*;
 use trieval_eval::fusion::{Fusion, fuse_lists};
 
-use crate::corpus::Request;
+use crate::corpus::Ask;
 use crate::error::{Error, Result};
 use crate::ranker::harness::{Retrieve, Scored, strictly_falling};
 
@@ -25,10 +26,25 @@ impl Fused {
 }
 
 impl Retrieve for Fused {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let ask = |part: &Box<dyn Retrieve>| part.retrieve(request, depth, exclude);
-        let lists: Vec<Vec<Scored>> = self.parts.iter().map(ask).collect::<Result<_>>()?;
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let answer = |part: &Box<dyn Retrieve>| part.retrieve(ask, depth, exclude);
+        let lists: Vec<Vec<Scored>> = self.parts.iter().map(answer).collect::<Result<_>>()?;
         fuse(&lists, &self.rule, depth)
+    }
+
+    fn retrieve_all(
+        &self,
+        asks: &[&Ask],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let ask = |part: &Box<dyn Retrieve>| part.retrieve_all(asks, depth, exclude);
+        let mut parts: Vec<Vec<Vec<Scored>>> = self.parts.iter().map(ask).collect::<Result<_>>()?;
+        let of_request = |place: usize| -> Vec<Vec<Scored>> {
+            parts.iter_mut().map(|lists| std::mem::take(&mut lists[place])).collect()
+        };
+        let lists: Vec<_> = (0..asks.len()).map(of_request).collect();
+        lists.par_iter().map(|lists| fuse(lists, &self.rule, depth)).collect()
     }
 }
 
@@ -55,7 +71,7 @@ mod tests {
     struct Fixed(Vec<(u32, f32)>);
 
     impl Retrieve for Fixed {
-        fn retrieve(&self, _: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        fn retrieve(&self, _: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
             let allowed = self.0.iter().filter(|(item, _)| !exclude.contains(item));
             Ok(allowed.copied().take(depth).collect())
         }
@@ -68,12 +84,18 @@ mod tests {
         let parts: Vec<Box<dyn Retrieve>> = vec![Box::new(left), Box::new(right)];
         let fused = Fused::new(parts, Fusion::default());
         let items = |depth, exclude: &[u32]| -> Vec<u32> {
-            let list = fused.retrieve(&Request::bare(0), depth, exclude).unwrap();
+            let list = fused.retrieve(&Ask::default(), depth, exclude).unwrap();
             list.into_iter().map(|(item, _)| item).collect()
         };
         assert_eq!(items(10, &[]), [2, 7, 30]);
         assert_eq!(items(1, &[]), [2]);
         assert_eq!(items(10, &[2]), [7, 30]);
+        let ask = Ask::default();
+        let exclude = [vec![], vec![2]];
+        let all = fused.retrieve_all(&[&ask; 2], 10, &exclude).unwrap();
+        for (list, exclude) in all.iter().zip(&exclude) {
+            assert_eq!(*list, fused.retrieve(&ask, 10, exclude).unwrap());
+        }
     }
 
     #[test]

@@ -6,12 +6,13 @@ pub mod settings;
 
 use std::path::Path;
 
-use trieval_kernels::ops::{dot, dots};
+use rayon::prelude::*;
+use trieval_kernels::ops::{dot, dots, dots4};
 
 use self::hnsw::{HnswIndex, Query, compare};
 use super::harness::{Approximate, Candidates, Comparison, Output, Rank, Retrieve, Scored};
 use super::top::Top;
-use crate::corpus::Request;
+use crate::corpus::{Ask, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::vectors::{Encoded, Vectors};
@@ -41,12 +42,12 @@ impl Nearest {
         Ok(Self { index: Some(index), ..self })
     }
 
-    /// The vector of a request, `[dim]`.
+    /// The vector of what is asked, `[dim]`.
     ///
     /// # Errors
     /// When the encoder fails.
-    pub fn vector(&self, request: &Request) -> Result<Vec<f32>> {
-        self.items.encoder.vector(request, &self.items.vectors)
+    pub fn vector(&self, ask: &Ask) -> Result<Vec<f32>> {
+        self.items.encoder.vector(ask, &self.items.vectors)
     }
 
     /// The vectors of all items.
@@ -61,12 +62,31 @@ impl Nearest {
 }
 
 impl Retrieve for Nearest {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let query = self.vector(request)?;
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let query = self.vector(ask)?;
         match &self.index {
             Some(index) => index.search(&self.items.vectors, &query, depth, exclude),
             None => Ok(exact(&self.items.vectors, &query, depth, exclude)),
         }
+    }
+
+    /// Without an index, queries are compared with an item together; an index is walked query by query.
+    fn retrieve_all(
+        &self,
+        asks: &[&Ask],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let vectors = &self.items.vectors;
+        let queries = asks.par_iter().map(|ask| self.vector(ask));
+        let queries = queries.collect::<Result<Vec<_>>>()?;
+        if let Some(index) = &self.index {
+            let asked = queries.par_iter().zip(exclude);
+            return asked.map(|(query, not)| index.search(vectors, query, depth, not)).collect();
+        }
+        let share = queries.len().div_ceil(rayon::current_num_threads()).max(1);
+        let lists = queries.par_chunks(share).zip(exclude.par_chunks(share));
+        Ok(lists.flat_map_iter(|(queries, not)| exact_all(vectors, queries, depth, not)).collect())
     }
 
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -92,8 +112,8 @@ impl Approximate for Nearest {
         let query = |request: &&Request| {
             ctx.check_interrupt()?;
             bar.advance(1);
-            let exclude = request.excluded(excludes_history);
-            Ok(Query { vector: self.vector(request)?, exclude })
+            let exclude = request.ask.excluded(excludes_history);
+            Ok(Query { vector: self.vector(&request.ask)?, exclude })
         };
         let queries = requests.iter().map(query).collect::<Result<Vec<_>>>()?;
         drop(bar);
@@ -102,8 +122,8 @@ impl Approximate for Nearest {
 }
 
 impl Rank for Nearest {
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let query = self.items.encoder.vector(request, &self.items.vectors)?;
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        let query = self.items.encoder.vector(ask, &self.items.vectors)?;
         let score = |&item: &u32| dot(self.items.vectors.row(item as usize), &query);
         Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
     }
@@ -112,18 +132,55 @@ impl Rank for Nearest {
 /// The `depth` items with the highest inner product with `query`, `[dim]`, best first, none of `exclude` (ascending): all
 /// items are looked at.
 pub fn exact(vectors: &Vectors, query: &[f32], depth: usize, exclude: &[u32]) -> Vec<Scored> {
-    let dim = vectors.dim;
     let mut top = Top::new(depth, exclude);
-    let mut scores = [0f32; BLOCK];
-    let mut items = 0u32..;
-    for rows in vectors.data.chunks(BLOCK * dim) {
-        let scores = &mut scores[..rows.len() / dim];
-        dots(rows, dim, query, scores);
-        for (score, item) in scores.iter().zip(items.by_ref()) {
-            top.offer(item, *score);
-        }
+    for (first, rows) in blocks(vectors) {
+        offer(first, rows, query, &mut top);
     }
     top.finish()
+}
+
+/// [`exact`] for many queries, with what each excludes: a block of items stays in the cache until all have seen it, and is
+/// compared with four queries at once.
+pub fn exact_all(
+    vectors: &Vectors,
+    queries: &[Vec<f32>],
+    depth: usize,
+    exclude: &[Vec<u32>],
+) -> Vec<Vec<Scored>> {
+    let mut tops: Vec<Top<'_>> = exclude.iter().map(|exclude| Top::new(depth, exclude)).collect();
+    let mut scores = [[0f32; 4]; BLOCK];
+    for (first, rows) in blocks(vectors) {
+        let scores = &mut scores[..rows.len() / vectors.dim];
+        let (fours, rest) = queries.as_chunks::<4>();
+        let (of_fours, of_rest) = tops.split_at_mut(4 * fours.len());
+        for (queries, tops) in fours.iter().zip(of_fours.chunks_exact_mut(4)) {
+            dots4(rows, vectors.dim, queries.each_ref().map(Vec::as_slice), scores);
+            for (item, scores) in (first..).zip(&*scores) {
+                for (top, score) in tops.iter_mut().zip(scores) {
+                    top.offer(item, *score);
+                }
+            }
+        }
+        for (query, top) in rest.iter().zip(of_rest) {
+            offer(first, rows, query, top);
+        }
+    }
+    tops.into_iter().map(Top::finish).collect()
+}
+
+/// Blocks of rows, each with the number of its first item.
+fn blocks(vectors: &Vectors) -> impl Iterator<Item = (u32, &[f32])> {
+    (0u32..).step_by(BLOCK).zip(vectors.data.chunks(BLOCK * vectors.dim))
+}
+
+/// Offers the items of a block, `[rows, dim]`, by their product with one query.
+fn offer(first: u32, rows: &[f32], query: &[f32], top: &mut Top<'_>) {
+    let mut scores = [0f32; BLOCK];
+    let scores = &mut scores[..rows.len() / query.len()];
+    dots(rows, query.len(), query, scores);
+    for (item, score) in (first..).zip(scores) {
+        top.offer(item, *score);
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +193,7 @@ mod tests {
     struct Fixed(Vec<f32>);
 
     impl RequestEncoder for Fixed {
-        fn vector(&self, _request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
+        fn vector(&self, _ask: &Ask, _items: &Vectors) -> Result<Vec<f32>> {
             Ok(self.0.clone())
         }
     }
@@ -146,11 +203,11 @@ mod tests {
         let vectors =
             Vectors::new(2, vec![1.0, 0.0, 0.0, 2.0, -1.0, -1.0, 3.0, 3.0], "test").unwrap();
         let nearest = Nearest::new(Encoded::new(Fixed(vec![1.0, -0.5]), vectors));
-        let request = Request { query: Some("q".into()), ..Request::bare(0) };
-        let all = nearest.retrieve(&request, 9, &[]).unwrap();
+        let ask = Ask { query: Some("q".into()), ..Ask::default() };
+        let all = nearest.retrieve(&ask, 9, &[]).unwrap();
         assert_eq!(all, [(3, 1.5), (0, 1.0), (2, -0.5), (1, -1.0)]);
-        assert_eq!(nearest.retrieve(&request, 1, &[3]).unwrap(), [(0, 1.0)]);
-        let outputs = nearest.outputs(&request, &Candidates::of(vec![1, 3])).unwrap();
+        assert_eq!(nearest.retrieve(&ask, 1, &[3]).unwrap(), [(0, 1.0)]);
+        let outputs = nearest.outputs(&ask, &Candidates::of(vec![1, 3])).unwrap();
         assert_eq!(outputs, [Output::score(vec![-1.0, 1.5])]);
     }
 
@@ -164,6 +221,15 @@ mod tests {
             let query: Vec<f32> = (0..dim).map(|i| number(i + 11)).collect();
             let one_by_one = (0..).zip(vectors.rows().map(|row| dot(row, &query)));
             assert_eq!(exact(&vectors, &query, 30, &[2, 200]), top(one_by_one, 30, &[2, 200]));
+            // Queries together are queries alone, bit by bit: groups of four, and what is left of them.
+            for n_queries in [0, 1, 4, 7] {
+                let query = |q: usize| (0..dim).map(|i| number(i * 7 + q * 29)).collect();
+                let queries: Vec<Vec<f32>> = (0..n_queries).map(query).collect();
+                let exclude: Vec<Vec<u32>> = (0..n_queries as u32).map(|q| vec![q, 90]).collect();
+                let alone = queries.iter().zip(&exclude);
+                let alone: Vec<_> = alone.map(|(q, not)| exact(&vectors, q, 30, not)).collect();
+                assert_eq!(exact_all(&vectors, &queries, 30, &exclude), alone);
+            }
         }
     }
 }

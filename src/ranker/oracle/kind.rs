@@ -1,6 +1,9 @@
 //! What the truth of the simulated shop says of itself as a system.
 
+use std::path::PathBuf;
+
 use super::Oracle;
+use crate::corpus::simulator::World;
 use crate::error::Result;
 use crate::inputs::Inputs;
 use crate::kind::{Fact, Kind, Need};
@@ -10,7 +13,8 @@ use crate::ranker::settings::OracleSettings;
 
 impl Kind for OracleSettings {
     fn format(&self) -> u32 {
-        4
+        // 5: its size is known.
+        5
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -26,6 +30,10 @@ impl SystemKind for OracleSettings {
 
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
         Ok(Box::new(Oracle::open(inputs.corpus()?.folder())?))
+    }
+
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        Ok(vec![World::file(inputs.corpus()?.folder())])
     }
 
     fn refuses_questions(&self) -> Option<String> {

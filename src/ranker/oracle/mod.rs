@@ -5,9 +5,9 @@ mod kind;
 use std::path::Path;
 
 use super::{Retrieve, Scored};
-use crate::corpus::Request;
+use crate::corpus::Ask;
 use crate::corpus::simulator::World;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Ranks by true relevance, then by expected utility.
 pub struct Oracle {
@@ -25,8 +25,11 @@ impl Oracle {
 }
 
 impl Retrieve for Oracle {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let ranked = self.world.oracle_ranking(request.idx, depth + exclude.len());
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let row = ask.row.ok_or_else(|| {
+            Error::Usage("the truth of a simulated shop knows no question but its own".into())
+        })?;
+        let ranked = self.world.oracle_ranking(row, depth + exclude.len());
         let allowed = ranked.into_iter().filter(|(item, _)| exclude.binary_search(item).is_err());
         Ok(allowed.take(depth).collect())
     }

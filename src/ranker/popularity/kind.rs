@@ -1,13 +1,18 @@
 //! What popularity says of itself.
 
+use std::path::PathBuf;
+
+use serde_json::json;
+
 use super::Popularity;
 use crate::error::Result;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, StepContext};
 use crate::kind::keys;
-use crate::kind::{Abilities, Fact, Kind, Need};
+use crate::kind::{Abilities, Estimate, Fact, Kind, Need, Role, Sizes};
 use crate::ranker::Retrieve;
-use crate::ranker::kinds::{System, SystemKind};
+use crate::ranker::kinds::{Prepared, System, SystemKind};
 use crate::ranker::settings::PopularitySettings;
+use crate::train::held_out::Judge;
 
 impl Kind for PopularitySettings {
     fn format(&self) -> u32 {
@@ -38,7 +43,27 @@ impl SystemKind for PopularitySettings {
         &self.name
     }
 
+    /// Whether categories are kept depends on the settings; how many items of a history ask for theirs, is the system's.
+    fn prepared(&self) -> Option<Prepared> {
+        let mut prepared = Prepared::index("popularity", self, &["category_items"]);
+        prepared.settings["categories"] = json!(self.category_items.is_some());
+        Some(prepared)
+    }
+
+    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+        Popularity::fit(step.inputs.corpus()?, self)?.write(step.out)
+    }
+
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
-        Ok(Box::new(Popularity::fit(inputs.corpus()?, self)?))
+        let n_items = inputs.corpus()?.summary().items as usize;
+        Ok(Box::new(Popularity::open(inputs.folder(Role::Opened)?, n_items, self)?))
+    }
+
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        Ok(vec![Popularity::file(inputs.folder(Role::Opened)?)])
+    }
+
+    fn estimate_preparing(&self, sizes: &Sizes) -> Estimate {
+        Estimate::default().count("items", "", sizes.items)
     }
 }

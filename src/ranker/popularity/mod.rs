@@ -4,12 +4,18 @@
 mod kind;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
 use super::settings::PopularitySettings;
 use super::top::top;
-use crate::corpus::{Corpus, Request, training_exposure, weighted_exposure};
+use crate::corpus::{Ask, Corpus, training_exposure, weighted_exposure};
 use crate::error::{Error, Result};
+use crate::store::{Packer, SealKind, Unpacker};
+
+const COUNTS: SealKind = SealKind { kind: "counts", version: 1 };
+/// Counts and categories inside the folder of their step.
+const COUNTS_FILE: &str = "counts.bin";
 
 /// The ranker.
 pub struct Popularity {
@@ -61,6 +67,46 @@ impl Popularity {
         };
         Ok(Self { counts, categories })
     }
+
+    /// The file of the counts in a folder.
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join(COUNTS_FILE)
+    }
+
+    /// Writes counts, and where they are looked at, categories: their number plus one, 0 for an item without any.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let mut table = Packer::default();
+        table.number(self.counts.len() as u64);
+        table.floats(self.counts.iter().copied());
+        let number = |category: &Option<u32>| category.map_or(0, |number| number + 1);
+        let of_item = self.categories.iter().flat_map(|categories| &categories.of_item);
+        table.numbers(&of_item.map(number).collect::<Vec<_>>());
+        table.write(&Self::file(folder), COUNTS)
+    }
+
+    /// Opens the counts of so many items.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is missing, damaged, of another catalogue, or lacks categories that are asked for.
+    pub fn open(folder: &Path, n_items: usize, settings: &PopularitySettings) -> Result<Self> {
+        let mut table = Unpacker::open(&Self::file(folder), COUNTS)?;
+        table.expect(n_items as u64, "items")?;
+        let counts = table.floats()?;
+        let of_item = table.numbers(n_items as u64 + 1)?;
+        let n_wanted = settings.category_items.map_or(0, |_| n_items);
+        if (counts.len(), of_item.len()) != (n_items, n_wanted) {
+            return Err(table.fault("counts or categories are not of all items"));
+        }
+        table.finish()?;
+        let categories = settings.category_items.map(|newest| Categories {
+            of_item: of_item.iter().map(|number| number.checked_sub(1)).collect(),
+            newest: newest as usize,
+        });
+        Ok(Self { counts, categories })
+    }
 }
 
 /// What a click counts that is `age` days older than the last day of training.
@@ -102,10 +148,10 @@ impl Categories {
 }
 
 impl Retrieve for Popularity {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let counts = (0..).zip(self.counts.iter().copied());
         let Some(categories) = &self.categories else { return Ok(top(counts, depth, exclude)) };
-        let led = categories.led(&request.history);
+        let led = categories.led(&ask.history);
         let (first, rest): (Vec<_>, Vec<_>) = counts.partition(|&(item, _)| led(item));
         let mut ranked = top(first.into_iter(), depth, exclude);
         // Leading items stand above all others: their scores are raised by the highest of the rest.
@@ -124,8 +170,8 @@ impl Retrieve for Popularity {
 }
 
 impl Rank for Popularity {
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        let led = self.categories.as_ref().map(|one| one.led(&request.history));
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        let led = self.categories.as_ref().map(|one| one.led(&ask.history));
         // More than any count: the led ones stand above all others.
         let raise = self.counts.iter().copied().fold(0.0, f32::max) + 1.0;
         let score = |&item: &u32| {
@@ -141,8 +187,8 @@ impl Rank for Popularity {
 mod tests {
     use super::*;
 
-    fn request(history: &[u32]) -> Request {
-        Request { history: history.to_vec(), ..Request::bare(0) }
+    fn ask(history: &[u32]) -> Ask {
+        Ask { history: history.to_vec(), ..Ask::default() }
     }
 
     #[test]
@@ -154,6 +200,30 @@ mod tests {
     }
 
     #[test]
+    fn counts_and_categories_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = |category_items| PopularitySettings {
+            name: "popularity".into(),
+            days: None,
+            half_life: None,
+            category_items,
+        };
+        let of_item = vec![Some(1), None, Some(0)];
+        let categories = Some(Categories { of_item: of_item.clone(), newest: 2 });
+        let counts = vec![0.1, 0.0, 7.0];
+        let popularity = Popularity { counts: counts.clone(), categories };
+        popularity.write(folder.path()).unwrap();
+        let read = Popularity::open(folder.path(), 3, &settings(Some(5))).unwrap();
+        let categories = read.categories.unwrap();
+        assert_eq!((read.counts, categories.of_item, categories.newest), (counts, of_item, 5));
+        assert!(Popularity::open(folder.path(), 4, &settings(Some(5))).is_err());
+        // Without categories the file holds none, which is another file.
+        assert!(Popularity::open(folder.path(), 3, &settings(None)).is_err());
+        Popularity { categories: None, ..popularity }.write(folder.path()).unwrap();
+        assert!(Popularity::open(folder.path(), 3, &settings(None)).unwrap().categories.is_none());
+    }
+
+    #[test]
     fn categories_of_the_newest_items_lead() {
         let categories =
             Categories { of_item: vec![Some(0), Some(0), Some(1), None, Some(1)], newest: 2 };
@@ -162,7 +232,7 @@ mod tests {
         let items = |history: &[u32], depth| -> Vec<u32> {
             let mut exclude = history.to_vec();
             exclude.sort_unstable();
-            let ranked = popularity.retrieve(&request(history), depth, &exclude).unwrap();
+            let ranked = popularity.retrieve(&ask(history), depth, &exclude).unwrap();
             assert!(ranked.windows(2).all(|two| two[0].1 > two[1].1), "{ranked:?}");
             ranked.into_iter().map(|one| one.0).collect()
         };
@@ -172,7 +242,7 @@ mod tests {
         // Item 0 is the third newest, so its category does not lead.
         assert_eq!(items(&[0, 3, 4], 9), [2, 1]);
         assert_eq!(items(&[2, 0], 9), [4, 1, 3]);
-        let outputs = popularity.outputs(&request(&[0]), &Candidates::of(vec![3, 1, 0])).unwrap();
+        let outputs = popularity.outputs(&ask(&[0]), &Candidates::of(vec![3, 1, 0])).unwrap();
         assert_eq!(outputs, [Output::score(vec![9.0, 13.0, 11.0])]);
     }
 }

@@ -14,7 +14,8 @@ use crate::ranker::settings::RunFileSettings;
 
 impl Kind for RunFileSettings {
     fn format(&self) -> u32 {
-        4
+        // 5: its size is known.
+        5
     }
 
     fn sources(&self) -> Result<Vec<PathBuf>> {
@@ -29,6 +30,10 @@ impl SystemKind for RunFileSettings {
 
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
         Ok(Box::new(RunFile::read(&self.path, inputs.corpus()?, inputs.catalogue()?)?))
+    }
+
+    fn files(&self, _inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        Ok(vec![self.path.clone()])
     }
 
     /// Looking lists up in a run file is not what their system took.

@@ -2,12 +2,12 @@
 
 mod kind;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use trieval_eval::io::read_run_with_ranks;
 
-use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::corpus::{Ask, Catalogue, Corpus, Request, RequestIdx, Split};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::ranker::{Retrieve, Scored};
@@ -19,10 +19,12 @@ const SHOWN: usize = 3;
 
 /// The ranker.
 pub struct RunFile {
-    /// Items with scores, best first, by request id.
-    lists: HashMap<String, Vec<(u32, f32)>>,
+    /// Items with scores, best first, by row of the request.
+    lists: HashMap<RequestIdx, Vec<Scored>>,
     /// What is to be said of ranks that contradict the scores.
     ranks: Option<String>,
+    /// The first request, by id, with an infinite score.
+    infinite: Option<String>,
 }
 
 impl RunFile {
@@ -32,20 +34,22 @@ impl RunFile {
     /// [`Error::Data`] when it cannot be read, or names requests or items that the corpus does not hold.
     pub fn read(path: &Path, corpus: &Corpus, catalogue: &Catalogue) -> Result<Self> {
         let (run, ranks) = read_run_with_ranks(path).map_err(|e| plain(path, &e))?;
-        let mut known = HashSet::new();
+        let mut known = HashMap::new();
         for split in Split::ALL {
             for request in corpus.request_iter(split)? {
-                known.insert(request?.id);
+                let request = request?;
+                known.insert(request.id, request.idx);
             }
         }
         let mut strangers = Strangers::default();
         let mut odd_items = Strangers::default();
+        let mut infinite: Option<String> = None;
         let mut lists = HashMap::with_capacity(run.len());
         for ranking in run.rankings() {
-            if !known.contains(ranking.request()) {
+            let Some(&row) = known.get(ranking.request()) else {
                 strangers.add(ranking.request());
                 continue;
-            }
+            };
             let mut list = Vec::with_capacity(ranking.len());
             for (id, score) in ranking.items() {
                 match catalogue.index_of(id) {
@@ -53,7 +57,11 @@ impl RunFile {
                     None => odd_items.add(id),
                 }
             }
-            lists.insert(ranking.request().to_owned(), list);
+            let is_first = infinite.as_deref().is_none_or(|first| ranking.request() < first);
+            if is_first && list.iter().any(|one: &Scored| !one.1.is_finite()) {
+                infinite = Some(ranking.request().to_owned());
+            }
+            lists.insert(row, list);
         }
         strangers.refuse(
             path,
@@ -63,7 +71,7 @@ impl RunFile {
             "the ids of its requests",
         )?;
         odd_items.refuse(path, "entries", run.n_entries(), "of the catalogue", "its item ids")?;
-        Ok(Self { lists, ranks })
+        Ok(Self { lists, ranks, infinite })
     }
 
     /// Refuses infinite scores, which other stages cannot compute with.
@@ -71,8 +79,7 @@ impl RunFile {
     /// # Errors
     /// [`Error::Data`] with the first request that has one.
     pub fn check_finite(&self, path: &Path) -> Result<()> {
-        let odd = self.lists.iter().filter(|(_, list)| list.iter().any(|one| !one.1.is_finite()));
-        let Some(request) = odd.map(|(request, _)| request).min() else { return Ok(()) };
+        let Some(request) = &self.infinite else { return Ok(()) };
         let message = format!("request `{request}` has an item whose score is infinite");
         Err(Error::data(path, message).with_help(
             "a run that is fused, ranked anew or chosen from needs finite scores: leave such items out",
@@ -95,8 +102,8 @@ impl RunFile {
         }
         let missing: Vec<&str> = requests
             .iter()
+            .filter(|request| self.lists.get(&request.idx).is_none_or(Vec::is_empty))
             .map(|request| request.id.as_str())
-            .filter(|id| self.lists.get(*id).is_none_or(Vec::is_empty))
             .collect();
         if missing.len() == requests.len() {
             let message = format!("answers none of the {} evaluated requests", requests.len());
@@ -117,8 +124,8 @@ impl RunFile {
 }
 
 impl Retrieve for RunFile {
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let list = self.lists.get(&request.id).into_iter().flatten();
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let list = ask.row.and_then(|row| self.lists.get(&row)).into_iter().flatten();
         let allowed = list.filter(|(item, _)| exclude.binary_search(item).is_err());
         Ok(allowed.take(depth).copied().collect())
     }

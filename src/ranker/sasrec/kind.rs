@@ -78,7 +78,7 @@ impl SystemKind for SasrecSettings {
         };
         let held_out = judge.held_out(&format!("system {}", self.name), &sample)?;
         let histories: Vec<&[u32]> =
-            held_out.requests().iter().map(|request| request.history.as_slice()).collect();
+            held_out.requests().iter().map(|request| request.ask.history.as_slice()).collect();
         fit(&sequences, self, step, |model| {
             let lists = model.rank_all(&histories, held_out.exclude(), held_out.depth())?;
             held_out.measure(&lists)

@@ -23,7 +23,7 @@ use self::objective::NextItem;
 use self::settings::{SasrecLoss, SasrecSettings};
 use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
 use super::top::top;
-use crate::corpus::{Corpus, Request, choices};
+use crate::corpus::{Ask, Corpus, choices};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::model::checkpoint::WeightFiles;
@@ -204,12 +204,32 @@ impl Sasrec {
 
 impl Retrieve for Sasrec {
     /// A request without a history has no answer: nothing is known of what would follow.
-    fn retrieve(&self, request: &Request, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        if request.history.is_empty() {
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        if ask.history.is_empty() {
             return Ok(Vec::new());
         }
-        let scores = self.scores(&[&request.history])?;
+        let scores = self.scores(&[&ask.history])?;
         Ok(top((0..).zip(scores), depth, exclude))
+    }
+
+    fn retrieve_all(
+        &self,
+        asks: &[&Ask],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        let asked = asks.iter().zip(exclude).enumerate();
+        let asked = asked.filter(|(_, (ask, _))| !ask.history.is_empty());
+        let (places, asked): (Vec<usize>, Vec<_>) = asked.unzip();
+        let (histories, exclude): (Vec<&[u32]>, Vec<Vec<u32>>) = asked
+            .into_iter()
+            .map(|(ask, exclude)| (ask.history.as_slice(), exclude.clone()))
+            .unzip();
+        let mut lists = vec![Vec::new(); asks.len()];
+        for (place, list) in places.into_iter().zip(self.rank_all(&histories, &exclude, depth)?) {
+            lists[place] = list;
+        }
+        Ok(lists)
     }
 
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -219,11 +239,11 @@ impl Retrieve for Sasrec {
 
 impl Rank for Sasrec {
     /// Behind an empty history all items are alike.
-    fn outputs(&self, request: &Request, candidates: &Candidates) -> Result<Vec<Output>> {
-        if request.history.is_empty() {
+    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
+        if ask.history.is_empty() {
             return Ok(vec![Output::score(vec![0.0; candidates.items.len()])]);
         }
-        let scores = self.scores(&[&request.history])?;
+        let scores = self.scores(&[&ask.history])?;
         let score = |&item: &u32| scores[item as usize];
         Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
     }

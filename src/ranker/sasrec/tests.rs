@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::settings::SasrecCourse;
 use super::*;
-use crate::corpus::Split;
 use crate::inputs::testing::Place;
 use crate::progress::Context;
 use crate::seed::Seed;
@@ -98,8 +97,8 @@ impl Folders {
     }
 }
 
-fn request(history: Vec<u32>) -> Request {
-    Request { idx: 0, id: "r".into(), user: None, day: 0, query: None, history, split: Split::Test }
+fn ask(history: Vec<u32>) -> Ask {
+    Ask { history, ..Ask::default() }
 }
 
 #[test]
@@ -125,13 +124,17 @@ fn every_loss_learns_a_law_and_the_best_weights_answer() {
         assert!(best.get() >= 0.95, "{loss:?}: {}", best.get());
         assert_eq!(law_kept(&model), best.get(), "{loss:?}");
         // One request and many give the same lists; what is excluded is not returned.
-        let list = model.retrieve(&request(vec![3, 4, 5]), 3, &[2, 6]).unwrap();
+        let list = model.retrieve(&ask(vec![3, 4, 5]), 3, &[2, 6]).unwrap();
         assert!(list.len() == 3 && list.iter().all(|(item, _)| ![2, 6].contains(item)));
         let together = model.rank_all(&[&[1], &[3, 4, 5]], &[Vec::new(), vec![2, 6]], 3).unwrap();
         for (a, b) in list.iter().zip(&together[1]) {
             assert!(a.0 == b.0 && (a.1 - b.1).abs() < 1e-4);
         }
-        assert!(model.retrieve(&request(Vec::new()), 3, &[]).unwrap().is_empty());
+        assert!(model.retrieve(&ask(Vec::new()), 3, &[]).unwrap().is_empty());
+        let asked = [ask(vec![1]), ask(Vec::new()), ask(vec![3, 4, 5])];
+        let asked: Vec<&Ask> = asked.iter().collect();
+        let all = model.retrieve_all(&asked, 3, &[vec![], vec![], vec![2, 6]]).unwrap();
+        assert_eq!(all, [together[0].clone(), Vec::new(), together[1].clone()]);
     }
 }
 

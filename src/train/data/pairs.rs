@@ -66,7 +66,7 @@ impl<'a> PairBuilder<'a> {
     ) -> Self {
         let mut known: HashMap<&str, Known> = HashMap::new();
         for (request, page) in requests.iter().zip(pages) {
-            let Some(query) = &request.query else { continue };
+            let Some(query) = &request.ask.query else { continue };
             let entry = known.entry(query.as_str()).or_default();
             entry.shown.extend(page.iter().map(|impression| impression.item));
             let clicked = page.iter().filter(|impression| impression.click);
@@ -80,7 +80,7 @@ impl<'a> PairBuilder<'a> {
     pub fn shown_pairs(&self) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for (idx, (request, page)) in self.requests.iter().zip(self.pages).enumerate() {
-            let known = request.query.as_deref().and_then(|query| self.known.get(query));
+            let known = request.ask.query.as_deref().and_then(|query| self.known.get(query));
             let Some(known) = known else { continue };
             for chosen in page.iter().filter(|impression| impression.click) {
                 let mut above: Vec<&Impression> = page
@@ -121,11 +121,11 @@ impl<'a> PairBuilder<'a> {
     /// relevant ones that the logged pages gave no chance.
     pub fn beam_pairs(&self, request: &BeamRequest, beam: &[u32], seed: Seed) -> Vec<Pair> {
         let origin = &self.requests[request.request as usize];
-        let known = origin.query.as_deref().and_then(|query| self.known.get(query));
+        let known = origin.ask.query.as_deref().and_then(|query| self.known.get(query));
         let is_positive = |item: &u32| match known {
             Some(known) => known.positives.contains(item),
             // The user's whole known sequence, the chosen item included.
-            None => origin.history.contains(item),
+            None => origin.ask.history.contains(item),
         };
         let mut negatives: Vec<u32> =
             beam.iter().copied().filter(|item| !is_positive(item)).collect();
@@ -155,12 +155,12 @@ impl<'a> PairBuilder<'a> {
 }
 
 fn beam_request(idx: u32, request: &Request, page: &[Impression]) -> Option<BeamRequest> {
-    let chosen = if request.query.is_some() {
+    let chosen = if request.ask.query.is_some() {
         let clicked = page.iter().filter(|impression| impression.click);
         clicked.map(|impression| impression.item).collect()
     } else {
         // A sequence is asked for its last item, behind at least one other.
-        let (&last, before) = request.history.split_last()?;
+        let (&last, before) = request.ask.history.split_last()?;
         if before.is_empty() { Vec::new() } else { vec![last] }
     };
     (!chosen.is_empty()).then_some(BeamRequest { request: idx, chosen })
@@ -310,15 +310,10 @@ mod tests {
     use crate::corpus::Split;
 
     fn request(idx: u32, query: Option<&str>, history: &[u32]) -> Request {
-        Request {
-            idx,
-            id: format!("r{idx}"),
-            user: None,
-            day: 0,
-            query: query.map(str::to_owned),
-            history: history.to_vec(),
-            split: Split::Train,
-        }
+        let mut request = Request { split: Split::Train, ..Request::bare(idx) };
+        request.ask.query = query.map(str::to_owned);
+        request.ask.history = history.to_vec();
+        request
     }
 
     fn page(items: &[(u32, bool)]) -> Vec<Impression> {
@@ -471,14 +466,14 @@ mod tests {
             }
             let positive = |query: Option<&str>, item: u32| {
                 requests.iter().zip(&pages).any(|(request, page)| {
-                    request.query.as_deref() == query
+                    request.ask.query.as_deref() == query
                         && page.iter().any(|shown| shown.click && shown.item == item)
                 })
             };
             let groups = group_pairs(&pairs, &settings);
             let mut covered: HashMap<(u32, u32, u32), u32> = HashMap::new();
             for group in &groups {
-                let query = requests[group.prompt as usize].query.as_deref();
+                let query = requests[group.prompt as usize].ask.query.as_deref();
                 proptest::prop_assert!(group.rejected.iter().all(|r| !positive(query, r.item)));
                 for &winner in &group.chosen {
                     for rejected in &group.rejected {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder, newest};
 use super::settings::{EncoderSettings, HiddenStateSettings};
-use crate::corpus::{Catalogue, Corpus, Request};
+use crate::corpus::{Ask, Catalogue, Corpus};
 use crate::error::{Error, Result};
 use crate::model::encoder::{EncoderFolder, FolderChoices, TextEncoder, Weights};
 use crate::model::settings::HiddenPooling;
@@ -203,14 +203,14 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
 }
 
 impl RequestEncoder for Requests {
-    fn vector(&self, request: &Request, vectors: &Vectors) -> Result<Vec<f32>> {
-        if let Some(query) = &request.query {
+    fn vector(&self, ask: &Ask, vectors: &Vectors) -> Result<Vec<f32>> {
+        if let Some(query) = &ask.query {
             let text = format!("{}{query}", self.file.query_prefix);
             return self.model.vectors(&[text], |_| Ok(()));
         }
         let dim = vectors.dim;
         let mut mean = vec![0f32; dim];
-        let items = newest(&request.history, self.file.history_items);
+        let items = newest(&ask.history, self.file.history_items);
         for item in items {
             let row = &vectors.data[*item as usize * dim..][..dim];
             mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x / items.len() as f32);
@@ -309,22 +309,22 @@ mod tests {
         let model = HiddenStateEncoder::open(&opened, HiddenPooling::Last, Some(12)).unwrap();
         let texts: Vec<&str> = (0..30).map(|item| place.catalogue.text(item)).collect();
         let items = model.vectors(&texts, |_| Ok(())).unwrap();
-        let mut request = place.corpus.requests(Split::Test).unwrap().remove(0);
-        request.query = Some("red lamp".into());
+        let mut ask = place.corpus.requests(Split::Test).unwrap().remove(0).ask;
+        ask.query = Some("red lamp".into());
         let query = model.vectors(&["the red lamp"], |_| Ok(())).unwrap();
         let score = |item: usize| -> f32 {
             let row = &items[item * model.dim()..][..model.dim()];
             row.iter().zip(&query).map(|(a, b)| a * b).sum()
         };
-        let found = ranker.nearest(&request).unwrap();
+        let found = ranker.nearest(&ask).unwrap();
         assert_eq!(found.len(), 30);
         for (item, found) in found {
             assert!((found - score(item as usize)).abs() < 1e-5);
         }
         // Without text, the newest items of the history speak.
-        request.query = None;
-        request.history = vec![9, 4, 4];
-        let found = ranker.nearest(&request).unwrap();
+        ask.query = None;
+        ask.history = vec![9, 4, 4];
+        let found = ranker.nearest(&ask).unwrap();
         assert!((found[0].1 - 1.0).abs() < 1e-5, "{found:?}");
     }
 

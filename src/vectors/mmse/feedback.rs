@@ -89,8 +89,8 @@ impl Feedback {
                 continue;
             }
             let text = request_text(
-                request.query.as_deref(),
-                &request.history,
+                request.ask.query.as_deref(),
+                &request.ask.history,
                 settings.history_items,
                 |item| catalogue.text(item),
             );

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder};
 use super::validation::validation;
-use crate::corpus::{Catalogue, Request, Split};
+use crate::corpus::{Ask, Catalogue, Split};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::kind::Role;
@@ -91,7 +91,7 @@ pub fn fit(
     let tokenizer = || -> Result<Tokenizer> {
         let queries: Vec<String> = corpus
             .request_iter(Split::Train)?
-            .filter_map(|request| request.map(|request| request.query).transpose())
+            .filter_map(|request| request.map(|request| request.ask.query).transpose())
             .collect::<Result<_>>()?;
         let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
         Tokenizer::train_bpe(texts.chain(queries), vocabulary as usize, ctx)
@@ -102,9 +102,9 @@ pub fn fit(
     let newest = settings.history_items;
     let mut measure = validation(&settings.course, label, judge, |requests| {
         let vectors = encode_items(&model, &readings.items, &Context::silent())?;
-        let asked = requests
-            .iter()
-            .map(|request| encode_request(&model, request, newest, |item| catalogue.text(item)));
+        let asked = requests.iter().map(|request| {
+            encode_request(&model, &request.ask, newest, |item| catalogue.text(item))
+        });
         Ok((vectors, asked.collect::<Result<_>>()?))
     })?;
     let measure = measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>);
@@ -162,9 +162,9 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
 }
 
 impl RequestEncoder for Requests {
-    fn vector(&self, request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
+    fn vector(&self, ask: &Ask, _items: &Vectors) -> Result<Vec<f32>> {
         let newest = self.settings.history_items;
-        encode_request(&self.model, request, newest, |item| {
+        encode_request(&self.model, ask, newest, |item| {
             self.texts.get(item as usize).map_or("", String::as_str)
         })
     }
@@ -173,11 +173,11 @@ impl RequestEncoder for Requests {
 /// The vector of a request, `[dim]`: of its text, or of that of its newest items.
 fn encode_request<'a>(
     model: &Model,
-    request: &Request,
+    ask: &Ask,
     newest: u32,
     text: impl Fn(u32) -> &'a str,
 ) -> Result<Vec<f32>> {
-    let text = request_text(request.query.as_deref(), &request.history, newest, text);
+    let text = request_text(ask.query.as_deref(), &ask.history, newest, text);
     let reading = model.read(&text, Side::Query)?;
     Ok(model.queries(&[&reading])?.detach().flatten_all()?.to_vec1::<f32>()?)
 }

@@ -356,7 +356,7 @@ fn training_finds_items_and_orders_them() {
     let folder = shop.fit(&settings, "fit", &Context::silent()).unwrap();
     let ranker = load(&folder, &shop.catalogue).unwrap();
     for request in shop.corpus.requests(Split::Train).unwrap() {
-        let best = match request.query.as_deref() {
+        let best = match request.ask.query.as_deref() {
             Some("red sofa") => [0, 1],
             Some("oak") => [2, 6],
             Some("lamp") => [4, 3],
@@ -364,8 +364,8 @@ fn training_finds_items_and_orders_them() {
             _ => continue,
         };
         let found: Vec<u32> =
-            ranker.nearest(&request).unwrap().iter().take(2).map(|r| r.0).collect();
-        assert_eq!(found, best, "{:?}", request.query);
+            ranker.nearest(&request.ask).unwrap().iter().take(2).map(|r| r.0).collect();
+        assert_eq!(found, best, "{:?}", request.ask.query);
     }
 }
 

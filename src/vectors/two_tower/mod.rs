@@ -15,7 +15,7 @@ use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder, newest};
 use super::settings::TwoTowerSettings;
 use super::validation::validation;
-use crate::corpus::{Catalogue, Request, Split};
+use crate::corpus::{Ask, Catalogue, Split};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::model::checkpoint::WeightFiles;
@@ -64,7 +64,7 @@ pub fn fit(
     let texts = || (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
     let queries: Vec<String> = corpus
         .request_iter(Split::Train)?
-        .filter_map(|request| request.map(|request| request.query).transpose())
+        .filter_map(|request| request.map(|request| request.ask.query).transpose())
         .collect::<Result<_>>()?;
     let tokenizer =
         Tokenizer::train_bpe(texts().chain(queries), settings.vocabulary as usize, ctx)?;
@@ -81,7 +81,7 @@ pub fn fit(
         let vectors = encode_items(&encoder, &tokenizer, catalogue, &Context::silent())?;
         let asked = requests
             .iter()
-            .map(|request| encode_request(&encoder, &tokenizer, request, newest, &item_bags));
+            .map(|request| encode_request(&encoder, &tokenizer, &request.ask, newest, &item_bags));
         Ok((vectors, asked.collect::<Result<_>>()?))
     })?;
     let measure = measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>);
@@ -174,9 +174,9 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
 }
 
 impl RequestEncoder for TwoTower {
-    fn vector(&self, request: &Request, _items: &Vectors) -> Result<Vec<f32>> {
+    fn vector(&self, ask: &Ask, _items: &Vectors) -> Result<Vec<f32>> {
         let Self { encoder, tokenizer, settings, item_bags } = self;
-        encode_request(encoder, tokenizer, request, settings.history_items, item_bags)
+        encode_request(encoder, tokenizer, ask, settings.history_items, item_bags)
     }
 }
 
@@ -184,13 +184,13 @@ impl RequestEncoder for TwoTower {
 fn encode_request(
     encoder: &Encoder,
     tokenizer: &Tokenizer,
-    request: &Request,
+    ask: &Ask,
     newest: u32,
     item_bags: &[Vec<u32>],
 ) -> Result<Vec<f32>> {
-    let tokens = match &request.query {
+    let tokens = match &ask.query {
         Some(query) => bag(tokenizer, query)?,
-        None => history_bag(&request.history, newest, |item| &item_bags[item as usize]),
+        None => history_bag(&ask.history, newest, |item| &item_bags[item as usize]),
     };
     let query = encoder.encode(&[&tokens], Tower::Query)?;
     Ok(query.flatten_all()?.to_vec1::<f32>()?)

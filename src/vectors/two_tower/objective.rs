@@ -52,12 +52,12 @@ impl Examples {
         let train = corpus.request_range(Split::Train);
         for request in corpus.request_iter(Split::Train)? {
             let request = request?;
-            queries.push(bag(tokenizer, request.query.as_deref().unwrap_or(""))?);
+            queries.push(bag(tokenizer, request.ask.query.as_deref().unwrap_or(""))?);
             if corpus.has_sequences() {
                 let sequence = sequences.len() as u32;
-                let positions = 1..request.history.len() as u32;
+                let positions = 1..request.ask.history.len() as u32;
                 list.extend(positions.map(|position| Example::Next { sequence, position }));
-                sequences.push(request.history);
+                sequences.push(request.ask.history);
             }
         }
         for group in corpus.impressions()? {

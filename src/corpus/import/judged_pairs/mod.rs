@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(items[0].attributes, [("brand".to_owned(), "oak".to_owned())]);
         let query = |split| {
             let requests = corpus.requests(split).unwrap();
-            (requests[0].idx, requests[0].query.clone().unwrap(), requests.len())
+            (requests[0].idx, requests[0].ask.query.clone().unwrap(), requests.len())
         };
         assert_eq!(query(Split::Train), (0, "sofa".into(), 1));
         assert_eq!(query(Split::Validation), (1, "desk".into(), 1));

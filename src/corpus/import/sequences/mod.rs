@@ -359,7 +359,7 @@ mod tests {
         let (corpus, summary) = source.import().unwrap();
         assert_eq!(corpus.catalogue().unwrap().ids, ["a", "b", "c", "d"]);
         let histories = |split| -> Vec<Vec<u32>> {
-            corpus.requests(split).unwrap().into_iter().map(|r| r.history).collect()
+            corpus.requests(split).unwrap().into_iter().map(|r| r.ask.history).collect()
         };
         assert_eq!(histories(Split::Train), [vec![0, 1], vec![2]]);
         assert_eq!(histories(Split::Validation), [vec![0, 1], vec![2]]);
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(corpus.judgements(Split::Validation).unwrap(), [(2, 2, 1.0), (3, 0, 1.0)]);
         assert_eq!(corpus.judgements(Split::Test).unwrap(), [(4, 3, 1.0), (5, 1, 1.0)]);
         assert!(corpus.has_sequences() && summary.remove_history);
-        assert_eq!(corpus.requests(Split::Test).unwrap()[0].user.as_deref(), Some("u1"));
+        assert_eq!(corpus.requests(Split::Test).unwrap()[0].ask.user.as_deref(), Some("u1"));
         assert!(corpus.impressions().unwrap().next().is_none());
         let warnings = summary.warnings.join("\n");
         assert!(warnings.contains("leave-one-out") && warnings.contains("1 users with fewer"));
@@ -397,7 +397,7 @@ mod tests {
             let (corpus, _) = source.import().unwrap();
             let test = corpus.requests(Split::Test).unwrap();
             assert_eq!(test.len(), 2);
-            assert_eq!((test[0].id.as_str(), &test[0].history), ("1-test", &vec![0, 1]));
+            assert_eq!((test[0].id.as_str(), &test[0].ask.history), ("1-test", &vec![0, 1]));
         }
     }
 
