@@ -21,7 +21,7 @@ use crate::steps::{
     AnswerRequests, Evaluate, Judged, MakeCorpus, MakeIdentifier, MakeModel, MakeVectors,
     PrepareSystem, PrepareTraining, RenderPrompts, TrainDecoder, Work,
 };
-use crate::store::hash_file;
+use crate::store::known_digest;
 use crate::train::settings::TrainSettings;
 
 /// Keys of steps by the path of their role.
@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
         let seed = draws.under(self.recipe.seed);
         let sources: BTreeMap<String, String> = files
             .iter()
-            .map(|path| Ok((path.display().to_string(), hash_file(path)?)))
+            .map(|path| Ok((path.display().to_string(), known_digest(path)?.blake3)))
             .collect::<Result<_>>()?;
         let content = json!({
             "format": format,

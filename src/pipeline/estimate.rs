@@ -88,8 +88,7 @@ fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
         .step(CORPUS)
         .filter(|step| plan.status(step, run_folder).is_ok_and(|status| status == Status::Cached));
     if let Some(step) = cached {
-        let corpus = Corpus::open(&step_dir(run_folder, &step.name, &step.key))?;
-        let summary = corpus.summary();
+        let summary = Corpus::read_summary(&step_dir(run_folder, &step.name, &step.key))?;
         return Ok(Sizes {
             exact: true,
             items: Some(summary.items),
