@@ -6,6 +6,7 @@ mod journal;
 mod known;
 mod map;
 mod sealed;
+mod source;
 
 pub use atomic::{create_dir, read_description, sweep_partial, write_atomic, write_json};
 pub use digest::{Digest, digest, hash_content};
@@ -13,3 +14,4 @@ pub use journal::Journal;
 pub use known::{keep, known_digest, known_digests, look_up, recall};
 pub use map::{Map, map};
 pub use sealed::{SealKind, read_sealed, write_sealed};
+pub use source::Source;

@@ -68,6 +68,9 @@ impl Kind for MmseSettings {
 
     fn faults(&self, faults: &mut Faults<'_>) {
         losses(self, faults);
+        if let MmseText::Pretrained(pretrained) = &self.text {
+            faults.source(keys!["text", "path"], &pretrained.path);
+        }
         if let MmseLevels::Grades { ordered, clicked } = &self.levels
             && ordered < clicked
         {
