@@ -19,7 +19,7 @@ pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(default);
     if args.dry_run {
         recall_digests(&out);
-        let plan = Plan::new(&loaded.recipe)?;
+        let plan = Plan::dry(&loaded.recipe)?;
         let steps = estimate::estimate(&loaded.recipe, &plan, &out)?;
         if !args.json {
             return super::print(&estimate::render(&steps));

@@ -44,10 +44,15 @@ impl Kind for PretrainedSettings {
         let path = self.path.path()?;
         let folder = ModelFolder::open(path)?;
         if let Some(adapter) = &self.adapter {
-            adapter::load(adapter.path()?, folder.config(), path)?;
+            adapter::check(adapter.path()?, folder.config(), path)?;
         }
         check_template(folder.tokenizer(), self)?;
         source_files(self)
+    }
+
+    fn check_sources(&self) -> Result<()> {
+        let adapter = self.adapter.as_ref();
+        adapter.map_or(Ok(()), |adapter| adapter::check_base(adapter.path()?, self.path.path()?))
     }
 }
 

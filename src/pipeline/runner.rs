@@ -112,7 +112,8 @@ impl Runner<'_> {
                 ctx.say(format!("{}: done before", step.name));
                 return Ok(());
             }
-            Status::New => String::new(),
+            // A plan to run has read all files.
+            Status::New | Status::Unread => String::new(),
             Status::Unfinished => " (continuing)".into(),
             Status::Changed(why) => format!(" (again: {why})"),
         };
