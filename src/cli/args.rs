@@ -73,7 +73,9 @@ pub struct RunArgs {
     /// Run folder; by default `runs/<recipe name>`.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Print the plan and stop: steps and which are done, rows, tokens, parameters, memory.
+    /// Print the plan and stop: steps and which are done, rows, tokens, parameters, memory. Where
+    /// more than 64 MiB of outside files are not known, they are not read, and the steps that rest
+    /// on them are unknown.
     #[arg(long)]
     pub dry_run: bool,
     /// With --dry-run: the plan as JSON. Without: the report as JSON on standard output.

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::judging::judge::{Entries, Entry, judge};
 use crate::progress::Context;
 use crate::ranker::run_file::RUN_FILE_KIND;
-use crate::store::write_atomic;
+use crate::store::{Digest, digest, write_atomic};
 use crate::vectors::Vectors;
 
 /// Metrics where none is asked for.
@@ -206,15 +206,9 @@ fn file_name(name: &str) -> String {
 }
 
 pub(super) fn fingerprint(name: &str, path: &Path) -> Result<Fingerprint> {
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update_reader(std::fs::File::open(path).map_err(|e| Error::unreadable(path, &e))?)
-        .map_err(|e| Error::unreadable(path, &e))?;
-    Ok(Fingerprint {
-        name: name.to_owned(),
-        checksum: format!("BLAKE3 {}", hasher.finalize().to_hex()),
-        bytes: path.metadata().ok().map(|file| file.len()),
-    })
+    let Digest { bytes, blake3 } = digest(path)?;
+    let checksum = format!("BLAKE3 {blake3}");
+    Ok(Fingerprint { name: name.to_owned(), checksum, bytes: Some(bytes) })
 }
 
 /// Lines of a text file with their fields between tabs; blank lines are left out.

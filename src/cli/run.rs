@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::args::RunArgs;
 use crate::error::{Error, Result};
+use crate::pipeline::folder::recall_digests;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::{estimate, runner};
 use crate::progress::Context;
@@ -17,7 +18,8 @@ pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
     let default = || PathBuf::from("runs").join(&loaded.recipe.name);
     let out = args.out.clone().unwrap_or_else(default);
     if args.dry_run {
-        let plan = Plan::new(&loaded.recipe)?;
+        recall_digests(&out);
+        let plan = Plan::dry(&loaded.recipe)?;
         let steps = estimate::estimate(&loaded.recipe, &plan, &out)?;
         if !args.json {
             return super::print(&estimate::render(&steps));

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::seed::Seed;
-use crate::store::write_json;
+use crate::store::{Digest, digest, known_digest, write_json};
 
 use super::catalogue::CatalogueHash;
-use super::folder::fingerprint;
 use super::kinds::CorpusSettings;
 use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 use super::summary::{
@@ -205,12 +204,12 @@ impl CorpusWriter {
 }
 
 fn source_file(path: &Path) -> Result<SourceFile> {
-    let (bytes, blake3) = fingerprint(path)?;
+    let Digest { bytes, blake3 } = known_digest(path)?;
     Ok(SourceFile { path: path.to_owned(), bytes, blake3 })
 }
 
 fn table_file<R: Row>(folder: &Path, rows: u64) -> Result<TableFile> {
-    let (bytes, blake3) = fingerprint(&table_path::<R>(folder))?;
+    let Digest { bytes, blake3 } = digest(&table_path::<R>(folder))?;
     Ok(TableFile { file: format!("{}.parquet", R::NAME), rows, bytes, blake3 })
 }
 

@@ -1,10 +1,10 @@
 //! A corpus folder: opened and checked, then streamed. Knows nothing of where it came from.
 
-use std::fs::File;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::store::{Digest, known_digests};
 
 use super::catalogue::Catalogue;
 use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
@@ -21,10 +21,42 @@ pub struct Corpus {
 
 impl Corpus {
     /// Opens a folder and checks its format, and every table against size, hash and row count.
+    /// Tables whose digests are known are not read to be hashed.
     ///
     /// # Errors
     /// [`Error::Data`] when the folder is not a complete, undamaged corpus of this format.
     pub fn open(folder: &Path) -> Result<Self> {
+        let summary = Self::read_summary(folder)?;
+        let paths: Vec<PathBuf> =
+            summary.tables.iter().map(|table| folder.join(&table.file)).collect();
+        let digests = known_digests(&paths)?;
+        for ((table, path), found) in summary.tables.iter().zip(&paths).zip(digests) {
+            let Digest { bytes, blake3 } = found;
+            if bytes != table.bytes || blake3 != table.blake3 {
+                let message = format!(
+                    "differs from what corpus.json says: {bytes} bytes with BLAKE3 {blake3}, \
+                     expected {} bytes with {}",
+                    table.bytes, table.blake3
+                );
+                return Err(Error::data(path, message)
+                    .with_help("the file is damaged or was changed; build the corpus again"));
+            }
+        }
+        let corpus = Self { folder: folder.to_owned(), summary };
+        corpus.check_rows::<ItemRow>(corpus.summary.items)?;
+        corpus.check_rows::<UserRow>(corpus.summary.users)?;
+        corpus.check_rows::<SessionRow>(corpus.summary.sessions)?;
+        corpus.check_rows::<RequestRow>(corpus.summary.requests.total())?;
+        corpus.check_rows::<ImpressionRow>(corpus.summary.impressions)?;
+        corpus.check_rows::<JudgementRow>(corpus.summary.judgements.total())?;
+        Ok(corpus)
+    }
+
+    /// What a folder says that it holds; its tables are not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the folder is not a corpus of this format.
+    pub fn read_summary(folder: &Path) -> Result<CorpusSummary> {
         let path = summary_path(folder);
         let text = std::fs::read(&path).map_err(|e| {
             Error::unreadable(&path, &e).with_help("is this the folder of a built corpus?")
@@ -40,30 +72,8 @@ impl Corpus {
             )
             .with_help("build the corpus again"));
         }
-        let summary: CorpusSummary = serde_json::from_slice(&text)
-            .map_err(|e| Error::data(&path, format!("is not the summary of a corpus: {e}")))?;
-        for table in &summary.tables {
-            let path = folder.join(&table.file);
-            let (bytes, hash) = fingerprint(&path)?;
-            if bytes != table.bytes || hash != table.blake3 {
-                return Err(Error::data(
-                    &path,
-                    format!(
-                        "differs from what corpus.json says: {} bytes with BLAKE3 {}, expected {} bytes with {}",
-                        bytes, hash, table.bytes, table.blake3
-                    ),
-                )
-                .with_help("the file is damaged or was changed; build the corpus again"));
-            }
-        }
-        let corpus = Self { folder: folder.to_owned(), summary };
-        corpus.check_rows::<ItemRow>(corpus.summary.items)?;
-        corpus.check_rows::<UserRow>(corpus.summary.users)?;
-        corpus.check_rows::<SessionRow>(corpus.summary.sessions)?;
-        corpus.check_rows::<RequestRow>(corpus.summary.requests.total())?;
-        corpus.check_rows::<ImpressionRow>(corpus.summary.impressions)?;
-        corpus.check_rows::<JudgementRow>(corpus.summary.judgements.total())?;
-        Ok(corpus)
+        serde_json::from_slice(&text)
+            .map_err(|e| Error::data(&path, format!("is not the summary of a corpus: {e}")))
     }
 
     /// The folder.
@@ -251,13 +261,4 @@ impl<I: Iterator<Item = Result<ImpressionRow>>> Iterator for Pages<I> {
             }
         }
     }
-}
-
-/// Size and BLAKE3 of a file, streamed.
-pub(super) fn fingerprint(path: &Path) -> Result<(u64, String)> {
-    let unreadable = |e: std::io::Error| Error::unreadable(path, &e);
-    let file = File::open(path).map_err(unreadable)?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file).map_err(unreadable)?;
-    Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::store::Source;
+
 /// Size of the simulated shop. The constants of its laws live in `[corpus.world]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -151,7 +153,7 @@ impl Default for WorldSettings {
 pub struct JudgedPairsSettings {
     /// Folder that holds the files.
     #[schemars(extend("x-key" = false))]
-    pub path: PathBuf,
+    pub path: Source,
     /// CSV file of items, relative to `path`.
     #[serde(default = "default_items_file")]
     pub items_file: PathBuf,
@@ -288,7 +290,7 @@ impl Default for SimulatedClicks {
 pub struct SequencesSettings {
     /// Folder that holds the files.
     #[schemars(extend("x-key" = false))]
-    pub path: PathBuf,
+    pub path: Source,
     /// Sequences, relative to `path`: JSON that maps a user to a list of items, or S3-Rec text
     /// (`user item item …`, one user a line); the first character of the file tells which.
     pub sequences_file: PathBuf,

@@ -150,7 +150,7 @@ impl Frame {
             PromptKind::Chat => Some(tokenizer.chat_template().ok_or_else(|| {
                 Error::Recipe(format!(
                     "model: {} has no chat template; set prompt = \"plain\"",
-                    settings.path.display()
+                    settings.path
                 ))
             })?),
         };

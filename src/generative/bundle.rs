@@ -17,7 +17,7 @@ use crate::model::settings::{LoraSettings, ModelSettings};
 use crate::model::tokenizer::TOKENIZER;
 use crate::model::{Decoder, ModelFolder};
 use crate::seed::Seed;
-use crate::store::{hash_file, write_json};
+use crate::store::{digest, write_json};
 
 /// The constraint index inside the folder of identifiers.
 pub const INDEX_FILE: &str = "index.bin";
@@ -45,7 +45,7 @@ pub fn bind(folder: &Path, identifiers: &Identifiers, first_token: u32) -> Resul
     let binding = Binding {
         format: 1,
         catalogue: identifiers.catalogue.clone(),
-        tokenizer: hash_file(&folder.join(TOKENIZER))?,
+        tokenizer: digest(&folder.join(TOKENIZER))?.blake3,
         levels: identifiers.levels.clone(),
         first_token,
     };
@@ -82,7 +82,7 @@ impl Bundle {
         if binding.levels != identifiers.levels {
             return mismatch("identifier");
         }
-        if binding.tokenizer != hash_file(&folder.join(TOKENIZER))? {
+        if binding.tokenizer != digest(&folder.join(TOKENIZER))?.blake3 {
             return mismatch("tokenizer");
         }
         let folder = ModelFolder::open(folder)?;

@@ -11,7 +11,8 @@ use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
-use crate::kind::{Draws, Family, Kind, Role, Use};
+use crate::keys;
+use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
 use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
 use crate::model::folder::{CONFIG, source_files};
 use crate::model::settings::PretrainedSettings;
@@ -32,20 +33,34 @@ impl Kind for PretrainedSettings {
         vec![Use::new(Family::Identifier, &self.identifier, Role::Identifier, key)]
     }
 
-    fn sources(&self) -> Result<Vec<PathBuf>> {
-        let folder = ModelFolder::open(&self.path)?;
+    fn faults(&self, faults: &mut Faults<'_>) {
+        faults.source(keys!["path"], &self.path);
         if let Some(adapter) = &self.adapter {
-            adapter::load(adapter, folder.config(), &self.path)?;
+            faults.source(keys!["adapter"], adapter);
+        }
+    }
+
+    fn sources(&self) -> Result<Vec<PathBuf>> {
+        let path = self.path.path()?;
+        let folder = ModelFolder::open(path)?;
+        if let Some(adapter) = &self.adapter {
+            adapter::check(adapter.path()?, folder.config(), path)?;
         }
         check_template(folder.tokenizer(), self)?;
         source_files(self)
+    }
+
+    fn check_sources(&self) -> Result<()> {
+        let adapter = self.adapter.as_ref();
+        adapter.map_or(Ok(()), |adapter| adapter::check_base(adapter.path()?, self.path.path()?))
     }
 }
 
 impl ModelKind for PretrainedSettings {
     fn make(&self, step: &StepContext<'_>) -> Result<()> {
         let identifiers = Identifiers::load(step.inputs.folder(Role::Identifier)?, None)?;
-        let folder = ModelFolder::open(&self.path)?;
+        let path = self.path.path()?;
+        let folder = ModelFolder::open(path)?;
         if let Some(ignored) = folder.ignored_generation_settings() {
             step.ctx.say(format!(
                 "{}: generation_config.json is not used ({ignored}): decoding is a beam search",
@@ -54,8 +69,8 @@ impl ModelKind for PretrainedSettings {
         }
         let mut config = folder.config().clone();
         let mut tensors = folder.tensors()?;
-        if let Some(path) = &self.adapter {
-            let (spec, trained) = adapter::load(path, &config, &self.path)?;
+        if let Some(adapter) = &self.adapter {
+            let (spec, trained) = adapter::load(adapter.path()?, &config, path)?;
             for (name, tensor) in &mut tensors {
                 *tensor = spec.merge(name, tensor, &trained)?;
             }
@@ -83,7 +98,7 @@ impl ModelKind for PretrainedSettings {
         if let Some(dtype) = self.dtype {
             config.dtype = dtype;
         }
-        check_range(&self.path, &tensors, config.dtype.dtype())?;
+        check_range(path, &tensors, config.dtype.dtype())?;
         ModelFolder::write(step.out, &config, &tensors, &tokenizer)?;
         bind(step.out, &identifiers, first_token)?;
         tell(step, &config, &tokenizer, &identifiers);
@@ -91,7 +106,7 @@ impl ModelKind for PretrainedSettings {
     }
 
     fn shape(&self, tokens: u32, _levels: u32) -> Option<DecoderConfig> {
-        let mut config = DecoderConfig::read(&self.path.join(CONFIG)).ok()?;
+        let mut config = DecoderConfig::read(&self.path.path().ok()?.join(CONFIG)).ok()?;
         config.vocab_size += tokens as usize;
         config.dtype = self.dtype.unwrap_or(config.dtype);
         Some(config)

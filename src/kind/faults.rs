@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use crate::store::Source;
+
 /// One step of the way from a component's table to a value in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
@@ -119,6 +121,14 @@ impl<'a> Faults<'a> {
             also: None,
             is_remark: false,
         });
+    }
+
+    /// A reference to a hub in place of an outside file or folder is a fault: nothing fetches yet.
+    pub fn source(&mut self, key: Vec<Key>, source: &Source) {
+        if let Some(help) = source.refusal() {
+            let message = format!("`{}` refers to a hub", self.dotted(&key));
+            self.value(key, message, "nothing is fetched yet", help);
+        }
     }
 
     /// A fault of a key, whatever its value.

@@ -99,12 +99,22 @@ pub trait Kind {
         false
     }
 
-    /// The outside files it reads, after a look at whether they can be read at all.
+    /// The outside files it reads, after a look at whether they can be read at all, which must not
+    /// read anything large.
     ///
     /// # Errors
     /// [`crate::Error::Data`] when an outside folder cannot be used.
     fn sources(&self) -> Result<Vec<PathBuf>> {
         Ok(Vec::new())
+    }
+
+    /// What is wrong with the content of the outside files, however large; before any work, and not
+    /// in a dry run.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when an outside file cannot be used.
+    fn check_sources(&self) -> Result<()> {
+        Ok(())
     }
 }
 

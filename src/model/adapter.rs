@@ -76,7 +76,7 @@ pub fn save(folder: &Path, decoder: &Decoder, base: &Path) -> Result<()> {
     };
     let tensors: BTreeMap<String, Tensor> = decoder.trained().iter().map(named).collect();
     save_tensors(&folder.join(ADAPTER_WEIGHTS), &tensors, DType::F32)?;
-    let weights = WeightFiles::open(base)?.digest();
+    let weights = WeightFiles::open(base)?.digest()?;
     write_json(&folder.join(ADAPTER_BASE), &Base { weights })?;
     let rows: Vec<usize> = (spec.first_new_token..config.vocab_size).collect();
     let rows = match (spec.trains_rows(config), config.tie_word_embeddings) {
@@ -114,6 +114,25 @@ pub fn load(
     config: &DecoderConfig,
     base: &Path,
 ) -> Result<(AdapterSpec, BTreeMap<String, Tensor>)> {
+    check_base(folder, base)?;
+    let (spec, weights) = check(folder, config, base)?;
+    let read = |(name, _): (String, Vec<usize>)| {
+        let tensor = weights.tensor(&format!("{PREFIX}{name}"), Some(DType::F32))?;
+        Ok((name, tensor))
+    };
+    let tensors = spec.parameters(config).into_iter().map(read).collect::<Result<_>>()?;
+    Ok((spec, tensors))
+}
+
+/// Looks at an adapter's description and at the shapes of its weights, and reads no weight.
+///
+/// # Errors
+/// As [`load`], but for an adapter that was made for another base of the same shape.
+pub fn check(
+    folder: &Path,
+    config: &DecoderConfig,
+    base: &Path,
+) -> Result<(AdapterSpec, WeightFiles)> {
     let path = folder.join(ADAPTER_CONFIG);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, &e))?;
     let file: ConfigFile = serde_json::from_str(&text).map_err(|e| {
@@ -123,7 +142,6 @@ pub fn load(
     if !faults.is_empty() {
         return Err(Error::data(&path, faults.join("; ")));
     }
-    check_base(folder, base)?;
     let spec = file.spec(&path, config)?;
     let expected: Vec<(String, Vec<usize>)> = spec
         .parameters(config)
@@ -138,15 +156,14 @@ pub fn load(
             base.display()
         ))
     })?;
-    let read = |(name, _): (String, Vec<usize>)| {
-        let tensor = weights.tensor(&name, Some(DType::F32))?;
-        Ok((name[PREFIX.len()..].to_owned(), tensor))
-    };
-    Ok((spec, expected.into_iter().map(read).collect::<Result<_>>()?))
+    Ok((spec, weights))
 }
 
 /// An adapter that says which weights it was made for must be given those.
-fn check_base(folder: &Path, base: &Path) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Data`] when the base is another, or cannot be read.
+pub fn check_base(folder: &Path, base: &Path) -> Result<()> {
     let path = folder.join(ADAPTER_BASE);
     if !path.is_file() {
         return Ok(());
@@ -154,7 +171,7 @@ fn check_base(folder: &Path, base: &Path) -> Result<()> {
     let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
     let stated: Base = serde_json::from_slice(&text)
         .map_err(|e| Error::data(&path, format!("not the checksum of a base: {e}")))?;
-    if stated.weights == WeightFiles::open(base)?.digest() {
+    if stated.weights == WeightFiles::open(base)?.digest()? {
         return Ok(());
     }
     Err(Error::data(

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::model::config::{DecoderConfig, HEAD};
-use crate::store::{Map, map, write_atomic};
+use crate::store::{Map, hash_content, known_digest, map, write_atomic};
 
 /// Name of the weights in a model folder.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -178,13 +178,20 @@ impl WeightFiles {
         Ok(Self { origin: folder.to_owned(), files, names })
     }
 
-    /// BLAKE3 of all bytes, file by file in the order of their names.
-    pub fn digest(&self) -> String {
+    /// BLAKE3 of all bytes, file by file in the order of their names; that of a single file may be
+    /// known.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        if let [file] = self.files.as_slice() {
+            return Ok(known_digest(&file.path)?.blake3);
+        }
         let mut hasher = blake3::Hasher::new();
         for file in &self.files {
-            hasher.update(&file.map);
+            hash_content(&mut hasher, &file.path)?;
         }
-        hasher.finalize().to_hex().to_string()
+        Ok(hasher.finalize().to_hex().to_string())
     }
 
     /// Names of all tensors, sorted.

@@ -192,9 +192,11 @@ fn bare(name: &str) -> String {
 /// # Errors
 /// [`Error::Data`] when a folder cannot be read.
 pub fn source_files(settings: &PretrainedSettings) -> Result<Vec<PathBuf>> {
-    let mut files = model_files(&settings.path)?;
+    let mut files = model_files(settings.path.path()?)?;
     if let Some(adapter) = &settings.adapter {
-        files.extend(listed(adapter, |name| [ADAPTER_CONFIG, ADAPTER_WEIGHTS].contains(&name))?);
+        files.extend(listed(adapter.path()?, |name| {
+            [ADAPTER_CONFIG, ADAPTER_WEIGHTS].contains(&name)
+        })?);
     }
     Ok(files)
 }

@@ -1,9 +1,9 @@
 //! Settings of decoders.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::store::Source;
 
 /// A decoder language model whose tokenizer is extended with an identifier's tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,14 +61,14 @@ pub enum WeightType {
 pub struct PretrainedSettings {
     /// The folder.
     #[schemars(extend("x-key" = false))]
-    pub path: PathBuf,
+    pub path: Source,
     /// Name of the `[identifier.NAME]` whose tokens are added to the vocabulary.
     #[schemars(extend("x-key" = false))]
     pub identifier: String,
     /// Folder of a LoRA adapter in PEFT's format that is merged into the weights first.
     #[serde(default)]
     #[schemars(extend("x-key" = false))]
-    pub adapter: Option<PathBuf>,
+    pub adapter: Option<Source>,
     /// Type in which weights are stored from here on; by default that of the folder.
     #[serde(default)]
     pub dtype: Option<WeightType>,

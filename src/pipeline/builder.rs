@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use super::outside::Outside;
 use super::step::{CORPUS, EVALUATION, Step, step_name};
 use crate::error::{Error, Result};
 use crate::generative::DecoderSizes;
@@ -21,8 +22,10 @@ use crate::steps::{
     AnswerRequests, Evaluate, Judged, MakeCorpus, MakeIdentifier, MakeModel, MakeVectors,
     PrepareSystem, PrepareTraining, RenderPrompts, TrainDecoder, Work,
 };
-use crate::store::hash_file;
 use crate::train::settings::TrainSettings;
+
+/// Stands for the content of a file that was not read; no content has this digest.
+const UNREAD: &str = "unread";
 
 /// Keys of steps by the path of their role.
 type Reads = BTreeMap<String, String>;
@@ -37,23 +40,17 @@ struct About {
     files: Vec<PathBuf>,
 }
 
-impl About {
-    fn of(purpose: &'static str, kind: &dyn Kind, reads: Reads) -> Result<Self> {
-        let (format, draws, files) = (kind.format(), kind.draws(), kind.sources()?);
-        Ok(Self { purpose, format, draws, reads, files })
-    }
-}
-
 /// A plan under construction.
 pub(super) struct Builder<'a> {
     recipe: &'a Recipe,
+    outside: Outside,
     steps: Vec<Step>,
     names: BTreeMap<String, String>,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(recipe: &'a Recipe) -> Self {
-        Self { recipe, steps: Vec::new(), names: BTreeMap::new() }
+    pub(super) fn new(recipe: &'a Recipe, outside: Outside) -> Self {
+        Self { recipe, outside, steps: Vec::new(), names: BTreeMap::new() }
     }
 
     pub(super) fn finish(self) -> (Vec<Step>, BTreeMap<String, String>) {
@@ -65,18 +62,18 @@ impl<'a> Builder<'a> {
     pub(super) fn all(&mut self) -> Result<()> {
         self.corpus()?;
         let recipe = self.recipe;
-        for (name, settings) in &recipe.vectors {
-            if !settings.it().sources()?.is_empty() {
+        for name in recipe.vectors.keys() {
+            if self.reads_files(Family::Vectors, name) {
                 self.vectors(name)?;
             }
         }
-        for (name, settings) in &recipe.model {
-            if !settings.it().sources()?.is_empty() {
+        for name in recipe.model.keys() {
+            if self.reads_files(Family::Model, name) {
                 self.model(name)?;
             }
         }
         for system in &recipe.system {
-            if !system.it().sources()?.is_empty() {
+            if self.reads_files(Family::System, system.name()) {
                 self.system(system)?;
             }
         }
@@ -84,6 +81,22 @@ impl<'a> Builder<'a> {
             self.system(system)?;
         }
         self.evaluation()
+    }
+
+    fn reads_files(&self, family: Family, name: &str) -> bool {
+        !self.outside.files(&step_name(family, name)).is_empty()
+    }
+
+    /// What a kind, whose component has a step of this name, says of a step.
+    fn about(
+        &self,
+        component: &str,
+        purpose: &'static str,
+        kind: &dyn Kind,
+        reads: Reads,
+    ) -> About {
+        let files = self.outside.files(component).to_vec();
+        About { purpose, format: kind.format(), draws: kind.draws(), reads, files }
     }
 
     /// Adds a step, unless there is an equal one, and returns its key.
@@ -94,10 +107,12 @@ impl<'a> Builder<'a> {
         let About { purpose, format, draws, reads, files } = about;
         let settings = keyed(&work);
         let seed = draws.under(self.recipe.seed);
-        let sources: BTreeMap<String, String> = files
-            .iter()
-            .map(|path| Ok((path.display().to_string(), hash_file(path)?)))
-            .collect::<Result<_>>()?;
+        let digest = |path: &PathBuf| self.outside.digest(path).unwrap_or(UNREAD).to_owned();
+        let sources: BTreeMap<String, String> =
+            files.iter().map(|path| (path.display().to_string(), digest(path))).collect();
+        let input = |key: &String| self.steps.iter().find(|step| step.key == *key);
+        let is_unread = sources.values().any(|digest| digest == UNREAD)
+            || reads.values().filter_map(input).any(|input| input.is_unread);
         let content = json!({
             "format": format,
             "step": purpose,
@@ -118,6 +133,7 @@ impl<'a> Builder<'a> {
                 seed,
                 inputs: reads,
                 sources,
+                is_unread,
                 work: Some(Box::new(work)),
             });
         }
@@ -134,7 +150,7 @@ impl<'a> Builder<'a> {
             Some(key) => key,
             None => {
                 let settings = &self.recipe.corpus;
-                let about = About::of("corpus", settings.it(), Reads::new())?;
+                let about = self.about(CORPUS, "corpus", settings.it(), Reads::new());
                 let work = MakeCorpus {
                     settings: settings.clone(),
                     evaluated: self.evaluated(),
@@ -176,7 +192,7 @@ impl<'a> Builder<'a> {
         let recipe = self.recipe;
         let settings = recipe.vectors.get(name).ok_or_else(|| missing(Family::Vectors, name))?;
         let reads = self.reads(&settings.it().uses())?;
-        let about = About::of("vectors", settings.it(), reads)?;
+        let about = self.about(&step, "vectors", settings.it(), reads);
         let grade = recipe.evaluation.relevant_grade;
         let relevant_grade = settings.it().is_judged().then_some(grade);
         self.add(step, about, MakeVectors { settings: settings.clone(), relevant_grade })
@@ -191,7 +207,7 @@ impl<'a> Builder<'a> {
         let settings =
             recipe.identifier.get(name).ok_or_else(|| missing(Family::Identifier, name))?;
         let reads = self.reads(&settings.it().uses())?;
-        let about = About::of("identifier", settings.it(), reads)?;
+        let about = self.about(&step, "identifier", settings.it(), reads);
         self.add(step, about, MakeIdentifier { settings: settings.clone() })
     }
 
@@ -202,7 +218,7 @@ impl<'a> Builder<'a> {
         }
         let settings = model(self.recipe, name)?;
         let reads = self.reads(&settings.it().uses())?;
-        let about = About::of("model", settings.it(), reads)?;
+        let about = self.about(&step, "model", settings.it(), reads);
         let work = MakeModel { settings: settings.clone(), sizes: self.sizes(settings) };
         self.add(step, about, work)
     }
@@ -272,7 +288,7 @@ impl<'a> Builder<'a> {
             let key = self.add(format!("{step}.{}", prepared.step), about, work)?;
             reads.insert(prepared.role.text(), key);
         }
-        let about = About::of("train", training, reads)?;
+        let about = self.about(&step, "train", training, reads);
         let validates = training.course.validation.is_some();
         let work = TrainDecoder {
             settings: training.resolved(),
@@ -294,9 +310,10 @@ impl<'a> Builder<'a> {
         let evaluation = &recipe.evaluation;
         let mut files = Vec::new();
         for part in system.all() {
-            files.extend(part.it().sources()?);
+            let part = step_name(Family::System, part.name());
+            files.extend_from_slice(self.outside.files(&part));
         }
-        let about = About { files, ..About::of("system", settings.it(), reads)? };
+        let about = About { files, ..self.about(&step, "system", settings.it(), reads) };
         let sizes = system.model.as_ref().and_then(|model| self.sizes(model));
         let work = AnswerRequests {
             evaluated: self.evaluated(),
@@ -319,14 +336,15 @@ impl<'a> Builder<'a> {
             reads.insert(Role::Identifier.text(), identifier);
         }
         if let Some(prepared) = it.prepared() {
-            let about = About::of(prepared.step, it, reads.clone())?;
+            let component = step_name(Family::System, settings.name());
+            let about = self.about(&component, prepared.step, it, reads.clone());
             let grade = self.recipe.evaluation.relevant_grade;
             let work = PrepareSystem {
                 settings: prepared.settings,
                 relevant_grade: prepared.is_judged.then_some(grade),
                 system: settings.clone(),
             };
-            let name = format!("{}.{}", step_name(Family::System, settings.name()), prepared.step);
+            let name = format!("{component}.{}", prepared.step);
             let key = match self.known(&name) {
                 Some(key) => key,
                 None => self.add(name, about, work)?,

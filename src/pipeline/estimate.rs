@@ -23,7 +23,7 @@ use crate::text::bytes;
 pub struct StepEstimate {
     /// Name of the step.
     pub step: String,
-    /// `done`, `to do`, `continue`, or `again: why`.
+    /// `done`, `to do`, `continue`, `again: why` or `unknown: why`.
     pub status: String,
     /// Figures by name.
     pub figures: Vec<(String, String)>,
@@ -57,6 +57,7 @@ pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<S
                     Status::New => "to do".into(),
                     Status::Unfinished => "continue".into(),
                     Status::Changed(why) => format!("again: {why}"),
+                    Status::Unread => "unknown: it rests on large files that were not read".into(),
                 },
                 figures: estimate.figures,
                 memory: estimate.memory,
@@ -88,8 +89,7 @@ fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
         .step(CORPUS)
         .filter(|step| plan.status(step, run_folder).is_ok_and(|status| status == Status::Cached));
     if let Some(step) = cached {
-        let corpus = Corpus::open(&step_dir(run_folder, &step.name, &step.key))?;
-        let summary = corpus.summary();
+        let summary = Corpus::read_summary(&step_dir(run_folder, &step.name, &step.key))?;
         return Ok(Sizes {
             exact: true,
             items: Some(summary.items),

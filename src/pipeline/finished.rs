@@ -166,6 +166,7 @@ impl FinishedRun {
         let step = self.plan.step(&name);
         let step = step.ok_or_else(|| Error::Failed(format!("the plan has no step {name}")))?;
         self.verify_inputs(step)?;
+        self.folder.keep_digests();
         let mut inputs = inputs(&self.plan, &self.folder, step, &self.tables)?;
         // What was tuned for the system lies beside its answers.
         inputs.put(Role::Tuned, &self.folder.step_dir(&step.name, &step.key));

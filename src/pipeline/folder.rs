@@ -5,6 +5,7 @@
 //!   lock                       held by the process that works here
 //!   recipe.toml                the resolved recipe of the last run
 //!   report.{html,md,json}      the latest report
+//!   fingerprints.json          digests by path, size and time; may be deleted
 //!   steps/train.supervised/3f2a…/   one folder per step and key; a renamed part keeps the folder it has
 //!     step.json                written last: settings, inputs, checksums of every file
 //! ```
@@ -17,12 +18,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::store::{create_dir, hash_file, sweep_partial, write_json};
+use crate::store::{create_dir, digest, keep, known_digests, recall, sweep_partial, write_json};
 
 /// Version of the manifest's layout.
 const MANIFEST_FORMAT: u32 = 2;
 /// Written when a step is finished; its presence is what "finished" means.
 const MANIFEST_FILE: &str = "step.json";
+/// Digests of files that were read: of results, and of what lies outside.
+const KNOWN_FILE: &str = "fingerprints.json";
 /// Folder inside a step's folder for state that only an unfinished step needs.
 pub const WORK_DIR: &str = "work";
 
@@ -89,10 +92,16 @@ impl RunFolder {
     /// [`Error::Data`] when there is no run.
     pub fn open(root: &Path) -> Result<Self> {
         if root.join("recipe.toml").is_file() {
+            recall_digests(root);
             return Ok(Self { root: root.to_owned(), _lock: None });
         }
         Err(Error::data(root, "is not a run folder: it holds no recipe.toml")
             .with_help("make one with `trieval run RECIPE --out DIR`"))
+    }
+
+    /// Writes down what is known of files that were read, for the next process.
+    pub fn keep_digests(&self) {
+        keep(&self.root.join(KNOWN_FILE));
     }
 
     /// The folder itself.
@@ -113,18 +122,20 @@ impl RunFolder {
         read_manifest(&self.step_dir(step, key))
     }
 
-    /// Checks every file of a finished step against its recorded checksum.
+    /// Checks every file of a finished step against its recorded checksum. What is known of a file
+    /// whose size and times are as they were is believed, as `store::known` says.
     ///
     /// # Errors
     /// [`Error::Data`] naming the file that is missing or altered.
     pub fn verify(&self, manifest: &Manifest) -> Result<()> {
         let folder = self.step_dir(&manifest.step, &manifest.key);
-        for (name, expected) in &manifest.files {
-            let path = folder.join(name);
-            let found = hash_file(&path)?;
+        let paths: Vec<PathBuf> = manifest.files.keys().map(|name| folder.join(name)).collect();
+        let found = known_digests(&paths)?;
+        for ((path, expected), found) in paths.iter().zip(manifest.files.values()).zip(found) {
+            let found = found.blake3;
             if &found != expected {
                 return Err(Error::data(
-                    &path,
+                    path,
                     format!(
                         "altered since step {} wrote it: expected checksum {}…, found {}…",
                         manifest.step,
@@ -151,7 +162,7 @@ impl RunFolder {
         manifest.trieval = env!("CARGO_PKG_VERSION").into();
         manifest.files = list_files(&folder)?
             .into_iter()
-            .map(|name| Ok((name.clone(), hash_file(&folder.join(&name))?)))
+            .map(|name| Ok((name.clone(), digest(&folder.join(&name))?.blake3)))
             .collect::<Result<_>>()?;
         write_json(&folder.join(MANIFEST_FILE), &manifest)?;
         // Only now: a kill before the manifest was on disk must still find the checkpoint.
@@ -181,6 +192,11 @@ impl RunFolder {
             |step: &Path| subfolders(step).iter().any(|key| key.join(MANIFEST_FILE).exists());
         !subfolders(&self.root.join("steps")).iter().any(|step| finished(step))
     }
+}
+
+/// Learns what an earlier process knew of files that it read for a run folder, which may not exist.
+pub fn recall_digests(root: &Path) {
+    recall(&root.join(KNOWN_FILE));
 }
 
 /// Folder of one step with one key under a run folder that may not exist yet: where it was done under another name, the

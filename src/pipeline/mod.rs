@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod finished;
 pub mod folder;
 mod locate;
+mod outside;
 pub mod plan;
 pub mod report;
 pub mod runner;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::builder::Builder;
 use super::folder::{Manifest, previous, read_manifest, step_dir};
+use super::outside::{DRY_BYTES, Outside};
 use super::step::Step;
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
@@ -39,6 +40,8 @@ pub enum Status {
     Unfinished,
     /// Done before with something else; the text says what changed.
     Changed(String),
+    /// It rests on outside files that were not read.
+    Unread,
 }
 
 impl Plan {
@@ -47,7 +50,20 @@ impl Plan {
     /// # Errors
     /// [`crate::Error::Data`] when an outside file cannot be read.
     pub fn new(recipe: &Recipe) -> Result<Self> {
-        let mut builder = Builder::new(recipe);
+        Self::build(recipe, None)
+    }
+
+    /// The plan for a dry run, which reads no more than 64 MiB of outside files: steps that rest on
+    /// others are [`Status::Unread`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when an outside file cannot be read.
+    pub fn dry(recipe: &Recipe) -> Result<Self> {
+        Self::build(recipe, Some(DRY_BYTES))
+    }
+
+    fn build(recipe: &Recipe, most: Option<u64>) -> Result<Self> {
+        let mut builder = Builder::new(recipe, Outside::of(recipe, most)?);
         builder.all()?;
         let (steps, names) = builder.finish();
         Ok(Self { steps, names })
@@ -89,6 +105,9 @@ impl Plan {
     /// # Errors
     /// [`crate::Error::Data`] when a manifest is damaged.
     pub fn status(&self, step: &Step, run_folder: &Path) -> Result<Status> {
+        if step.is_unread {
+            return Ok(Status::Unread);
+        }
         let folder = step_dir(run_folder, &step.name, &step.key);
         if read_manifest(&folder)?.is_some_and(|manifest| manifest.key == step.key) {
             return Ok(Status::Cached);

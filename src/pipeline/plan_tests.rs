@@ -70,6 +70,36 @@ fn equal_parts_share_a_step_and_seeds_tell_them_apart() {
 }
 
 #[test]
+fn a_dry_run_leaves_large_files_alone_and_says_what_it_does_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vectors.npy");
+    let large = std::fs::File::create(&path).unwrap();
+    large.set_len(DRY_BYTES + 1).unwrap();
+    let text = include_str!("../../tests/it/tiny.toml");
+    let own = format!("[vectors.own]\nkind = \"file\"\npath = \"{}\"\n", path.display());
+    let text = text.replacen("vectors = \"text\"", "vectors = \"own\"", 1) + &own;
+    let recipe = Recipe::parse(&text, "tiny.toml", &[]).unwrap().recipe;
+    let unread = |plan: &Plan| {
+        let is_unread = |step: &&Step| plan.status(step, folder.path()).unwrap() == Status::Unread;
+        plan.steps.iter().filter(is_unread).map(|step| step.name.clone()).collect::<BTreeSet<_>>()
+    };
+    let dry = Plan::dry(&recipe).unwrap();
+    let found = unread(&dry);
+    assert!(
+        ["vectors.own", "identifier.sid", "evaluation"].iter().all(|step| found.contains(*step))
+    );
+    assert!(["corpus", "system.bm25"].iter().all(|step| !found.contains(*step)), "{found:?}");
+    let plan = Plan::new(&recipe).unwrap();
+    assert!(unread(&plan).is_empty());
+    let key = |plan: &Plan, step: &str| plan.names[step].clone();
+    assert_eq!(key(&dry, "system.bm25"), key(&plan, "system.bm25"));
+    large.set_len(DRY_BYTES).unwrap();
+    let (dry, plan) = (Plan::dry(&recipe).unwrap(), Plan::new(&recipe).unwrap());
+    assert!(unread(&dry).is_empty());
+    assert_eq!(dry.names, plan.names);
+}
+
+#[test]
 fn prompts_depend_on_corpus_and_model_and_on_no_training() {
     let prompts = "prompts.decoder".to_owned();
     for by in ["model.decoder.prompt_tokens=20", "corpus.requests=801", "seed=6"] {

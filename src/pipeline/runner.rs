@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use trieval_eval::report::Report;
 
-use super::folder::{Manifest, RunFolder, WORK_DIR};
+use super::folder::{Manifest, RunFolder, WORK_DIR, recall_digests};
 use super::locate::inputs;
 use super::plan::{Plan, Status};
 use super::report;
@@ -33,6 +33,7 @@ const KEY_LETTERS: usize = 12;
 /// Whatever a step meets. A run folder that this call created is removed again when the input is
 /// refused before any step was finished.
 pub fn run(loaded: &LoadedRecipe, out: &Path, ctx: &Context) -> Result<Report> {
+    recall_digests(out);
     let plan = Plan::new(&loaded.recipe)?;
     check_devices(&plan, out)?;
     let created = !out.exists();
@@ -76,12 +77,27 @@ impl Runner<'_> {
                 .map_err(|e| Error::unwritable(&recipe_path, &e))
         })?;
         self.plan.write(self.folder.root())?;
+        self.folder.keep_digests();
         for step in &self.plan.steps {
             self.ctx.check_interrupt()?;
             self.step(step)?;
         }
         self.write_finished_boards();
-        report::assemble(self.loaded, self.plan, self.folder, &self.tables)
+        let report = report::assemble(self.loaded, self.plan, self.folder, &self.tables)?;
+        self.settle()?;
+        Ok(report)
+    }
+
+    /// Reads what was written once more, now that its times stand still: a fault of the disk is told
+    /// here, and who asks the run next need not read it to know it.
+    fn settle(&self) -> Result<()> {
+        for step in &self.plan.steps {
+            if let Some(manifest) = self.folder.manifest(&step.name, &step.key)? {
+                self.folder.verify(&manifest)?;
+            }
+        }
+        self.folder.keep_digests();
+        Ok(())
     }
 
     fn step(&self, step: &Step) -> Result<()> {
@@ -95,7 +111,8 @@ impl Runner<'_> {
                 ctx.say(format!("{}: done before", step.name));
                 return Ok(());
             }
-            Status::New => String::new(),
+            // A plan to run has read all files.
+            Status::New | Status::Unread => String::new(),
             Status::Unfinished => " (continuing)".into(),
             Status::Changed(why) => format!(" (again: {why})"),
         };

@@ -43,6 +43,9 @@ pub struct Step {
     pub inputs: BTreeMap<String, String>,
     /// Outside files it reads, with their checksums.
     pub sources: BTreeMap<String, String>,
+    /// Whether it rests on files that were not read, so that its key is not the true one: in dry runs.
+    #[serde(skip)]
+    pub is_unread: bool,
     /// What does it; none in a plan that was read from a run folder.
     #[serde(skip)]
     pub work: Option<Box<dyn Work>>,

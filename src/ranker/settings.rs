@@ -1,9 +1,9 @@
 //! Settings of systems: everything that turns requests into ranked items.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::store::Source;
 
 pub use super::bm25::settings::{Bm25Field, Bm25Settings, Bm25Tuning};
 pub use super::cascade::settings::{ActSettings, CascadeSettings, RerankSettings};
@@ -45,7 +45,7 @@ pub struct RunFileSettings {
     /// Run file with the corpus's ids of requests and items: `.json`, `.jsonl` or `.parquet`, any other name is
     /// taken for TREC; text also as `.gz` and `.zst`. Items of a history that must not be returned are left out.
     #[schemars(extend("x-key" = false))]
-    pub path: PathBuf,
+    pub path: Source,
 }
 
 /// The truth of the simulated shop.

@@ -166,6 +166,36 @@ mod faults {
     }
 
     #[test]
+    fn references_to_a_hub_are_refused_with_their_places() {
+        let files = "\n[vectors.file]\nkind = \"file\"\npath = \"hf:datasets/a/b@v1\"\n\
+             [vectors.state]\nkind = \"decoder\"\npath = \"hf://models/a/b@v1/c\"\n\
+             [vectors.bert]\nkind = \"encoder\"\npath = \"hf:a/b\"\n\
+             [vectors.levels]\nkind = \"mmse\"\n\
+             text = { kind = \"pretrained\", path = \"hf:a/b\" }\n\
+             [model.taken]\nkind = \"pretrained\"\nidentifier = \"sid\"\n\
+             path = \"hf:a/b\"\nadapter = \"hf:a/c\"\n\
+             [[system]]\nname = \"theirs\"\nkind = \"run\"\npath = \"hf:a/runs\"\n";
+        let shown = shown(&format!("{QUICKSTART}{files}"), &[]);
+        for key in [
+            "vectors.file.path",
+            "vectors.state.path",
+            "vectors.bert.path",
+            "vectors.levels.text.path",
+            "model.taken.path",
+            "model.taken.adapter",
+            "system.theirs.path",
+        ] {
+            assert!(shown.contains(&format!("`{key}` refers to a hub")), "{key}: {shown}");
+        }
+        assert!(shown.contains("download datasets/a/b and give the folder"), "{shown}");
+        let scientific = include_str!("../../recipes/scientific.toml");
+        insta::assert_snapshot!(parse(scientific, &["corpus.path=hf:datasets/a/b"]).unwrap_err());
+        let home = include_str!("../../recipes/home-depot.toml");
+        let shown = parse(home, &["corpus.path=hf:datasets/a/b"]).unwrap_err();
+        assert!(shown.contains("`corpus.path` refers to a hub"), "{shown}");
+    }
+
+    #[test]
     fn syntax() {
         insta::assert_snapshot!(shown(
             "name = \"x\nseed = = 3\n[corpus\n[report]\n[report]\n",

@@ -3,13 +3,17 @@
 mod atomic;
 mod digest;
 mod journal;
+mod known;
 mod map;
 mod packed;
 mod sealed;
+mod source;
 
 pub use atomic::{create_dir, read_description, sweep_partial, write_atomic, write_json};
-pub use digest::hash_file;
+pub use digest::{Digest, digest, hash_content};
 pub use journal::Journal;
+pub use known::{keep, known_digest, known_digests, look_up, recall};
 pub use map::{Map, map};
 pub use packed::{Packer, Unpacker};
 pub use sealed::{SealKind, read_sealed, write_sealed};
+pub use source::Source;

@@ -4,7 +4,6 @@
 //! known of them, and they are accepted. Knows catalogues and encoders by their hashes alone.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::Vectors;
 use crate::error::{Error, Result};
-use crate::store::map;
+use crate::store::{hash_content, map};
 
 /// The entry; one, because the format keeps entries in no order and equal vectors are to be equal files.
 const NOTE: &str = "trieval";
@@ -148,14 +147,12 @@ fn add(hasher: &mut blake3::Hasher, path: &Path, name: &str) -> Result<()> {
             .iter()
             .try_for_each(|own| add(hasher, &path.join(own), &format!("{name}/{own}")));
     }
-    let file = File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
+    let length = path.metadata().map_err(unreadable)?.len();
     // Lengths go first, so that no two lists of files look alike.
     hasher.update(&(name.len() as u64).to_le_bytes());
     hasher.update(name.as_bytes());
     hasher.update(&length.to_le_bytes());
-    hasher.update_reader(file).map_err(unreadable)?;
-    Ok(())
+    hash_content(hasher, path).map(drop)
 }
 
 fn shown(hash: &str) -> &str {

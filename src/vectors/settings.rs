@@ -1,11 +1,10 @@
 //! Settings of item vectors.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::settings::{HiddenPooling, Pooling};
+use crate::store::Source;
 use crate::train::course::settings::{Course, CourseDefaults};
 
 pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
@@ -103,7 +102,7 @@ impl Default for TwoTowerSettings {
 pub struct EncoderSettings {
     /// The folder.
     #[schemars(extend("x-key" = false))]
-    pub path: PathBuf,
+    pub path: Source,
     /// How token vectors become one, for a folder that does not say so itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
@@ -134,7 +133,7 @@ fn default_history_items() -> u32 {
 pub struct HiddenStateSettings {
     /// The folder.
     #[schemars(extend("x-key" = false))]
-    pub path: PathBuf,
+    pub path: Source,
     /// How the hidden states of a text's tokens become one vector.
     #[serde(default)]
     pub pooling: HiddenPooling,
@@ -174,7 +173,7 @@ pub struct VectorFileSettings {
     /// `.npy` (one f32 matrix) or `.safetensors` file, whose row i belongs to item i of the catalogue; or a `.parquet`
     /// file, whose rows are joined to the catalogue by item id.
     #[schemars(extend("x-key" = false))]
-    pub path: PathBuf,
+    pub path: Source,
     /// Column of item ids in a `.parquet` file (text or whole numbers); left out, `item`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_column: Option<String>,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{
-    Running, TINY, assert_same, copy_of_finished, finished, logged, run, run_args, step_folder,
-    tree, trieval,
+    Running, TINY, assert_same, copy_of_finished, finished, json, logged, run, run_args,
+    step_folder, tree, trieval,
 };
 
 #[test]
@@ -158,6 +158,36 @@ fn damaged_results_of_finished_steps_are_named_and_redone_when_deleted() {
     let redone: Vec<&str> = answer.err.lines().filter(|line| *line == "train.aligned").collect();
     assert_eq!(redone.len(), 1, "{}", answer.err);
     assert_same(&out, finished());
+}
+
+#[test]
+fn what_was_read_is_known_and_alterations_are_found_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    copy_of_finished(&out);
+    let known = out.join("fingerprints.json");
+    std::fs::remove_file(&known).unwrap();
+    let search = || trieval(&["search".as_ref(), out.as_os_str(), "red".as_ref()]);
+    // Files that were written just now are read each time.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    search().expect(0);
+    let weights = step_folder(&out, "train.aligned").unwrap().join("model/model.safetensors");
+    let path = weights.canonicalize().unwrap().display().to_string();
+    let mut kept = json(&known);
+    assert!(kept["files"][&path]["bytes"].is_u64(), "{kept}");
+    // What is known is believed: the file is not read again.
+    kept["files"][&path]["blake3"] = "0".repeat(64).into();
+    std::fs::write(&known, kept.to_string()).unwrap();
+    search().expect(2).says(&[&path, "found 000000000000"]);
+    std::fs::write(&known, "{").unwrap();
+    search().expect(0);
+    assert!(json(&known)["files"][&path].is_object(), "a damaged file is written anew");
+    // A change of size or time is noticed.
+    damage(&weights, |_| {
+        search().expect(2).says(&[&path, "altered since step train.aligned wrote it"]);
+        run(TINY, &out, &[]).expect(2).says(&[&path, "altered"]);
+    });
+    search().expect(0);
 }
 
 #[test]

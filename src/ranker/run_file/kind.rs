@@ -6,7 +6,8 @@ use super::{RUN_FILE_KIND, RunFile};
 use crate::corpus::Request;
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::kind::Kind;
+use crate::keys;
+use crate::kind::{Faults, Kind};
 use crate::progress::Context;
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind};
@@ -19,7 +20,11 @@ impl Kind for RunFileSettings {
     }
 
     fn sources(&self) -> Result<Vec<PathBuf>> {
-        Ok(vec![self.path.clone()])
+        Ok(vec![self.path.path()?.to_owned()])
+    }
+
+    fn faults(&self, faults: &mut Faults<'_>) {
+        faults.source(keys!["path"], &self.path);
     }
 }
 
@@ -29,11 +34,11 @@ impl SystemKind for RunFileSettings {
     }
 
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
-        Ok(Box::new(RunFile::read(&self.path, inputs.corpus()?, inputs.catalogue()?)?))
+        Ok(Box::new(RunFile::read(self.path.path()?, inputs.corpus()?, inputs.catalogue()?)?))
     }
 
     fn files(&self, _inputs: &Inputs) -> Result<Vec<PathBuf>> {
-        Ok(vec![self.path.clone()])
+        Ok(vec![self.path.path()?.to_owned()])
     }
 
     /// Looking lists up in a run file is not what their system took.
@@ -59,8 +64,9 @@ impl SystemKind for RunFileSettings {
         is_part: bool,
         ctx: &Context,
     ) -> Result<()> {
-        let file = RunFile::read(&self.path, inputs.corpus()?, inputs.catalogue()?)?;
-        file.compare(&self.name, &self.path, requests, ctx)?;
-        if is_part { file.check_finite(&self.path) } else { Ok(()) }
+        let path = self.path.path()?;
+        let file = RunFile::read(path, inputs.corpus()?, inputs.catalogue()?)?;
+        file.compare(&self.name, path, requests, ctx)?;
+        if is_part { file.check_finite(path) } else { Ok(()) }
     }
 }

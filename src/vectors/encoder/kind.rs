@@ -6,7 +6,8 @@ use super::{Source, check_decoder, choices, fit, load};
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
-use crate::kind::{Abilities, Estimate, Fact, Kind, Need, Sizes};
+use crate::keys;
+use crate::kind::{Abilities, Estimate, Fact, Faults, Kind, Need, Sizes};
 use crate::model::config::DecoderConfig;
 use crate::model::encoder::{self, EncoderFolder};
 use crate::model::folder::{CONFIG, model_files};
@@ -33,9 +34,14 @@ impl Kind for EncoderSettings {
         reads_text("encoder")
     }
 
+    fn faults(&self, faults: &mut Faults<'_>) {
+        faults.source(keys!["path"], &self.path);
+    }
+
     fn sources(&self) -> Result<Vec<PathBuf>> {
-        EncoderFolder::open(&self.path, &choices(self))?;
-        encoder::source_files(&self.path)
+        let folder = self.path.path()?;
+        EncoderFolder::open(folder, &choices(self))?;
+        encoder::source_files(folder)
     }
 }
 
@@ -67,9 +73,13 @@ impl Kind for HiddenStateSettings {
         reads_text("decoder")
     }
 
+    fn faults(&self, faults: &mut Faults<'_>) {
+        faults.source(keys!["path"], &self.path);
+    }
+
     fn sources(&self) -> Result<Vec<PathBuf>> {
         check_decoder(self)?;
-        model_files(&self.path)
+        model_files(self.path.path()?)
     }
 }
 
@@ -86,7 +96,9 @@ impl VectorsKind for HiddenStateSettings {
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let estimate = Estimate::default().count("encoded items", "", sizes.items);
         // What is wrong with the folder was told when its files were listed.
-        let Ok(config) = DecoderConfig::read(&self.path.join(CONFIG)) else { return estimate };
+        let folder = self.path.path();
+        let config = folder.and_then(|folder| DecoderConfig::read(&folder.join(CONFIG)));
+        let Ok(config) = config else { return estimate };
         let parameters = config.parameter_count() as u64;
         // Held in f32, whatever their type is on disk.
         estimate

@@ -68,7 +68,7 @@ pub fn choices(settings: &EncoderSettings) -> FolderChoices {
 /// # Errors
 /// [`Error::Data`] when a file is missing or damaged, or `max_tokens` does not fit the model.
 pub fn check_decoder(settings: &HiddenStateSettings) -> Result<()> {
-    let folder = ModelFolder::open(&settings.path)?;
+    let folder = ModelFolder::open(settings.path.path()?)?;
     HiddenStateEncoder::check(&folder, settings.max_tokens.map(|tokens| tokens as usize))
 }
 
@@ -88,7 +88,7 @@ pub fn fit(
     let model_dir = folder.join(MODEL_DIR);
     let (model, path, item_prefix, file) = match source {
         Source::Encoder(settings) => {
-            let opened = EncoderFolder::open(&settings.path, &choices(settings))?;
+            let opened = EncoderFolder::open(settings.path.path()?, &choices(settings))?;
             let encoder = opened.encoder(Weights::Frozen)?;
             encoder.save(&model_dir)?;
             let file = EncoderFile {
@@ -97,10 +97,10 @@ pub fn fit(
                 history_items: settings.history_items,
                 decoder: None,
             };
-            (Model::Encoder(Box::new(encoder)), &settings.path, &settings.item_prefix, file)
+            (Model::Encoder(Box::new(encoder)), settings.path.path()?, &settings.item_prefix, file)
         }
         Source::Decoder(settings) => {
-            let opened = ModelFolder::open(&settings.path)?;
+            let opened = ModelFolder::open(settings.path.path()?)?;
             let max_tokens = settings.max_tokens.map(|tokens| tokens as usize);
             let pooling = settings.pooling;
             let decoder = HiddenStateEncoder::open(&opened, pooling, max_tokens)?;
@@ -111,7 +111,7 @@ pub fn fit(
                 history_items: settings.history_items,
                 decoder: Some(Reading { pooling, max_tokens: decoder.max_tokens() }),
             };
-            (Model::Decoder(Box::new(decoder)), &settings.path, &settings.item_prefix, file)
+            (Model::Decoder(Box::new(decoder)), settings.path.path()?, &settings.item_prefix, file)
         }
     };
     let texts: Vec<String> = (0..catalogue.len() as u32)
@@ -276,7 +276,7 @@ mod tests {
 
         fn decoder(&self) -> HiddenStateSettings {
             HiddenStateSettings {
-                path: self.root.path().join("decoder"),
+                path: self.root.path().join("decoder").into(),
                 pooling: HiddenPooling::Last,
                 max_tokens: Some(12),
                 query_prefix: "the ".into(),
@@ -303,7 +303,7 @@ mod tests {
         check_decoder(&settings).unwrap();
         let folder = place.fit(Source::Decoder(&settings));
         // The copy is enough.
-        std::fs::remove_dir_all(&settings.path).unwrap();
+        std::fs::remove_dir_all(settings.path.path().unwrap()).unwrap();
         let ranker = load(&folder, &place.catalogue).unwrap();
         let opened = ModelFolder::open(&folder.join(MODEL_DIR)).unwrap();
         let model = HiddenStateEncoder::open(&opened, HiddenPooling::Last, Some(12)).unwrap();
@@ -363,7 +363,7 @@ mod tests {
     fn a_text_encoder_and_a_decoder_differ_by_their_description_alone() {
         let place = Place::new("qwen2");
         let settings = EncoderSettings {
-            path: golden("encoders/bert"),
+            path: golden("encoders/bert").into(),
             pooling: None,
             max_tokens: None,
             query_prefix: String::new(),
@@ -393,7 +393,8 @@ mod tests {
         assert!(told(&long).contains("the model has 64 positions, `max_tokens` is 65"));
         let absent = HiddenStateSettings { path: "absent".into(), ..place.decoder() };
         assert!(told(&absent).contains("is not a folder"));
-        let encoder = HiddenStateSettings { path: golden("encoders/bert"), ..place.decoder() };
+        let encoder =
+            HiddenStateSettings { path: golden("encoders/bert").into(), ..place.decoder() };
         assert!(told(&encoder).contains("config.json"), "{}", told(&encoder));
         std::fs::remove_file(place.root.path().join("decoder/tokenizer.json")).unwrap();
         assert!(told(&place.decoder()).contains("has no tokenizer"));

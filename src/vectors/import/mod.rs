@@ -21,10 +21,13 @@ impl Kind for VectorFileSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
-        let ending = self.path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let Ok(path) = self.path.path() else {
+            return faults.source(keys!["path"], &self.path);
+        };
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         if !FILE_TYPES.contains(&ending) {
             let message =
-                format!("vectors cannot be read from a file called \"{}\"", self.path.display());
+                format!("vectors cannot be read from a file called \"{}\"", path.display());
             let label = "expected a .npy, .safetensors or .parquet file";
             let help = "convert the file, or correct its name";
             faults.value(keys!["path"], message, label, help);
@@ -48,7 +51,7 @@ impl Kind for VectorFileSettings {
     }
 
     fn sources(&self) -> Result<Vec<PathBuf>> {
-        Ok(vec![self.path.clone()])
+        Ok(vec![self.path.path()?.to_owned()])
     }
 }
 
@@ -61,7 +64,7 @@ impl VectorsKind for VectorFileSettings {
 }
 
 fn read(settings: &VectorFileSettings, catalogue: &Catalogue) -> Result<Vectors> {
-    let path = &settings.path;
+    let path = settings.path.path()?;
     if path.extension().is_some_and(|extension| extension == TABLE_EXTENSION) {
         let default = TableColumns::default();
         let columns = TableColumns {

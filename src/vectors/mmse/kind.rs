@@ -81,6 +81,9 @@ impl Kind for MmseSettings {
             faults.value(keys!["batch"], message, "expected 2 or more", "raise `batch`");
         }
         losses(self, faults);
+        if let MmseText::Pretrained(pretrained) = &self.text {
+            faults.source(keys!["text", "path"], &pretrained.path);
+        }
         if let MmseLevels::Grades { ordered, clicked } = &self.levels
             && ordered < clicked
         {

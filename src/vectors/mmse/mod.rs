@@ -61,8 +61,9 @@ struct MmseFile {
 pub fn sources(settings: &MmseSettings) -> Result<Vec<PathBuf>> {
     match &settings.text {
         MmseText::Pretrained(pretrained) => {
-            EncoderFolder::open(&pretrained.path, &choices(pretrained))?;
-            source_files(&pretrained.path)
+            let folder = pretrained.path.path()?;
+            EncoderFolder::open(folder, &choices(pretrained))?;
+            source_files(folder)
         }
         MmseText::Bag { .. } | MmseText::Transformer { .. } | MmseText::Vectors { .. } => {
             Ok(Vec::new())

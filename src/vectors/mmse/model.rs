@@ -110,7 +110,7 @@ impl Model {
                 Text::Encoder { encoder, trains: true, prefixes }
             }
             MmseText::Pretrained(pretrained) => {
-                let folder = EncoderFolder::open(&pretrained.path, &choices(pretrained))?;
+                let folder = EncoderFolder::open(pretrained.path.path()?, &choices(pretrained))?;
                 let trains = pretrained.train;
                 let weights = if trains { Weights::Trained } else { Weights::Frozen };
                 let encoder = Box::new(folder.encoder(weights)?);
@@ -389,7 +389,7 @@ pub(super) mod tests {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/encoders/bert");
         let pretrained = |train| {
             MmseText::Pretrained(PretrainedText {
-                path: golden.clone(),
+                path: golden.as_path().into(),
                 train,
                 pooling: None,
                 max_tokens: None,

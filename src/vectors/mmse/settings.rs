@@ -1,11 +1,10 @@
 //! Settings of MMSE: where text vectors and levels come from, and every part of the loss that can be left out.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::settings::Pooling;
+use crate::store::Source;
 use crate::train::course::settings::{Course, CourseDefaults};
 
 /// Defaults of the training of MMSE.
@@ -199,7 +198,7 @@ pub enum MmseText {
 pub struct PretrainedText {
     /// The folder.
     #[schemars(extend("x-key" = false))]
-    pub path: PathBuf,
+    pub path: Source,
     /// Whether its weights train too, and not only the layers behind it.
     #[serde(default)]
     pub train: bool,

@@ -42,7 +42,7 @@ impl Shop {
         std::fs::write(folder.path().join("items.csv"), ITEMS).unwrap();
         std::fs::write(folder.path().join("pairs.csv"), PAIRS).unwrap();
         let source = JudgedPairsSettings {
-            path: folder.path().to_owned(),
+            path: folder.path().into(),
             items_file: "items.csv".into(),
             pairs_file: "pairs.csv".into(),
             columns: Default::default(),

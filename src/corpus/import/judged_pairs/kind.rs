@@ -18,6 +18,7 @@ impl Kind for JudgedPairsSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
+        faults.source(keys!["path"], &self.path);
         match &self.split {
             PairSplit::QueryHash { validation, test } => {
                 let key = keys!["split", "test"];
@@ -51,7 +52,8 @@ impl Kind for JudgedPairsSettings {
     }
 
     fn sources(&self) -> Result<Vec<PathBuf>> {
-        Ok(vec![self.path.join(&self.items_file), self.path.join(&self.pairs_file)])
+        let folder = self.path.path()?;
+        Ok(vec![folder.join(&self.items_file), folder.join(&self.pairs_file)])
     }
 }
 

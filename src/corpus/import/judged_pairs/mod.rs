@@ -42,8 +42,9 @@ fn import(
             "corpus.split gives {validation} to validation and {test} to test; leave some for training"
         )));
     }
-    let items_path = settings.path.join(&settings.items_file);
-    let pairs_path = settings.path.join(&settings.pairs_file);
+    let folder = settings.path.path()?;
+    let items_path = folder.join(&settings.items_file);
+    let pairs_path = folder.join(&settings.pairs_file);
     let columns = &settings.columns;
     let mut faults = Faults::default();
     let mut writer = CorpusWriter::create(out)?;
@@ -88,10 +89,9 @@ fn import(
 
 /// Row counts of the files, where they exist and are small enough to count; splits are unknown.
 fn estimate(settings: &JudgedPairsSettings) -> SizeEstimate {
-    SizeEstimate {
-        items: count_lines(&settings.path.join(&settings.items_file), 1),
-        ..SizeEstimate::default()
-    }
+    let items = settings.path.path().ok();
+    let items = items.and_then(|folder| count_lines(&folder.join(&settings.items_file), 1));
+    SizeEstimate { items, ..SizeEstimate::default() }
 }
 
 /// A query with the items it was judged with.
@@ -336,7 +336,7 @@ mod tests {
             std::fs::write(folder.path().join("items.csv"), items).unwrap();
             std::fs::write(folder.path().join("pairs.csv"), pairs).unwrap();
             let settings = JudgedPairsSettings {
-                path: folder.path().to_owned(),
+                path: folder.path().into(),
                 items_file: "items.csv".into(),
                 pairs_file: "pairs.csv".into(),
                 columns: Default::default(),

@@ -8,14 +8,20 @@ use crate::corpus::kinds::CorpusKind;
 use crate::corpus::settings::SequencesSettings;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
-use crate::kind::{Fact, Kind, Lack};
+use crate::keys;
+use crate::kind::{Fact, Faults, Kind, Lack};
 use crate::progress::Context;
 use crate::seed::Seed;
 
 impl Kind for SequencesSettings {
+    fn faults(&self, faults: &mut Faults<'_>) {
+        faults.source(keys!["path"], &self.path);
+    }
+
     fn sources(&self) -> Result<Vec<PathBuf>> {
-        let items = self.items_file.iter().map(|file| self.path.join(file));
-        Ok(items.chain([self.path.join(&self.sequences_file)]).collect())
+        let folder = self.path.path()?;
+        let items = self.items_file.iter().map(|file| folder.join(file));
+        Ok(items.chain([folder.join(&self.sequences_file)]).collect())
     }
 }
 

@@ -34,13 +34,14 @@ const HEAD_BYTES: u64 = 4_096;
 /// [`Error::Data`] with file and line for what cannot be used, [`Error::Environment`] when the
 /// disk refuses.
 fn import(settings: &SequencesSettings, out: &Path, ctx: &Context) -> Result<CorpusSummary> {
-    let path = settings.path.join(&settings.sequences_file);
+    let folder = settings.path.path()?;
+    let path = folder.join(&settings.sequences_file);
     let mut sources = Vec::new();
     let mut faults = Faults::default();
     let mut writer = CorpusWriter::create(out)?;
     let mut items = match &settings.items_file {
         Some(file) => {
-            let file = settings.path.join(file);
+            let file = folder.join(file);
             let items = read_items(settings, &file, &mut faults, &mut writer)?;
             sources.push(file);
             items
@@ -101,7 +102,7 @@ fn import(settings: &SequencesSettings, out: &Path, ctx: &Context) -> Result<Cor
 /// Row counts of the files, where they are lines, exist and are small enough to count.
 fn estimate(settings: &SequencesSettings) -> SizeEstimate {
     let lines = |file: &Path, header| {
-        let path = settings.path.join(file);
+        let path = settings.path.path().ok()?.join(file);
         if is_json(&path) { None } else { count_lines(&path, header) }
     };
     let users = lines(&settings.sequences_file, 0);
@@ -326,7 +327,7 @@ mod tests {
                 std::fs::write(folder.path().join(name), content).unwrap();
             }
             let settings = SequencesSettings {
-                path: folder.path().to_owned(),
+                path: folder.path().into(),
                 sequences_file: sequences.0.into(),
                 items_file: items.map(|(name, _)| name.into()),
                 text_fields: vec!["title".into(), "description".into()],
