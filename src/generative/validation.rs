@@ -56,7 +56,7 @@ impl<'a> HeldOutDecoder<'a> {
         let ranking = metric.map(|metric| Ranking {
             metric: metric.to_owned(),
             identifier: identifier.to_owned(),
-            beam: settings.beam,
+            beam: settings.beams(),
         });
         Ok(Self { bundle, held_out, prompts, ranking })
     }

@@ -294,6 +294,7 @@ fn others(value: &Value, schema: &Value, root: &Value) -> Vec<Value> {
     let mut others: Vec<Value> = words;
     others.extend([json!(3), json!(4), json!(0.25), json!(0.5), json!(true), json!(false)]);
     others.extend([json!([1, 2]), json!([0.25, 0.5]), json!(["title"]), json!("other")]);
+    others.push(json!({"by": "grades", "ordered": 2.0, "clicked": 1.0}));
     others.retain(|other| other != value);
     others
 }

@@ -63,7 +63,7 @@ impl Work for TrainDecoder {
         let tokens = examples.map(|n| (n as f64 * course.epochs) as u64 * row);
         let memory = decoder.training_memory(&self.settings, u64::from(course.batch) * row);
         let searches = course.validation.as_ref().filter(|one| one.metric != LOSS);
-        let search = searches.map_or(0, |one| decoder.search_memory(sizes, one.beam));
+        let search = searches.map_or(0, |one| decoder.search_memory(sizes, one.beams()));
         let parts = format!(
             "≈ weights {} + gradients {} + moments {} + activations {}",
             bytes(memory.weights),

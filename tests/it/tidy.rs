@@ -80,7 +80,8 @@ fn a_change_goes_where_the_map_says() {
     for row in rows {
         let mut folder = String::new();
         for word in row.split('`').skip(1).step_by(2) {
-            let is_path = word.contains('/') || word.ends_with(".rs") || word.ends_with(".md");
+            // `kinds.rs` is that of the folder before it; without one it is any component's.
+            let is_path = word.contains('/') || (word.ends_with(".rs") && !folder.is_empty());
             if !is_path {
                 continue;
             }

@@ -158,10 +158,10 @@ impl<D: CourseDefaults> Course<D> {
             let help = if able.beams { format!("{help}; or `loss`") } else { help };
             faults.value(key, message, "not a metric of lists", help);
         } else if let Some(cut_off) =
-            faults.cut_off(metric).filter(|&one| able.beams && one > settings.beam)
+            faults.cut_off(metric).filter(|&one| able.beams && one > settings.beams())
         {
             let message = format!("{metric} looks deeper than the search of the validation");
-            let label = format!("`beam` is {}", settings.beam);
+            let label = format!("`beam` is {}", settings.beams());
             faults.value(key, message, label, format!("raise `validation.beam` to {cut_off}"));
         }
     }

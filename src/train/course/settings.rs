@@ -9,6 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use trieval_eval::metric::{Better, better_of};
 
+/// Beams of a validation that says nothing of them.
+const BEAMS: u32 = 20;
+
 /// What a kind of training does where a recipe says nothing.
 pub trait CourseDefaults: Clone + Debug + PartialEq + 'static {
     /// Passes over the examples.
@@ -230,9 +233,9 @@ pub struct ValidationSettings<D = Plain> {
     /// What decides: `loss` (cross-entropy of the clicked items' identifiers, always measured), or a metric of lists
     /// such as `recall@10`, for which the requests are searched with the current weights.
     pub metric: String,
-    /// Beams of that search: the longest list a metric sees.
+    /// Beams of the search of a decoder, by default 20: the longest list a metric sees.
     #[schemars(range(min = 1, max = 4_096))]
-    pub beam: u32,
+    pub beam: Option<u32>,
     /// Validations without improvement after which the training ends; without it, it never ends early.
     #[schemars(range(min = 1))]
     pub patience: Option<u32>,
@@ -250,7 +253,7 @@ impl<D: CourseDefaults> Default for ValidationSettings<D> {
             every_epochs: D::EVERY_EPOCHS,
             requests: D::VALIDATION_REQUESTS,
             metric: D::METRIC.into(),
-            beam: 20,
+            beam: None,
             patience: D::PATIENCE,
             keep: Keep::Best,
             of: PhantomData,
@@ -259,6 +262,11 @@ impl<D: CourseDefaults> Default for ValidationSettings<D> {
 }
 
 impl<D> ValidationSettings<D> {
+    /// Beams of the search of a decoder.
+    pub fn beams(&self) -> u32 {
+        self.beam.unwrap_or(BEAMS)
+    }
+
     /// The same without its defaults.
     pub fn plain(&self) -> ValidationSettings {
         ValidationSettings {
