@@ -118,9 +118,23 @@ pub fn evaluate_all(
     metrics: &[Metric],
     options: &Options<'_>,
 ) -> Result<Vec<SystemScores>> {
+    evaluate_by(runs, qrels, metrics, options, &[options.catalogue])
+}
+
+/// As [`evaluate_all`], with a catalogue for every seed in place of that of the options: the runs of
+/// a system, one per seed, stand together, so that run `r` is judged by catalogue `r % S` of `S`.
+pub(crate) fn evaluate_by(
+    runs: &[Run],
+    qrels: &Qrels,
+    metrics: &[Metric],
+    options: &Options<'_>,
+    catalogues: &[Option<&Catalogue>],
+) -> Result<Vec<SystemScores>> {
     let requests = Requests::select(runs, qrels, options)?;
-    let plan = Plan::new(metrics, qrels, options)?;
-    runs.iter().enumerate().map(|(number, run)| requests.score(number, run, &plan)).collect()
+    let plan = |&catalogue: &_| Plan::new(metrics, qrels, &Options { catalogue, ..*options });
+    let plans: Vec<Plan<'_>> = catalogues.iter().map(plan).collect::<Result<_>>()?;
+    let judged = runs.iter().zip(plans.iter().cycle()).enumerate();
+    judged.map(|(number, (run, plan))| requests.score(number, run, plan)).collect()
 }
 
 /// Which judged requests enter the figures.
