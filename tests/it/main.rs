@@ -16,6 +16,7 @@ mod index;
 mod pretrained;
 mod resume;
 mod run_folder;
+mod seeds;
 mod source;
 mod support;
 mod tidy;

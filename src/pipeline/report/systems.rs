@@ -58,7 +58,8 @@ pub(super) fn systems(
             run: Some(relative(&run, folder)),
             operational,
             bytes: one.file.bytes,
-            ..SystemReport::default()
+            seed_values: one.seed_values.clone(),
+            seeds: one.seeds.clone(),
         })
     };
     evaluation.systems.iter().map(system).collect()
