@@ -208,7 +208,7 @@ fn one_name_for_two_systems_is_refused() {
 fn every_seed_is_judged_by_its_own_catalogue() {
     let (runs, qrels, metrics) = contest("diversity@2");
     let catalogue = |vectors: [f32; 4]| {
-        let items = Catalogue::new(&["r", "x"]).unwrap();
+        let items = Catalogue::new(["r", "x"]).unwrap();
         items.with_vectors(vectors.to_vec(), 2).unwrap()
     };
     let (alike, unlike) = (catalogue([1.0, 0.0, 1.0, 0.0]), catalogue([1.0, 0.0, 0.0, 1.0]));
