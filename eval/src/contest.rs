@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate_all;
+use crate::evaluate::{evaluate_all, evaluate_by};
 use crate::labelled::{self, Absent, LabelledMetric, OutsideValues, Predictions};
-use crate::metric::{Better, Metric, better_of};
+use crate::metric::{Better, Catalogue, Metric, better_of};
 use crate::qrels::Qrels;
 use crate::report::model::{Comparison, Estimate, ReliabilityReport, SliceReport, SliceSystem};
 use crate::run::Run;
@@ -42,6 +42,9 @@ pub struct Seeded<'a> {
     pub runs: &'a [Run],
     /// Whether seed s of all systems belongs together.
     pub draws: SeedDraws,
+    /// `[seed]`: the catalogue, where part of it (its vectors) was made under the seed; every
+    /// system then has as many seeds. Empty where that of the options holds for all.
+    pub catalogues: &'a [&'a Catalogue],
 }
 
 /// What came of it.
@@ -81,7 +84,7 @@ pub fn hold(
     rules: &Rules<'_>,
 ) -> Result<Contest> {
     let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
-    let lists = score_lists(runs, qrels, outside, rules)?;
+    let lists = score_lists(runs, qrels, outside, &[], rules)?;
     let labels = score_labels(runs, qrels, rules)?;
     let mut contest = decide(Field::single(&names, &vec![1; runs.len()]), lists, labels, rules)?;
     contest.warnings.extend(unlike_pairs(runs, qrels, rules)?);
@@ -95,12 +98,30 @@ pub fn hold(
 /// # Errors
 /// As [`hold`].
 pub fn hold_seeds(entrants: &Seeded<'_>, qrels: &Qrels, rules: &Rules<'_>) -> Result<Contest> {
-    let lists = score_lists(entrants.runs, qrels, &[], rules)?;
+    entrants.check()?;
+    let lists = score_lists(entrants.runs, qrels, &[], entrants.catalogues, rules)?;
     let labels = score_labels(entrants.runs, qrels, rules)?;
     let field = Field { names: entrants.names, sizes: entrants.n_seeds, draws: entrants.draws };
     let mut contest = decide(field, lists, labels, rules)?;
     contest.warnings.extend(unlike_pairs(entrants.runs, qrels, rules)?);
     Ok(contest)
+}
+
+impl Seeded<'_> {
+    /// Refuses catalogues that are not one for each seed.
+    fn check(&self) -> Result<()> {
+        let Self { names, n_seeds, catalogues, .. } = *self;
+        let wants = |n: usize| catalogues.is_empty() || n == catalogues.len();
+        match names.iter().zip(n_seeds).find(|&(_, &n)| !wants(n)) {
+            None => Ok(()),
+            Some((name, n)) => Err(Error::Comparison {
+                what: format!(
+                    "{name} has {n} seeds, but there are {} catalogues; give one for each seed",
+                    catalogues.len()
+                ),
+            }),
+        }
+    }
 }
 
 /// Who takes part, without their runs.
@@ -230,6 +251,7 @@ fn score_lists(
     runs: &[Run],
     qrels: &Qrels,
     outside: &[(usize, OutsideValues)],
+    catalogues: &[&Catalogue],
     rules: &Rules<'_>,
 ) -> Result<Vec<SystemScores>> {
     let metrics: Vec<Metric> =
@@ -237,7 +259,11 @@ fn score_lists(
     if metrics.is_empty() && outside.is_empty() {
         return Ok(Vec::new());
     }
-    let mut scores = evaluate_all(runs, qrels, &metrics, &rules.options)?;
+    let of_seeds: Vec<Option<&Catalogue>> = catalogues.iter().copied().map(Some).collect();
+    let mut scores = match of_seeds.as_slice() {
+        [] => evaluate_all(runs, qrels, &metrics, &rules.options)?,
+        of_seeds => evaluate_by(runs, qrels, &metrics, &rules.options, of_seeds)?,
+    };
     // Sorted by name, so that the columns of all systems stand in one order.
     let mut outside: Vec<&(usize, OutsideValues)> = outside.iter().collect();
     outside.sort_by_key(|(_, values)| values.name());
@@ -328,7 +354,8 @@ pub fn slice_reports(
 ) -> Result<Vec<SliceReport>> {
     let names: Vec<String> = runs.iter().map(|run| run.name().to_owned()).collect();
     let n_seeds = vec![1; runs.len()];
-    let entrants = Seeded { names: &names, n_seeds: &n_seeds, runs, draws: SeedDraws::Apart };
+    let draws = SeedDraws::Apart;
+    let entrants = Seeded { names: &names, n_seeds: &n_seeds, runs, draws, catalogues: &[] };
     slice_reports_of_seeds(&entrants, qrels, slices, rules)
 }
 
@@ -343,7 +370,8 @@ pub fn slice_reports_of_seeds(
     slices: &[Slice],
     rules: &Rules<'_>,
 ) -> Result<Vec<SliceReport>> {
-    let &Seeded { names, n_seeds, runs, draws } = entrants;
+    entrants.check()?;
+    let &Seeded { names, n_seeds, runs, draws, catalogues } = entrants;
     let field = Field { names, sizes: n_seeds, draws };
     let mut reports = Vec::new();
     for slice in slices {
@@ -358,7 +386,8 @@ pub fn slice_reports_of_seeds(
         };
         let defined: Vec<Metric> = rules.metrics.iter().copied().filter(is_defined).collect();
         let rules = Rules { metrics: &defined, ..*rules };
-        let scores = [score_lists(runs, &part, &[], &rules)?, score_labels(runs, &part, &rules)?];
+        let lists = score_lists(runs, &part, &[], catalogues, &rules)?;
+        let scores = [lists, score_labels(runs, &part, &rules)?];
         let mut systems: Vec<SliceSystem> = names
             .iter()
             .map(|name| SliceSystem { name: name.clone(), ..SliceSystem::default() })

@@ -1,5 +1,4 @@
-//! Contests held: lists, labels, values from outside, slices, seeds and telling requests in one table.
-
+//! Contests of a few small systems, with figures that can be told by hand.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -150,7 +149,7 @@ fn seeds_of_one_system_are_one_entrant() {
     let (runs, qrels, metrics) = contest("recall@1");
     let names = ["base".to_owned(), "mixed".to_owned()];
     let draws = SeedDraws::Together;
-    let entrants = Seeded { names: &names, n_seeds: &[1, 2], runs: &runs, draws };
+    let entrants = Seeded { names: &names, n_seeds: &[1, 2], runs: &runs, draws, catalogues: &[] };
     let held = hold_seeds(&entrants, &qrels, &rules(&metrics)).unwrap();
     let values = held.seed_values();
     assert_eq!((&values[0]["recall@1"], &values[1]["recall@1"]), (&vec![0.5], &vec![1.0, 0.0]));
@@ -203,4 +202,28 @@ fn one_name_for_two_systems_is_refused() {
     runs[2] = runs[2].clone().renamed("good");
     let message = hold(&runs, &qrels, &[], &rules(&metrics)).unwrap_err().to_string();
     assert!(message.contains("two systems are called good"), "{message}");
+}
+
+#[test]
+fn every_seed_is_judged_by_its_own_catalogue() {
+    let (runs, qrels, metrics) = contest("diversity@2");
+    let catalogue = |vectors: [f32; 4]| {
+        let items = Catalogue::new(["r", "x"]).unwrap();
+        items.with_vectors(vectors.to_vec(), 2).unwrap()
+    };
+    let (alike, unlike) = (catalogue([1.0, 0.0, 1.0, 0.0]), catalogue([1.0, 0.0, 0.0, 1.0]));
+    let names = ["half".to_owned(), "good".to_owned()];
+    let runs = [&runs[0], &runs[0], &runs[1], &runs[1]].map(Clone::clone);
+    let draws = SeedDraws::Together;
+    let catalogues = [&alike, &unlike];
+    let entrants =
+        Seeded { names: &names, n_seeds: &[2, 2], runs: &runs, draws, catalogues: &catalogues };
+    let held = hold_seeds(&entrants, &qrels, &rules(&metrics)).unwrap();
+    for values in held.seed_values() {
+        assert_eq!(values["diversity@2"], [0.0, 1.0]);
+    }
+    assert_eq!(held.estimates[1][0].value, 0.5);
+    let uneven = Seeded { n_seeds: &[1, 3], ..entrants };
+    let fault = hold_seeds(&uneven, &qrels, &rules(&metrics)).unwrap_err().to_string();
+    assert!(fault.contains("half has 1 seeds, but there are 2 catalogues"), "{fault}");
 }

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::judge::{Plan, RunJudge};
-use crate::metric::Metric;
+use crate::metric::{Catalogue, Metric};
 use crate::qrels::Qrels;
 use crate::run::Run;
 use crate::scores::{Options, ScoreCounts, SystemScores};
@@ -30,9 +30,23 @@ pub fn evaluate_all(
     metrics: &[Metric],
     options: &Options<'_>,
 ) -> Result<Vec<SystemScores>> {
+    evaluate_by(runs, qrels, metrics, options, &[options.catalogue])
+}
+
+/// As [`evaluate_all`], with a catalogue for every seed in place of that of the options: the runs of
+/// a system, one per seed, stand together, so that run `r` is judged by catalogue `r % S` of `S`.
+pub(crate) fn evaluate_by(
+    runs: &[Run],
+    qrels: &Qrels,
+    metrics: &[Metric],
+    options: &Options<'_>,
+    catalogues: &[Option<&Catalogue>],
+) -> Result<Vec<SystemScores>> {
     let requests = Requests::select(runs, qrels, options)?;
-    let plan = Plan::new(metrics, qrels, options)?;
-    runs.iter().enumerate().map(|(number, run)| requests.score(number, run, &plan)).collect()
+    let plan = |&catalogue: &_| Plan::new(metrics, qrels, &Options { catalogue, ..*options });
+    let plans: Vec<Plan<'_>> = catalogues.iter().map(plan).collect::<Result<_>>()?;
+    let judged = runs.iter().zip(plans.iter().cycle()).enumerate();
+    judged.map(|(number, (run, plan))| requests.score(number, run, plan)).collect()
 }
 
 /// Which judged requests enter the figures.
@@ -148,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::metric::{Catalogue, parse_metrics};
+    use crate::metric::parse_metrics;
     use crate::scores::{Column, Values};
     use crate::settings::Ties;
 

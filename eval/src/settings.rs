@@ -46,6 +46,9 @@ pub struct EvaluationSettings {
     pub split: EvaluatedSplit,
     /// Evaluate at most this many requests, chosen by the seed; by default all.
     pub requests: Option<u32>,
+    /// Seed of this choice and of the resampling; by default the recipe's.
+    #[schemars(extend("x-key" = false))]
+    pub seed: Option<u64>,
 }
 
 impl Default for EvaluationSettings {
@@ -65,6 +68,7 @@ impl Default for EvaluationSettings {
             confidence: 0.95,
             split: EvaluatedSplit::Test,
             requests: None,
+            seed: None,
         }
     }
 }

@@ -65,6 +65,7 @@ pub struct RecipeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  trieval run recipes/quickstart.toml\n  \
     trieval run recipes/home-depot.toml --set corpus.path=DIR --out runs/hd\n  \
+    trieval run recipes/quickstart.toml --set corpus.seed=17 --seeds 17,18,19\n  \
     trieval run recipes/quickstart.toml --dry-run")]
 pub struct RunArgs {
     /// The recipe.
@@ -73,6 +74,15 @@ pub struct RunArgs {
     /// Run folder; by default `runs/<recipe name>`.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Run the recipe under each of these seeds, at least two, in place of its own: what they share
+    /// is done once, and one report has means over the seeds with two-level intervals.
+    #[arg(
+        long,
+        value_name = "SEED,…",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64)
+    )]
+    pub seeds: Vec<u64>,
     /// Print the plan and stop: steps and which are done, rows, tokens, parameters, memory. Where
     /// more than 64 MiB of outside files are not known, they are not read, and the steps that rest
     /// on them are unknown.
@@ -98,6 +108,9 @@ pub struct SearchArgs {
     /// Which system answers; by default the last generative one.
     #[arg(long, value_name = "NAME")]
     pub system: Option<String>,
+    /// Of a run under several seeds, the replicate of this one; by default the first.
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Most items returned.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub top: u32,
@@ -226,6 +239,7 @@ pub struct FormArgs {
 #[command(
     after_help = "Examples:\n  trieval compare runs/quickstart runs/quickstart-18 runs/quickstart-19\n  \
     trieval compare runs/a runs/b --metric recall@10 --json\n  \
+    trieval compare runs/a runs/b --all-seeds\n  \
     trieval compare a.run b.run --qrels test.qrels"
 )]
 pub struct CompareArgs {
@@ -235,6 +249,9 @@ pub struct CompareArgs {
     /// Judgments, where run files are compared.
     #[arg(long, value_name = "FILE")]
     pub qrels: Option<PathBuf>,
+    /// Take every seed of the runs that have several; by default the first.
+    #[arg(long, conflicts_with = "qrels")]
+    pub all_seeds: bool,
     /// Metrics, separated by commas; by default those of the first run's recipe.
     #[arg(long = "metric", short = 'm', value_name = "METRIC,…")]
     pub metrics: Vec<String>,
@@ -317,6 +334,9 @@ pub struct IdsArgs {
     /// Name of the identifier; needed only where the recipe has several.
     #[arg(long, value_name = "NAME")]
     pub identifier: Option<String>,
+    /// Of a run under several seeds, the replicate of this one; by default the first.
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Print the tokens of this item.
     #[arg(long, value_name = "ID", conflicts_with = "tokens")]
     pub item: Option<String>,

@@ -51,13 +51,12 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
             file.display()
         )));
     }
-    let runs: Vec<FinishedRun> =
-        args.runs.iter().map(|path| FinishedRun::open(path)).collect::<Result<_>>()?;
+    let (runs, paths) = open(args, ctx)?;
     let Some((first, others)) = runs.split_first() else {
         return Err(Error::Usage("name at least one finished run".into()));
     };
     let qrels = first.qrels()?;
-    for (other, path) in others.iter().zip(&args.runs[1..]) {
+    for (other, path) in others.iter().zip(&paths[1..]) {
         if other.qrels()? != qrels {
             return Err(Error::Usage(format!(
                 "{} and {} were judged on different requests or judgments and cannot be compared; \
@@ -72,7 +71,7 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
     let metrics = parse_metrics(metrics).map_err(|e| Error::Usage(e.to_string()))?;
     let seeds_only = runs.iter().all(|run| run.recipe().differs_in_seed_only(first.recipe()));
     let mut systems: Vec<Entry> = Vec::new();
-    for (run, path) in runs.iter().zip(&args.runs) {
+    for (run, path) in runs.iter().zip(&paths) {
         let label = path
             .file_name()
             .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
@@ -118,4 +117,28 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         ctx.warn(warning);
     }
     show(&report, &args.form)
+}
+
+/// The runs with their folders, one for every seed where all are asked for.
+fn open<'a>(args: &'a CompareArgs, ctx: &Context) -> Result<(Vec<FinishedRun>, Vec<&'a Path>)> {
+    let (mut runs, mut paths) = (Vec::new(), Vec::new());
+    for path in &args.runs {
+        let first = FinishedRun::open(path, None)?;
+        let seeds = first.seeds();
+        runs.push(first);
+        paths.push(path.as_path());
+        for &seed in &seeds[1..] {
+            if args.all_seeds {
+                runs.push(FinishedRun::open(path, Some(seed))?);
+                paths.push(path.as_path());
+            }
+        }
+        if seeds.len() > 1 && !args.all_seeds {
+            let (path, n, seed) = (path.display(), seeds.len(), seeds[0]);
+            ctx.say(format!(
+                "{path} has {n} seeds, of which {seed} is compared; --all-seeds takes all"
+            ));
+        }
+    }
+    Ok((runs, paths))
 }

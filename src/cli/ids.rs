@@ -12,7 +12,7 @@ use crate::pipeline::finished::FinishedRun;
 const MOST_ITEMS: usize = 100;
 
 pub(super) fn execute(args: &IdsArgs) -> Result<()> {
-    let run = FinishedRun::open(&args.run)?;
+    let run = FinishedRun::open(&args.run, args.seed)?;
     let identifiers = run.identifiers(args.identifier.as_deref())?;
     let catalogue = run.catalogue()?;
     let items: Vec<u32> = match (&args.item, &args.tokens) {

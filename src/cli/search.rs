@@ -12,7 +12,7 @@ pub(super) fn execute(args: &SearchArgs) -> Result<()> {
     if args.query.is_none() && args.history.is_empty() {
         return Err(Error::Usage("nothing to search for: give a query, or --history ID,…".into()));
     }
-    let run = FinishedRun::open(&args.run)?;
+    let run = FinishedRun::open(&args.run, args.seed)?;
     let system = run.open_system(args.system.as_deref())?;
     let found = system.search(args.query.as_deref(), &args.history, args.top as usize)?;
     let catalogue = run.catalogue()?;

@@ -21,6 +21,11 @@ const WINS: usize = 3;
 /// Items shown per system and example.
 const EXAMPLE_ITEMS: usize = 10;
 
+/// What is to be known of a report over several seeds.
+pub const SEEDS_NOTE: &str = "figures, those over slices and those of single requests are means \
+    over the seeds; the lists and scores shown with a request, and the runs that figures lead to, \
+    are those of the first seed";
+
 /// What is judged, beside the rules.
 pub struct Entries<'a> {
     /// Name of the report.
@@ -70,8 +75,13 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
             runs.into_iter().map(|run| run.renamed(name.clone())).collect::<Vec<_>>()
         })
         .collect();
-    let draws = SeedDraws::Apart;
-    let entrants = Seeded { names: &names, n_seeds: &n_seeds, runs: &runs, draws };
+    let entrants = Seeded {
+        names: &names,
+        n_seeds: &n_seeds,
+        runs: &runs,
+        draws: SeedDraws::Apart,
+        catalogues: &[],
+    };
     let contest = if seeded {
         hold_seeds(&entrants, entries.qrels, rules)
     } else {
@@ -124,16 +134,7 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
         .collect();
     let other = [("skipped_requests", first.skipped), ("unjudged_requests", first.unjudged)];
     let examples = contest.telling(WINS);
-    let notes = if seeded {
-        vec![
-            "figures, those over slices and those of single requests are means over the seeds; the \
-             lists and scores shown with a request, and the runs that figures lead to, are those of \
-             the first seed"
-                .to_owned(),
-        ]
-    } else {
-        Vec::new()
-    };
+    let notes = if seeded { vec![SEEDS_NOTE.to_owned()] } else { Vec::new() };
     let report = Report {
         format: REPORT_FORMAT,
         name: entries.name.clone(),

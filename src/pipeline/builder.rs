@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::outside::Outside;
-use super::step::{CORPUS, EVALUATION, Step, step_name};
+use super::step::{CORPUS, EVALUATION, REPLICATES, Replicate, Step, step_name};
 use crate::error::{Error, Result};
 use crate::generative::DecoderSizes;
 use crate::inputs::Inputs;
@@ -19,8 +19,8 @@ use crate::model::settings::ModelSettings;
 use crate::ranker::kinds::{System, SystemSettings};
 use crate::recipe::Recipe;
 use crate::steps::{
-    AnswerRequests, Evaluate, Judged, MakeCorpus, MakeIdentifier, MakeModel, MakeVectors,
-    PrepareSystem, PrepareTraining, RenderPrompts, TrainDecoder, Work,
+    AnswerRequests, Evaluate, EvaluateSeeds, Judged, MakeCorpus, MakeIdentifier, MakeModel,
+    MakeVectors, PrepareSystem, PrepareTraining, RenderPrompts, TrainDecoder, Work,
 };
 use crate::train::settings::TrainSettings;
 
@@ -51,6 +51,16 @@ pub(super) struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub(super) fn new(recipe: &'a Recipe, outside: Outside) -> Self {
         Self { recipe, outside, steps: Vec::new(), names: BTreeMap::new() }
+    }
+
+    /// Goes on with another recipe, whose steps have these names so far. Steps are kept.
+    pub(super) fn turn_to(&mut self, recipe: &'a Recipe, names: BTreeMap<String, String>) {
+        (self.recipe, self.names) = (recipe, names);
+    }
+
+    /// Keys of the recipe's steps so far, by name.
+    pub(super) fn names(&self) -> &BTreeMap<String, String> {
+        &self.names
     }
 
     pub(super) fn finish(self) -> (Vec<Step>, BTreeMap<String, String>) {
@@ -368,21 +378,51 @@ impl<'a> Builder<'a> {
         if let Some(vectors) = recipe.vectors_measured() {
             reads.insert(Role::Vectors.text(), self.vectors(vectors)?);
         }
-        let mut systems = Vec::new();
         for (place, system) in recipe.system.iter().enumerate() {
             reads.insert(Role::System(place).text(), self.system(system)?);
-            let kind = system.it().reported_kind().unwrap_or(system.kind());
-            systems.push(Judged { name: system.name().to_owned(), kind: kind.to_owned() });
         }
-        let draws = Draws::Seeded(None);
+        let draws = Draws::Seeded(recipe.evaluation.seed);
         let about = About { purpose: "evaluation", format: 2, draws, reads, files: Vec::new() };
-        let work = Evaluate {
-            settings: recipe.evaluation.clone(),
-            evaluated: self.evaluated(),
-            systems,
-            examples: recipe.report.examples,
+        self.add(EVALUATION.into(), about, self.evaluate()).map(drop)
+    }
+
+    /// The step that judges the systems of several seeds together. The recipe is that of the first.
+    pub(super) fn replicates(&mut self, seeds: &[Replicate]) -> Result<()> {
+        let recipe = self.recipe;
+        let mut reads = self.corpus()?;
+        let key_of = |one: &Replicate, name: &str| {
+            let key = one.names.get(name).cloned();
+            key.ok_or_else(|| Error::Failed(format!("seed {} has no step {name}", one.seed)))
         };
-        self.add(EVALUATION.into(), about, work).map(drop)
+        for (place, one) in seeds.iter().enumerate() {
+            if let Some(vectors) = recipe.vectors_measured() {
+                let key = key_of(one, &step_name(Family::Vectors, vectors))?;
+                reads.insert(Role::Part(place).text(), key);
+            }
+            for (at, system) in recipe.system.iter().enumerate() {
+                let key = key_of(one, &step_name(Family::System, system.name()))?;
+                let role = EvaluateSeeds::role(at, place, seeds.len());
+                reads.insert(role.text(), key);
+            }
+        }
+        let draws = Draws::Seeded(recipe.evaluation.seed);
+        let about = About { purpose: "replicates", format: 1, draws, reads, files: Vec::new() };
+        let seeds = seeds.iter().map(|one| one.seed).collect();
+        let work = EvaluateSeeds { each: self.evaluate(), seeds };
+        self.add(REPLICATES.into(), about, work).map(drop)
+    }
+
+    fn evaluate(&self) -> Evaluate {
+        let judged = |system: &SystemSettings| {
+            let kind = system.it().reported_kind().unwrap_or(system.kind());
+            Judged { name: system.name().to_owned(), kind: kind.to_owned() }
+        };
+        Evaluate {
+            settings: self.recipe.evaluation.clone(),
+            evaluated: self.evaluated(),
+            systems: self.recipe.system.iter().map(judged).collect(),
+            examples: self.recipe.report.examples,
+        }
     }
 
     /// The requests that systems are evaluated on.
@@ -394,7 +434,8 @@ impl<'a> Builder<'a> {
 /// The requests that the systems of a recipe are evaluated on.
 pub(super) fn evaluated(recipe: &Recipe) -> Evaluated {
     let evaluation = &recipe.evaluation;
-    let sample = evaluation.requests.map(|requests| Drawn { requests, seed: recipe.seed });
+    let seed = evaluation.seed.unwrap_or(recipe.seed);
+    let sample = evaluation.requests.map(|requests| Drawn { requests, seed });
     Evaluated { split: evaluation.split, sample }
 }
 

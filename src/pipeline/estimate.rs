@@ -21,7 +21,7 @@ use crate::text::bytes;
 /// One step with its figures.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepEstimate {
-    /// Name of the step.
+    /// Name of the step, with its seed where a plan of several has one for each.
     pub step: String,
     /// `done`, `to do`, `continue`, `again: why` or `unknown: why`.
     pub status: String,
@@ -51,7 +51,7 @@ pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<S
             let is_due = status != Status::Cached;
             let warning = if is_due { warning(&estimate, allowed) } else { None };
             Ok(StepEstimate {
-                step: step.name.clone(),
+                step: plan.label(step),
                 status: match status {
                     Status::Cached => "done".into(),
                     Status::New => "to do".into(),

@@ -49,14 +49,24 @@ pub struct Answers {
 }
 
 impl FinishedRun {
-    /// Opens a run folder.
+    /// Opens a run folder; of a run under several seeds, the replicate of `seed`, by default the
+    /// first.
     ///
     /// # Errors
-    /// [`Error::Data`] when it holds no finished run.
-    pub fn open(root: &Path) -> Result<Self> {
+    /// [`Error::Data`] when it holds no finished run, [`Error::Usage`] when it has no such seed.
+    pub fn open(root: &Path, seed: Option<u64>) -> Result<Self> {
         let folder = RunFolder::open(root)?;
-        let recipe = Recipe::load(&root.join(RECIPE_FILE), &[])?.recipe;
-        let plan = Plan::read(root)?;
+        let mut recipe = Recipe::load(&root.join(RECIPE_FILE), &[])?.recipe;
+        let mut plan = Plan::read(root)?;
+        if let Some(seed) = seed.filter(|seed| *seed != recipe.seed) {
+            plan.turn_to(seed).map_err(|has| {
+                let has = if has.is_empty() { vec![recipe.seed] } else { has };
+                let has: Vec<String> = has.iter().map(u64::to_string).collect();
+                let (root, has) = (root.display(), has.join(", "));
+                Error::Usage(format!("{root} was not run under seed {seed}; it has {has}"))
+            })?;
+            recipe.seed = seed;
+        }
         for step in &plan.steps {
             if folder.manifest(&step.name, &step.key)?.is_none() {
                 return Err(Error::data(
@@ -68,6 +78,12 @@ impl FinishedRun {
         }
         let corpus_folder = finished(&plan, &folder, CORPUS)?;
         Ok(Self { recipe, plan, folder, tables: Arc::default(), corpus_folder })
+    }
+
+    /// The seeds of the run.
+    pub fn seeds(&self) -> Vec<u64> {
+        let seeds = self.plan.seeds();
+        if seeds.is_empty() { vec![self.recipe.seed] } else { seeds }
     }
 
     /// The recipe that was run.

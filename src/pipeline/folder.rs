@@ -181,11 +181,6 @@ impl RunFolder {
         }
     }
 
-    /// The most recently finished manifest of a step under any other key: what changed since.
-    pub fn previous(&self, step: &str, key: &str) -> Option<Manifest> {
-        previous(&self.root, step, key)
-    }
-
     /// Whether no step was ever finished here.
     pub fn is_empty(&self) -> bool {
         let finished =
@@ -231,15 +226,15 @@ pub fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
     Ok((manifest.format == MANIFEST_FORMAT).then_some(manifest))
 }
 
-/// The most recently finished manifest of a step under any other key.
-pub fn previous(root: &Path, step: &str, key: &str) -> Option<Manifest> {
+/// The most recently finished manifest of a step under a key that is not wanted now.
+pub fn previous(root: &Path, step: &str, is_current: impl Fn(&str) -> bool) -> Option<Manifest> {
     let mut found: Vec<(std::time::SystemTime, Manifest)> =
         subfolders(&root.join("steps").join(step))
             .into_iter()
             .filter_map(|folder| {
                 let manifest = read_manifest(&folder).ok()??;
                 let modified = folder.join(MANIFEST_FILE).metadata().ok()?.modified().ok()?;
-                (manifest.key != key).then_some((modified, manifest))
+                (!is_current(&manifest.key)).then_some((modified, manifest))
             })
             .collect();
     found.sort_by_key(|(modified, _)| *modified);
@@ -315,8 +310,9 @@ mod tests {
         let message = run.verify(&written).expect_err("altered").to_string();
         assert!(message.contains("sub/a: altered since step corpus wrote it"), "{message}");
         assert_eq!(run.step_dir("renamed", key), step, "a renamed step keeps its folder");
-        assert_eq!(run.previous("corpus", "ffffffffffffffffff").expect("previous").key, key);
-        assert!(run.previous("corpus", key).is_none());
+        let before = previous(run.root(), "corpus", |one| one == "ffffffffffffffffff");
+        assert_eq!(before.expect("previous").key, key);
+        assert!(previous(run.root(), "corpus", |one| one == key).is_none());
     }
 
     #[test]

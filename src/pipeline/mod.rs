@@ -1,7 +1,8 @@
 //! From a checked recipe to a finished run: a DAG of named steps, cached by content.
 //!
-//! [`plan`] derives the steps and their keys, [`folder`] owns the run folder (lock, manifests, verification), [`runner`]
-//! does what is not there yet, [`estimate`] gives figures before a run, [`finished`] opens one to be asked, [`report`]
+//! [`plan`] derives the steps and their keys, `replicates` those of several seeds as one plan,
+//! [`folder`] owns the run folder (lock, manifests, verification), [`runner`] does what is not there
+//! yet, [`estimate`] gives figures before a run, [`finished`] opens one to be asked, [`report`]
 //! gathers what it shows. Knows kinds of components as [`crate::kind::Kind`]s, and none by name.
 
 mod builder;
@@ -11,6 +12,7 @@ pub mod folder;
 mod locate;
 mod outside;
 pub mod plan;
+mod replicates;
 pub mod report;
 pub mod runner;
 pub mod step;

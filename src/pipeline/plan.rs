@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::builder::Builder;
 use super::folder::{Manifest, previous, read_manifest, step_dir};
 use super::outside::{DRY_BYTES, Outside};
-use super::step::Step;
+use super::step::{Replicate, Step};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::store::write_json;
@@ -27,6 +27,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Key of the step of every component, by the name that the step would have alone.
     pub names: BTreeMap<String, String>,
+    /// The steps of every seed, where the plan was made for several; `names` are the first's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicates: Vec<Replicate>,
 }
 
 /// Whether a step has to be done, and why.
@@ -58,15 +61,15 @@ impl Plan {
     ///
     /// # Errors
     /// [`crate::Error::Data`] when an outside file cannot be read.
-    pub fn dry(recipe: &Recipe) -> Result<Self> {
-        Self::build(recipe, Some(DRY_BYTES))
+    pub fn dry(recipe: &Recipe, seeds: &[u64]) -> Result<Self> {
+        Self::planned(recipe, seeds, Some(DRY_BYTES))
     }
 
-    fn build(recipe: &Recipe, most: Option<u64>) -> Result<Self> {
+    pub(super) fn build(recipe: &Recipe, most: Option<u64>) -> Result<Self> {
         let mut builder = Builder::new(recipe, Outside::of(recipe, most)?);
         builder.all()?;
         let (steps, names) = builder.finish();
-        Ok(Self { steps, names })
+        Ok(Self { steps, names, replicates: Vec::new() })
     }
 
     /// Reads the plan that a run folder was last worked on with, so that a finished run can be
@@ -115,7 +118,9 @@ impl Plan {
         if folder.exists() {
             return Ok(Status::Unfinished);
         }
-        Ok(match previous(run_folder, &step.name, &step.key) {
+        // What another seed of this plan made is no earlier version.
+        let is_current = |key: &str| self.with_key(key).is_some();
+        Ok(match previous(run_folder, &step.name, is_current) {
             Some(before) => Status::Changed(self.difference(&before, step)),
             None => Status::New,
         })

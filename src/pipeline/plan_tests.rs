@@ -83,7 +83,7 @@ fn a_dry_run_leaves_large_files_alone_and_says_what_it_does_not_know() {
         let is_unread = |step: &&Step| plan.status(step, folder.path()).unwrap() == Status::Unread;
         plan.steps.iter().filter(is_unread).map(|step| step.name.clone()).collect::<BTreeSet<_>>()
     };
-    let dry = Plan::dry(&recipe).unwrap();
+    let dry = Plan::dry(&recipe, &[]).unwrap();
     let found = unread(&dry);
     assert!(
         ["vectors.own", "identifier.sid", "evaluation"].iter().all(|step| found.contains(*step))
@@ -94,7 +94,7 @@ fn a_dry_run_leaves_large_files_alone_and_says_what_it_does_not_know() {
     let key = |plan: &Plan, step: &str| plan.names[step].clone();
     assert_eq!(key(&dry, "system.bm25"), key(&plan, "system.bm25"));
     large.set_len(DRY_BYTES).unwrap();
-    let (dry, plan) = (Plan::dry(&recipe).unwrap(), Plan::new(&recipe).unwrap());
+    let (dry, plan) = (Plan::dry(&recipe, &[]).unwrap(), Plan::new(&recipe).unwrap());
     assert!(unread(&dry).is_empty());
     assert_eq!(dry.names, plan.names);
 }
@@ -295,7 +295,9 @@ fn others(value: &Value, schema: &Value, root: &Value) -> Vec<Value> {
     others.extend([json!(3), json!(4), json!(0.25), json!(0.5), json!(true), json!(false)]);
     others.extend([json!([1, 2]), json!([0.25, 0.5]), json!(["title"]), json!("other")]);
     others.push(json!({"by": "grades", "ordered": 2.0, "clicked": 1.0}));
-    others.retain(|other| other != value);
+    // 3 and 3.0 are one number.
+    let is_same = |other: &Value| other.is_number() && other.as_f64() == value.as_f64();
+    others.retain(|other| other != value && !is_same(other));
     others
 }
 
@@ -432,4 +434,51 @@ fn any_key_of_the_schema_redoes_exactly_the_steps_that_read_it() {
         n_changed += 1;
     }
     assert!(n_changed > 200, "only {n_changed} keys were changed");
+}
+
+#[test]
+fn plans_of_several_seeds_are_one_plan_with_equal_steps_once() {
+    let text = include_str!("../../tests/it/seeds.toml");
+    let recipe = Recipe::parse(text, "seeds.toml", &[]).unwrap().recipe;
+    let seeds = [17, 18, 19];
+    let joint = Plan::under(&recipe, &seeds).unwrap();
+    assert_eq!(joint.seeds(), seeds);
+    let mut keys = BTreeSet::new();
+    for (seed, replicate) in seeds.into_iter().zip(&joint.replicates) {
+        let alone = Plan::new(&Recipe { seed, ..recipe.clone() }).unwrap();
+        assert_eq!(replicate.names, alone.names);
+        keys.extend(alone.names.into_values());
+        for step in alone.steps {
+            let same = joint.with_key(&step.key).unwrap();
+            assert_eq!((&same.name, &same.inputs), (&step.name, &step.inputs));
+        }
+    }
+    assert_eq!(joint.steps.len(), keys.len() + 1, "one step judges all");
+    for (at, step) in joint.steps.iter().enumerate() {
+        let before = |key: &String| joint.steps[..at].iter().any(|one| one.key == *key);
+        assert!(step.inputs.values().all(before), "{} comes before its inputs", step.name);
+    }
+    // Every system under every seed, and the tables.
+    let last = joint.step("replicates").unwrap();
+    assert_eq!(last.inputs.len(), 3 * recipe.system.len() + 1);
+    let (text, bm25) = (joint.all("vectors.text"), joint.all("system.bm25"));
+    assert_eq!((text.len(), bm25.len()), (3, 1));
+    assert_eq!(joint.label(text[1]), "vectors.text [seed 18]");
+    assert_eq!(joint.label(bm25[0]), "system.bm25");
+    let single = Plan::under(&recipe, &[]).unwrap();
+    assert_eq!(single.names, Plan::new(&recipe).unwrap().names);
+    assert_eq!(single.all("vectors.text").len(), 1);
+    assert_eq!(single.label(single.step("vectors.text").unwrap()), "vectors.text");
+}
+
+#[test]
+fn a_sample_of_requests_keeps_the_seed_of_the_evaluation() {
+    let sampled = |more: &[&str]| keys(&[&["evaluation.requests=20"], more].concat());
+    let (first, second) = (sampled(&["seed=1"]), sampled(&["seed=2"]));
+    assert_ne!(first["system.bm25"], second["system.bm25"]);
+    let kept =
+        |seed: &str| sampled(&[seed, "corpus.seed=3", "evaluation.seed=4"])["system.bm25"].clone();
+    assert_eq!(kept("seed=1"), kept("seed=2"));
+    let other = sampled(&["seed=1", "corpus.seed=3", "evaluation.seed=5"]);
+    assert_ne!(other["system.bm25"], kept("seed=1"));
 }

@@ -27,14 +27,15 @@ const BOARD_DIR: &str = "tensorboard";
 /// Letters of a step's key that tell trainings of one name apart.
 const KEY_LETTERS: usize = 12;
 
-/// Runs a recipe in the folder `out` and returns the report.
+/// Runs a recipe in the folder `out` and returns the report; under each of `seeds`, of which the
+/// recipe has the first, where there are any.
 ///
 /// # Errors
 /// Whatever a step meets. A run folder that this call created is removed again when the input is
 /// refused before any step was finished.
-pub fn run(loaded: &LoadedRecipe, out: &Path, ctx: &Context) -> Result<Report> {
+pub fn run(loaded: &LoadedRecipe, seeds: &[u64], out: &Path, ctx: &Context) -> Result<Report> {
     recall_digests(out);
-    let plan = Plan::new(&loaded.recipe)?;
+    let plan = Plan::under(&loaded.recipe, seeds)?;
     check_devices(&plan, out)?;
     let created = !out.exists();
     let folder = RunFolder::lock(out)?;
@@ -71,7 +72,7 @@ struct Runner<'a> {
 impl Runner<'_> {
     fn run(&self) -> Result<Report> {
         let recipe_path = self.folder.root().join(RECIPE_FILE);
-        let recipe = self.loaded.resolved_toml()?;
+        let recipe = format!("{}{}", self.plan.remark(), self.loaded.resolved_toml()?);
         write_atomic(&recipe_path, |writer| {
             std::io::Write::write_all(writer, recipe.as_bytes())
                 .map_err(|e| Error::unwritable(&recipe_path, &e))
@@ -102,13 +103,14 @@ impl Runner<'_> {
 
     fn step(&self, step: &Step) -> Result<()> {
         let Self { folder, ctx, .. } = self;
+        let label = self.plan.label(step);
         let reason = match self.plan.status(step, folder.root())? {
             Status::Cached => {
                 if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
                     folder.verify(&manifest)?;
                     folder.clear_work(&step.name, &step.key)?;
                 }
-                ctx.say(format!("{}: done before", step.name));
+                ctx.say(format!("{label}: done before"));
                 return Ok(());
             }
             // A plan to run has read all files.
@@ -116,7 +118,7 @@ impl Runner<'_> {
             Status::Unfinished => " (continuing)".into(),
             Status::Changed(why) => format!(" (again: {why})"),
         };
-        ctx.say(format!("{}{reason}", step.name));
+        ctx.say(format!("{label}{reason}"));
         let started = Instant::now();
         let out = folder.step_dir(&step.name, &step.key);
         let work = out.join(WORK_DIR);
@@ -125,7 +127,7 @@ impl Runner<'_> {
         sweep_partial(&work);
         let inputs = inputs(self.plan, folder, step, &self.tables)?;
         let context = StepContext {
-            name: &step.name,
+            name: &label,
             key: &step.key,
             recipe: &self.loaded.recipe.name,
             boards: &board(folder, step),

@@ -1,4 +1,4 @@
-//! One step of a plan.
+//! One step of a plan, and which steps a seed has.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +13,8 @@ use crate::steps::Work;
 pub const CORPUS: &str = "corpus";
 /// Name of the step that judges all systems.
 pub const EVALUATION: &str = "evaluation";
+/// Name of the step that judges the systems of several seeds together.
+pub const REPLICATES: &str = "replicates";
 
 /// Name of the step of a component, as in `train.aligned`.
 pub fn step_name(family: Family, name: &str) -> String {
@@ -49,6 +51,15 @@ pub struct Step {
     /// What does it; none in a plan that was read from a run folder.
     #[serde(skip)]
     pub work: Option<Box<dyn Work>>,
+}
+
+/// The steps of one seed of a plan.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Replicate {
+    /// The seed.
+    pub seed: u64,
+    /// Key of the step of every component, by the name that the step would have alone.
+    pub names: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Step {

@@ -139,6 +139,11 @@ impl LoadedRecipe {
         self.document.sources.iter().skip(1).map(|source| source.text.as_str())
     }
 
+    /// Whether an override gives the recipe's seed.
+    pub fn overrides_seed(&self) -> bool {
+        matches!(self.origin(&[Step::Key("seed".into())]), Origin::Override(_))
+    }
+
     /// The recipe as TOML with overrides applied and every default filled in; see [`Recipe::to_toml`].
     ///
     /// # Errors

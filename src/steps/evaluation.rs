@@ -1,21 +1,22 @@
 //! Judges all systems: figures with intervals, comparisons, slices, leaks, requests worth showing.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use trieval_eval::contest::{Contest, Rules, Telling, hold, slice_reports};
+use trieval_eval::contest::{Contest, Rules, Seeded, Telling, hold_seeds, slice_reports_of_seeds};
 use trieval_eval::io::{RequestValues, write_trec_qrels, write_values};
 use trieval_eval::metric::{Metric, parse_metrics};
 use trieval_eval::report::model::{Comparison, Estimate as Figure, LeakReport, SliceReport};
 use trieval_eval::settings::EvaluationSettings;
-use trieval_eval::significance::SignificanceOptions;
+use trieval_eval::significance::{SeedDraws, SignificanceOptions};
 use trieval_eval::slice::SliceBy;
 use trieval_eval::{Options, Qrels, Run};
 
 use super::Work;
-use super::system::{SYSTEM_FILE, SystemFile};
+use super::system::SystemFile;
 use crate::corpus::{Catalogue, Corpus, Request, RequestIdx};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
@@ -78,8 +79,14 @@ pub struct SystemResult {
     pub estimates: Vec<Figure>,
     /// What answering cost, and what it left behind.
     pub file: SystemFile,
-    /// Evaluated requests without an answer.
+    /// Evaluated requests without an answer; of several seeds, the most that one left.
     pub unanswered: u64,
+    /// Seeds that the estimates are means over; none where the system has one run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<u64>,
+    /// The figure of every seed by metric, in the order of the seeds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seed_values: BTreeMap<String, Vec<f64>>,
 }
 
 /// A request worth showing.
@@ -119,74 +126,42 @@ fn failed(error: trieval_eval::Error) -> Error {
     Error::Failed(format!("evaluation: {error}"))
 }
 
+/// What is judged: the runs of every system, and what measures them.
+pub(super) struct Entries<'a> {
+    /// Seeds of the replicates; none where there is one recipe's seed only.
+    pub seeds: &'a [u64],
+    /// `[system]`: how many runs it has.
+    pub n_runs: Vec<usize>,
+    /// `[system, seed]`
+    pub runs: Vec<Run>,
+    /// `[system]`
+    pub files: Vec<SystemFile>,
+    /// Folder of the item vectors: one for all runs, or one for every seed.
+    pub vectors: Vec<Option<&'a Path>>,
+}
+
 impl Work for Evaluate {
     fn run(&self, step: &StepContext<'_>) -> Result<()> {
-        let settings = &self.settings;
-        let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
-        let metrics = parse_metrics(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
-        let (runs, files) = self.answers(step)?;
-
-        // Requests that no system was asked (a sample was drawn) are not judged either; one that was
-        // asked and got no answer is.
-        let requests = self.evaluated.requests(corpus)?;
-        let (qrels, relevant) = self.judgments(corpus, catalogue, &requests)?;
-        let path = step.out.join(QRELS_FILE);
-        write_atomic(&path, |writer| {
-            write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
-        })?;
-
-        let vectors = step.inputs.find(Role::Vectors);
-        let context = measured_catalogue(corpus, catalogue, vectors, &metrics)?;
-        let rules = self.rules(step, &metrics, context.as_ref());
-        let contest = hold(&runs, &qrels, &[], &rules).map_err(|e| match e {
-            trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
-            other => failed(other),
-        })?;
+        let mut entries = Entries {
+            seeds: &[],
+            n_runs: vec![1; self.systems.len()],
+            runs: Vec::new(),
+            files: Vec::new(),
+            vectors: vec![step.inputs.find(Role::Vectors)],
+        };
+        for (place, system) in self.systems.iter().enumerate() {
+            let folder = step.inputs.folder(Role::System(place))?;
+            entries.runs.push(read_answers(folder)?.renamed(&system.name));
+            entries.files.push(SystemFile::read(folder)?);
+        }
+        let contest = self.judge(step, entries)?;
         for scores in &contest.lists {
             let path = step.out.join(VALUES_DIR).join(format!("{}.parquet", scores.system));
             write_atomic(&path, |writer| {
                 write_values(&RequestValues::of(scores), writer).map_err(|e| unwritten(&path, e))
             })?;
         }
-
-        let wanted = settings.slices.iter().map(|by| by.parse());
-        let wanted: Vec<SliceBy> = wanted.collect::<Result<_, _>>().map_err(failed)?;
-        let slices = slices(corpus, catalogue, &requests, &wanted)?;
-        let slices = slice_reports(&runs, &qrels, &slices, &rules).map_err(failed)?;
-        let examples = examples(step, &contest, self.examples as usize);
-        let leaks = leaks(corpus, catalogue, &requests, &relevant)?;
-
-        let counts = contest.lists.iter().chain(&contest.labels).map(|one| one.counts);
-        let counts: Vec<_> = counts.collect();
-        let results = self.systems.iter().zip(files);
-        let systems = results
-            .zip(contest.estimates.into_iter().zip(&counts))
-            .map(|((judged, file), (estimates, counts))| SystemResult {
-                name: judged.name.clone(),
-                kind: judged.kind.clone(),
-                estimates,
-                file,
-                unanswered: counts.unanswered as u64,
-            })
-            .collect();
-        let first = counts.first().copied().unwrap_or_default();
-        let unjudged = (requests.len() - qrels.len()) as u64;
-        let evaluation = Evaluation {
-            format: 2,
-            metrics: contest.metrics,
-            baseline: self.baseline().to_owned(),
-            evaluated: first.evaluated as u64,
-            without_relevant: first.without_relevant as u64 + unjudged,
-            skipped: first.skipped as u64,
-            systems,
-            comparisons: contest.comparisons,
-            pairs: contest.pairs,
-            slices,
-            leaks,
-            examples,
-            warnings: contest.warnings,
-        };
-        write_json(&step.out.join(EVALUATION_FILE), &evaluation)
+        Ok(())
     }
 
     fn estimate(&self, _sizes: &Sizes) -> Estimate {
@@ -198,6 +173,94 @@ impl Work for Evaluate {
 }
 
 impl Evaluate {
+    /// Judges the runs, writes judgments and figures, and returns the contest for its values.
+    pub(super) fn judge(&self, step: &StepContext<'_>, entries: Entries<'_>) -> Result<Contest> {
+        let settings = &self.settings;
+        let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
+        let metrics = parse_metrics(&settings.metrics).map_err(|e| Error::Usage(e.to_string()))?;
+        // Requests that no system was asked (a sample was drawn) are not judged either; one that was
+        // asked and got no answer is.
+        let requests = self.evaluated.requests(corpus)?;
+        let (qrels, relevant) = self.judgments(corpus, catalogue, &requests)?;
+        let path = step.out.join(QRELS_FILE);
+        write_atomic(&path, |writer| {
+            write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
+        })?;
+
+        let Entries { seeds, n_runs, runs, files, vectors } = entries;
+        let measured =
+            |vectors: &Option<&Path>| measured_catalogue(corpus, catalogue, *vectors, &metrics);
+        let contexts: Vec<_> = vectors.iter().map(measured).collect::<Result<_>>()?;
+        let first = contexts.first().and_then(Option::as_ref);
+        let rules = self.rules(step, &metrics, first);
+        let of_seeds: Vec<&trieval_eval::Catalogue> = contexts.iter().flatten().collect();
+        let names: Vec<String> = self.systems.iter().map(|system| system.name.clone()).collect();
+        let entrants = Seeded {
+            names: &names,
+            n_seeds: &n_runs,
+            runs: &runs,
+            draws: SeedDraws::Together,
+            catalogues: if contexts.len() > 1 { &of_seeds } else { &[] },
+        };
+        let mut contest = hold_seeds(&entrants, &qrels, &rules).map_err(|e| match e {
+            trieval_eval::Error::Qrels { .. } => Error::data(corpus.folder(), e.to_string()),
+            other => failed(other),
+        })?;
+
+        let wanted = settings.slices.iter().map(|by| by.parse());
+        let wanted: Vec<SliceBy> = wanted.collect::<Result<_, _>>().map_err(failed)?;
+        let slices = slices(corpus, catalogue, &requests, &wanted)?;
+        let slices = slice_reports_of_seeds(&entrants, &qrels, &slices, &rules).map_err(failed)?;
+        let examples = examples(step, &contest, self.examples as usize);
+        let leaks = leaks(corpus, catalogue, &requests, &relevant)?;
+
+        let counts = contest.lists.iter().chain(&contest.labels).map(|one| one.counts);
+        let counts: Vec<_> = counts.collect();
+        let mut rest = counts.iter();
+        let mut seed_values = contest.seed_values().into_iter();
+        let estimates = std::mem::take(&mut contest.estimates);
+        let systems = self
+            .systems
+            .iter()
+            .zip(files)
+            .zip(n_runs.iter().zip(estimates))
+            .map(|((judged, file), (&n_runs, estimates))| {
+                let unanswered = rest.by_ref().take(n_runs).map(|one| one.unanswered as u64);
+                let unanswered = unanswered.max().unwrap_or(0);
+                let values = seed_values.next().unwrap_or_default();
+                let has_seeds = n_runs > 1;
+                SystemResult {
+                    name: judged.name.clone(),
+                    kind: judged.kind.clone(),
+                    estimates,
+                    file,
+                    unanswered,
+                    seeds: if has_seeds { seeds.to_vec() } else { Vec::new() },
+                    seed_values: if has_seeds { values } else { BTreeMap::new() },
+                }
+            })
+            .collect();
+        let first = counts.first().copied().unwrap_or_default();
+        let unjudged = (requests.len() - qrels.len()) as u64;
+        let evaluation = Evaluation {
+            format: 2,
+            metrics: contest.metrics.clone(),
+            baseline: self.baseline().to_owned(),
+            evaluated: first.evaluated as u64,
+            without_relevant: first.without_relevant as u64 + unjudged,
+            skipped: first.skipped as u64,
+            systems,
+            comparisons: std::mem::take(&mut contest.comparisons),
+            pairs: std::mem::take(&mut contest.pairs),
+            slices,
+            leaks,
+            examples,
+            warnings: std::mem::take(&mut contest.warnings),
+        };
+        write_json(&step.out.join(EVALUATION_FILE), &evaluation)?;
+        Ok(contest)
+    }
+
     /// Name of the system that the others are compared with: the first, where none is named.
     fn baseline(&self) -> &str {
         let first = self.systems.first().map_or("", |system| system.name.as_str());
@@ -230,21 +293,6 @@ impl Evaluate {
             },
             baseline: baseline.unwrap_or(0),
         }
-    }
-
-    /// What every system returned, and what that cost.
-    fn answers(&self, step: &StepContext<'_>) -> Result<(Vec<Run>, Vec<SystemFile>)> {
-        let mut runs = Vec::new();
-        let mut files = Vec::new();
-        for (place, system) in self.systems.iter().enumerate() {
-            let folder = step.inputs.folder(Role::System(place))?;
-            runs.push(read_answers(folder)?.renamed(&system.name));
-            let path = folder.join(SYSTEM_FILE);
-            let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-            let file = serde_json::from_slice(&text);
-            files.push(file.map_err(|e| Error::data(&path, e.to_string()))?);
-        }
-        Ok((runs, files))
     }
 
     /// Judgments of the evaluated requests, and the relevant ones among them as rows.

@@ -10,6 +10,7 @@ mod index;
 mod model;
 mod prepare;
 mod prompts;
+mod replicates;
 mod system;
 mod train;
 mod vectors;
@@ -23,7 +24,8 @@ pub use index::PrepareSystem;
 pub use model::MakeModel;
 pub use prepare::PrepareTraining;
 pub use prompts::RenderPrompts;
-pub use system::{AnswerRequests, SYSTEM_FILE, SystemFile};
+pub use replicates::EvaluateSeeds;
+pub use system::{AnswerRequests, SystemFile};
 pub use train::{TrainDecoder, write_finished_board};
 pub use vectors::MakeVectors;
 

@@ -1,7 +1,7 @@
 //! A system answers the evaluated requests: a TREC run file, and what answering cost.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::generative::DecoderSizes;
 use crate::inputs::{Inputs, StepContext};
 use crate::judging::acting::act;
-use crate::judging::answer::{Asking, Cost, answer, throughput};
+use crate::judging::answer::{Asking, Cost, Throughput, answer, throughput};
 use crate::judging::predict::predict;
 use crate::judging::runs::{Evaluated, PREDICTIONS_FILE, RUN_FILE, to_run, write_run};
 use crate::judging::tuning::Tuning;
@@ -25,7 +25,7 @@ use crate::ranker::kinds::System;
 use crate::store::write_json;
 
 /// What answering cost, inside the step's folder.
-pub const SYSTEM_FILE: &str = "system.json";
+const SYSTEM_FILE: &str = "system.json";
 /// Most requests on which an index is compared with exact search.
 const MOST_COMPARED: usize = 1_000;
 
@@ -47,6 +47,54 @@ pub struct SystemFile {
     /// What the index that it searches loses and gains; none where it searches none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approximate: Option<Comparison>,
+}
+
+impl SystemFile {
+    /// Reads it from a system's step folder.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it is missing or damaged.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(SYSTEM_FILE);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))
+    }
+
+    /// What several replicates of a system cost: times of all of them, the highest peak, the
+    /// largest size, and means of what their indexes lose and gain. None without any.
+    pub fn joined(files: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut files = files.into_iter();
+        let mut all = files.next()?;
+        let mut indexes: Vec<Comparison> = all.approximate.take().into_iter().collect();
+        for one in files {
+            all.cost.milliseconds.extend(one.cost.milliseconds);
+            all.cost.seconds += one.cost.seconds;
+            all.cost.peak_bytes = all.cost.peak_bytes.max(one.cost.peak_bytes);
+            all.cost.throughput = together(all.cost.throughput, one.cost.throughput);
+            all.bytes = all.bytes.max(one.bytes);
+            all.returned += one.returned;
+            all.invalid += one.invalid;
+            all.duplicates += one.duplicates;
+            indexes.extend(one.approximate);
+        }
+        let mean =
+            |of: fn(&Comparison) -> f64| indexes.iter().map(of).sum::<f64>() / indexes.len() as f64;
+        all.approximate = (!indexes.is_empty()).then(|| Comparison {
+            recall_at_10: mean(|one| one.recall_at_10),
+            speedup: mean(|one| one.speedup),
+            requests: indexes.iter().map(|one| one.requests).sum(),
+            exact_us: mean(|one| one.exact_us),
+            approximate_us: mean(|one| one.approximate_us),
+        });
+        Some(all)
+    }
+}
+
+/// Batches of two replicates as those of one system; none where one was not measured.
+fn together(a: Option<Throughput>, b: Option<Throughput>) -> Option<Throughput> {
+    let (a, b) = a.zip(b)?;
+    let (requests, seconds) = (a.requests + b.requests, a.seconds + b.seconds);
+    Some(Throughput { batch: a.batch.min(b.batch), requests, seconds })
 }
 
 /// Lets a system answer the evaluated requests.
@@ -202,4 +250,44 @@ fn compare(
     }
     let excludes = asking.exclude_history;
     approximate.compare_with_exact(&sample, asking.depth, excludes, step.ctx).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicates_are_timed_together() {
+        let file = |milliseconds: f64, peak, index| SystemFile {
+            format: 3,
+            cost: Cost {
+                milliseconds: vec![milliseconds; 2],
+                in_flight: 2,
+                seconds: 1.0,
+                peak_bytes: Some(peak),
+                throughput: Some(Throughput { batch: 4, requests: 8, seconds: milliseconds }),
+            },
+            bytes: peak,
+            returned: 10,
+            invalid: 0,
+            duplicates: 1,
+            approximate: Some(Comparison {
+                recall_at_10: index,
+                speedup: 4.0,
+                requests: 5,
+                exact_us: 8.0,
+                approximate_us: 2.0,
+            }),
+        };
+        assert!(SystemFile::joined([]).is_none());
+        let all = SystemFile::joined([file(1.0, 7, 0.8), file(3.0, 9, 0.9)]);
+        let all = all.expect("two files");
+        assert_eq!(all.cost.milliseconds, [1.0, 1.0, 3.0, 3.0]);
+        assert_eq!((all.cost.seconds, all.cost.peak_bytes, all.bytes), (2.0, Some(9), 9));
+        let throughput = all.cost.throughput.expect("measured for both");
+        assert_eq!((throughput.requests, throughput.seconds), (16, 4.0));
+        assert_eq!((all.returned, all.duplicates), (20, 2));
+        let index = all.approximate.expect("an index");
+        assert!((index.recall_at_10 - 0.85).abs() < 1e-12 && index.requests == 10);
+    }
 }

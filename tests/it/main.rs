@@ -17,6 +17,7 @@ mod index;
 mod pretrained;
 mod resume;
 mod run_folder;
+mod seeds;
 mod source;
 mod support;
 mod tidy;

@@ -60,8 +60,9 @@ pub fn assess_pairs(
 
 /// Compares systems that were trained with several seeds: figures are means over seeds, and intervals hold the spread over
 /// seeds as well as over requests, both of which are drawn anew (a two-level bootstrap). In every resample all systems see
-/// the same requests; `draws` says whether they see the same seeds. A system with one seed is said to hold no such spread.
-/// `pairs` are indices into `groups`.
+/// the same requests; `draws` says whether they see the same seeds. A system with one seed is said to
+/// hold no such spread, unless it stands beside each seed of the others, drawn together. `pairs` are
+/// indices into `groups`.
 pub fn assess_seeds(
     groups: &[SeedGroup<'_>],
     pairs: &[(usize, usize)],
@@ -74,7 +75,7 @@ pub fn assess_seeds(
         wanted.map(|group| group.name.as_str()).collect()
     };
     let single = of(&|n_seeds| n_seeds == 1);
-    if !single.is_empty() {
+    if !single.is_empty() && draws == SeedDraws::Apart {
         assessment.warnings.push(format!(
             "one seed only: the intervals of {} hold the spread over requests, not that over trainings",
             single.join(", ")

@@ -1,5 +1,4 @@
-//! Tables of verdicts: by hand, turned round, and over seeds against the enumeration of all draws.
-
+//! Intervals and verdicts of made-up scores against theory and against each other.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -211,6 +210,9 @@ fn seeds_widen_the_interval_and_one_seed_is_said() {
     assert!((one.high - one.low - 2.0 * 1.96 * 0.0153).abs() < 0.006, "{} {}", one.low, one.high);
     let [warning] = &assessment.warnings[..] else { panic!("one warning") };
     assert!(warning.contains("one seed only") && warning.contains("bm25"), "{warning}");
+    // Beside the seeds of another, drawn together, stands a system that no seed changes.
+    let together = assess_seeds(&groups, &[(0, 1)], SeedDraws::Together, &options(100)).unwrap();
+    assert!(together.warnings.is_empty(), "{:?}", together.warnings);
     let few = [SeedGroup { name: "x".to_owned(), seeds: seeds.iter().take(2).collect() }];
     let assessment = assess_seeds(&few, &[], SeedDraws::Apart, &options(100)).unwrap();
     assert!(assessment.warnings[0].contains("fewer than five"));

@@ -13,10 +13,11 @@ use trieval_eval::settings::EvaluatedSplit;
 use super::folder::RunFolder;
 use super::locate::finished;
 use super::plan::Plan;
-use super::step::{CORPUS, EVALUATION, step_name};
+use super::step::{CORPUS, EVALUATION, REPLICATES, step_name};
 use crate::corpus::CorpusSummary;
 use crate::error::{Error, Result};
 use crate::inputs::Tables;
+use crate::judging::judge::SEEDS_NOTE;
 use crate::judging::machine::machine;
 use crate::kind::Family;
 use crate::ranker::tuned::Chosen;
@@ -43,7 +44,9 @@ pub fn assemble(
     tables: &Tables,
 ) -> Result<Report> {
     let recipe = &loaded.recipe;
-    let path = finished(plan, folder, EVALUATION)?.join(EVALUATION_FILE);
+    let has_seeds = !plan.replicates.is_empty();
+    let judged = if has_seeds { REPLICATES } else { EVALUATION };
+    let path = finished(plan, folder, judged)?.join(EVALUATION_FILE);
     let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
     let evaluation: Evaluation =
         serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))?;
@@ -77,16 +80,20 @@ pub fn assemble(
         slices: evaluation.slices.clone(),
         leaks: evaluation.leaks.clone(),
         reliability: Vec::new(),
-        values_note: values_note(plan, folder)?,
+        values_note: values_note(plan, folder),
         training: training(recipe, plan, folder)?,
         index_bytes: Some(identifiers.iter().filter_map(|one| one.index_bytes).sum()),
         identifiers,
         examples: examples(&evaluation, recipe, plan, folder, corpus, catalogue)?,
         warnings: summary.warnings.iter().chain(&evaluation.warnings).cloned().collect(),
-        notes: notes(summary).into_iter().chain(tuned(recipe, plan, folder)?).collect(),
+        notes: notes(summary)
+            .into_iter()
+            .chain(if has_seeds { of_seeds(plan, &evaluation) } else { Vec::new() })
+            .chain(tuned(recipe, plan, folder)?)
+            .collect(),
         machine: machine(),
         fingerprints: fingerprints(summary),
-        recipe: loaded.resolved_toml()?,
+        recipe: format!("{}{}", plan.remark(), loaded.resolved_toml()?),
     };
     write(&report, folder.root())?;
     Ok(report)
@@ -175,26 +182,52 @@ fn notes(summary: &CorpusSummary) -> Vec<String> {
     notes
 }
 
-/// What was chosen on the validation requests, one sentence per tuned system.
+/// What is to be known of figures over several seeds.
+fn of_seeds(plan: &Plan, evaluation: &Evaluation) -> Vec<String> {
+    let seeds: Vec<String> = plan.seeds().iter().map(u64::to_string).collect();
+    let mut notes = vec![
+        format!("every system was made under seeds {}; {SEEDS_NOTE}", seeds.join(", ")),
+        "latency is over the requests of all seeds together, memory and size are those of the seed \
+         that took most; identifiers and their indexes are those of the first seed"
+            .to_owned(),
+    ];
+    let same = evaluation.systems.iter().filter(|one| one.seeds.is_empty());
+    let same: Vec<&str> = same.map(|one| one.name.as_str()).collect();
+    if !same.is_empty() {
+        notes.push(format!("no seed changes what these systems answer: {}", same.join(", ")));
+    }
+    notes
+}
+
+/// What was chosen on the validation requests, one sentence per tuned system, and per seed where
+/// that changes it.
 fn tuned(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<String>> {
     let systems = recipe.system.iter().filter(|system| system.it().tuned_for().is_some());
     let mut sentences = Vec::new();
     for system in systems {
-        let step = finished(plan, folder, &step_name(Family::System, system.name()))?;
         let uses = system.it().uses();
         let parts = uses.iter().filter(|one| one.family == Family::System);
         let parts: Vec<&str> = parts.map(|one| one.name).collect();
-        sentences.push(Chosen::read(&step)?.sentence(system.name(), &parts));
+        for step in plan.all(&step_name(Family::System, system.name())) {
+            let label = plan.labelled(system.name(), step);
+            let chosen = Chosen::read(&folder.step_dir(&step.name, &step.key))?;
+            sentences.push(chosen.sentence(&label, &parts));
+        }
     }
     Ok(sentences)
 }
 
-fn values_note(plan: &Plan, folder: &RunFolder) -> Result<String> {
-    let path = finished(plan, folder, EVALUATION)?.join(VALUES_DIR);
-    Ok(format!(
-        "The value of every metric for every request is in {}/, one Parquet file per system.",
-        relative(&path, folder)
-    ))
+fn values_note(plan: &Plan, folder: &RunFolder) -> String {
+    let steps = plan.all(EVALUATION);
+    let places = steps.iter().map(|step| {
+        let path = folder.step_dir(&step.name, &step.key).join(VALUES_DIR);
+        plan.labelled(&format!("{}/", relative(&path, folder)), step)
+    });
+    let places: Vec<String> = places.collect();
+    format!(
+        "The value of every metric for every request is in {}, one Parquet file per system.",
+        places.join(", ")
+    )
 }
 
 fn fingerprints(summary: &CorpusSummary) -> Vec<Fingerprint> {

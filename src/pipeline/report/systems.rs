@@ -63,6 +63,8 @@ pub(super) fn systems(
             run: Some(relative(&run, folder)),
             operational,
             bytes: Some(one.file.bytes),
+            seed_values: one.seed_values.clone(),
+            seeds: one.seeds.clone(),
             ..SystemReport::default()
         })
     };

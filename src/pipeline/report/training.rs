@@ -22,7 +22,8 @@ use crate::train::log;
 /// Points drawn per training curve.
 const CURVE_POINTS: usize = 200;
 
-/// One entry per training of the recipe, then one per part that is trained for itself.
+/// One entry per training of the recipe, then one per part that is trained for itself; one per seed,
+/// where there are several.
 pub(super) fn training(
     recipe: &Recipe,
     plan: &Plan,
@@ -30,11 +31,13 @@ pub(super) fn training(
 ) -> Result<Vec<TrainingReport>> {
     let mut reports = Vec::new();
     for training in &recipe.train {
-        let Some(step) = plan.step(&step_name(Family::Train, &training.name)) else { continue };
-        let config = folder.step_dir(&step.name, &step.key).join(MODEL_DIR).join(CONFIG);
-        let parameters = DecoderConfig::read(&config)?.parameter_count() as u64;
-        let learned = Learned { objective: training.objective.kind(), parameters };
-        reports.push(course(&training.name, &learned, step, folder)?);
+        for step in plan.all(&step_name(Family::Train, &training.name)) {
+            let config = folder.step_dir(&step.name, &step.key).join(MODEL_DIR).join(CONFIG);
+            let parameters = DecoderConfig::read(&config)?.parameter_count() as u64;
+            let learned = Learned { objective: training.objective.kind(), parameters };
+            let label = plan.labelled(&training.name, step);
+            reports.push(course(&label, &learned, step, folder)?);
+        }
     }
     for (name, settings) in &recipe.vectors {
         let Some(step) = plan.step(&step_name(Family::Vectors, name)) else { continue };
@@ -45,9 +48,11 @@ pub(super) fn training(
     for system in &recipe.system {
         let Some(prepared) = system.it().prepared() else { continue };
         let name = format!("{}.{}", step_name(Family::System, system.name()), prepared.step);
-        let Some(step) = plan.step(&name) else { continue };
-        if let Some(learned) = system.it().learned(&folder.step_dir(&step.name, &step.key))? {
-            reports.push(course(system.name(), &learned, step, folder)?);
+        for step in plan.all(&name) {
+            if let Some(learned) = system.it().learned(&folder.step_dir(&step.name, &step.key))? {
+                let label = plan.labelled(system.name(), step);
+                reports.push(course(&label, &learned, step, folder)?);
+            }
         }
     }
     Ok(reports)

@@ -8,8 +8,7 @@ use crate::corpus::kinds::CorpusKind;
 use crate::corpus::settings::SequencesSettings;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
-use crate::keys;
-use crate::kind::{Fact, Faults, Kind, Lack};
+use crate::kind::{Fact, Faults, Kind, Lack, keys};
 use crate::progress::Context;
 use crate::seed::Seed;
 
