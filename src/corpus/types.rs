@@ -55,8 +55,8 @@ pub struct Ask {
     pub history: Vec<ItemIdx>,
     /// Id of the user who asks.
     pub user: Option<String>,
-    /// Row number of the request where a corpus asks, for what knows nothing but its requests: the truth, and lists that
-    /// were written elsewhere.
+    /// Row number of the request where a corpus asks, for what knows nothing but its requests: the
+    /// truth, and lists that were written elsewhere.
     pub row: Option<RequestIdx>,
 }
 

@@ -1,7 +1,7 @@
 //! Lets a ranker answer requests, and measures how long and in how much memory it does so.
 //!
-//! Latency is that of single requests. How many are answered per second where they come in batches is measured apart, on a
-//! few of the requests, and changes no answer.
+//! Latency is that of single requests. How many are answered per second where they come in batches
+//! is measured apart, on a few of the requests, and changes no answer.
 //!
 //! Answers are kept in a journal as they come: an interrupted step goes on behind the last of them.
 
@@ -125,8 +125,8 @@ pub fn answer(
     Ok(answers)
 }
 
-/// Asks `ranker` some of the requests once more, in batches on all threads: a fourth of them, a few hundred and some seconds
-/// at most. None where there are too few for a batch of one.
+/// Asks `ranker` some of the requests once more, in batches on all threads: a fourth of them, a few
+/// hundred and some seconds at most. None where there are too few for a batch of one.
 ///
 /// # Errors
 /// Whatever the ranker meets, or [`crate::Error::Interrupted`].

@@ -23,8 +23,9 @@ pub trait Retrieve: Send + Sync {
     /// When the model behind it fails.
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>>;
 
-    /// [`Retrieve::retrieve`] for many requests at once, with what each excludes, on all threads. Lists are those of single
-    /// requests; where many rows are one matrix product, the last bits of scores may be others.
+    /// [`Retrieve::retrieve`] for many requests at once, with what each excludes, on all threads.
+    /// Lists are those of single requests; where many rows are one matrix product, the last bits of
+    /// scores may be others.
     ///
     /// # Errors
     /// When the model behind it fails.

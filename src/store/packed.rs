@@ -1,7 +1,9 @@
-//! Tables of counts as bytes: the payload of a sealed file, written number by number and read back in the same order.
+//! Tables of counts as bytes: the payload of a sealed file, written number by number and read back
+//! in the same order.
 //!
-//! Whole numbers are LEB128 (seven bits per byte, the lowest first, the eighth bit set where another byte follows), so
-//! that small ones take one byte; lists begin with their length; rising lists hold the gaps; `f32` are little-endian.
+//! Whole numbers are LEB128 (seven bits per byte, the lowest first, the eighth bit set where
+//! another byte follows), so that small ones take one byte; lists begin with their length; rising
+//! lists hold the gaps; `f32` are little-endian.
 
 use std::path::{Path, PathBuf};
 

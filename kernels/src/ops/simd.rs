@@ -113,7 +113,8 @@ vectorized! {
 }
 
 vectorized! {
-    /// As [`dots`] for four vectors, which a row is read once for: `out` is `[rows][4]`, each product the bits of [`dot`].
+    /// As [`dots`] for four vectors, which a row is read once for: `out` is `[rows][4]`, each
+    /// product the bits of [`dot`].
     pub fn dots4(rows: &[f32], dim: usize, vectors: [&[f32]; 4], out: &mut [[f32; 4]]) {
         let vectors = vectors.map(|vector| vector[..dim].as_chunks::<LANES>());
         for (out, row) in out.iter_mut().zip(rows.chunks_exact(dim)) {

@@ -131,8 +131,8 @@ impl Index {
         folder.join(INDEX_FILE)
     }
 
-    /// Writes the index: fields, stemming and items; per term its text and its items; frequencies and lengths; per item its
-    /// terms.
+    /// Writes the index: fields, stemming and items; per term its text and its items; frequencies
+    /// and lengths; per item its terms.
     ///
     /// # Errors
     /// [`Error::Environment`] when the disk refuses.

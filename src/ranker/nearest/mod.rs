@@ -19,6 +19,8 @@ use crate::vectors::{Encoded, Vectors};
 
 /// Rows whose scores are taken at once; they stay in the cache until they are looked at.
 const BLOCK: usize = 256;
+/// Width of vectors from which four queries at once are faster than one after the other.
+const FOUR_FROM: usize = 128;
 
 /// Nearest neighbors of a request's vector.
 pub struct Nearest {
@@ -70,7 +72,8 @@ impl Retrieve for Nearest {
         }
     }
 
-    /// Without an index, queries are compared with an item together; an index is walked query by query.
+    /// Without an index, queries are compared with an item together; an index is walked query by
+    /// query.
     fn retrieve_all(
         &self,
         asks: &[&Ask],
@@ -139,8 +142,8 @@ pub fn exact(vectors: &Vectors, query: &[f32], depth: usize, exclude: &[u32]) ->
     top.finish()
 }
 
-/// [`exact`] for many queries, with what each excludes: a block of items stays in the cache until all have seen it, and is
-/// compared with four queries at once.
+/// [`exact`] for many queries, with what each excludes: a block of items stays in the cache until
+/// all have seen it, and wide vectors are compared with four queries at once.
 pub fn exact_all(
     vectors: &Vectors,
     queries: &[Vec<f32>],
@@ -151,7 +154,8 @@ pub fn exact_all(
     let mut scores = [[0f32; 4]; BLOCK];
     for (first, rows) in blocks(vectors) {
         let scores = &mut scores[..rows.len() / vectors.dim];
-        let (fours, rest) = queries.as_chunks::<4>();
+        let (fours, rest) =
+            if vectors.dim < FOUR_FROM { (&[][..], queries) } else { queries.as_chunks::<4>() };
         let (of_fours, of_rest) = tops.split_at_mut(4 * fours.len());
         for (queries, tops) in fours.iter().zip(of_fours.chunks_exact_mut(4)) {
             dots4(rows, vectors.dim, queries.each_ref().map(Vec::as_slice), scores);
@@ -214,14 +218,15 @@ mod tests {
     /// Blocks that are full, begun and of one row, dimensions beside the lanes of the products.
     #[test]
     fn blocks_give_the_products_of_single_rows() {
-        for (items, dim) in [(1, 1), (255, 3), (256, 16), (257, 17), (1_025, 40)] {
+        for (items, dim) in [(1, 1), (255, 3), (256, 16), (257, 17), (1_025, 40), (300, 130)] {
             let number = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 7.0;
             let data: Vec<f32> = (0..items * dim).map(number).collect();
             let vectors = Vectors::new(dim, data, "test").unwrap();
             let query: Vec<f32> = (0..dim).map(|i| number(i + 11)).collect();
             let one_by_one = (0..).zip(vectors.rows().map(|row| dot(row, &query)));
             assert_eq!(exact(&vectors, &query, 30, &[2, 200]), top(one_by_one, 30, &[2, 200]));
-            // Queries together are queries alone, bit by bit: groups of four, and what is left of them.
+            // Queries together are queries alone, bit by bit: groups of four, and what is left of
+            // them.
             for n_queries in [0, 1, 4, 7] {
                 let query = |q: usize| (0..dim).map(|i| number(i * 7 + q * 29)).collect();
                 let queries: Vec<Vec<f32>> = (0..n_queries).map(query).collect();

@@ -43,7 +43,8 @@ impl SystemKind for PopularitySettings {
         &self.name
     }
 
-    /// Whether categories are kept depends on the settings; how many items of a history ask for theirs, is the system's.
+    /// Whether categories are kept depends on the settings; how many items of a history ask for
+    /// theirs, is the system's.
     fn prepared(&self) -> Option<Prepared> {
         let mut prepared = Prepared::index("popularity", self, &["category_items"]);
         prepared.settings["categories"] = json!(self.category_items.is_some());

@@ -73,7 +73,8 @@ impl Popularity {
         folder.join(COUNTS_FILE)
     }
 
-    /// Writes counts, and where they are looked at, categories: their number plus one, 0 for an item without any.
+    /// Writes counts, and where they are looked at, categories: their number plus one, 0 for an
+    /// item without any.
     ///
     /// # Errors
     /// [`Error::Environment`] when the disk refuses.
@@ -90,7 +91,8 @@ impl Popularity {
     /// Opens the counts of so many items.
     ///
     /// # Errors
-    /// [`Error::Data`] when the file is missing, damaged, of another catalogue, or lacks categories that are asked for.
+    /// [`Error::Data`] when the file is missing, damaged, of another catalogue, or lacks categories
+    /// that are asked for.
     pub fn open(folder: &Path, n_items: usize, settings: &PopularitySettings) -> Result<Self> {
         let mut table = Unpacker::open(&Self::file(folder), COUNTS)?;
         table.expect(n_items as u64, "items")?;

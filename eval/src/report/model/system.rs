@@ -28,8 +28,9 @@ pub struct SystemReport {
     /// Path of the run file that the figures come from, relative to the report.
     #[serde(default)]
     pub run: Option<String>,
-    /// Operational figures by name, such as `qps` (requests per second where each is asked alone, on all threads), `qps_batch`
-    /// (where `batch` of them come at once), `build_seconds`, `bytes_per_item`, `invalid_rate` or `duplicate_rate`. Names
+    /// Operational figures by name, such as `qps` (requests per second where each is asked alone,
+    /// on all threads), `qps_batch` (where `batch` of them come at once), `build_seconds`,
+    /// `bytes_per_item`, `invalid_rate` or `duplicate_rate`. Names
     /// tell the unit: `…_ms`, `…_seconds`, `bytes…`, `…_bytes`, and `…_rate` or `…_share` for shares in [0, 1]. Of a system that
     /// searches an approximate index: `index_recall_at_10`, the share of the ten nearest items of exact search that it finds, and
     /// `index_speedup`, how many times faster its search alone is.
