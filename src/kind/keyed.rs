@@ -12,7 +12,6 @@ use serde_json::Value;
 const MARK: &str = "x-key";
 
 /// Settings without the fields that are marked to stay out of keys.
-
 pub fn keyed<T: Serialize + JsonSchema>(settings: &T) -> Value {
     let schema = schemars::schema_for!(T).to_value();
     // Settings were read from a recipe, so they can be written.
@@ -38,10 +37,13 @@ fn strip(value: &mut Value, schema: &Value, root: &Value) {
     if let (Some(properties), Some(fields)) =
         (schema.get("properties").and_then(Value::as_object), value.as_object_mut())
     {
+        let is_marked = |name: &str| {
+            properties.get(name).and_then(|one| one.get(MARK)) == Some(&Value::Bool(false))
+        };
+        // The rest keeps its order, which enters the key.
+        fields.retain(|name, _| !is_marked(name));
         for (name, property) in properties {
-            if property.get(MARK) == Some(&Value::Bool(false)) {
-                fields.remove(name);
-            } else if let Some(field) = fields.get_mut(name) {
+            if let Some(field) = fields.get_mut(name) {
                 strip(field, property, root);
             }
         }
@@ -106,6 +108,7 @@ mod tests {
             "text": {"rows": 3},
         });
         assert_eq!(keyed(&outer), expected);
+        assert_eq!(keyed(&outer).to_string(), expected.to_string(), "the order enters the key");
         assert_eq!(keyed(&Outer { text: None, ..outer })["text"], Value::Null);
     }
 }

@@ -295,6 +295,10 @@ fn others(value: &Value, schema: &Value, root: &Value) -> Vec<Value> {
     others.extend([json!(3), json!(4), json!(0.25), json!(0.5), json!(true), json!(false)]);
     others.extend([json!([1, 2]), json!([0.25, 0.5]), json!(["title"]), json!("other")]);
     others.push(json!({"by": "grades", "ordered": 2.0, "clicked": 1.0}));
+    others.push(json!({"tensorboard": true}));
+    let mut elements = Vec::new();
+    words_of(schema.get("items").unwrap_or(&Value::Null), root, &mut elements);
+    others.extend(elements.into_iter().map(|word| json!([word])));
     // 3 and 3.0 are one number.
     let is_same = |other: &Value| other.is_number() && other.as_f64() == value.as_f64();
     others.retain(|other| other != value && !is_same(other));

@@ -116,7 +116,7 @@ fn violations(file: &SourceFile) -> Vec<String> {
         }
         let is_component = COMPONENTS.contains(&target_layer);
         let module = used.get(1).map(String::as_str);
-        let is_settings = matches!(module, Some("settings" | "kinds"));
+        let is_settings = used.iter().any(|module| matches!(module.as_str(), "settings" | "kinds"));
         if is_component && !is_settings && (own == "recipe" || path.ends_with("/settings.rs")) {
             faults.insert(format!("{path}: `{shown}` is more than settings"));
         }

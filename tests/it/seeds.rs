@@ -59,7 +59,14 @@ fn ask(verb: &str, run: &Path, more: &[&str]) -> Answer {
 fn what_seeds_share_is_done_once_and_the_report_has_means_over_them() {
     let out = replicates();
     let found = steps(out);
-    let shared = ["corpus", "system.popularity", "system.bm25", "replicates"];
+    let shared = [
+        "corpus",
+        "system.popularity",
+        "system.bm25",
+        "replicates",
+        "system.bm25.index",
+        "system.popularity.index",
+    ];
     for (step, n) in &found {
         assert_eq!(*n, if shared.contains(&step.as_str()) { 1 } else { 2 }, "{step}");
     }
@@ -121,7 +128,9 @@ fn what_seeds_share_is_done_once_and_the_report_has_means_over_them() {
         let list = report[list].as_array().unwrap().iter();
         list.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(names("training"), ["supervised [seed 5]", "supervised [seed 6]"]);
+    let courses = ["supervised", "vectors.text"];
+    let courses = courses.map(|name| [5, 6].map(|seed| format!("{name} [seed {seed}]"))).concat();
+    assert_eq!(names("training"), courses);
     assert_eq!(names("identifiers"), ["sid"]);
     let text = std::fs::read_to_string(out.join("report.md")).unwrap();
     for part in [

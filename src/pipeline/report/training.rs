@@ -40,9 +40,11 @@ pub(super) fn training(
         }
     }
     for (name, settings) in &recipe.vectors {
-        let Some(step) = plan.step(&step_name(Family::Vectors, name)) else { continue };
-        if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
-            reports.push(course(&step.name, &learned, step, folder)?);
+        let name = step_name(Family::Vectors, name);
+        for step in plan.all(&name) {
+            if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
+                reports.push(course(&plan.labelled(&name, step), &learned, step, folder)?);
+            }
         }
     }
     for system in &recipe.system {

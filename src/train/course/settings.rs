@@ -219,7 +219,8 @@ pub const LOSS: &str = "loss";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[serde(bound = "D: CourseDefaults")]
-#[schemars(bound = "D: CourseDefaults")]
+// One schema per kind, with its own defaults.
+#[schemars(inline, bound = "D: CourseDefaults")]
 pub struct ValidationSettings<D = Plain> {
     /// Steps between validations; either this or `every_epochs`.
     #[schemars(range(min = 1))]
@@ -305,7 +306,8 @@ pub enum Keep {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[serde(bound = "D: CourseDefaults")]
-#[schemars(bound = "D: CourseDefaults")]
+// One schema per kind, with its own defaults.
+#[schemars(inline, bound = "D: CourseDefaults")]
 pub struct OptimizerSettings<D = Plain> {
     /// Largest learning rate, reached after the warm-up.
     #[schemars(range(min = 0.0, max = 10.0))]
