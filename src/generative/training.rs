@@ -10,6 +10,7 @@ use crate::inputs::StepContext;
 use crate::kind::Role;
 use crate::model::settings::ModelSettings;
 use crate::model::{Decoder, ModelFolder, adapter};
+use crate::train::course::settings::ValidationSettings;
 use crate::train::held_out::Judge;
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::TrainSettings;
@@ -49,7 +50,7 @@ pub fn learn(
         None => bundle.decoder()?,
     };
     let decoder = on_device(decoder, settings)?.recomputing(settings.course.recompute);
-    let validation = settings.course.validation.as_ref().map(|settings| settings.plain());
+    let validation = settings.course.validation.as_ref().map(ValidationSettings::plain);
     let held_out = validation.as_ref().map(|validation| {
         HeldOutDecoder::new(validation, &settings.name, judge, &bundle, identifier)
     });

@@ -49,6 +49,7 @@ struct Measured {
     catalogue: Catalogue,
 }
 
+#[allow(clippy::needless_pass_by_value)] // as `map_err` wants it
 fn failed(error: trieval_eval::Error) -> Error {
     Error::Failed(error.to_string())
 }

@@ -15,7 +15,7 @@ use crate::corpus::{Catalogue, Corpus, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::ranker::Retrieve;
-use crate::ranker::kinds::Tries;
+use crate::ranker::kinds::{Tries, Under};
 use crate::ranker::tuned::Chosen;
 use crate::store::create_dir;
 
@@ -87,7 +87,7 @@ impl Tuning<'_> {
         &self,
         held_out: &HeldOut,
         candidates: &[BTreeMap<String, f64>],
-        under: &dyn Fn(&BTreeMap<String, f64>) -> Box<dyn Retrieve>,
+        under: &Under,
     ) -> Result<Chosen> {
         let better = held_out.metric.better();
         let mut values = Vec::with_capacity(candidates.len());

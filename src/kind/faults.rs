@@ -28,7 +28,7 @@ impl From<usize> for Key {
 /// The way to a value: `keys!["fields", 2, "weight"]`.
 #[macro_export]
 macro_rules! keys {
-    ($($key:expr),* $(,)?) => { vec![$($crate::kind::Key::from($key)),*] };
+    ($($key:expr),* $(,)?) => { Vec::from([$($crate::kind::Key::from($key)),*]) };
 }
 
 /// Something wrong, or worth a word, at a key.

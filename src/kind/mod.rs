@@ -140,6 +140,8 @@ macro_rules! kinds {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
         #[serde(tag = "kind", deny_unknown_fields)]
+        // A recipe holds few of them.
+        #[allow(clippy::large_enum_variant)]
         pub enum $family {
             $($(#[$doc])* #[serde(rename = $name)] $variant($settings),)+
         }

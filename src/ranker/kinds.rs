@@ -199,6 +199,9 @@ pub struct Tuned<'a> {
     pub instead: &'static str,
 }
 
+/// A system under some constants, by name.
+pub type Under = dyn Fn(&BTreeMap<String, f64>) -> Box<dyn Retrieve>;
+
 /// Settings to choose from.
 pub enum Tries {
     /// Constants by name, those of the recipe first, and what answers under each.
@@ -206,7 +209,7 @@ pub enum Tries {
         /// The candidates.
         candidates: Vec<BTreeMap<String, f64>>,
         /// The system under one of them.
-        under: Box<dyn Fn(&BTreeMap<String, f64>) -> Box<dyn Retrieve>>,
+        under: Box<Under>,
     },
     /// Weights of parts.
     Weights {

@@ -122,6 +122,7 @@ pub struct Evaluate {
     pub examples: u32,
 }
 
+#[allow(clippy::needless_pass_by_value)] // as `map_err` wants it
 fn failed(error: trieval_eval::Error) -> Error {
     Error::Failed(format!("evaluation: {error}"))
 }

@@ -207,6 +207,7 @@ mod tests {
 
     const KIND: SealKind = SealKind { kind: "table", version: 1 };
 
+    #[allow(clippy::type_complexity)] // said once, and taken apart at once
     fn read(path: &Path) -> Result<(u64, Vec<u32>, Vec<u32>, Vec<f32>, String)> {
         let mut table = Unpacker::open(path, KIND)?;
         table.expect(7, "rows")?;

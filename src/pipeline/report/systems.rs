@@ -65,7 +65,6 @@ pub(super) fn systems(
             bytes: Some(one.file.bytes),
             seed_values: one.seed_values.clone(),
             seeds: one.seeds.clone(),
-            ..SystemReport::default()
         })
     };
     evaluation.systems.iter().map(system).collect()

@@ -27,8 +27,8 @@ impl Fused {
 
 impl Retrieve for Fused {
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let answer = |part: &Box<dyn Retrieve>| part.retrieve(ask, depth, exclude);
-        let lists: Vec<Vec<Scored>> = self.parts.iter().map(answer).collect::<Result<_>>()?;
+        let answers = self.parts.iter().map(|part| part.retrieve(ask, depth, exclude));
+        let lists: Vec<Vec<Scored>> = answers.collect::<Result<_>>()?;
         fuse(&lists, &self.rule, depth)
     }
 
@@ -38,8 +38,8 @@ impl Retrieve for Fused {
         depth: usize,
         exclude: &[Vec<u32>],
     ) -> Result<Vec<Vec<Scored>>> {
-        let ask = |part: &Box<dyn Retrieve>| part.retrieve_all(asks, depth, exclude);
-        let mut parts: Vec<Vec<Vec<Scored>>> = self.parts.iter().map(ask).collect::<Result<_>>()?;
+        let answers = self.parts.iter().map(|part| part.retrieve_all(asks, depth, exclude));
+        let mut parts: Vec<Vec<Vec<Scored>>> = answers.collect::<Result<_>>()?;
         let of_request = |place: usize| -> Vec<Vec<Scored>> {
             parts.iter_mut().map(|lists| std::mem::take(&mut lists[place])).collect()
         };

@@ -76,7 +76,7 @@ impl<D: CourseDefaults> Course<D> {
             folder: step.work,
             ctx: step.ctx,
         };
-        let validates = self.validation.as_ref().map(|settings| settings.plain());
+        let validates = self.validation.as_ref().map(settings::ValidationSettings::plain);
         let mut validation = match (&validates, measure) {
             (Some(settings), Some(measure)) => Some(Validation::new(settings, measure)),
             _ => None,

@@ -136,27 +136,29 @@ fn requests(bound: u32) -> impl Strategy<Value = Vec<Asked>> {
     })
 }
 
+const CASES: u32 = 200;
+
 fn config() -> ProptestConfig {
-    ProptestConfig::with_cases(200)
+    ProptestConfig::with_cases(CASES)
 }
 
 /// Any width, rule, guide and filter: what the plain search over whole paths returns; and a batch
 /// answers as each request alone.
 fn equals_the_reference<E: Engine, C: Case>() {
-    equals_the_reference_on::<E, C>(config(), C::entries(), 30);
+    equals_the_reference_on::<E, C>(CASES, C::entries(), 30);
 }
 
 /// The same with so many candidates that pools cut and what is below their bar is passed over.
 fn passes_over_only_what_cannot_be_kept<E: Engine>() {
-    let config = ProptestConfig::with_cases(24);
-    equals_the_reference_on::<E, SidIndex>(config, many_children(), 1_500);
+    equals_the_reference_on::<E, SidIndex>(24, many_children(), 1_500);
 }
 
 fn equals_the_reference_on<E: Engine, C: Case>(
-    config: ProptestConfig,
+    cases: u32,
     entries: impl Strategy<Value = Vec<Entry>>,
     bound: u32,
 ) {
+    let config = ProptestConfig::with_cases(cases);
     proptest!(config, |(entries in entries, setup in setups(), asked in requests(bound))| {
         let (constraint, paths) = (C::build(&entries), C::paths(&entries));
         let hits = run::<E, C>(&constraint, &setup, &asked).unwrap();
