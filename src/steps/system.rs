@@ -29,7 +29,7 @@ const SYSTEM_FILE: &str = "system.json";
 /// Most requests on which an index is compared with exact search.
 const MOST_COMPARED: usize = 1_000;
 
-/// Content of [`SYSTEM_FILE`].
+/// Content of `system.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SystemFile {
     /// Version of this layout.

@@ -25,7 +25,7 @@ pub fn column(metric: &Metric, predictions: &Predictions) -> Result<Column> {
 }
 
 /// Figures of a run's judged and scored pairs, over all judged requests: also those without a relevant item, whose rows are
-/// negatives. To set them beside metrics of lists, take [`Predictions::for_requests`] and [`column`].
+/// negatives. To set them beside metrics of lists, take [`Predictions::for_requests`] and [`column()`].
 pub fn evaluate(
     run: &Run,
     qrels: &Qrels,
