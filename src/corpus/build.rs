@@ -9,7 +9,10 @@ use crate::seed::Seed;
 use crate::store::{Digest, digest, known_digest, write_json};
 
 use super::catalogue::CatalogueHash;
+use super::cell::{Cell, Entity, Holds, OpenColumn};
+use super::impressions::levelled;
 use super::kinds::CorpusSettings;
+use super::levels::{LevelRule, Levels};
 use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 use super::summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SourceFile, SplitCounts, TableFile, summary_path,
@@ -53,6 +56,8 @@ pub(super) struct Facts {
     pub(super) kind: &'static str,
     pub(super) sequences: bool,
     pub(super) remove_history: bool,
+    /// What lifts a shown item to which level.
+    pub(super) levels: Vec<LevelRule>,
     pub(super) malformed: Malformed,
     pub(super) truncated_texts: u64,
     pub(super) dropped_requests: u64,
@@ -63,6 +68,7 @@ pub(super) struct Facts {
 /// The six tables under construction.
 pub(super) struct CorpusWriter {
     folder: PathBuf,
+    columns: Vec<OpenColumn>,
     items: TableWriter<ItemRow>,
     users: TableWriter<UserRow>,
     sessions: TableWriter<SessionRow>,
@@ -76,8 +82,9 @@ pub(super) struct CorpusWriter {
 }
 
 impl CorpusWriter {
-    /// Starts a folder; an older summary is removed, so that a half-written folder never opens.
-    pub(super) fn create(folder: &Path) -> Result<Self> {
+    /// Starts a folder, whose tables have these open columns; an older summary is removed, so that a
+    /// half-written folder never opens.
+    pub(super) fn create(folder: &Path, columns: &[OpenColumn]) -> Result<Self> {
         let summary = summary_path(folder);
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -85,51 +92,66 @@ impl CorpusWriter {
             }
             _ => {}
         }
+        let of = |entity| -> Vec<(&str, Holds)> {
+            let columns = columns.iter().filter(|one| one.column.of == entity);
+            columns.map(|one| (one.column.name.as_str(), one.holds)).collect()
+        };
         Ok(Self {
             folder: folder.to_owned(),
-            items: TableWriter::create(folder)?,
-            users: TableWriter::create(folder)?,
-            sessions: TableWriter::create(folder)?,
-            requests: TableWriter::create(folder)?,
-            impressions: TableWriter::create(folder)?,
+            items: TableWriter::create_open(folder, &of(Entity::Item))?,
+            users: TableWriter::create_open(folder, &of(Entity::User))?,
+            sessions: TableWriter::create_open(folder, &of(Entity::Session))?,
+            requests: TableWriter::create_open(folder, &of(Entity::Request))?,
+            impressions: TableWriter::create_open(folder, &of(Entity::Impression))?,
             judgements: TableWriter::create(folder)?,
             splits: SplitCounts::default(),
             last_split: Split::Train,
             catalogue: CatalogueHash::default(),
             signals: [0; 3],
+            columns: columns.to_vec(),
         })
     }
 
-    pub(super) fn item(&mut self, row: ItemRow) -> Result<u32> {
+    /// Appends an item with a cell for each open column of items.
+    pub(super) fn item(&mut self, row: ItemRow, cells: Vec<Cell>) -> Result<u32> {
         let idx = self.next_index(self.items.len(), "items")?;
         self.catalogue.push(&row.id);
-        self.items.push(row)?;
+        self.items.push_open(row, cells)?;
         Ok(idx)
     }
 
-    pub(super) fn user(&mut self, id: String) -> Result<u32> {
+    /// Open columns of items, in the order of their cells.
+    pub(super) fn item_columns(&self) -> Vec<OpenColumn> {
+        let columns = self.columns.iter().filter(|one| one.column.of == Entity::Item);
+        columns.cloned().collect()
+    }
+
+    /// Appends a user with a cell for each open column of users.
+    pub(super) fn user(&mut self, id: String, cells: Vec<Cell>) -> Result<u32> {
         let idx = self.next_index(self.users.len(), "users")?;
-        self.users.push(UserRow { id })?;
+        self.users.push_open(UserRow { id }, cells)?;
         Ok(idx)
     }
 
-    /// Appends a request; splits must come in the order train, validation, test.
-    pub(super) fn request(&mut self, row: RequestRow) -> Result<u32> {
+    /// Appends a request with a cell for each open column of requests; splits must come in the order
+    /// train, validation, test.
+    pub(super) fn request(&mut self, row: RequestRow, cells: Vec<Cell>) -> Result<u32> {
         let idx = self.next_index(self.requests.len(), "requests")?;
         debug_assert!(row.split >= self.last_split, "requests are stored by split");
         self.last_split = row.split;
         self.splits.add(row.split);
-        self.requests.push(row)?;
+        self.requests.push_open(row, cells)?;
         Ok(idx)
     }
 
-    /// Appends an impression; requests must come in order.
-    pub(super) fn impression(&mut self, row: ImpressionRow) -> Result<()> {
+    /// Appends an impression with a cell for each open column of impressions; requests must come in
+    /// order.
+    pub(super) fn impression(&mut self, row: ImpressionRow, cells: Vec<Cell>) -> Result<()> {
         let shown = &row.impression;
         for (count, signal) in self.signals.iter_mut().zip([shown.click, shown.cart, shown.order]) {
             *count += u64::from(signal);
         }
-        self.impressions.push(row)
+        self.impressions.push_open(row, cells)
     }
 
     /// Appends a judgement; requests must come in order.
@@ -145,7 +167,8 @@ impl CorpusWriter {
         let impressions = self.impressions.finish()?;
         self.requests.finish()?;
         self.judgements.finish()?;
-        let (overlap, judgements) = overlap(&folder, &self.splits, items)?;
+        let levels = Levels::new(&facts.levels);
+        let (overlap, judgements) = overlap(&folder, &self.splits, items, &levels)?;
         let [clicks, carts, orders] = self.signals;
         let mut warnings = facts.warnings;
         if items == 0 {
@@ -181,6 +204,8 @@ impl CorpusWriter {
             clicks,
             carts,
             orders,
+            columns: self.columns,
+            levels: facts.levels,
             sequences: facts.sequences,
             remove_history: facts.remove_history,
             catalogue: self.catalogue.finish(),
@@ -214,7 +239,12 @@ fn table_file<R: Row>(folder: &Path, rows: u64) -> Result<TableFile> {
 }
 
 /// What of the test split was seen in training, and the number of judgements per split.
-fn overlap(folder: &Path, splits: &SplitCounts, n_items: u64) -> Result<(Overlap, SplitCounts)> {
+fn overlap(
+    folder: &Path,
+    splits: &SplitCounts,
+    n_items: u64,
+    levels: &Levels,
+) -> Result<(Overlap, SplitCounts)> {
     let mut seen_items = vec![false; n_items as usize];
     let mut seen_queries: HashSet<[u8; 16]> = HashSet::new();
     let mut seen_users: HashSet<u32> = HashSet::new();
@@ -237,12 +267,12 @@ fn overlap(folder: &Path, splits: &SplitCounts, n_items: u64) -> Result<(Overlap
             }
         }
     }
-    for row in TableReader::<ImpressionRow>::open(folder)? {
+    for row in levelled(folder, levels)? {
         let row = row?;
         if u64::from(row.request) >= splits.train {
             break;
         }
-        seen_items[row.impression.item as usize] |= row.impression.click;
+        seen_items[row.impression.item as usize] |= row.impression.level.is_chosen();
     }
     let mut judgements = SplitCounts::default();
     for row in TableReader::<JudgementRow>::open(folder)? {

@@ -18,7 +18,7 @@ pub fn training_exposure(corpus: &Corpus) -> Result<Vec<u64>> {
     }
     for group in corpus.impressions()? {
         let (_, impressions) = group?;
-        for impression in impressions.iter().filter(|impression| impression.click) {
+        for impression in impressions.iter().filter(|impression| impression.level.is_chosen()) {
             counts[impression.item as usize] += 1;
         }
     }
@@ -48,7 +48,7 @@ pub fn weighted_exposure(corpus: &Corpus, weight: impl Fn(i32) -> f64) -> Result
         let (request, impressions) = group?;
         // Training requests are numbered from 0.
         let weight = weight(last - days[request as usize]);
-        for impression in impressions.iter().filter(|impression| impression.click) {
+        for impression in impressions.iter().filter(|impression| impression.level.is_chosen()) {
             counts[impression.item as usize] += weight;
         }
     }
@@ -92,7 +92,7 @@ mod tests {
         for group in corpus.impressions().unwrap() {
             let (request, page) = group.unwrap();
             if days[request as usize] > last - 2 {
-                for shown in page.iter().filter(|shown| shown.click) {
+                for shown in page.iter().filter(|shown| shown.level.is_chosen()) {
                     expected[shown.item as usize] += 1.0;
                 }
             }

@@ -1,12 +1,16 @@
 //! A corpus folder: opened and checked, then streamed. Knows nothing of where it came from.
 
-use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::store::{Digest, known_digests};
 
 use super::catalogue::Catalogue;
+use super::cell::{Cell, ColumnName, Entity};
+use super::cells::{Cells, column_names};
+use super::features::Features;
+use super::impressions::{Pages, levelled};
+use super::levels::Levels;
 use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 use super::summary::{CorpusSummary, FORMAT, summary_path};
 use super::table::{TableReader, count_rows, table_path};
@@ -115,6 +119,26 @@ impl Corpus {
         TableReader::open(&self.folder)
     }
 
+    /// Whether a table has a column of that name.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table cannot be read.
+    pub fn has_column(&self, column: &ColumnName) -> Result<bool> {
+        Ok(column_names(&self.folder, column.of)?.contains(&column.name))
+    }
+
+    /// Rows of some columns of one table in its order, streamed: `[rows, columns]`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table lacks a column or cannot be read; each row may fail likewise.
+    pub fn cells(
+        &self,
+        of: Entity,
+        names: &[&str],
+    ) -> Result<impl Iterator<Item = Result<Vec<Cell>>> + use<>> {
+        Cells::open(&self.folder, of, names, 0, None)
+    }
+
     /// Row numbers of a split's requests.
     pub fn request_range(&self, split: Split) -> std::ops::Range<RequestIdx> {
         // Builders refuse more requests than u32 holds.
@@ -154,8 +178,10 @@ impl Corpus {
             u64::from(range.start),
             Some(self.summary.requests.of(split)),
         )?;
+        let mut features = Features::open(&self.folder, &self.summary, &range)?;
         Ok(rows.zip(range).map(move |(row, idx)| {
             let row = row?;
+            let features = features.next(row.user, row.session)?;
             let user = match row.user {
                 None => None,
                 Some(user) => Some(users.get(user as usize).cloned().ok_or_else(|| {
@@ -175,7 +201,7 @@ impl Corpus {
                 return Err(Error::data(&path, message));
             }
             let RequestRow { id, day, query, history, .. } = row;
-            let ask = Ask { query, history, user, row: Some(idx) };
+            let ask = Ask { query, history, user, features, row: Some(idx) };
             Ok(Request { idx, id, day, split, ask })
         }))
     }
@@ -200,7 +226,8 @@ impl Corpus {
         &self,
         split: Split,
     ) -> Result<impl Iterator<Item = Result<(RequestIdx, Vec<Impression>)>> + use<>> {
-        let rows = TableReader::<ImpressionRow>::open(&self.folder)?.peekable();
+        let levels = Levels::new(&self.summary.levels);
+        let rows = levelled(&self.folder, &levels)?.peekable();
         Ok(Pages { rows, range: self.request_range(split) })
     }
 
@@ -231,34 +258,5 @@ impl Corpus {
         let path = table_path::<R>(&self.folder);
         Err(Error::data(path, format!("{found} rows, but corpus.json says {expected}"))
             .with_help("build the corpus again"))
-    }
-}
-
-/// Groups impression rows of a range of requests by request.
-struct Pages<I: Iterator<Item = Result<ImpressionRow>>> {
-    rows: Peekable<I>,
-    range: std::ops::Range<RequestIdx>,
-}
-
-impl<I: Iterator<Item = Result<ImpressionRow>>> Iterator for Pages<I> {
-    type Item = Result<(RequestIdx, Vec<Impression>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let first = loop {
-            match self.rows.next()? {
-                Err(error) => return Some(Err(error)),
-                Ok(row) if row.request >= self.range.end => return None,
-                Ok(row) if row.request >= self.range.start => break row,
-                Ok(_) => {}
-            }
-        };
-        let mut page = vec![first.impression];
-        loop {
-            match self.rows.next_if(|row| !matches!(row, Ok(r) if r.request != first.request)) {
-                None => return Some(Ok((first.request, page))),
-                Some(Ok(row)) => page.push(row.impression),
-                Some(Err(error)) => return Some(Err(error)),
-            }
-        }
     }
 }

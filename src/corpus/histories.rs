@@ -37,7 +37,8 @@ pub fn choices(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
         for group in corpus.impressions()? {
             let (request, page) = group?;
             // Training requests are numbered from 0.
-            let clicked = page.iter().filter(|shown| shown.click).map(|shown| shown.item);
+            let clicked =
+                page.iter().filter(|shown| shown.level.is_chosen()).map(|shown| shown.item);
             lists[list_of[request as usize]].extend(clicked);
         }
     }
@@ -93,7 +94,8 @@ mod tests {
         for group in corpus.impressions().unwrap() {
             let (request, page) = group.unwrap();
             let user = requests[request as usize].ask.user.clone().unwrap();
-            let clicked = page.iter().filter(|shown| shown.click).map(|shown| shown.item);
+            let clicked =
+                page.iter().filter(|shown| shown.level.is_chosen()).map(|shown| shown.item);
             expected.entry(user).or_default().extend(clicked);
         }
         let mut found = training_histories(&corpus).unwrap();

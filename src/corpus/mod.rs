@@ -2,17 +2,23 @@
 //!
 //! - `build`: source to folder; `folder`: folder to typed rows; `catalogue`: items in memory
 //! - `table`, `rows`, `types`, `summary`: the format of the folder
+//! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
 //! - `import`: judged pairs and sequences from files; `simulator`: the shop with known truth
 //!
 //! Knows nothing of models, identifiers, rankers or metrics.
 
 mod build;
 mod catalogue;
+mod cell;
+mod cells;
 mod exposure;
+mod features;
 mod folder;
 mod histories;
 mod import;
+mod impressions;
 pub mod kinds;
+mod levels;
 mod rows;
 pub mod settings;
 pub mod simulator;
@@ -22,9 +28,11 @@ mod types;
 
 pub use build::{build, build_seeded, world_seed};
 pub use catalogue::Catalogue;
+pub use cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use histories::{choices, training_histories};
+pub use levels::{LevelRule, SIGNALS, default_levels, fixed_signal, signals};
 pub use rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 pub use summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,

@@ -235,7 +235,6 @@ impl Row for ItemRow {
 
 impl Row for ItemTextRow {
     const NAME: &'static str = ItemRow::NAME;
-    const PREFIX: bool = true;
 
     fn schema() -> Schema {
         Schema::new(ItemRow::schema().fields().iter().take(3).cloned().collect::<Vec<_>>())
@@ -436,6 +435,7 @@ impl Row for ImpressionRow {
                     share: signal(8, row),
                     dwell: number(9, row),
                     grade: number(10, row),
+                    ..Impression::default()
                 },
             })
             .collect())

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cell::Holds;
+use super::levels::{LevelRule, default_levels};
 use crate::store::Source;
 
 /// Size of the simulated shop. The constants of its laws live in `[corpus.world]`.
@@ -34,6 +36,8 @@ pub struct SimulatorSettings {
     /// Most recent clicked items of the user that a request carries as its history; 0 carries none.
     #[schemars(range(min = 0, max = 1_000))]
     pub history: u32,
+    /// What lifts a shown item to which level, the lowest level first; by default clicked, carted, ordered.
+    pub levels: Vec<LevelRule>,
     /// Constants of the world's laws, documented in `docs/simulator.md`.
     pub world: WorldSettings,
 }
@@ -49,6 +53,7 @@ impl Default for SimulatorSettings {
             validation_days: 1,
             test_days: 2,
             history: 0,
+            levels: default_levels(),
             world: WorldSettings::default(),
         }
     }
@@ -169,6 +174,10 @@ pub struct JudgedPairsSettings {
     /// Simulated impressions and clicks on the graded training pairs; without it there is no feedback.
     #[serde(default)]
     pub clicks: Option<SimulatedClicks>,
+    /// Fields of an item that become columns of the items table, for rankers that read features; each stays an
+    /// attribute, too.
+    #[serde(default)]
+    pub item_columns: Vec<ItemColumn>,
     /// Largest share of malformed rows that is accepted (they are counted and the first ones shown).
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -283,6 +292,16 @@ impl Default for SimulatedClicks {
     }
 }
 
+/// A field of an item that becomes a column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ItemColumn {
+    /// Name of the field, and of the column.
+    pub name: String,
+    /// What it holds.
+    pub holds: Holds,
+}
+
 /// Users' item sequences in time order, with leave-one-out: the last item is the test target, the
 /// one before it the validation target. Leave-one-out leaks time between users, and the report says so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -308,6 +327,10 @@ pub struct SequencesSettings {
     #[serde(default = "default_min_items")]
     #[schemars(range(min = 3))]
     pub min_items: u32,
+    /// Fields of an item that become columns of the items table, for rankers that read features; each stays an
+    /// attribute, too.
+    #[serde(default)]
+    pub item_columns: Vec<ItemColumn>,
     /// Largest share of malformed rows that is accepted.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::cell::OpenColumn;
+use super::levels::{LevelRule, default_levels};
 use super::types::Split;
 
 /// Version of the folder's layout; readers refuse any other.
@@ -116,6 +118,12 @@ pub struct CorpusSummary {
     pub carts: u64,
     /// Orders among them.
     pub orders: u64,
+    /// Columns beside the fixed ones, in the order of each table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<OpenColumn>,
+    /// What lifts a shown item to which level, the lowest first.
+    #[serde(default = "default_levels")]
+    pub levels: Vec<LevelRule>,
     /// Whether training requests are users' sequences instead of requests with feedback.
     pub sequences: bool,
     /// Whether systems must not return items of the request's history.

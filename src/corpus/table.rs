@@ -1,8 +1,8 @@
 //! Typed Parquet tables: streamed writing, streamed reading, whole files or none.
 //!
-//! A [`Row`] knows its columns; [`TableWriter`] buffers rows into row groups under a temporary name
-//! and renames at the end; [`TableReader`] iterates over typed rows in bounded memory. Knows nothing
-//! of what the tables mean or of how they refer to one another.
+//! A [`Row`] knows its fixed columns, behind which open ones may stand; [`TableWriter`] buffers rows
+//! into row groups under a temporary name and renames at the end; [`TableReader`] iterates over typed
+//! rows in bounded memory. Knows nothing of what the tables mean or of how they refer to one another.
 
 use std::fs::File;
 use std::marker::PhantomData;
@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tempfile::{NamedTempFile, TempPath};
 
+use super::cell::{Cell, Holds};
 use crate::error::{Error, Result};
 use crate::store::create_dir;
 
@@ -30,9 +31,6 @@ const READ_ROWS: usize = 8_192;
 pub trait Row: Sized {
     /// Name of the table; its file is `NAME.parquet`.
     const NAME: &'static str;
-
-    /// Whether this row reads only the first columns of its table.
-    const PREFIX: bool = false;
 
     /// Columns in order.
     fn schema() -> Schema;
@@ -59,15 +57,31 @@ pub struct TableWriter<R: Row> {
     temporary: TempPath,
     writer: ArrowWriter<File>,
     buffer: Vec<R>,
+    open: Vec<OpenBuffer>,
     written: u64,
 }
 
+/// Cells of an open column that are not written yet.
+struct OpenBuffer {
+    holds: Holds,
+    cells: Vec<Cell>,
+}
+
 impl<R: Row> TableWriter<R> {
-    /// Starts a table in `folder`.
+    /// Starts a table in `folder` without open columns.
     ///
     /// # Errors
     /// [`Error::Environment`] when the folder cannot be written.
     pub fn create(folder: &Path) -> Result<Self> {
+        Self::create_open(folder, &[])
+    }
+
+    /// Starts a table in `folder` with open columns behind the fixed ones; every row then has a cell
+    /// for each.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the folder cannot be written.
+    pub fn create_open(folder: &Path, columns: &[(&str, Holds)]) -> Result<Self> {
         create_dir(folder)?;
         let path = table_path::<R>(folder);
         let temporary: NamedTempFile = tempfile::Builder::new()
@@ -75,7 +89,9 @@ impl<R: Row> TableWriter<R> {
             .tempfile_in(folder)
             .map_err(|e| Error::unwritable(&path, &e))?;
         let (file, temporary) = temporary.into_parts();
-        let schema: SchemaRef = Arc::new(R::schema());
+        let mut fields: Vec<FieldRef> = R::schema().fields().iter().cloned().collect();
+        fields.extend(columns.iter().map(|(name, holds)| Arc::new(holds.field(name))));
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
@@ -83,7 +99,9 @@ impl<R: Row> TableWriter<R> {
             .build();
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
             .map_err(|e| refused(&path, &e))?;
-        Ok(Self { path, schema, temporary, writer, buffer: Vec::new(), written: 0 })
+        let open = columns.iter().map(|&(_, holds)| OpenBuffer { holds, cells: Vec::new() });
+        let open = open.collect();
+        Ok(Self { path, schema, temporary, writer, buffer: Vec::new(), open, written: 0 })
     }
 
     /// Rows pushed so far; the index that the next row will have.
@@ -96,11 +114,30 @@ impl<R: Row> TableWriter<R> {
         self.len() == 0
     }
 
-    /// Appends a row.
+    /// Appends a row whose open cells are absent.
     ///
     /// # Errors
     /// [`Error::Environment`] when the disk refuses.
     pub fn push(&mut self, row: R) -> Result<()> {
+        self.push_open(row, vec![Cell::Absent; self.open.len()])
+    }
+
+    /// Appends a row with its open cells, in the order of the columns.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses, [`Error::Failed`] where there are more or fewer
+    /// cells than columns.
+    pub fn push_open(&mut self, row: R, cells: Vec<Cell>) -> Result<()> {
+        if cells.len() != self.open.len() {
+            let (n_cells, n_columns) = (cells.len(), self.open.len());
+            let table = R::NAME;
+            return Err(Error::Failed(format!(
+                "{n_cells} cells for {n_columns} columns of {table}"
+            )));
+        }
+        for (open, cell) in self.open.iter_mut().zip(cells) {
+            open.cells.push(cell);
+        }
         self.buffer.push(row);
         if self.buffer.len() == GROUP_ROWS { self.flush() } else { Ok(()) }
     }
@@ -124,13 +161,14 @@ impl<R: Row> TableWriter<R> {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        let mut columns = R::columns(&self.buffer);
+        columns.extend(self.open.iter_mut().map(|open| open.holds.array(&open.cells)));
+        self.open.iter_mut().for_each(|open| open.cells.clear());
         let batch =
-            RecordBatch::try_new(self.schema.clone(), R::columns(&self.buffer)).map_err(|e| {
-                Error::Environment {
-                    path: self.path.clone(),
-                    message: format!("columns do not fit the schema of the table: {e}"),
-                    help: String::new(),
-                }
+            RecordBatch::try_new(self.schema.clone(), columns).map_err(|e| Error::Environment {
+                path: self.path.clone(),
+                message: format!("columns do not fit the schema of the table: {e}"),
+                help: String::new(),
             })?;
         self.writer.write(&batch).map_err(|e| refused(&self.path, &e))?;
         self.written += self.buffer.len() as u64;
@@ -220,8 +258,8 @@ fn builder<R: Row>(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>>
         .map_err(|e| damaged(path, &e.to_string()))?;
     let expected = R::schema();
     let found = builder.schema();
-    let count = (found.fields().len(), expected.fields().len());
-    let same = (count.0 == count.1 || R::PREFIX && count.0 > count.1)
+    // Open columns stand behind the fixed ones; what is there of them is for `cell`.
+    let same = found.fields().len() >= expected.fields().len()
         && found
             .fields()
             .iter()
@@ -241,7 +279,7 @@ fn builder<R: Row>(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>>
     Ok(builder)
 }
 
-fn damaged(path: &Path, message: &str) -> Error {
+pub(super) fn damaged(path: &Path, message: &str) -> Error {
     Error::data(path, format!("is not a readable corpus table: {message}"))
         .with_help("build the corpus again; the file is damaged or of another version")
 }

@@ -2,7 +2,11 @@
 //!
 //! Items and requests are named by dense row numbers; string ids live in the tables.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use super::cell::{Cell, ColumnName};
 
 /// Row number of an item in the items table and in the catalogue.
 pub type ItemIdx = u32;
@@ -47,7 +51,7 @@ impl Split {
 }
 
 /// What is asked: a query text, a history, or both. All that a system sees.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ask {
     /// Query text as typed.
     pub query: Option<String>,
@@ -55,13 +59,15 @@ pub struct Ask {
     pub history: Vec<ItemIdx>,
     /// Id of the user who asks.
     pub user: Option<String>,
+    /// What else is known of the request, its user and its session, such as `user.style`.
+    pub features: BTreeMap<ColumnName, Cell>,
     /// Row number of the request where a corpus asks, for what knows nothing but its requests: the
     /// truth, and lists that were written elsewhere.
     pub row: Option<RequestIdx>,
 }
 
 /// A request of a corpus: where it stands, and what it asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// Row number of the request.
     pub idx: RequestIdx,
@@ -122,47 +128,24 @@ pub struct Impression {
     pub dwell: Option<f32>,
     /// Grade that the source gives to this impression, where it does.
     pub grade: Option<f32>,
+    /// How far it got: derived from signals where a corpus is read, never stored.
+    pub level: Level,
 }
 
-impl Impression {
-    /// The strongest thing that happened.
-    pub fn level(&self) -> Level {
-        match self {
-            Self { order: true, .. } => Level::Ordered,
-            Self { cart: true, .. } => Level::Carted,
-            Self { click: true, .. } => Level::Clicked,
-            _ => Level::Shown,
-        }
+/// How far a shown item got: 0 is shown and no more, `n` the `n`-th level of a corpus.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level(pub u8);
+
+impl Level {
+    /// Whether it got further than being shown.
+    pub fn is_chosen(self) -> bool {
+        self > Self::default()
     }
-}
-
-/// How far a shown item got; derived from signals, never stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Level {
-    /// Shown, nothing more.
-    Shown,
-    /// Clicked.
-    Clicked,
-    /// Put into the cart.
-    Carted,
-    /// Ordered.
-    Ordered,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn level_is_the_strongest_signal() {
-        let shown = Impression::default();
-        assert_eq!(shown.level(), Level::Shown);
-        assert_eq!(Impression { click: true, ..shown }.level(), Level::Clicked);
-        assert_eq!(Impression { click: true, cart: true, ..shown }.level(), Level::Carted);
-        assert_eq!(Impression { order: true, ..shown }.level(), Level::Ordered);
-        assert!(Level::Ordered > Level::Carted && Level::Carted > Level::Clicked);
-    }
 
     #[test]
     fn split_codes_return() {

@@ -179,7 +179,7 @@ fn clicked(corpus: &Corpus) -> Result<Vec<(u32, u32)>> {
     let mut clicked = Vec::new();
     for page in corpus.impressions_of(Split::Validation)? {
         let (request, impressions) = page?;
-        let hits = impressions.iter().filter(|impression| impression.click);
+        let hits = impressions.iter().filter(|impression| impression.level.is_chosen());
         clicked.extend(hits.map(|impression| (request, impression.item)));
     }
     Ok(clicked)

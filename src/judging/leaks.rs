@@ -48,7 +48,7 @@ pub fn leaks(
     for page in corpus.impressions()? {
         let (request, impressions) = page?;
         let Some(&query) = first_of.get(&request) else { continue };
-        let clicks = impressions.iter().filter(|impression| impression.click);
+        let clicks = impressions.iter().filter(|impression| impression.level.is_chosen());
         clicked.extend(clicks.map(|impression| (query, impression.item)));
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 use super::super::build::CorpusWriter;
+use super::super::cell::{Cell, OpenColumn};
 use super::super::rows::ItemRow;
 use super::faults::Faults;
 use super::text::{CsvFile, MAX_TEXT, open, read_utf8, truncate};
@@ -21,11 +22,19 @@ use super::text::{CsvFile, MAX_TEXT, open, read_utf8, truncate};
 #[derive(Default)]
 pub(super) struct ItemIds {
     rows: HashMap<String, (u32, u64)>,
+    /// Open columns, and whether some item has a value in each.
+    columns: Vec<(OpenColumn, bool)>,
     /// Titles or texts that were cut.
     pub(super) truncated: u64,
 }
 
 impl ItemIds {
+    /// None yet, with the open columns of a writer.
+    pub(super) fn of(writer: &CorpusWriter) -> Self {
+        let columns = writer.item_columns().into_iter().map(|column| (column, false));
+        Self { columns: columns.collect(), ..Self::default() }
+    }
+
     /// Row number of an id.
     pub(super) fn get(&self, id: &str) -> Option<u32> {
         self.rows.get(id).map(|&(row, _)| row)
@@ -41,7 +50,8 @@ impl ItemIds {
         if let Some(row) = self.get(id) {
             return Ok(row);
         }
-        let row = writer.item(ItemRow { id: id.to_owned(), ..ItemRow::default() })?;
+        let absent = vec![Cell::Absent; self.columns.len()];
+        let row = writer.item(ItemRow { id: id.to_owned(), ..ItemRow::default() }, absent)?;
         self.rows.insert(id.to_owned(), (row, 0));
         Ok(row)
     }
@@ -57,6 +67,10 @@ impl ItemIds {
         if item.id.is_empty() {
             return Ok(Err("the item id is empty".into()));
         }
+        let cells = match self.cells(&item) {
+            Ok(cells) => cells,
+            Err(message) => return Ok(Err(message)),
+        };
         match self.rows.entry(item.id.clone()) {
             Entry::Occupied(first) => {
                 let (id, before) = (first.key(), first.get().1);
@@ -66,10 +80,35 @@ impl ItemIds {
                 // Both are cut, so that one long title does not hide a long text.
                 let cut = [truncate(&mut item.title), truncate(&mut item.text)];
                 self.truncated += u64::from(cut.contains(&true));
-                place.insert((writer.item(item)?, line));
+                place.insert((writer.item(item, cells)?, line));
                 Ok(Ok(()))
             }
         }
+    }
+
+    /// What an item has in each open column: the attribute of that name.
+    fn cells(&mut self, item: &ItemRow) -> std::result::Result<Vec<Cell>, String> {
+        let cell = |(open, is_met): &mut (OpenColumn, bool)| {
+            let name = &open.column.name;
+            let given = item.attributes.iter().find(|attribute| attribute.0 == *name);
+            let Some((_, value)) = given else { return Ok(Cell::Absent) };
+            *is_met = true;
+            let cell = open.holds.parse(value);
+            cell.ok_or_else(|| format!("`{name}` of item `{}` is `{value}`, no number", item.id))
+        };
+        self.columns.iter_mut().map(cell).collect()
+    }
+
+    /// Refuses an open column in which no item has a value.
+    fn check_columns(&self, path: &Path) -> Result<()> {
+        let Some((unmet, _)) = self.columns.iter().find(|(_, is_met)| !is_met) else {
+            return Ok(());
+        };
+        let name = &unmet.column.name;
+        Err(Error::data(path, format!("no item has a value of `{name}`")).with_help(
+            "correct corpus.item_columns: a column is named like the field that it is read from, \
+             which is neither the id nor one of the text",
+        ))
     }
 
     /// A sentence about cut texts, when there are any.
@@ -113,7 +152,7 @@ pub(super) fn read_csv(
         .filter(|(place, _)| *place != id_column && !text_columns.contains(place))
         .map(|(place, name)| (place, name.clone()))
         .collect();
-    let mut ids = ItemIds::default();
+    let mut ids = ItemIds::of(writer);
     while let Some(row) = file.next(faults)? {
         let item = (|| {
             let texts: Vec<&str> = text_columns
@@ -146,6 +185,7 @@ pub(super) fn read_csv(
     if ids.len() == 0 {
         return Err(Error::data(path, "holds no items"));
     }
+    ids.check_columns(path)?;
     Ok(ids)
 }
 
@@ -161,7 +201,7 @@ pub(super) fn read_json(
     faults: &mut Faults,
     writer: &mut CorpusWriter,
 ) -> Result<ItemIds> {
-    let mut ids = ItemIds::default();
+    let mut ids = ItemIds::of(writer);
     let mut entry = 0;
     let mut used = vec![false; text_fields.len()];
     for_each_entry(path, &mut |id, value| {
@@ -189,6 +229,7 @@ pub(super) fn read_json(
         return Err(Error::data(path, format!("no item has a field `{field}`"))
             .with_help("correct corpus.text_fields"));
     }
+    ids.check_columns(path)?;
     Ok(ids)
 }
 
@@ -203,7 +244,7 @@ pub(super) fn read_lines(
     writer: &mut CorpusWriter,
 ) -> Result<ItemIds> {
     let mut reader = BufReader::with_capacity(1 << 18, open(path)?);
-    let mut ids = ItemIds::default();
+    let mut ids = ItemIds::of(writer);
     let (mut bytes, mut line) = (Vec::new(), 0);
     loop {
         bytes.clear();
@@ -232,6 +273,7 @@ pub(super) fn read_lines(
     if ids.len() == 0 {
         return Err(Error::data(path, "holds no items"));
     }
+    ids.check_columns(path)?;
     Ok(ids)
 }
 

@@ -4,6 +4,7 @@
 //! - `items`: items files (CSV or JSON); `judged_pairs` with `clicks`, `sequences`: the sources
 
 mod clicks;
+mod columns;
 mod faults;
 mod items;
 mod judged_pairs;

@@ -44,6 +44,12 @@ pub(super) fn taste_match(user: &User, item: &Item) -> f64 {
     product / (STYLE as f64).sqrt()
 }
 
+/// The style that suits a user best: the direction of the largest taste.
+pub(super) fn favorite_style(user: &User) -> usize {
+    let best = user.taste.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    best.map_or(0, |(style, _)| style)
+}
+
 /// a · grade + b · taste match + c · quality − d · price sensitivity · relative price.
 pub(super) fn utility(world: &WorldSettings, user: &User, item: &Item, grade: u8) -> f64 {
     world.utility_grade * f64::from(grade)

@@ -4,17 +4,21 @@ use std::path::Path;
 
 use super::{estimate, write};
 use crate::corpus::kinds::CorpusKind;
+use crate::corpus::levels::level_fault;
 use crate::corpus::settings::SimulatorSettings;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
-use crate::kind::{Draws, Fact, Faults, Key, Kind, Lack};
+use crate::kind::{Draws, Fact, Faults, Key, Kind, Lack, keys};
 use crate::progress::Context;
 use crate::seed::Seed;
 
+/// Signals that are simulated.
+const RECORDED: [&str; 3] = ["click", "cart", "order"];
+
 impl Kind for SimulatorSettings {
     fn format(&self) -> u32 {
-        // 2: the world lies beside the tables.
-        2
+        // 3: users have a style.
+        3
     }
 
     fn draws(&self) -> Draws {
@@ -22,6 +26,13 @@ impl Kind for SimulatorSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
+        if let Some((place, message, help)) = level_fault(&self.levels, &RECORDED) {
+            let key = match self.levels.is_empty() {
+                true => keys!["levels"],
+                false => keys!["levels", place],
+            };
+            faults.value(key, message, "not a level", help);
+        }
         let held_out = u64::from(self.validation_days) + u64::from(self.test_days);
         if u64::from(self.days) > held_out {
             return;

@@ -16,11 +16,11 @@ use crate::store::{read_description, write_json};
 use super::super::settings::SimulatorSettings;
 use super::super::types::{ItemIdx, RequestIdx, Split};
 use super::draw::{Discrete, zipf_weight};
-use super::feedback::{User, click_probability, draw_user, utility};
+use super::feedback::{User, click_probability, draw_user, favorite_style, utility};
 use super::intent::{Intent, Shelves, draw_intent, graded_items};
 use super::item::{Item, LaunchLaw, draw_item, price, title};
 use super::query::{Query, draw_query};
-use super::taxonomy::Taxonomy;
+use super::taxonomy::{STYLE, Taxonomy};
 
 /// Zipf exponent of the users' activity.
 const USER_ZIPF: f64 = 0.8;
@@ -56,6 +56,9 @@ pub(super) struct Seeds {
     pub(super) page: Seed,
     pub(super) feedback: Seed,
 }
+
+/// Probability that a user names the style that suits best; any style is named else.
+const NAMES_OWN_STYLE: f64 = 0.8;
 
 /// Where the laws and the seed of a world are kept, beside the tables.
 const WORLD_FILE: &str = "world.json";
@@ -271,6 +274,17 @@ impl World {
 
     pub(super) fn user(&self, user: usize) -> User {
         draw_user(self.seeds.user, user as u64)
+    }
+
+    /// The style that a user named to the shop, as in `style-3`: most often the one that suits their
+    /// taste best.
+    pub(super) fn named_style(&self, user: usize) -> String {
+        let mut rng = self.seeds.user.purpose("named-style").index(user as u64).rng();
+        let style = match rng.random_bool(NAMES_OWN_STYLE) {
+            true => favorite_style(&self.user(user)),
+            false => rng.random_range(0..STYLE),
+        };
+        format!("style-{style}")
     }
 
     pub(super) fn settings(&self) -> &SimulatorSettings {

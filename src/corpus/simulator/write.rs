@@ -13,6 +13,7 @@ use crate::progress::Context;
 use crate::seed::Seed;
 
 use super::super::build::{CorpusWriter, Facts};
+use super::super::cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 use super::super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow};
 use super::super::settings::SimulatorSettings;
 use super::super::summary::{CorpusSummary, Malformed, SizeEstimate};
@@ -42,9 +43,10 @@ pub(super) fn write(
     ctx: &Context,
 ) -> Result<CorpusSummary> {
     let world = World::new(settings, seed)?;
-    let mut writer = CorpusWriter::create(out)?;
+    let mut writer = CorpusWriter::create(out, &[style_column()])?;
     for user in 0..settings.users {
-        writer.user(format!("u{user:07}"))?;
+        let style = world.named_style(user as usize);
+        writer.user(format!("u{user:07}"), vec![Cell::Text(style)])?;
     }
     let counters = write_requests(&world, &mut writer, ctx)?;
     write_items(&world, &counters, &mut writer, ctx)?;
@@ -53,6 +55,7 @@ pub(super) fn write(
         kind: "simulator",
         sequences: false,
         remove_history: false,
+        levels: settings.levels.clone(),
         malformed: Malformed::default(),
         truncated_texts: 0,
         dropped_requests: 0,
@@ -60,6 +63,15 @@ pub(super) fn write(
         sources: Vec::new(),
     };
     writer.finish(facts, ctx)
+}
+
+/// What a shop knows of its users' taste: the style that each named.
+fn style_column() -> OpenColumn {
+    OpenColumn {
+        column: ColumnName::new(Entity::User, "style"),
+        holds: Holds::Category,
+        is_signal: false,
+    }
 }
 
 /// Sizes of the corpus that [`write`] would make; exact but for impressions of tiny catalogues.
@@ -110,7 +122,7 @@ fn write_requests(world: &World, writer: &mut CorpusWriter, ctx: &Context) -> Re
         for (request, outcome) in (start as u32..).zip(outcomes) {
             let history = histories.get(outcome.user as usize);
             let split = world.split_of(request);
-            writer.request(RequestRow {
+            let row = RequestRow {
                 id: format!("r{request:09}"),
                 user: Some(outcome.user),
                 session: None,
@@ -119,7 +131,8 @@ fn write_requests(world: &World, writer: &mut CorpusWriter, ctx: &Context) -> Re
                 query: Some(outcome.query),
                 history: history.map(|h| h.iter().copied().collect()).unwrap_or_default(),
                 split,
-            })?;
+            };
+            writer.request(row, Vec::new())?;
             for impression in outcome.page {
                 if split == Split::Train {
                     let [shown, clicks, orders] = &mut counters[impression.item as usize];
@@ -135,7 +148,7 @@ fn write_requests(world: &World, writer: &mut CorpusWriter, ctx: &Context) -> Re
                     }
                     history.push_back(impression.item);
                 }
-                writer.impression(ImpressionRow { request, impression })?;
+                writer.impression(ImpressionRow { request, impression }, Vec::new())?;
             }
             for (item, grade) in outcome.judgements {
                 writer.judgement(JudgementRow { request, item, grade: f32::from(grade) })?;
@@ -212,7 +225,7 @@ fn write_items(
             .map(|item| item_row(world, item as u32, counters[item]))
             .collect();
         for row in rows {
-            writer.item(row)?;
+            writer.item(row, Vec::new())?;
         }
         bar.advance((end - start) as u64);
     }

@@ -92,7 +92,7 @@ fn examples(
         let (request, impressions) = group?;
         if train.contains(&request) {
             let prompt = request - train.start;
-            let clicked = impressions.iter().filter(|impression| impression.click);
+            let clicked = impressions.iter().filter(|impression| impression.level.is_chosen());
             examples.extend(
                 clicked.map(|impression| Example::Answer { prompt, item: impression.item }),
             );

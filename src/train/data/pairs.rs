@@ -69,7 +69,7 @@ impl<'a> PairBuilder<'a> {
             let Some(query) = &request.ask.query else { continue };
             let entry = known.entry(query.as_str()).or_default();
             entry.shown.extend(page.iter().map(|impression| impression.item));
-            let clicked = page.iter().filter(|impression| impression.click);
+            let clicked = page.iter().filter(|impression| impression.level.is_chosen());
             entry.positives.extend(clicked.map(|impression| impression.item));
         }
         Self { requests, pages, settings, known }
@@ -82,7 +82,7 @@ impl<'a> PairBuilder<'a> {
         for (idx, (request, page)) in self.requests.iter().zip(self.pages).enumerate() {
             let known = request.ask.query.as_deref().and_then(|query| self.known.get(query));
             let Some(known) = known else { continue };
-            for chosen in page.iter().filter(|impression| impression.click) {
+            for chosen in page.iter().filter(|impression| impression.level.is_chosen()) {
                 let mut above: Vec<&Impression> = page
                     .iter()
                     .filter(|other| other.position < chosen.position)
@@ -156,7 +156,7 @@ impl<'a> PairBuilder<'a> {
 
 fn beam_request(idx: u32, request: &Request, page: &[Impression]) -> Option<BeamRequest> {
     let chosen = if request.ask.query.is_some() {
-        let clicked = page.iter().filter(|impression| impression.click);
+        let clicked = page.iter().filter(|impression| impression.level.is_chosen());
         clicked.map(|impression| impression.item).collect()
     } else {
         // A sequence is asked for its last item, behind at least one other.
@@ -307,7 +307,7 @@ fn words(payload: &[u8]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::Split;
+    use crate::corpus::{Level, Split};
 
     fn request(idx: u32, query: Option<&str>, history: &[u32]) -> Request {
         let mut request = Request { split: Split::Train, ..Request::bare(idx) };
@@ -323,6 +323,7 @@ mod tests {
                 item,
                 position,
                 click,
+                level: Level(u8::from(click)),
                 ..Default::default()
             })
             .collect()
@@ -467,7 +468,7 @@ mod tests {
             let positive = |query: Option<&str>, item: u32| {
                 requests.iter().zip(&pages).any(|(request, page)| {
                     request.ask.query.as_deref() == query
-                        && page.iter().any(|shown| shown.click && shown.item == item)
+                        && page.iter().any(|shown| shown.level.is_chosen() && shown.item == item)
                 })
             };
             let groups = group_pairs(&pairs, &settings);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::settings::{MmseLevels, MmseSettings};
-use crate::corpus::{Catalogue, Corpus, Level, Split};
+use crate::corpus::{Catalogue, Corpus, Split};
 use crate::error::{Error, Result};
 use crate::vectors::request::newest;
 
@@ -125,13 +125,15 @@ fn levels(corpus: &Corpus, from: &MmseLevels) -> Result<Vec<(u32, u32, Reached)>
     let mut all = Vec::new();
     match from {
         MmseLevels::Impressions {} => {
+            // The highest of several levels is taken for orders, any other for clicks.
+            let n_levels = corpus.summary().levels.len();
             for page in corpus.impressions()? {
                 let (request, page) = page?;
                 all.extend(page.iter().map(|shown| {
-                    let level = match shown.level() {
-                        Level::Ordered => Reached::Ordered,
-                        Level::Carted | Level::Clicked => Reached::Clicked,
-                        Level::Shown => Reached::Shown,
+                    let level = match usize::from(shown.level.0) {
+                        0 => Reached::Shown,
+                        level if level == n_levels && level > 1 => Reached::Ordered,
+                        _ => Reached::Clicked,
                     };
                     (request, shown.item, level)
                 }));

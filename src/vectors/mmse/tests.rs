@@ -53,6 +53,7 @@ impl Shop {
                 test: "test".into(),
             },
             clicks,
+            item_columns: Vec::new(),
             malformed_share: 0.0,
         };
         let out = folder.path().join("corpus");

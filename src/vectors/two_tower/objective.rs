@@ -64,7 +64,7 @@ impl Examples {
             let (request, impressions) = group?;
             if train.contains(&request) {
                 let query = request - train.start;
-                let clicked = impressions.iter().filter(|impression| impression.click);
+                let clicked = impressions.iter().filter(|impression| impression.level.is_chosen());
                 list.extend(
                     clicked.map(|impression| Example::Click { query, item: impression.item }),
                 );

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{estimate, import};
+use crate::corpus::import::columns::column_faults;
 use crate::corpus::kinds::CorpusKind;
 use crate::corpus::settings::{JudgedPairsSettings, PairSplit};
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
@@ -19,6 +20,7 @@ impl Kind for JudgedPairsSettings {
 
     fn faults(&self, faults: &mut Faults<'_>) {
         faults.source(keys!["path"], &self.path);
+        column_faults(&self.item_columns, faults);
         match &self.split {
             PairSplit::QueryHash { validation, test } => {
                 let key = keys!["split", "test"];

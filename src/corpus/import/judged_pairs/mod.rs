@@ -15,10 +15,12 @@ use crate::progress::Context;
 use crate::seed::Seed;
 
 use super::clicks::draw_page;
+use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, read_csv};
 use super::text::{CsvFile, CsvRow, count_lines};
 use crate::corpus::build::{CorpusWriter, Facts};
+use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{ImpressionRow, JudgementRow, RequestRow};
 use crate::corpus::settings::{JudgedPairsSettings, PairSplit};
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
@@ -47,7 +49,7 @@ fn import(
     let pairs_path = folder.join(&settings.pairs_file);
     let columns = &settings.columns;
     let mut faults = Faults::default();
-    let mut writer = CorpusWriter::create(out)?;
+    let mut writer = CorpusWriter::create(out, &open_columns(&settings.item_columns))?;
     let fields = ItemFields {
         id: (&columns.item_id, "corpus.columns.item_id"),
         text: std::iter::once((columns.title.as_str(), "corpus.columns.title"))
@@ -78,6 +80,7 @@ fn import(
         kind: "judged-pairs",
         sequences: false,
         remove_history: false,
+        levels: default_levels(),
         malformed,
         truncated_texts: items.truncated,
         dropped_requests: dropped,
@@ -292,7 +295,7 @@ fn write_queries(
                     Some(_) => format!("{}-{session}", query.id),
                     None => query.id.clone(),
                 };
-                let request = writer.request(RequestRow {
+                let row = RequestRow {
                     id,
                     user: None,
                     session: None,
@@ -301,11 +304,12 @@ fn write_queries(
                     query: Some(query.text.clone()),
                     history: Vec::new(),
                     split,
-                })?;
+                };
+                let request = writer.request(row, Vec::new())?;
                 if let Some(clicks) = clicks {
                     let seed = page_seed.index(number as u64).index(u64::from(session));
                     for impression in draw_page(clicks, &query.judged, lowest, n_items, seed) {
-                        writer.impression(ImpressionRow { request, impression })?;
+                        writer.impression(ImpressionRow { request, impression }, Vec::new())?;
                     }
                 }
                 for &(item, grade) in &query.judged {
@@ -347,6 +351,7 @@ mod tests {
                     test: "test".into(),
                 },
                 clicks: None,
+                item_columns: Vec::new(),
                 malformed_share: 0.0,
             };
             Self(folder, settings)

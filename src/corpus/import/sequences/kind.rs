@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::judged_pairs::no_truth;
 use super::{estimate, import};
+use crate::corpus::import::columns::column_faults;
 use crate::corpus::kinds::CorpusKind;
 use crate::corpus::settings::SequencesSettings;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
@@ -15,6 +16,7 @@ use crate::seed::Seed;
 impl Kind for SequencesSettings {
     fn faults(&self, faults: &mut Faults<'_>) {
         faults.source(keys!["path"], &self.path);
+        column_faults(&self.item_columns, faults);
     }
 
     fn sources(&self) -> Result<Vec<PathBuf>> {

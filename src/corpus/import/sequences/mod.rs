@@ -14,10 +14,12 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::progress::Context;
 
+use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, for_each_entry, kind_of, read_csv, read_json, read_lines};
 use super::text::{count_lines, open};
 use crate::corpus::build::{CorpusWriter, Facts};
+use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{JudgementRow, RequestRow};
 use crate::corpus::settings::{SequencesSettings, default_text_fields};
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
@@ -38,7 +40,7 @@ fn import(settings: &SequencesSettings, out: &Path, ctx: &Context) -> Result<Cor
     let path = folder.join(&settings.sequences_file);
     let mut sources = Vec::new();
     let mut faults = Faults::default();
-    let mut writer = CorpusWriter::create(out)?;
+    let mut writer = CorpusWriter::create(out, &open_columns(&settings.item_columns))?;
     let mut items = match &settings.items_file {
         Some(file) => {
             let file = folder.join(file);
@@ -46,7 +48,7 @@ fn import(settings: &SequencesSettings, out: &Path, ctx: &Context) -> Result<Cor
             sources.push(file);
             items
         }
-        None => ItemIds::default(),
+        None => ItemIds::of(&writer),
     };
     ctx.check_interrupt()?;
     let mut reader = SequenceReader {
@@ -90,6 +92,7 @@ fn import(settings: &SequencesSettings, out: &Path, ctx: &Context) -> Result<Cor
         kind: "sequences",
         sequences: true,
         remove_history: true,
+        levels: default_levels(),
         malformed,
         truncated_texts: items.truncated,
         dropped_requests: unknown,
@@ -281,7 +284,7 @@ impl SequenceReader<'_> {
 
 fn write_requests(sequences: &[(String, Vec<u32>)], writer: &mut CorpusWriter) -> Result<()> {
     for (user, _) in sequences {
-        writer.user(user.clone())?;
+        writer.user(user.clone(), Vec::new())?;
     }
     for split in Split::ALL {
         for (user, (id, sequence)) in (0_u32..).zip(sequences) {
@@ -291,7 +294,7 @@ fn write_requests(sequences: &[(String, Vec<u32>)], writer: &mut CorpusWriter) -
                 Split::Validation => (sequence.len() - 2, Some(sequence[sequence.len() - 2])),
                 Split::Test => (sequence.len() - 1, Some(sequence[sequence.len() - 1])),
             };
-            let request = writer.request(RequestRow {
+            let row = RequestRow {
                 id: format!("{id}-{}", split.name()),
                 user: Some(user),
                 session: None,
@@ -300,7 +303,8 @@ fn write_requests(sequences: &[(String, Vec<u32>)], writer: &mut CorpusWriter) -
                 query: None,
                 history: sequence[..shown].to_vec(),
                 split,
-            })?;
+            };
+            let request = writer.request(row, Vec::new())?;
             if let Some(item) = target {
                 writer.judgement(JudgementRow { request, item, grade: 1.0 })?;
             }
@@ -333,6 +337,7 @@ mod tests {
                 text_fields: vec!["title".into(), "description".into()],
                 item_column: "id".into(),
                 min_items: 3,
+                item_columns: Vec::new(),
                 malformed_share: 0.0,
             };
             Self(folder, settings)

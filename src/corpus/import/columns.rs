@@ -1,0 +1,33 @@
+//! Open columns of items that a recipe takes from an items file.
+
+use crate::corpus::cell::{ColumnName, Entity, OpenColumn};
+use crate::corpus::rows::ItemRow;
+use crate::corpus::settings::ItemColumn;
+use crate::corpus::table::Row;
+use crate::kind::{Faults, keys};
+
+/// The columns as tables have them.
+pub(super) fn open_columns(columns: &[ItemColumn]) -> Vec<OpenColumn> {
+    let open = |one: &ItemColumn| OpenColumn {
+        column: ColumnName::new(Entity::Item, one.name.clone()),
+        holds: one.holds,
+        is_signal: false,
+    };
+    columns.iter().map(open).collect()
+}
+
+/// Reports columns that are there already.
+pub(super) fn column_faults(columns: &[ItemColumn], faults: &mut Faults<'_>) {
+    for (place, column) in columns.iter().enumerate() {
+        let name = &column.name;
+        let key = keys!["item_columns", place, "name"];
+        if ItemRow::schema().field_with_name(name).is_ok() {
+            let message = format!("every items table has a column `{name}`");
+            let help = format!("read it as item.{name}, or give the field another name");
+            faults.value(key, message, "a fixed column", help);
+        } else if name.is_empty() || columns[..place].iter().any(|other| other.name == *name) {
+            let message = format!("two columns of items are called `{name}`");
+            faults.value(key, message, "second time", "name each column once");
+        }
+    }
+}
