@@ -2,7 +2,7 @@
 //! other, over everything and over slices. Puts together what the other modules compute; knows no file.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Error, Result};
 use crate::evaluate::{evaluate_all, evaluate_by};
@@ -18,6 +18,9 @@ use crate::significance::{
 };
 use crate::slice::Slice;
 
+/// The grade of a positive label.
+const LABELLED: f64 = 1.0;
+
 /// How a contest is held.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
@@ -29,6 +32,27 @@ pub struct Rules<'a> {
     pub significance: SignificanceOptions,
     /// Index of the system that the others are compared with.
     pub baseline: usize,
+    /// Labels of single items, positive from grade 1 on, where they are not the judgments.
+    pub labels: Option<&'a Qrels>,
+    /// The user of every request that has one, for figures per user.
+    pub users: Option<&'a HashMap<String, String>>,
+}
+
+impl Rules<'_> {
+    /// What labelled predictions are judged by.
+    fn labels<'a>(&'a self, judgments: &'a Qrels) -> &'a Qrels {
+        self.labels.unwrap_or(judgments)
+    }
+
+    /// What a run predicts of the labels.
+    fn predictions(&self, run: &Run, judgments: &Qrels) -> Result<Predictions> {
+        let grade = self.labels.map_or(self.options.relevant_grade, |_| LABELLED);
+        let labels = self.labels(judgments);
+        match self.users {
+            Some(users) => Predictions::of_users(run, labels, grade, users),
+            None => Predictions::from_run(run, labels, grade),
+        }
+    }
 }
 
 /// Systems that were trained with several seeds.
@@ -104,6 +128,9 @@ pub fn hold_seeds(entrants: &Seeded<'_>, qrels: &Qrels, rules: &Rules<'_>) -> Re
     let field = Field { names: entrants.names, sizes: entrants.n_seeds, draws: entrants.draws };
     let mut contest = decide(field, lists, labels, rules)?;
     contest.warnings.extend(unlike_pairs(entrants.runs, qrels, rules)?);
+    if entrants.n_seeds.iter().all(|&n_seeds| n_seeds == 1) {
+        contest.reliability = reliability_reports(entrants.runs, qrels, rules)?;
+    }
     Ok(contest)
 }
 
@@ -286,8 +313,11 @@ fn score_labels(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Vec<Sy
     if metrics.is_empty() {
         return Ok(Vec::new());
     }
-    let grade = rules.options.relevant_grade;
-    runs.iter().map(|run| labelled::evaluate(run, qrels, &metrics, grade)).collect()
+    let score = |run: &Run| {
+        let predictions = rules.predictions(run, qrels)?;
+        labelled::score(run, rules.labels(qrels), &metrics, &predictions)
+    };
+    runs.iter().map(score).collect()
 }
 
 /// The bins of every system, as the first calibration error asked for cuts them.
@@ -302,7 +332,7 @@ fn reliability_reports(
     });
     let Some((n_bins, binning)) = asked else { return Ok(Vec::new()) };
     let report = |run: &Run| {
-        let predictions = Predictions::from_run(run, qrels, rules.options.relevant_grade)?;
+        let predictions = rules.predictions(run, qrels)?;
         let bins = labelled::reliability(&predictions, n_bins, binning)?;
         Ok(ReliabilityReport { system: run.name().to_owned(), bins })
     };
@@ -313,9 +343,8 @@ fn reliability_reports(
 fn unlike_pairs(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Option<String>> {
     let is_labelled = |metric: &&Metric| metric.labelled().is_some();
     let Some(metric) = rules.metrics.iter().find(is_labelled) else { return Ok(None) };
-    let grade = rules.options.relevant_grade;
-    let all: Vec<Predictions> =
-        runs.iter().map(|run| Predictions::from_run(run, qrels, grade)).collect::<Result<_>>()?;
+    let all = runs.iter().map(|run| rules.predictions(run, qrels));
+    let all: Vec<Predictions> = all.collect::<Result<_>>()?;
     if all.iter().all(|one| all[0].check_same_pairs(one).is_ok()) {
         return Ok(None);
     }
@@ -376,16 +405,18 @@ pub fn slice_reports_of_seeds(
     let mut reports = Vec::new();
     for slice in slices {
         let part = slice.cut(qrels)?;
-        if !has_requests(runs, &part, rules) {
+        let labels = rules.labels.map(|labels| slice.cut(labels)).transpose()?;
+        let rules = Rules { labels: labels.as_ref(), ..*rules };
+        if !has_requests(runs, &part, &rules) {
             continue;
         }
         // Labelled figures may be undefined over a part: each is tried by itself.
         let is_defined = |metric: &Metric| {
             metric.labelled().is_none()
-                || score_labels(runs, &part, &Rules { metrics: &[*metric], ..*rules }).is_ok()
+                || score_labels(runs, &part, &Rules { metrics: &[*metric], ..rules }).is_ok()
         };
         let defined: Vec<Metric> = rules.metrics.iter().copied().filter(is_defined).collect();
-        let rules = Rules { metrics: &defined, ..*rules };
+        let rules = Rules { metrics: &defined, ..rules };
         let lists = score_lists(runs, &part, &[], catalogues, &rules)?;
         let scores = [lists, score_labels(runs, &part, &rules)?];
         let mut systems: Vec<SliceSystem> = names

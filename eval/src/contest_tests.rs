@@ -29,6 +29,8 @@ fn rules(metrics: &[Metric]) -> Rules<'_> {
         metrics,
         options: Options::default(),
         significance: SignificanceOptions { resamples: 500, ..SignificanceOptions::default() },
+        labels: None,
+        users: None,
         baseline: 0,
     }
 }

@@ -24,6 +24,8 @@ pub struct EvaluationSettings {
     pub ties: Ties,
     /// What happens to judged requests that a system does not answer.
     pub missing: Missing,
+    /// Where the labels of `auc`, `log_loss` and their like come from; metrics of lists are always judged by judgments.
+    pub labels: LabelSource,
     /// How requests are divided for a closer look, as far as the corpus allows: `item-exposure`, `request-frequency`,
     /// `rarest-term`, `query-length`, `history-length`, `day`, or `attribute:NAME` (of the relevant items; `category` is the
     /// broadest level of their category path).
@@ -60,6 +62,7 @@ impl Default for EvaluationSettings {
             relevant_grade: 1.0,
             ties: Ties::default(),
             missing: Missing::default(),
+            labels: LabelSource::default(),
             slices: SliceBy::PLAIN.iter().map(ToString::to_string).collect(),
             test: Test::default(),
             correction: Correction::default(),
@@ -96,6 +99,32 @@ pub enum Missing {
     Skip,
     /// The evaluation is refused.
     Error,
+}
+
+/// Where the labels of single items come from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LabelSource {
+    /// The judged items of a request: relevant ones are positive.
+    #[default]
+    Judgments,
+    /// The items that were shown for a request: those on which something happened are positive.
+    Impressions {
+        /// What happened: `click`, another signal of the corpus, or `session.NAME`.
+        #[serde(default = "click")]
+        signal: String,
+        /// Positive from this value of the signal on; a flag that is set is 1.
+        #[serde(default = "set")]
+        from: f64,
+    },
+}
+
+fn click() -> String {
+    "click".into()
+}
+
+fn set() -> f64 {
+    1.0
 }
 
 /// Which requests are answered and judged.

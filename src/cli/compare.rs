@@ -100,6 +100,8 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         metrics: &metrics,
         options: judging.options(catalogue.as_ref()),
         significance: judging.significance(),
+        labels: None,
+        users: None,
         baseline: judging.baseline(&names)?,
     };
     let requests = first.evaluated_requests()?;

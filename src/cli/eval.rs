@@ -139,6 +139,8 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
         metrics: &metrics,
         options: args.judging.options(catalogue.as_ref()),
         significance: args.judging.significance(),
+        labels: None,
+        users: None,
         baseline: args.judging.baseline(&names)?,
     };
     let entries = Entries {

@@ -133,6 +133,14 @@ impl CorpusWriter {
         Ok(idx)
     }
 
+    /// Appends a session with a cell for each open column of sessions.
+    #[cfg(test)] // No source has sessions yet.
+    pub(super) fn session(&mut self, row: SessionRow, cells: Vec<Cell>) -> Result<u32> {
+        let idx = self.next_index(self.sessions.len(), "sessions")?;
+        self.sessions.push_open(row, cells)?;
+        Ok(idx)
+    }
+
     /// Appends a request with a cell for each open column of requests; splits must come in the order
     /// train, validation, test.
     pub(super) fn request(&mut self, row: RequestRow, cells: Vec<Cell>) -> Result<u32> {

@@ -92,92 +92,29 @@ impl Features {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::corpus::build::{CorpusWriter, Facts};
-    use crate::corpus::cell::{Holds, OpenColumn};
-    use crate::corpus::levels::{LevelRule, default_levels};
-    use crate::corpus::rows::{ImpressionRow, ItemRow, RequestRow};
-    use crate::corpus::summary::Malformed;
-    use crate::corpus::types::{Impression, Level, Split};
-    use crate::corpus::{Corpus, Request};
-    use crate::progress::Context;
-
-    fn column(of: Entity, name: &str, holds: Holds, is_signal: bool) -> OpenColumn {
-        OpenColumn { column: ColumnName::new(of, name), holds, is_signal }
-    }
-
-    fn text(text: &str) -> Cell {
-        Cell::Text(text.into())
-    }
-
-    /// Two users, three requests, a page each; what is asked of the corpus in `levels`.
-    fn corpus(folder: &Path, levels: Vec<LevelRule>) -> Corpus {
-        let columns = [
-            column(Entity::Item, "stock", Holds::Number, false),
-            column(Entity::User, "segment", Holds::Category, false),
-            column(Entity::Request, "device", Holds::Category, false),
-            column(Entity::Request, "hour", Holds::Number, false),
-            column(Entity::Impression, "saves", Holds::Number, true),
-        ];
-        let mut writer = CorpusWriter::create(folder, &columns).unwrap();
-        for stock in [Cell::Number(3.5), Cell::Absent] {
-            let row = ItemRow { id: format!("{stock:?}"), ..ItemRow::default() };
-            writer.item(row, vec![stock]).unwrap();
-        }
-        writer.user("a".into(), vec![text("new")]).unwrap();
-        writer.user("b".into(), vec![Cell::Absent]).unwrap();
-        for (idx, split) in Split::ALL.into_iter().enumerate() {
-            let row = RequestRow {
-                id: idx.to_string(),
-                user: (idx < 2).then_some(idx as u32),
-                session: None,
-                time: None,
-                day: 0,
-                query: None,
-                history: vec![0],
-                split,
-            };
-            let hour = Cell::Number(idx as f64);
-            let request = writer.request(row, vec![text("phone"), hour]).unwrap();
-            let impression = Impression { item: 1, click: idx == 1, ..Impression::default() };
-            let saves = vec![Cell::Number(f64::from(3 - request))];
-            writer.impression(ImpressionRow { request, impression }, saves).unwrap();
-        }
-        let facts = Facts {
-            kind: "test",
-            sequences: false,
-            remove_history: false,
-            levels,
-            malformed: Malformed::default(),
-            truncated_texts: 0,
-            dropped_requests: 0,
-            warnings: Vec::new(),
-            sources: Vec::new(),
-        };
-        writer.finish(facts, &Context::silent()).unwrap();
-        Corpus::open(folder).unwrap()
-    }
+    use crate::corpus::testing::{Shop, text};
+    use crate::corpus::{Level, LevelRule, Request, Split, default_levels};
 
     #[test]
-    fn requests_carry_the_open_columns_of_users_and_their_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let corpus = corpus(folder.path(), default_levels());
-        let of = |split| -> Request { corpus.requests(split).unwrap().remove(0) };
+    fn requests_carry_the_open_columns_of_users_sessions_and_their_own() {
+        let shop = Shop::written();
+        let of = |split| -> Vec<Request> { shop.corpus.requests(split).unwrap() };
         let segment = ColumnName::new(Entity::User, "segment");
+        let device = ColumnName::new(Entity::Session, "device");
         let hour = ColumnName::new(Entity::Request, "hour");
-        let device = ColumnName::new(Entity::Request, "device");
-        let [train, validation, test] = Split::ALL.map(of);
-        assert_eq!(train.ask.features[&segment], text("new"));
-        assert_eq!(train.ask.features.len(), 3);
-        assert_eq!(validation.ask.features[&hour], Cell::Number(1.0));
-        assert_eq!(validation.ask.features.len(), 2);
-        assert_eq!(test.ask.features[&hour], Cell::Number(2.0));
-        assert_eq!(test.ask.features[&device], text("phone"));
+        let train = of(Split::Train);
+        // What came of the session is not among them.
+        assert_eq!(train[0].ask.features.len(), 3);
+        assert_eq!(train[0].ask.features[&segment], text("new"));
+        assert_eq!(train[0].ask.features[&device], text("phone"));
+        assert_eq!(train[1].ask.features.len(), 1);
+        assert_eq!(train[1].ask.features[&hour], Cell::Number(1.0));
+        assert_eq!(of(Split::Test)[0].ask.features[&hour], Cell::Number(3.0));
     }
 
     #[test]
     fn columns_are_read_by_name_fixed_and_open_alike() {
-        let folder = tempfile::tempdir().unwrap();
-        let corpus = corpus(folder.path(), default_levels());
+        let Shop { corpus, .. } = &Shop::written();
         let rows = corpus.cells(Entity::Item, &["stock", "price", "category", "stock"]).unwrap();
         let rows: Vec<Vec<Cell>> = rows.collect::<Result<_>>().unwrap();
         let stock = Cell::Number(3.5);
@@ -185,7 +122,7 @@ mod tests {
         assert_eq!(rows[1][0], Cell::Absent);
         let rows = corpus.cells(Entity::Request, &["history", "id", "hour"]).unwrap();
         let rows: Vec<Vec<Cell>> = rows.collect::<Result<_>>().unwrap();
-        assert_eq!(rows[2], [Cell::Texts(vec!["0".into()]), text("2"), Cell::Number(2.0)]);
+        assert_eq!(rows[2], [Cell::Texts(vec!["0".into()]), text("r2"), Cell::Number(2.0)]);
         let missing = corpus.cells(Entity::Item, &["color"]).err().unwrap().to_string();
         assert!(missing.contains("items.parquet: there is no column `color`"), "{missing}");
         assert!(corpus.has_column(&ColumnName::new(Entity::User, "segment")).unwrap());
@@ -200,14 +137,14 @@ mod tests {
             from,
         };
         let levels = |rules: Vec<LevelRule>| -> Vec<u8> {
-            let folder = tempfile::tempdir().unwrap();
-            let corpus = corpus(folder.path(), rules);
-            let page = |split| corpus.impressions_of(split).unwrap().next().unwrap().unwrap();
-            Split::ALL.map(|split| page(split).1[0].level).map(|Level(level)| level).to_vec()
+            let pages = Shop::under(rules).corpus.impressions().unwrap();
+            let pages: Vec<_> = pages.collect::<Result<_>>().unwrap();
+            pages.iter().flat_map(|(_, page)| page).map(|shown| shown.level.0).collect()
         };
-        assert_eq!(levels(default_levels()), [0, 1, 0]);
-        assert_eq!(levels(vec![rule("saved", "saves", 2.0)]), [1, 1, 0]);
+        assert_eq!(levels(default_levels()), [0, 0, 1, 1, 0]);
+        assert_eq!(levels(vec![rule("saved", "saves", 2.0)]), [1, 0, 0, 0, 0]);
         let both = vec![rule("saved", "saves", 1.0), rule("clicked", "click", 1.0)];
-        assert_eq!(levels(both), [1, 2, 1]);
+        assert_eq!(levels(both), [1, 1, 2, 2, 0]);
+        assert_eq!(Level::default(), Level(0));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::cell::{ColumnName, OpenColumn};
+use super::rows::fixed_columns;
 use super::settings::{JudgedPairsSettings, SequencesSettings, SimulatorSettings};
 use super::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
@@ -24,7 +26,7 @@ crate::kind::kinds! {
 /// A source of items, requests and feedback.
 pub trait CorpusKind: Kind {
     /// Why it does not offer something; none where it does, or where only the data can tell.
-    fn lack(&self, fact: Fact) -> Option<Lack>;
+    fn lack(&self, fact: &Fact) -> Option<Lack>;
 
     /// Sizes that are cheap to know: none where files would have to be read and are large or missing.
     fn sizes(&self) -> SizeEstimate;
@@ -48,4 +50,19 @@ pub trait CorpusKind: Kind {
     /// [`crate::Error::Data`] when the source cannot be used, [`crate::Error::Usage`] when settings contradict one
     /// another, [`crate::Error::Environment`] when the disk refuses, [`crate::Error::Interrupted`].
     fn write(&self, seed: Seed, out: &Path, ctx: &Context) -> Result<CorpusSummary>;
+}
+
+/// What a corpus says of a column that neither its tables nor its source have.
+pub(super) fn lacks_column(name: &str, open: &[OpenColumn]) -> Option<Lack> {
+    let column: Option<ColumnName> = name.parse().ok();
+    let is_there = column.is_some_and(|column| {
+        fixed_columns(column.of).contains(&column.name)
+            || open.iter().any(|one| one.column == column)
+    });
+    (!is_there).then_some(Lack { why: "no such column", help: "" })
+}
+
+/// What a corpus says of a signal that its source does not record.
+pub(super) fn lacks_signal(name: &str, recorded: &[&str]) -> Option<Lack> {
+    (!recorded.contains(&name)).then_some(Lack { why: "no such signal is recorded", help: "" })
 }

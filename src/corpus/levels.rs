@@ -10,7 +10,7 @@ use super::cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 use super::types::{Impression, Level};
 
 /// Signals that every corpus has a column for.
-pub const SIGNALS: [&str; 7] = ["click", "cart", "order", "like", "share", "dwell", "grade"];
+pub(super) const SIGNALS: [&str; 7] = ["click", "cart", "order", "like", "share", "dwell", "grade"];
 
 /// A level, and the signal that lifts a shown item to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,7 +68,7 @@ pub(super) fn level_fault(
 }
 
 /// Names of the signals of impressions: fixed ones, and open ones of a source.
-pub fn signals(open: &[OpenColumn]) -> Vec<&str> {
+pub(super) fn signals(open: &[OpenColumn]) -> Vec<&str> {
     let of_impressions = |one: &&OpenColumn| {
         one.is_signal && one.column.of == Entity::Impression && one.holds == Holds::Number
     };
@@ -146,7 +146,7 @@ fn signal_value(impression: &Impression, place: usize) -> Option<f64> {
 }
 
 /// The value of a signal of that name, where an impression has it: a fixed one.
-pub fn fixed_signal(impression: &Impression, name: &str) -> Option<f64> {
+pub(super) fn fixed_signal(impression: &Impression, name: &str) -> Option<f64> {
     let place = SIGNALS.iter().position(|signal| *signal == name)?;
     signal_value(impression, place)
 }

@@ -2,6 +2,8 @@
 //!
 //! - `build`: source to folder; `folder`: folder to typed rows; `catalogue`: items in memory
 //! - `table`, `rows`, `types`, `summary`: the format of the folder
+//! - `facts`: what a corpus turns out to hold
+//! - `labels`: impressions as labelled examples; `features`: what requests carry
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
 //! - `import`: judged pairs and sequences from files; `simulator`: the shop with known truth
 //!
@@ -12,18 +14,22 @@ mod catalogue;
 mod cell;
 mod cells;
 mod exposure;
+mod facts;
 mod features;
 mod folder;
 mod histories;
 mod import;
 mod impressions;
 pub mod kinds;
+mod labels;
 mod levels;
 mod rows;
 pub mod settings;
 pub mod simulator;
 mod summary;
 mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 mod types;
 
 pub use build::{build, build_seeded, world_seed};
@@ -32,7 +38,8 @@ pub use cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use histories::{choices, training_histories};
-pub use levels::{LevelRule, SIGNALS, default_levels, fixed_signal, signals};
+pub use labels::{LabelRule, Labelled, Labels};
+pub use levels::{LevelRule, default_levels};
 pub use rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 pub use summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,

@@ -12,6 +12,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, Schema};
 
+use super::cell::Entity;
 use super::table::Row;
 use super::types::{Impression, Split};
 
@@ -107,6 +108,18 @@ pub struct JudgementRow {
     pub item: u32,
     /// Graded relevance, in the source's scale.
     pub grade: f32,
+}
+
+/// Names of the columns that every corpus has.
+pub(super) fn fixed_columns(of: Entity) -> Vec<String> {
+    let schema = match of {
+        Entity::Item => ItemRow::schema(),
+        Entity::User => UserRow::schema(),
+        Entity::Session => SessionRow::schema(),
+        Entity::Request => RequestRow::schema(),
+        Entity::Impression => ImpressionRow::schema(),
+    };
+    schema.fields().iter().map(|field| field.name().clone()).collect()
 }
 
 fn list_of(data_type: DataType) -> DataType {

@@ -1,17 +1,15 @@
-//! Asks a system to score the judged pairs, so that figures of labelled predictions are over the same pairs for all systems
+//! Asks a system to score labelled items, so that figures of labelled predictions are over the same items for all systems
 //! and not over what each happened to return.
 
-use std::collections::HashMap;
-
-use rayon::prelude::*;
 use trieval_eval::Run;
 use trieval_eval::metric::Metric;
 
-use crate::corpus::{Catalogue, Corpus, Request, RequestIdx, Split};
+use super::labelled::LabelledItems;
+use crate::corpus::{Catalogue, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::ranker::Rank;
-use crate::ranker::harness::{Example, Predict};
+use crate::ranker::harness::first_outputs;
 
 /// Requests between two looks at the interrupt flag.
 const CHUNK: usize = 64;
@@ -22,7 +20,7 @@ pub fn is_wanted(metrics: &[String]) -> bool {
     metrics.flatten().any(|metric| metric.labelled().is_some())
 }
 
-/// Scores of all judged items of `requests`, as a run; items keep the order of the judgments.
+/// Scores of all labelled items of `requests`, as a run; items keep the order of the labels.
 ///
 /// # Errors
 /// Whatever the system meets, or [`Error::Interrupted`].
@@ -30,31 +28,19 @@ pub fn predict(
     name: &str,
     system: &dyn Rank,
     requests: &[Request],
-    (corpus, catalogue): (&Corpus, &Catalogue),
-    split: Split,
+    labelled: &LabelledItems,
+    catalogue: &Catalogue,
     ctx: &Context,
 ) -> Result<Run> {
-    let mut judged: HashMap<RequestIdx, Vec<u32>> = HashMap::new();
-    for (request, item, _) in corpus.judgements(split)? {
-        judged.entry(request).or_default().push(item);
-    }
     let failed = |e: trieval_eval::Error| Error::Failed(format!("system {name}: {e}"));
     let mut run = Run::builder(name);
-    let mut bar = ctx.bar(&format!("{name}, judged pairs"), requests.len() as u64, "request");
+    let mut bar = ctx.bar(&format!("{name}, labelled items"), requests.len() as u64, "request");
     for chunk in requests.chunks(CHUNK) {
         ctx.check_interrupt()?;
-        let scores: Vec<Vec<f32>> = chunk
-            .par_iter()
-            .map(|request| {
-                let items = judged.get(&request.idx).into_iter().flatten();
-                let examples: Vec<Example<'_>> =
-                    items.map(|&item| Example { ask: &request.ask, item }).collect();
-                system.predict(&examples)
-            })
-            .collect::<Result<_>>()?;
-        for (request, scores) in chunk.iter().zip(scores) {
-            let items = judged.get(&request.idx).into_iter().flatten();
-            for (&item, score) in items.zip(scores) {
+        let (asked, slates) = labelled.slates(chunk);
+        let scores = first_outputs(system, &slates)?;
+        for ((request, slate), scores) in asked.into_iter().zip(&slates).zip(scores) {
+            for (&item, score) in slate.items().iter().zip(scores) {
                 run.push(&request.id, &catalogue.ids[item as usize], score).map_err(failed)?;
             }
         }

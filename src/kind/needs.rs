@@ -3,7 +3,7 @@
 use super::Key;
 
 /// Something that a corpus has or lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fact {
     /// Items have text.
     Text,
@@ -19,19 +19,10 @@ pub enum Fact {
     Grades,
     /// The truth behind all requests is known.
     Truth,
-}
-
-impl Fact {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Text,
-        Self::Histories,
-        Self::Days,
-        Self::Feedback,
-        Self::Impressions,
-        Self::Grades,
-        Self::Truth,
-    ];
+    /// A table has a column, such as `item.price`.
+    Column(String),
+    /// Impressions have a signal, such as `click`, or `session.NAME`.
+    Signal(String),
 }
 
 /// Why a corpus does not offer something, and what would change that.

@@ -329,7 +329,7 @@ impl<'a> Builder<'a> {
             evaluated: self.evaluated(),
             depth: evaluation.depth,
             relevant_grade: settings.it().tuned_for().map(|_| evaluation.relevant_grade),
-            predicts: predict::is_wanted(&evaluation.metrics),
+            labels: predict::is_wanted(&evaluation.metrics).then(|| evaluation.labels.clone()),
             sizes,
             system,
         };

@@ -10,6 +10,7 @@ pub mod estimate;
 pub mod finished;
 pub mod folder;
 mod locate;
+mod needs;
 mod outside;
 pub mod plan;
 mod replicates;

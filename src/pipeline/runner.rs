@@ -8,9 +8,11 @@ use trieval_eval::report::Report;
 
 use super::folder::{Manifest, RunFolder, WORK_DIR, recall_digests};
 use super::locate::inputs;
+use super::needs;
 use super::plan::{Plan, Status};
 use super::report;
-use super::step::Step;
+use super::step::{CORPUS, Step};
+use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::inputs::{StepContext, Tables};
 use crate::progress::Context;
@@ -82,6 +84,10 @@ impl Runner<'_> {
         for step in &self.plan.steps {
             self.ctx.check_interrupt()?;
             self.step(step)?;
+            if step.purpose == CORPUS {
+                let folder = self.folder.step_dir(&step.name, &step.key);
+                needs::verify(&self.loaded.recipe, &Corpus::open(&folder)?)?;
+            }
         }
         self.write_finished_boards();
         let report = report::assemble(self.loaded, self.plan, self.folder, &self.tables)?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::kind::Family;
 use crate::steps::Work;
 
-/// Name of the step that makes the tables.
+/// Name of the step that makes the tables, and its purpose.
 pub const CORPUS: &str = "corpus";
 /// Name of the step that judges all systems.
 pub const EVALUATION: &str = "evaluation";

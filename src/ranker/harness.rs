@@ -3,17 +3,14 @@
 //!
 //! Stages know items by their row in the catalogue and say nothing of where a request came from or who judges the answer.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use super::slate::Scored;
+use super::slate::Slate;
 use crate::corpus::{Ask, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
-
-/// An item and its score.
-pub type Scored = (u32, f32);
 
 /// Finds items of the whole catalogue: the first stage of a cascade, or all of it.
 pub trait Retrieve: Send + Sync {
@@ -80,23 +77,7 @@ pub trait Approximate {
     ) -> Result<Comparison>;
 }
 
-/// Items that stand to be ranked for one request, and what is known of each.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Candidates {
-    /// Distinct items, `[rows]`.
-    pub items: Vec<u32>,
-    /// Numbers per item by name, `[rows]` each: features, and what earlier stages said as `SYSTEM.OUTPUT`.
-    pub columns: BTreeMap<String, Vec<f32>>,
-}
-
-impl Candidates {
-    /// Items of which nothing else is known.
-    pub fn of(items: Vec<u32>) -> Self {
-        Self { items, columns: BTreeMap::new() }
-    }
-}
-
-/// One named number per candidate.
+/// One named number per item of a slate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
     /// What the number says: `score`, or the probability of something that may happen.
@@ -116,20 +97,28 @@ impl Output {
 
 /// Scores given items.
 pub trait Rank: Send + Sync {
-    /// One output or more for every candidate, the one to order by first.
+    /// One output or more for every item of a slate, the one to order by first.
     ///
     /// # Errors
     /// When the model behind it fails, or a column is missing that it reads.
-    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>>;
-}
+    fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>>;
 
-/// Puts a list into another order, for what the list is as a whole.
-pub trait Rerank: Send + Sync {
-    /// Items of `list` with new scores, best first, at most `depth`.
+    /// [`Rank::outputs`] of many slates at once, on all threads.
     ///
     /// # Errors
-    /// When the model behind it fails.
-    fn rerank(&self, ask: &Ask, list: &[Scored], depth: usize) -> Result<Vec<Scored>>;
+    /// As [`Rank::outputs`].
+    fn outputs_all(&self, slates: &[Slate<'_>]) -> Result<Vec<Vec<Output>>> {
+        slates.par_iter().map(|slate| self.outputs(slate)).collect()
+    }
+}
+
+/// One act on found items: scoring them, fusing lists of them, putting them into another order.
+pub trait Stage: Send + Sync {
+    /// Leaves at most `depth` items of every slate, best first. Slates do not know of each other.
+    ///
+    /// # Errors
+    /// When the model behind it fails, or a column is missing that it reads.
+    fn apply(&self, slates: &mut [Slate<'_>], depth: usize) -> Result<()>;
 }
 
 /// An item that was chosen, and how probable that was.
@@ -150,53 +139,37 @@ pub trait Act: Send + Sync {
     fn act(&self, request: &Request, list: &[Scored]) -> Result<Choice>;
 }
 
-/// A question and an item whose label is known elsewhere.
-#[derive(Debug, Clone, Copy)]
-pub struct Example<'a> {
-    /// What was asked.
-    pub ask: &'a Ask,
-    /// The item.
-    pub item: u32,
-}
-
-/// Scores labelled examples, without seeing their labels.
-pub trait Predict: Sync {
-    /// One score per example, `[examples]`.
-    ///
-    /// # Errors
-    /// When the model behind it fails.
-    fn predict(&self, examples: &[Example<'_>]) -> Result<Vec<f32>>;
-}
-
-/// Whoever ranks can predict: neighboring examples of one request are its candidates.
-impl<R: Rank + ?Sized> Predict for R {
-    fn predict(&self, examples: &[Example<'_>]) -> Result<Vec<f32>> {
-        let mut scores = Vec::with_capacity(examples.len());
-        for of_request in examples.chunk_by(|a, b| std::ptr::eq(a.ask, b.ask)) {
-            let candidates = Candidates::of(of_request.iter().map(|one| one.item).collect());
-            scores.extend(first_output(self, of_request[0].ask, &candidates)?);
-        }
-        Ok(scores)
-    }
-}
-
-/// What candidates are ordered by, `[rows]`.
+/// What the items of slates are ordered by: the first output of a ranker, `[slates, rows]`.
 ///
 /// # Errors
-/// When the ranker fails, or does not answer for every candidate.
-pub fn first_output<R: Rank + ?Sized>(
+/// When the ranker fails, or does not answer for every item.
+pub fn first_outputs<R: Rank + ?Sized>(ranker: &R, slates: &[Slate<'_>]) -> Result<Vec<Vec<f32>>> {
+    let outputs = checked_outputs(ranker, slates)?.into_iter();
+    Ok(outputs
+        .map(|outputs| outputs.into_iter().next().map_or_else(Vec::new, |one| one.values))
+        .collect())
+}
+
+/// All outputs of a ranker, at least one for every slate and each for every item: `[slates]`.
+///
+/// # Errors
+/// When the ranker fails, or does not answer for every item.
+pub fn checked_outputs<R: Rank + ?Sized>(
     ranker: &R,
-    ask: &Ask,
-    candidates: &Candidates,
-) -> Result<Vec<f32>> {
-    let outputs = ranker.outputs(ask, candidates)?;
-    match outputs.into_iter().next() {
-        Some(first) if first.values.len() == candidates.items.len() => Ok(first.values),
-        _ => Err(Error::Failed(format!(
-            "the ranker did not answer for each of {} candidates: this is a fault of trieval, please report it",
-            candidates.items.len()
-        ))),
+    slates: &[Slate<'_>],
+) -> Result<Vec<Vec<Output>>> {
+    let all = ranker.outputs_all(slates)?;
+    for (slate, outputs) in slates.iter().zip(&all) {
+        let n_items = slate.items().len();
+        let is_whole = |output: &Output| output.values.len() == n_items;
+        if outputs.is_empty() || !outputs.iter().all(is_whole) {
+            return Err(Error::Failed(format!(
+                "the ranker did not answer for each of {n_items} items: this is a fault of \
+                 trieval, please report it"
+            )));
+        }
     }
+    Ok(all)
 }
 
 /// Values of some items out of a sparse list, which is by item; others have 0. `[items]`.
@@ -226,31 +199,29 @@ mod tests {
     struct Distance;
 
     impl Rank for Distance {
-        fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
-            let away = |&item: &u32| -(item.abs_diff(ask.row.unwrap()) as f32);
-            Ok(vec![Output::score(candidates.items.iter().map(away).collect())])
+        fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+            let away = |&item: &u32| -(item.abs_diff(slate.ask.row.unwrap()) as f32);
+            Ok(vec![Output::score(slate.items().iter().map(away).collect())])
         }
     }
 
-    /// Answers for the first candidate only.
+    /// Answers for the first item only.
     struct Lazy;
 
     impl Rank for Lazy {
-        fn outputs(&self, _: &Ask, _: &Candidates) -> Result<Vec<Output>> {
+        fn outputs(&self, _: &Slate<'_>) -> Result<Vec<Output>> {
             Ok(vec![Output::score(vec![1.0])])
         }
     }
 
     #[test]
-    fn who_ranks_predicts_request_by_request() {
+    fn slates_are_scored_apart_and_every_item_is_answered_for() {
         let asks = [5, 7].map(|row| Ask { row: Some(row), ..Ask::default() });
-        let (five, seven) = (&asks[0], &asks[1]);
-        let example = |ask, item| Example { ask, item };
-        let examples = [example(five, 5), example(five, 9), example(seven, 9)];
-        assert_eq!(Distance.predict(&examples).unwrap(), [0.0, -4.0, -2.0]);
-        assert!(Distance.predict(&[]).unwrap().is_empty());
-        let message = Lazy.predict(&examples).unwrap_err().to_string();
-        assert!(message.contains("each of 2 candidates"), "{message}");
+        let slates = [Slate::new(&asks[0], vec![5, 9]), Slate::new(&asks[1], vec![9])];
+        assert_eq!(first_outputs(&Distance, &slates).unwrap(), [vec![0.0, -4.0], vec![-2.0]]);
+        assert!(first_outputs(&Distance, &[]).unwrap().is_empty());
+        let message = first_outputs(&Lazy, &slates).unwrap_err().to_string();
+        assert!(message.contains("each of 2 items"), "{message}");
     }
 
     #[test]

@@ -131,6 +131,11 @@ pub trait SystemKind: Kind {
         None
     }
 
+    /// What its scores of given items are.
+    fn predicts(&self) -> Predicts<'_> {
+        Predicts::Scores
+    }
+
     /// Why it cannot be asked anything but the requests of the corpus, where it cannot.
     fn refuses_questions(&self) -> Option<String> {
         None
@@ -159,6 +164,17 @@ pub trait SystemKind: Kind {
     fn estimate(&self, _sizes: &Sizes, _decoder: Option<&DecoderSizes>) -> Estimate {
         Estimate::default()
     }
+}
+
+/// What scores of given items are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predicts<'a> {
+    /// Numbers that say which item is better.
+    Scores,
+    /// Probabilities of a positive label.
+    Probabilities,
+    /// Those of another system.
+    As(&'a str),
 }
 
 /// A step before a system can be opened.

@@ -17,6 +17,7 @@ pub mod popularity;
 pub mod run_file;
 pub mod sasrec;
 pub mod settings;
+pub mod slate;
 pub mod top;
 pub mod tuned;
 

@@ -10,6 +10,7 @@ use trieval_eval::metric::{Metric, Needs};
 use trieval_eval::settings::{EvaluationSettings, ReportSettings};
 
 use crate::corpus::kinds::CorpusSettings;
+use crate::kind::Kind;
 use crate::model::settings::ModelSettings;
 use crate::quantizer::kinds::IdentifierSettings;
 use crate::ranker::kinds::SystemSettings;
@@ -76,6 +77,19 @@ impl Recipe {
             }
         }
         ""
+    }
+
+    /// All components but the corpus, with their names.
+    pub fn kinds(&self) -> Vec<(&str, &dyn Kind)> {
+        fn named<'a>(name: &'a str, kind: &'a dyn Kind) -> (&'a str, &'a dyn Kind) {
+            (name, kind)
+        }
+        let vectors = self.vectors.iter().map(|(name, one)| named(name, one.it()));
+        let identifiers = self.identifier.iter().map(|(name, one)| named(name, one.it()));
+        let models = self.model.iter().map(|(name, one)| named(name, one.it()));
+        let trainings = self.train.iter().map(|one| named(&one.name, one));
+        let systems = self.system.iter().map(|one| named(one.name(), one.it()));
+        vectors.chain(identifiers).chain(models).chain(trainings).chain(systems).collect()
     }
 
     /// The system of this name.

@@ -1,6 +1,6 @@
 //! Judges all systems: figures with intervals, comparisons, slices, leaks, requests worth showing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rand::seq::SliceRandom;
@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use trieval_eval::contest::{Contest, Rules, Seeded, Telling, hold_seeds, slice_reports_of_seeds};
 use trieval_eval::io::{RequestValues, write_trec_qrels, write_values};
 use trieval_eval::metric::{Metric, parse_metrics};
-use trieval_eval::report::model::{Comparison, Estimate as Figure, LeakReport, SliceReport};
-use trieval_eval::settings::EvaluationSettings;
+use trieval_eval::report::model::{
+    Comparison, Estimate as Figure, LeakReport, ReliabilityReport, SliceReport,
+};
+use trieval_eval::settings::{EvaluationSettings, LabelSource};
 use trieval_eval::significance::{SeedDraws, SignificanceOptions};
 use trieval_eval::slice::SliceBy;
 use trieval_eval::{Options, Qrels, Run};
@@ -20,8 +22,10 @@ use super::system::SystemFile;
 use crate::corpus::{Catalogue, Corpus, Request, RequestIdx};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
+use crate::judging::labelled::LabelledItems;
 use crate::judging::leaks::leaks;
 use crate::judging::measured::measured_catalogue;
+use crate::judging::predict::is_wanted;
 use crate::judging::runs::{Evaluated, read_answers, unwritten};
 use crate::judging::slices::slices;
 use crate::kind::{Estimate, Role, Sizes};
@@ -60,6 +64,9 @@ pub struct Evaluation {
     pub pairs: Vec<Comparison>,
     /// Figures over parts of the requests.
     pub slices: Vec<SliceReport>,
+    /// Bins behind the calibration error, where it was asked for and no system has several seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reliability: Vec<ReliabilityReport>,
     /// What training has seen of the evaluated requests.
     pub leaks: Vec<LeakReport>,
     /// Requests worth showing.
@@ -193,7 +200,14 @@ impl Evaluate {
             |vectors: &Option<&Path>| measured_catalogue(corpus, catalogue, *vectors, &metrics);
         let contexts: Vec<_> = vectors.iter().map(measured).collect::<Result<_>>()?;
         let first = contexts.first().and_then(Option::as_ref);
-        let rules = self.rules(step, &metrics, first);
+        let labels = self.labels(corpus, catalogue, &requests)?;
+        let named = requests.iter().filter_map(|one| Some((one.id.clone(), one.ask.user.clone()?)));
+        let users: HashMap<String, String> = named.collect();
+        let rules = Rules {
+            labels: labels.as_ref().map(|labels| &labels.0),
+            users: Some(&users),
+            ..self.rules(step, &metrics, first)
+        };
         let of_seeds: Vec<&trieval_eval::Catalogue> = contexts.iter().flatten().collect();
         let names: Vec<String> = self.systems.iter().map(|system| system.name.clone()).collect();
         let entrants = Seeded {
@@ -241,6 +255,7 @@ impl Evaluate {
                 }
             })
             .collect();
+        let warnings = std::mem::take(&mut contest.warnings);
         let first = counts.first().copied().unwrap_or_default();
         let unjudged = (requests.len() - qrels.len()) as u64;
         let evaluation = Evaluation {
@@ -254,9 +269,10 @@ impl Evaluate {
             comparisons: std::mem::take(&mut contest.comparisons),
             pairs: std::mem::take(&mut contest.pairs),
             slices,
+            reliability: std::mem::take(&mut contest.reliability),
             leaks,
             examples,
-            warnings: std::mem::take(&mut contest.warnings),
+            warnings: labels.into_iter().map(|labels| labels.1).chain(warnings).collect(),
         };
         write_json(&step.out.join(EVALUATION_FILE), &evaluation)?;
         Ok(contest)
@@ -293,7 +309,44 @@ impl Evaluate {
                 margin: settings.margin,
             },
             baseline: baseline.unwrap_or(0),
+            labels: None,
+            users: None,
         }
+    }
+
+    /// Labels of shown items and what they are, in words; none where labels are the judgments, or
+    /// nobody asks for them.
+    fn labels(
+        &self,
+        corpus: &Corpus,
+        catalogue: &Catalogue,
+        requests: &[Request],
+    ) -> Result<Option<(Qrels, String)>> {
+        let LabelSource::Impressions { signal, from } = &self.settings.labels else {
+            return Ok(None);
+        };
+        if !is_wanted(&self.settings.metrics) {
+            return Ok(None);
+        }
+        let split = self.evaluated.split();
+        let labelled = LabelledItems::read(corpus, split, &self.settings.labels)?;
+        let qrels = labelled.qrels(requests, catalogue)?;
+        let grades = || qrels.judgments().flat_map(|one| one.grades().map(|(_, grade)| grade));
+        let (of, positive) = (grades().count(), grades().filter(|&grade| grade > 0.0).count());
+        let named = match *from {
+            1.0 => signal.clone(),
+            from => format!("{signal} of {from} or more"),
+        };
+        let mut told = format!(
+            "labels are those of {} shown items, {} of them positive ({named})",
+            grouped(of as u64),
+            grouped(positive as u64)
+        );
+        if labelled.unknown > 0 {
+            let unknown = grouped(labelled.unknown);
+            told.push_str(&format!("; {unknown} more without a recorded {signal} are left out"));
+        }
+        Ok(Some((qrels, told)))
     }
 
     /// Judgments of the evaluated requests, and the relevant ones among them as rows.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use trieval_eval::settings::LabelSource;
 
 use super::Work;
 use crate::corpus::Request;
@@ -14,6 +15,7 @@ use crate::generative::DecoderSizes;
 use crate::inputs::{Inputs, StepContext};
 use crate::judging::acting::act;
 use crate::judging::answer::{Asking, Cost, Throughput, answer, throughput};
+use crate::judging::labelled::LabelledItems;
 use crate::judging::predict::predict;
 use crate::judging::runs::{Evaluated, PREDICTIONS_FILE, RUN_FILE, to_run, write_run};
 use crate::judging::tuning::Tuning;
@@ -108,8 +110,8 @@ pub struct AnswerRequests {
     pub depth: u32,
     /// What counts as relevant, where something is tuned.
     pub relevant_grade: Option<f64>,
-    /// Whether the judged pairs are to be scored, too.
-    pub predicts: bool,
+    /// Where the labels are of items that are to be scored, too.
+    pub labels: Option<LabelSource>,
     /// The decoder that answers, where one does.
     #[serde(skip)]
     pub sizes: Option<DecoderSizes>,
@@ -150,11 +152,11 @@ impl Work for AnswerRequests {
         }
         let run = to_run(name, &requests, &answers.lists, catalogue)?;
         write_run(&run, &step.out.join(RUN_FILE))?;
-        if self.predicts
+        if let Some(source) = &self.labels
             && let Some(rank) = system.as_rank()
         {
-            let (about, split) = ((corpus, catalogue), self.evaluated.split());
-            let predictions = predict(name, rank, &requests, about, split, step.ctx)?;
+            let labelled = LabelledItems::read(corpus, self.evaluated.split(), source)?;
+            let predictions = predict(name, rank, &requests, &labelled, catalogue, step.ctx)?;
             write_run(&predictions, &step.out.join(PREDICTIONS_FILE))?;
         }
         let file = SystemFile {

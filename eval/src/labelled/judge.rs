@@ -32,9 +32,18 @@ pub fn evaluate(
     metrics: &[Metric],
     relevant_grade: f64,
 ) -> Result<SystemScores> {
-    let predictions = Predictions::from_run(run, qrels, relevant_grade)?;
+    score(run, qrels, metrics, &Predictions::from_run(run, qrels, relevant_grade)?)
+}
+
+/// The same of predictions that were made of the run.
+pub(crate) fn score(
+    run: &Run,
+    qrels: &Qrels,
+    metrics: &[Metric],
+    predictions: &Predictions,
+) -> Result<SystemScores> {
     let columns =
-        metrics.iter().map(|metric| column(metric, &predictions)).collect::<Result<_>>()?;
+        metrics.iter().map(|metric| column(metric, predictions)).collect::<Result<_>>()?;
     let requests = predictions.requests();
     let mut answered = vec![false; requests.len()];
     for row in predictions.rows() {

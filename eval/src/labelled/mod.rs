@@ -12,6 +12,7 @@ mod predictions;
 mod roc;
 
 pub use calibration::{Binning, reliability};
+pub(crate) use judge::score;
 pub use judge::{column, evaluate};
 pub use metric::LabelledMetric;
 pub use outside::{Absent, OutsideValues, read_values};

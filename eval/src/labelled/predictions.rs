@@ -65,8 +65,19 @@ impl Predictions {
     /// The judged pairs that a run's system scores: those it was asked about, or else those it returned. All judged requests are kept, also those without a scored pair. An item is positive
     /// from `relevant_grade` on. Refused where no judged pair has a score.
     pub fn from_run(run: &Run, qrels: &Qrels, relevant_grade: f64) -> Result<Self> {
+        Self::of_users(run, qrels, relevant_grade, &HashMap::new())
+    }
+
+    /// The same with the user of every request that has one.
+    pub fn of_users(
+        run: &Run,
+        qrels: &Qrels,
+        relevant_grade: f64,
+        users: &HashMap<String, String>,
+    ) -> Result<Self> {
         let run = run.predictions();
         let mut builder = Self::builder(run.name());
+        builder.users.clone_from(users);
         let mut counts = PredictionCounts::default();
         for judgments in qrels.judgments() {
             builder.requests.intern(judgments.request());

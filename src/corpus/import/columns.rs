@@ -1,9 +1,8 @@
 //! Open columns of items that a recipe takes from an items file.
 
 use crate::corpus::cell::{ColumnName, Entity, OpenColumn};
-use crate::corpus::rows::ItemRow;
+use crate::corpus::rows::fixed_columns;
 use crate::corpus::settings::ItemColumn;
-use crate::corpus::table::Row;
 use crate::kind::{Faults, keys};
 
 /// The columns as tables have them.
@@ -21,7 +20,7 @@ pub(super) fn column_faults(columns: &[ItemColumn], faults: &mut Faults<'_>) {
     for (place, column) in columns.iter().enumerate() {
         let name = &column.name;
         let key = keys!["item_columns", place, "name"];
-        if ItemRow::schema().field_with_name(name).is_ok() {
+        if fixed_columns(Entity::Item).contains(name) {
             let message = format!("every items table has a column `{name}`");
             let help = format!("read it as item.{name}, or give the field another name");
             faults.value(key, message, "a fixed column", help);

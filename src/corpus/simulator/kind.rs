@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::write::style_column;
 use super::{estimate, write};
-use crate::corpus::kinds::CorpusKind;
+use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_signal};
 use crate::corpus::levels::level_fault;
 use crate::corpus::settings::SimulatorSettings;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
@@ -48,11 +49,16 @@ impl Kind for SimulatorSettings {
 }
 
 impl CorpusKind for SimulatorSettings {
-    fn lack(&self, fact: Fact) -> Option<Lack> {
-        (fact == Fact::Histories && self.history == 0).then_some(Lack {
-            why: "requests without histories",
-            help: "let requests carry their user's clicks: raise `corpus.history` above 0",
-        })
+    fn lack(&self, fact: &Fact) -> Option<Lack> {
+        match fact {
+            Fact::Histories if self.history == 0 => Some(Lack {
+                why: "requests without histories",
+                help: "let requests carry their user's clicks: raise `corpus.history` above 0",
+            }),
+            Fact::Column(name) => lacks_column(name, &[style_column()]),
+            Fact::Signal(name) => lacks_signal(name, &RECORDED),
+            _ => None,
+        }
     }
 
     fn sizes(&self) -> SizeEstimate {

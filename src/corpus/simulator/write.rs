@@ -66,7 +66,7 @@ pub(super) fn write(
 }
 
 /// What a shop knows of its users' taste: the style that each named.
-fn style_column() -> OpenColumn {
+pub(super) fn style_column() -> OpenColumn {
     OpenColumn {
         column: ColumnName::new(Entity::User, "style"),
         holds: Holds::Category,

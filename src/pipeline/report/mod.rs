@@ -79,7 +79,7 @@ pub fn assemble(
         pairs: evaluation.pairs.clone(),
         slices: evaluation.slices.clone(),
         leaks: evaluation.leaks.clone(),
-        reliability: Vec::new(),
+        reliability: evaluation.reliability.clone(),
         values_note: values_note(plan, folder),
         training: training(recipe, plan, folder)?,
         index_bytes: Some(identifiers.iter().filter_map(|one| one.index_bytes).sum()),

@@ -13,7 +13,8 @@ pub use index::{Index, words};
 
 use std::sync::Arc;
 
-use super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
+use super::harness::{Output, Rank, Retrieve, Scored, looked_up};
+use super::slate::Slate;
 use super::top::top;
 use crate::corpus::Ask;
 use crate::error::Result;
@@ -102,10 +103,10 @@ impl Retrieve for Bm25 {
 }
 
 impl Rank for Bm25 {
-    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
-        let mut scores = self.matches(ask);
+    fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+        let mut scores = self.matches(slate.ask);
         scores.sort_unstable_by_key(|one| one.0);
-        Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
+        Ok(vec![Output::score(looked_up(&scores, slate.items()))])
     }
 }
 

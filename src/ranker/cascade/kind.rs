@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::settings::{ActSettings, CascadeSettings, RerankSettings};
-use super::{Cascade, Mmr};
-use crate::error::Result;
+use super::{Cascade, Mmr, Scoring};
+use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Family, Faults, Key, Kind, Refusal, Role, Use};
 use crate::ranker::Retrieve;
-use crate::ranker::harness::Rerank;
-use crate::ranker::kinds::{System, SystemKind};
+use crate::ranker::harness::Stage;
+use crate::ranker::kinds::{Predicts, System, SystemKind};
 use crate::vectors::{VECTORS_FILE, read_of};
 
 /// Place of the system that finds candidates, and of the one that scores them.
@@ -85,10 +85,12 @@ impl SystemKind for CascadeSettings {
             None => None,
             Some(RerankSettings::Mmr { relevance, .. }) => {
                 let vectors = read_of(inputs.folder(Role::Rerank)?, inputs.catalogue()?)?;
-                Some(Box::new(Mmr::new(vectors, *relevance)) as Box<dyn Rerank>)
+                Some(Box::new(Mmr::new(vectors, *relevance)) as Box<dyn Stage>)
             }
         };
-        let rank = self.rank.as_ref().map(|_| system.open_part(inputs, RANK)).transpose()?;
+        let scoring =
+            |name: &String| Ok::<_, Error>(Scoring::new(name, system.open_part(inputs, RANK)?));
+        let rank = self.rank.as_ref().map(scoring).transpose()?;
         Ok(Box::new(Cascade {
             retrieve: system.open_part(inputs, RETRIEVE)?,
             retrieve_name: self.retrieve.clone(),
@@ -104,6 +106,10 @@ impl SystemKind for CascadeSettings {
 
     fn at_most(&self) -> Option<(u32, Vec<Key>)> {
         Some((self.candidates, keys!["candidates"]))
+    }
+
+    fn predicts(&self) -> Predicts<'_> {
+        Predicts::As(self.rank.as_deref().unwrap_or(&self.retrieve))
     }
 
     fn acts(&self) -> Option<ActSettings> {

@@ -1,9 +1,10 @@
 //! Maximal marginal relevance: a list whose items are relevant and unlike each other (Carbonell and Goldstein, SIGIR 1998).
 
+use rayon::prelude::*;
 use trieval_kernels::ops::dot;
 
-use super::super::harness::{Rerank, Scored};
-use crate::corpus::Ask;
+use super::super::harness::{Scored, Stage};
+use super::super::slate::Slate;
 use crate::error::Result;
 use crate::vectors::{Vectors, norm};
 
@@ -28,9 +29,20 @@ impl Mmr {
     }
 }
 
-impl Rerank for Mmr {
-    fn rerank(&self, _: &Ask, list: &[Scored], depth: usize) -> Result<Vec<Scored>> {
-        let (Some(first), Some(last)) = (list.first(), list.last()) else { return Ok(Vec::new()) };
+impl Stage for Mmr {
+    fn apply(&self, slates: &mut [Slate<'_>], depth: usize) -> Result<()> {
+        slates.par_iter_mut().for_each(|slate| {
+            let list: Vec<Scored> = slate.list().collect();
+            slate.reorder(&self.reordered(&list, depth));
+        });
+        Ok(())
+    }
+}
+
+impl Mmr {
+    /// The items of a list in another order, with what each was worth when it was taken.
+    fn reordered(&self, list: &[Scored], depth: usize) -> Vec<Scored> {
+        let (Some(first), Some(last)) = (list.first(), list.last()) else { return Vec::new() };
         let spread = first.1 - last.1;
         let share = |score: f32| if spread > 0.0 { (score - last.1) / spread } else { 0.0 };
         // What is left, in the order of the list, with the likeness to what was taken.
@@ -53,7 +65,7 @@ impl Rerank for Mmr {
                 *likeness = likeness.max(dot(self.vectors.row(*other as usize), taken));
             }
         }
-        Ok(out)
+        out
     }
 }
 
@@ -61,13 +73,17 @@ impl Rerank for Mmr {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::corpus::Ask;
 
     /// Items 0 and 1 are twins, 2 is at right angles, 3 has no vector.
     fn rerank(relevance: f64, list: &[Scored], depth: usize) -> Vec<Scored> {
         let data = vec![2.0, 0.0, 3.0, 0.0, 0.0, 0.5, 0.0, 0.0];
         let mmr = Mmr::new(Vectors::new(2, data, "test").unwrap(), relevance);
         let ask = Ask::default();
-        mmr.rerank(&ask, list, depth).unwrap()
+        let mut slates = [Slate::found(&ask, "x", list.to_vec())];
+        mmr.apply(&mut slates, depth).unwrap();
+        let [slate] = slates;
+        slate.into_list()
     }
 
     #[test]
@@ -93,8 +109,7 @@ mod tests {
         let vectors = Vectors::new(3, data, "test").unwrap();
         let mmr = Mmr::new(vectors, 0.4);
         let list: Vec<Scored> = (0..n_items).map(|item| (item, 1.0 - item as f32 / 11.0)).collect();
-        let ask = Ask::default();
-        let found = mmr.rerank(&ask, &list, 12).unwrap();
+        let found = mmr.reordered(&list, 12);
         let cosine =
             |a: u32, b: u32| dot(mmr.vectors.row(a as usize), mmr.vectors.row(b as usize)).max(0.0);
         for place in 0..found.len() {

@@ -4,17 +4,17 @@
 pub mod act;
 mod kind;
 mod mmr;
+mod scoring;
 pub mod settings;
 
 pub use act::policy;
 pub use mmr::Mmr;
+pub use scoring::Scoring;
 
-use rayon::prelude::*;
-
-use super::harness::{Candidates, Rank, Rerank, Retrieve, Scored, first_output};
-use super::top::top;
+use super::harness::{Rank, Retrieve, Scored, Stage};
+use super::slate::Slate;
 use crate::corpus::Ask;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The stages of a cascade.
 pub struct Cascade {
@@ -24,40 +24,40 @@ pub struct Cascade {
     pub retrieve_name: String,
     /// Candidates per request.
     pub candidates: usize,
-    /// Scores them anew; a system that takes the seat of [`Rank`].
-    pub rank: Option<Box<dyn Retrieve>>,
+    /// Scores them anew.
+    pub rank: Option<Scoring>,
     /// Reorders the list.
-    pub rerank: Option<Box<dyn Rerank>>,
+    pub rerank: Option<Box<dyn Stage>>,
 }
 
 impl Cascade {
-    /// What the later stages make of the candidates of a request.
-    fn finish(&self, ask: &Ask, mut list: Vec<Scored>, depth: usize) -> Result<Vec<Scored>> {
+    /// What the later stages make of the candidates of requests.
+    fn finish(
+        &self,
+        asks: &[&Ask],
+        found: Vec<Vec<Scored>>,
+        depth: usize,
+    ) -> Result<Vec<Vec<Scored>>> {
+        let slates = asks.iter().zip(found);
+        let mut slates: Vec<Slate<'_>> =
+            slates.map(|(ask, list)| Slate::found(ask, &self.retrieve_name, list)).collect();
         if let Some(rank) = &self.rank {
-            let rank = rank.as_rank().ok_or_else(|| {
-                Error::Failed("the second stage of a cascade cannot score given items".into())
-            })?;
-            let (items, scores): (Vec<u32>, Vec<f32>) = list.into_iter().unzip();
-            let column = format!("{}.score", self.retrieve_name);
-            let candidates = Candidates { items, columns: [(column, scores)].into() };
-            let scores = first_output(rank, ask, &candidates)?;
-            let scored = candidates.items.into_iter().zip(scores);
-            list = top(scored, self.candidates, &[]);
+            rank.apply(&mut slates, self.candidates)?;
         }
-        match &self.rerank {
-            Some(rerank) => rerank.rerank(ask, &list, depth),
-            None => {
-                list.truncate(depth);
-                Ok(list)
-            }
+        if let Some(rerank) = &self.rerank {
+            rerank.apply(&mut slates, depth)?;
         }
+        let mut lists: Vec<Vec<Scored>> = slates.into_iter().map(Slate::into_list).collect();
+        lists.iter_mut().for_each(|list| list.truncate(depth));
+        Ok(lists)
     }
 }
 
 impl Retrieve for Cascade {
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let list = self.retrieve.retrieve(ask, self.candidates, exclude)?;
-        self.finish(ask, list, depth)
+        let mut lists = self.finish(&[ask], vec![list], depth)?;
+        Ok(lists.pop().unwrap_or_default())
     }
 
     fn retrieve_all(
@@ -66,14 +66,16 @@ impl Retrieve for Cascade {
         depth: usize,
         exclude: &[Vec<u32>],
     ) -> Result<Vec<Vec<Scored>>> {
-        let lists = self.retrieve.retrieve_all(asks, self.candidates, exclude)?;
-        let lists = asks.par_iter().zip(lists);
-        lists.map(|(ask, list)| self.finish(ask, list, depth)).collect()
+        let found = self.retrieve.retrieve_all(asks, self.candidates, exclude)?;
+        self.finish(asks, found, depth)
     }
 
     /// Given items are scored by the stage that scores candidates.
     fn as_rank(&self) -> Option<&dyn Rank> {
-        self.rank.as_ref().unwrap_or(&self.retrieve).as_rank()
+        match &self.rank {
+            Some(rank) => rank.rank(),
+            None => self.retrieve.as_rank(),
+        }
     }
 }
 
@@ -81,6 +83,7 @@ impl Retrieve for Cascade {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::harness::Output;
+    use super::super::top::top;
     use super::*;
 
     /// Items 1 to 5, the first best.
@@ -106,8 +109,8 @@ mod tests {
     }
 
     impl Rank for Backwards {
-        fn outputs(&self, _: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
-            let before = &candidates.columns["finder.score"];
+        fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+            let before = slate.scores_of("finder").unwrap();
             Ok(vec![Output::score(before.iter().map(|score| -score).collect())])
         }
     }
@@ -115,12 +118,15 @@ mod tests {
     /// Swaps the first two.
     struct Swap;
 
-    impl Rerank for Swap {
-        fn rerank(&self, _: &Ask, list: &[Scored], depth: usize) -> Result<Vec<Scored>> {
-            let mut list = list.to_vec();
-            list.swap(0, 1);
-            list.truncate(depth);
-            Ok(list)
+    impl Stage for Swap {
+        fn apply(&self, slates: &mut [Slate<'_>], depth: usize) -> Result<()> {
+            for slate in slates {
+                let mut list: Vec<Scored> = slate.list().collect();
+                list.swap(0, 1);
+                list.truncate(depth);
+                slate.reorder(&list);
+            }
+            Ok(())
         }
     }
 
@@ -129,8 +135,8 @@ mod tests {
             retrieve: Box::new(Finder),
             retrieve_name: "finder".into(),
             candidates: 4,
-            rank: rank.then(|| Box::new(Backwards) as Box<dyn Retrieve>),
-            rerank: rerank.then(|| Box::new(Swap) as Box<dyn Rerank>),
+            rank: rank.then(|| Scoring::new("backwards", Box::new(Backwards))),
+            rerank: rerank.then(|| Box::new(Swap) as Box<dyn Stage>),
         };
         assert_eq!(cascade.as_rank().is_some(), rank);
         let ask = Ask::default();

@@ -7,7 +7,8 @@
 
 use std::path::Path;
 
-use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
+use super::super::harness::{Output, Rank, Retrieve, Scored, looked_up};
+use super::super::slate::Slate;
 use super::super::top::top;
 use super::settings::ItemCfSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
@@ -104,9 +105,9 @@ impl Retrieve for ItemCf {
 }
 
 impl Rank for ItemCf {
-    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
-        let scores = self.scores(&ask.history);
-        Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
+    fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+        let scores = self.scores(&slate.ask.history);
+        Ok(vec![Output::score(looked_up(&scores, slate.items()))])
     }
 }
 

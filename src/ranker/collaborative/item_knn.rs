@@ -6,7 +6,8 @@
 
 use std::path::Path;
 
-use super::super::harness::{Candidates, Output, Rank, Retrieve, Scored, looked_up};
+use super::super::harness::{Output, Rank, Retrieve, Scored, looked_up};
+use super::super::slate::Slate;
 use super::super::top::top;
 use super::settings::ItemKnnSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
@@ -90,9 +91,9 @@ impl Retrieve for ItemKnn {
 }
 
 impl Rank for ItemKnn {
-    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
-        let scores = self.scores(&ask.history);
-        Ok(vec![Output::score(looked_up(&scores, &candidates.items))])
+    fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+        let scores = self.scores(&slate.ask.history);
+        Ok(vec![Output::score(looked_up(&scores, slate.items()))])
     }
 }
 

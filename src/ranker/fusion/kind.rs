@@ -54,7 +54,8 @@ impl SystemKind for FusionSettings {
     }
 
     fn open(&self, system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
-        let parts = system.open_parts(inputs)?;
+        let names = system.asks.iter().map(|part| part.settings.name().to_owned());
+        let parts = names.zip(system.open_parts(inputs)?).collect();
         let mut rule = Fusion::from(self);
         if self.tune.is_some() {
             let chosen = Chosen::read(inputs.folder(Role::Tuned)?)?;

@@ -10,26 +10,46 @@ use trieval_eval::fusion::{Fusion, fuse_lists};
 
 use crate::corpus::Ask;
 use crate::error::{Error, Result};
-use crate::ranker::harness::{Retrieve, Scored, strictly_falling};
+use crate::ranker::harness::{Retrieve, Scored, Stage, strictly_falling};
+use crate::ranker::slate::Slate;
 
 /// Asks its parts and fuses what they say.
 pub struct Fused {
-    parts: Vec<Box<dyn Retrieve>>,
-    rule: Fusion,
+    parts: Vec<(String, Box<dyn Retrieve>)>,
+    fusing: Fusing,
 }
 
 impl Fused {
-    /// Fuses the lists of `parts` by `rule`, whose weights are in their order.
-    pub fn new(parts: Vec<Box<dyn Retrieve>>, rule: Fusion) -> Self {
-        Self { parts, rule }
+    /// Fuses the lists of `parts`, each with its name, by `rule`, whose weights are in their order.
+    pub fn new(parts: Vec<(String, Box<dyn Retrieve>)>, rule: Fusion) -> Self {
+        let fusing = Fusing { parts: parts.iter().map(|part| part.0.clone()).collect(), rule };
+        Self { parts, fusing }
+    }
+
+    fn fuse(
+        &self,
+        asks: &[&Ask],
+        mut answers: Vec<Vec<Vec<Scored>>>,
+        depth: usize,
+    ) -> Result<Vec<Vec<Scored>>> {
+        let mut slates = Vec::with_capacity(asks.len());
+        for (place, ask) in asks.iter().enumerate() {
+            let lists = answers.iter_mut().map(|lists| std::mem::take(&mut lists[place]));
+            // Equal scores keep the order of their list, as in the run that weights are tuned on.
+            let falling = lists.map(|list| strictly_falling(list.into_iter()).collect());
+            let names = self.fusing.parts.iter().map(String::as_str);
+            slates.push(Slate::joined(ask, names.zip(falling).collect()));
+        }
+        self.fusing.apply(&mut slates, depth)?;
+        Ok(slates.into_iter().map(Slate::into_list).collect())
     }
 }
 
 impl Retrieve for Fused {
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let answers = self.parts.iter().map(|part| part.retrieve(ask, depth, exclude));
-        let lists: Vec<Vec<Scored>> = answers.collect::<Result<_>>()?;
-        fuse(&lists, &self.rule, depth)
+        let asked = self.parts.iter().map(|(_, part)| part.retrieve(ask, depth, exclude));
+        let answers = asked.map(|list| Ok(vec![list?])).collect::<Result<_>>()?;
+        Ok(self.fuse(&[ask], answers, depth)?.pop().unwrap_or_default())
     }
 
     fn retrieve_all(
@@ -38,29 +58,46 @@ impl Retrieve for Fused {
         depth: usize,
         exclude: &[Vec<u32>],
     ) -> Result<Vec<Vec<Scored>>> {
-        let answers = self.parts.iter().map(|part| part.retrieve_all(asks, depth, exclude));
-        let mut parts: Vec<Vec<Vec<Scored>>> = answers.collect::<Result<_>>()?;
-        let of_request = |place: usize| -> Vec<Vec<Scored>> {
-            parts.iter_mut().map(|lists| std::mem::take(&mut lists[place])).collect()
-        };
-        let lists: Vec<_> = (0..asks.len()).map(of_request).collect();
-        lists.par_iter().map(|lists| fuse(lists, &self.rule, depth)).collect()
+        let asked = self.parts.iter().map(|(_, part)| part.retrieve_all(asks, depth, exclude));
+        let answers = asked.collect::<Result<_>>()?;
+        self.fuse(asks, answers, depth)
     }
 }
 
-/// At most `depth` items of the lists, best first. Equal scores keep the order of their list, as in the run that weights are
-/// tuned on; equal sums go to the smaller item, where a run's order has the larger first.
-fn fuse(lists: &[Vec<Scored>], rule: &Fusion, depth: usize) -> Result<Vec<Scored>> {
-    let falling: Vec<Vec<(Reverse<u32>, f32)>> = lists
-        .iter()
-        .map(|list| {
-            strictly_falling(list.iter().map(|&(item, score)| (Reverse(item), score))).collect()
+/// Fuses the scores of systems in a slate; equal sums go to the smaller item, where a run's order has
+/// the larger first.
+struct Fusing {
+    /// Names of the systems, in the order of the weights.
+    parts: Vec<String>,
+    rule: Fusion,
+}
+
+impl Stage for Fusing {
+    fn apply(&self, slates: &mut [Slate<'_>], depth: usize) -> Result<()> {
+        let rule = Fusion { depth: Some(depth as u32), ..self.rule.clone() };
+        slates.par_iter_mut().try_for_each(|slate| {
+            let lists: Vec<Vec<(Reverse<u32>, f32)>> =
+                self.parts.iter().map(|part| list_of(slate, part)).collect();
+            let lists: Vec<&[(Reverse<u32>, f32)]> = lists.iter().map(Vec::as_slice).collect();
+            let fused = fuse_lists(&lists, &rule).map_err(|e| Error::Failed(e.to_string()))?;
+            let fused: Vec<Scored> =
+                fused.into_iter().map(|(Reverse(item), score)| (item, score)).collect();
+            slate.reorder(&fused);
+            Ok(())
         })
+    }
+}
+
+/// What a system found, best first.
+fn list_of(slate: &Slate<'_>, part: &str) -> Vec<(Reverse<u32>, f32)> {
+    let scores = slate.scores_of(part).unwrap_or_default();
+    let scored = slate.items().iter().copied().zip(scores.iter().copied());
+    let mut list: Vec<(Reverse<u32>, f32)> = scored
+        .filter(|(_, score)| !score.is_nan())
+        .map(|(item, score)| (Reverse(item), score))
         .collect();
-    let falling: Vec<&[(Reverse<u32>, f32)]> = falling.iter().map(Vec::as_slice).collect();
-    let rule = Fusion { depth: Some(depth as u32), ..rule.clone() };
-    let fused = fuse_lists(&falling, &rule).map_err(|e| Error::Failed(e.to_string()))?;
-    Ok(fused.into_iter().map(|(Reverse(item), score)| (item, score)).collect())
+    list.sort_by(|a, b| b.1.total_cmp(&a.1));
+    list
 }
 
 #[cfg(test)]
@@ -81,7 +118,8 @@ mod tests {
     fn ranks_are_fused_and_ties_go_to_the_smaller_item() {
         let left = Fixed(vec![(7, 3.0), (2, 2.0)]);
         let right = Fixed(vec![(2, 9.0), (7, 1.0), (30, 0.5)]);
-        let parts: Vec<Box<dyn Retrieve>> = vec![Box::new(left), Box::new(right)];
+        let parts: Vec<(String, Box<dyn Retrieve>)> =
+            vec![("left".into(), Box::new(left)), ("right".into(), Box::new(right))];
         let fused = Fused::new(parts, Fusion::default());
         let items = |depth, exclude: &[u32]| -> Vec<u32> {
             let list = fused.retrieve(&Ask::default(), depth, exclude).unwrap();
@@ -100,8 +138,9 @@ mod tests {
 
     #[test]
     fn equal_scores_keep_the_order_of_their_list() {
-        let lists = [vec![(7, 1.0), (2, 1.0), (5, 1.0)]];
-        let list = fuse(&lists, &Fusion::default(), 10).unwrap();
+        let list = Fixed(vec![(7, 1.0), (2, 1.0), (5, 1.0)]);
+        let fused = Fused::new(vec![("list".into(), Box::new(list))], Fusion::default());
+        let list = fused.retrieve(&Ask::default(), 10, &[]).unwrap();
         assert_eq!(list.into_iter().map(|one| one.0).collect::<Vec<_>>(), [7, 2, 5]);
     }
 }

@@ -10,7 +10,8 @@ use rayon::prelude::*;
 use trieval_kernels::ops::{dot, dots, dots4};
 
 use self::hnsw::{HnswIndex, Query, compare};
-use super::harness::{Approximate, Candidates, Comparison, Output, Rank, Retrieve, Scored};
+use super::harness::{Approximate, Comparison, Output, Rank, Retrieve, Scored};
+use super::slate::Slate;
 use super::top::Top;
 use crate::corpus::{Ask, Request};
 use crate::error::{Error, Result};
@@ -125,10 +126,10 @@ impl Approximate for Nearest {
 }
 
 impl Rank for Nearest {
-    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
-        let query = self.items.encoder.vector(ask, &self.items.vectors)?;
+    fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+        let query = self.items.encoder.vector(slate.ask, &self.items.vectors)?;
         let score = |&item: &u32| dot(self.items.vectors.row(item as usize), &query);
-        Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
+        Ok(vec![Output::score(slate.items().iter().map(score).collect())])
     }
 }
 
@@ -211,7 +212,7 @@ mod tests {
         let all = nearest.retrieve(&ask, 9, &[]).unwrap();
         assert_eq!(all, [(3, 1.5), (0, 1.0), (2, -0.5), (1, -1.0)]);
         assert_eq!(nearest.retrieve(&ask, 1, &[3]).unwrap(), [(0, 1.0)]);
-        let outputs = nearest.outputs(&ask, &Candidates::of(vec![1, 3])).unwrap();
+        let outputs = nearest.outputs(&Slate::new(&ask, vec![1, 3])).unwrap();
         assert_eq!(outputs, [Output::score(vec![-1.0, 1.5])]);
     }
 

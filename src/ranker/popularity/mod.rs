@@ -6,8 +6,9 @@ mod kind;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
+use super::harness::{Output, Rank, Retrieve, Scored};
 use super::settings::PopularitySettings;
+use super::slate::Slate;
 use super::top::top;
 use crate::corpus::{Ask, Corpus, training_exposure, weighted_exposure};
 use crate::error::{Error, Result};
@@ -172,15 +173,15 @@ impl Retrieve for Popularity {
 }
 
 impl Rank for Popularity {
-    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
-        let led = self.categories.as_ref().map(|one| one.led(&ask.history));
+    fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+        let led = self.categories.as_ref().map(|one| one.led(&slate.ask.history));
         // More than any count: the led ones stand above all others.
         let raise = self.counts.iter().copied().fold(0.0, f32::max) + 1.0;
         let score = |&item: &u32| {
             let is_led = led.as_ref().is_some_and(|led| led(item));
             self.counts[item as usize] + if is_led { raise } else { 0.0 }
         };
-        Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
+        Ok(vec![Output::score(slate.items().iter().map(score).collect())])
     }
 }
 
@@ -244,7 +245,7 @@ mod tests {
         // Item 0 is the third newest, so its category does not lead.
         assert_eq!(items(&[0, 3, 4], 9), [2, 1]);
         assert_eq!(items(&[2, 0], 9), [4, 1, 3]);
-        let outputs = popularity.outputs(&ask(&[0]), &Candidates::of(vec![3, 1, 0])).unwrap();
+        let outputs = popularity.outputs(&Slate::new(&ask(&[0]), vec![3, 1, 0])).unwrap();
         assert_eq!(outputs, [Output::score(vec![9.0, 13.0, 11.0])]);
     }
 }

@@ -21,7 +21,8 @@ use trieval_kernels::ops::linear;
 use self::network::{Network, Packed};
 use self::objective::NextItem;
 use self::settings::{SasrecLoss, SasrecSettings};
-use super::harness::{Candidates, Output, Rank, Retrieve, Scored};
+use super::harness::{Output, Rank, Retrieve, Scored};
+use super::slate::Slate;
 use super::top::top;
 use crate::corpus::{Ask, Corpus, choices};
 use crate::error::{Error, Result};
@@ -239,12 +240,12 @@ impl Retrieve for Sasrec {
 
 impl Rank for Sasrec {
     /// Behind an empty history all items are alike.
-    fn outputs(&self, ask: &Ask, candidates: &Candidates) -> Result<Vec<Output>> {
-        if ask.history.is_empty() {
-            return Ok(vec![Output::score(vec![0.0; candidates.items.len()])]);
+    fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+        if slate.ask.history.is_empty() {
+            return Ok(vec![Output::score(vec![0.0; slate.items().len()])]);
         }
-        let scores = self.scores(&[&ask.history])?;
+        let scores = self.scores(&[&slate.ask.history])?;
         let score = |&item: &u32| scores[item as usize];
-        Ok(vec![Output::score(candidates.items.iter().map(score).collect())])
+        Ok(vec![Output::score(slate.items().iter().map(score).collect())])
     }
 }

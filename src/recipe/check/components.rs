@@ -229,7 +229,7 @@ fn needs(all: &[Component<'_>], corpus: &CorpusSettings, checker: &mut Checker<'
     for one in all {
         let Some((_, it)) = one.it else { continue };
         for need in it.needs() {
-            let Some(lack) = corpus.it().lack(need.fact) else { continue };
+            let Some(lack) = corpus.it().lack(&need.fact) else { continue };
             let message = need.message.replace("{name}", one.name.unwrap_or_default());
             let label = need.label.unwrap_or(lack.why);
             checker.fault(&one.at(&need.key), message, label, &need.help(&lack));

@@ -1,11 +1,15 @@
 //! Checks of the recipe's name and of what is measured.
 
-use trieval_eval::settings::EvaluationSettings;
+use trieval_eval::settings::{EvaluationSettings, LabelSource};
 
 use super::components::check_system;
-use super::metrics::{check_classes, check_measured, check_slice, cut_off, needs_vectors};
+use super::metrics::{
+    check_classes, check_metric, check_slice, cut_off, is_labelled, needs_probabilities,
+    needs_vectors,
+};
 use super::{Checker, Part, Parts};
-use crate::kind::Key;
+use crate::kind::{Fact, Key};
+use crate::ranker::kinds::{Predicts, SystemKind};
 
 use super::super::document::{Step, quoted};
 
@@ -49,13 +53,17 @@ fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
     };
     if let Some(part) = part {
         metrics(part, settings, checker);
+        probabilities(parts, part, settings, checker);
+        labels(parts, part, settings, checker);
         slices(part, settings, checker);
         vectors_for_diversity(parts, part, settings, checker);
     }
     let corpus = parts.corpus.as_ref().and_then(|part| part.value.as_ref());
     let known = corpus.and_then(|corpus| corpus.it().grades());
     if let (Some(part), Some((grades, label))) = (part, known) {
-        classes(part, settings, grades, checker);
+        if settings.labels == LabelSource::Judgments {
+            classes(part, settings, grades, checker);
+        }
         // both lists of grades end with their highest
         let highest = grades.last().copied().unwrap_or(f64::INFINITY);
         if settings.relevant_grade > highest {
@@ -106,7 +114,7 @@ fn metrics(
     for (index, metric) in settings.metrics.iter().enumerate() {
         let mut path = part.at(&["metrics"]);
         path.push(Step::Index(index));
-        if let Err(help) = check_measured(metric) {
+        if let Err(help) = check_metric(metric) {
             checker.fault(
                 &path,
                 format!("unknown metric {}", quoted(metric)),
@@ -135,6 +143,75 @@ fn metrics(
     if settings.requests == Some(0) {
         let message = "no test request is to be evaluated";
         checker.fault(&part.at(&["requests"]), message, "0", "leave it out to evaluate all");
+    }
+}
+
+/// Metrics of probabilities, where a system gives none.
+fn probabilities(
+    parts: &Parts,
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    let systems: Vec<&dyn SystemKind> =
+        parts.system.iter().filter_map(|system| Some(system.value.as_ref()?.it())).collect();
+    let Some(scores) = systems.iter().find(|one| !gives_probabilities(**one, &systems)) else {
+        return;
+    };
+    for (index, metric) in settings.metrics.iter().enumerate() {
+        if needs_probabilities(metric) {
+            let path = [part.at(&["metrics"]), vec![Step::Index(index)]].concat();
+            let name = scores.name();
+            let message = format!("{metric} needs probabilities, and system `{name}` gives scores");
+            let help = format!(
+                "leave {metric} or system `{name}` out; predictions from anywhere are judged by \
+                 `trieval eval`"
+            );
+            checker.fault(&path, message, "measured for every system", &help);
+        }
+    }
+}
+
+fn gives_probabilities(system: &dyn SystemKind, all: &[&dyn SystemKind]) -> bool {
+    let mut current = system;
+    // A checked recipe has no rings; the bound only keeps an unchecked one from hanging.
+    for _ in 0..=all.len() {
+        match current.predicts() {
+            Predicts::Scores => return false,
+            Predicts::Probabilities => return true,
+            Predicts::As(name) => match all.iter().find(|one| one.name() == name) {
+                Some(other) => current = *other,
+                // The missing name is a fault of its own.
+                None => return true,
+            },
+        }
+    }
+    true
+}
+
+/// Labels that nothing reads, or that the corpus does not have.
+fn labels(
+    parts: &Parts,
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    let LabelSource::Impressions { signal, .. } = &settings.labels else { return };
+    if !settings.metrics.iter().any(|metric| is_labelled(metric)) {
+        let message = "no metric of the recipe reads labels";
+        let help = "ask for one, such as \"auc\", or leave `labels` out";
+        checker.fault(&part.at(&["labels"]), message, "no use of labels", help);
+    }
+    let corpus = parts.corpus.as_ref().and_then(|part| part.value.as_ref());
+    let facts = [Fact::Impressions, Fact::Signal(signal.clone())];
+    let lack = corpus.and_then(|corpus| facts.iter().find_map(|fact| corpus.it().lack(fact)));
+    if let Some(lack) = lack {
+        let message = format!("labels cannot be read from `{signal}` of impressions");
+        let help = match lack.help {
+            "" => "name a signal that the corpus records, or leave `labels` out",
+            help => help,
+        };
+        checker.fault(&part.at(&["labels"]), message, lack.why, help);
     }
 }
 

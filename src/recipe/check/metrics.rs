@@ -27,17 +27,15 @@ pub(super) fn needs_vectors(text: &str) -> bool {
     matches!(metric, Ok(metric) if metric.needs() == Needs::Vectors)
 }
 
-/// Checks a metric that systems of a recipe are measured by: their scores are no probabilities.
-pub(super) fn check_measured(text: &str) -> Result<(), String> {
-    check_metric(text)?;
-    match text.parse::<Metric>().ok().and_then(|metric| metric.labelled()) {
-        Some(LabelledMetric::LogLoss | LabelledMetric::CalibrationError { .. }) => {
-            Err("it needs probabilities, and systems of a recipe give scores; judge predictions \
-                   with `trieval eval`"
-                .into())
-        }
-        _ => Ok(()),
-    }
+/// Whether a metric can be computed from probabilities only.
+pub(super) fn needs_probabilities(text: &str) -> bool {
+    let labelled = text.parse::<Metric>().ok().and_then(|metric| metric.labelled());
+    matches!(labelled, Some(LabelledMetric::LogLoss | LabelledMetric::CalibrationError { .. }))
+}
+
+/// Whether a metric is one of labelled items.
+pub(super) fn is_labelled(text: &str) -> bool {
+    text.parse::<Metric>().is_ok_and(|metric| metric.labelled().is_some())
 }
 
 /// Checks that a metric over judged pairs finds both kinds of them, where `grades` are all that a judged item can have. What
@@ -128,8 +126,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_measured_or_tuned_for_in_a_recipe_is_refused() {
-        assert_eq!(check_measured("auc"), Ok(()));
-        assert!(check_measured("ece").is_err() && check_measured("log_loss").is_err());
+        assert!(is_labelled("auc") && !is_labelled("ndcg@10") && !needs_probabilities("auc"));
+        assert!(needs_probabilities("ece") && needs_probabilities("log_loss"));
         assert_eq!(check_tuned("ndcg@10"), Ok(()));
         for bad in ["auc", "coverage@10", "ndgc@10"] {
             assert!(check_tuned(bad).is_err(), "{bad}");

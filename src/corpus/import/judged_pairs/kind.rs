@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{estimate, import};
-use crate::corpus::import::columns::column_faults;
-use crate::corpus::kinds::CorpusKind;
+use crate::corpus::import::columns::{column_faults, open_columns};
+use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_signal};
 use crate::corpus::settings::{JudgedPairsSettings, PairSplit};
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
@@ -60,7 +60,7 @@ impl Kind for JudgedPairsSettings {
 }
 
 impl CorpusKind for JudgedPairsSettings {
-    fn lack(&self, fact: Fact) -> Option<Lack> {
+    fn lack(&self, fact: &Fact) -> Option<Lack> {
         let has_clicks = self.clicks.is_some();
         let simulate = "add [corpus.clicks] to simulate clicks on the graded pairs";
         match fact {
@@ -76,6 +76,11 @@ impl CorpusKind for JudgedPairsSettings {
             }
             Fact::Impressions => Some(Lack { why: "no impressions", help: simulate }),
             Fact::Truth => Some(no_truth()),
+            Fact::Column(name) => lacks_column(name, &open_columns(&self.item_columns)),
+            Fact::Signal(name) => match has_clicks {
+                true => lacks_signal(name, &["click"]),
+                false => lacks_signal(name, &[]),
+            },
         }
     }
 

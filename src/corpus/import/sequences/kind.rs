@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::judged_pairs::no_truth;
 use super::{estimate, import};
-use crate::corpus::import::columns::column_faults;
-use crate::corpus::kinds::CorpusKind;
+use crate::corpus::import::columns::{column_faults, open_columns};
+use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_signal};
 use crate::corpus::settings::SequencesSettings;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
@@ -27,7 +27,7 @@ impl Kind for SequencesSettings {
 }
 
 impl CorpusKind for SequencesSettings {
-    fn lack(&self, fact: Fact) -> Option<Lack> {
+    fn lack(&self, fact: &Fact) -> Option<Lack> {
         match fact {
             Fact::Histories | Fact::Feedback => None,
             Fact::Text if self.items_file.is_some() => None,
@@ -38,6 +38,8 @@ impl CorpusKind for SequencesSettings {
             Fact::Impressions => Some(Lack { why: "sequences hold no impressions", help: "" }),
             Fact::Grades => Some(Lack { why: "no levels", help: "" }),
             Fact::Truth => Some(no_truth()),
+            Fact::Column(name) => lacks_column(name, &open_columns(&self.item_columns)),
+            Fact::Signal(name) => lacks_signal(name, &[]),
         }
     }
 
