@@ -3,7 +3,7 @@
 //! - `build`: source to folder; `folder`: folder to typed rows; `catalogue`: items in memory
 //! - `table`, `rows`, `types`, `summary`: the format of the folder
 //! - `facts`: what a corpus turns out to hold
-//! - `labels`: impressions as labelled examples; `features`: what requests carry
+//! - `labels`: impressions as labelled examples; `features`: what requests carry; `daily`: items before a day
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
 //! - `import`: judged pairs and sequences from files; `simulator`: the shop with known truth
 //!
@@ -13,6 +13,7 @@ mod build;
 mod catalogue;
 mod cell;
 mod cells;
+mod daily;
 mod exposure;
 mod facts;
 mod features;
@@ -35,6 +36,7 @@ mod types;
 pub use build::{build, build_seeded, world_seed};
 pub use catalogue::Catalogue;
 pub use cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
+pub use daily::{DailyStatistics, Shown};
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use histories::{choices, training_histories};

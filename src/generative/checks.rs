@@ -35,7 +35,7 @@ impl Kind for TrainSettings {
     fn faults(&self, faults: &mut Faults<'_>) {
         start(self, faults);
         let owner = format!("training `{}`", self.name);
-        self.course.faults(&owner, Able { device: true, beams: true }, faults);
+        self.course.faults(&owner, Able { device: true, beams: true, loss: true }, faults);
         if let Some(lora) = &self.lora {
             adapter(self, lora, faults);
         }

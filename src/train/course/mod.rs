@@ -25,8 +25,10 @@ const MLFLOW_FILE: &str = "mlflow.json";
 pub struct Able {
     /// It can compute on a GPU, in its types, and compute activations a second time.
     pub device: bool,
-    /// Its validation searches beams, and measures a loss.
+    /// Its validation searches beams.
     pub beams: bool,
+    /// Its validation measures a loss.
+    pub loss: bool,
 }
 
 impl<D: CourseDefaults> Course<D> {
@@ -150,12 +152,12 @@ impl<D: CourseDefaults> Course<D> {
             faults.key(beam, message, "all items are looked at", "leave it out");
         }
         let (metric, key) = (&settings.metric, keys!["validation", "metric"]);
-        if able.beams && metric == LOSS {
+        if able.loss && metric == LOSS {
             return;
         }
         if let Err(help) = faults.check_tuned(metric) {
             let message = format!("{owner} cannot be validated by \"{metric}\"");
-            let help = if able.beams { format!("{help}; or `loss`") } else { help };
+            let help = if able.loss { format!("{help}; or `loss`") } else { help };
             faults.value(key, message, "not a metric of lists", help);
         } else if let Some(cut_off) =
             faults.cut_off(metric).filter(|&one| able.beams && one > settings.beams())

@@ -231,8 +231,9 @@ pub struct ValidationSettings<D = Plain> {
     /// Most validation requests looked at: a sample that is the same throughout.
     #[schemars(range(min = 1))]
     pub requests: u32,
-    /// What decides: `loss` (cross-entropy of the clicked items' identifiers, always measured), or a metric of lists
-    /// such as `recall@10`, for which the requests are searched with the current weights.
+    /// What decides: `loss`, where the training measures one (a decoder always measures the cross-entropy of the clicked
+    /// items' identifiers), or a metric of lists such as `recall@10`, for which the requests are searched with the current
+    /// weights.
     pub metric: String,
     /// Beams of the search of a decoder, by default 20: the longest list a metric sees.
     #[schemars(range(min = 1, max = 4_096))]
