@@ -6,7 +6,7 @@ use trieval_eval::metric::Metric;
 use trieval_eval::{Qrels, Run, evaluate};
 
 use super::runs::{sample, to_run};
-use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::corpus::{Catalogue, Corpus, LabelRule, Labels, Request, Split};
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::seed::Seed;
@@ -29,6 +29,33 @@ impl Judge for ValidationJudge<'_> {
     fn held_out(&self, who: &str, wanted: &Sample<'_>) -> Result<Box<dyn held_out::HeldOut>> {
         let (corpus, catalogue) = (self.inputs.corpus()?, self.inputs.catalogue()?);
         Ok(Box::new(HeldOut::drawn(self, who, wanted, corpus, catalogue)?))
+    }
+
+    fn labels(
+        &self,
+        who: &str,
+        rule: &LabelRule,
+        columns: &[&str],
+        n_requests: u32,
+    ) -> Result<(Vec<Request>, Labels)> {
+        let corpus = self.inputs.corpus()?;
+        let mut labels = corpus.labels(Split::Validation, rule, columns)?;
+        let shown: HashSet<u32> = labels.pages.iter().map(|(request, _)| *request).collect();
+        let mut requests = corpus.requests(Split::Validation)?;
+        requests.retain(|request| shown.contains(&request.idx));
+        if requests.is_empty() {
+            let signal = &rule.signal;
+            let message = format!(
+                "{who} cannot be validated: nothing was shown on the validation days, or no `{signal}` \
+                 of it recorded"
+            );
+            return Err(Error::data(corpus.folder(), message)
+                .with_help("give the corpus a larger validation split, or pages for it"));
+        }
+        sample(&mut requests, n_requests as usize, self.seed.purpose("validation"));
+        let kept: HashSet<u32> = requests.iter().map(|request| request.idx).collect();
+        labels.pages.retain(|(request, _)| kept.contains(request));
+        Ok((requests, labels))
     }
 }
 

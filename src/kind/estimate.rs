@@ -20,6 +20,8 @@ pub struct Sizes {
     pub test: Option<u64>,
     /// Clicks of training requests.
     pub clicks: Option<u64>,
+    /// Items shown for training requests.
+    pub impressions: Option<u64>,
     /// Whether requests are users' sequences.
     pub sequences: bool,
 }

@@ -90,16 +90,15 @@ fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
         .filter(|step| plan.status(step, run_folder).is_ok_and(|status| status == Status::Cached));
     if let Some(step) = cached {
         let summary = Corpus::read_summary(&step_dir(run_folder, &step.name, &step.key))?;
+        // Clicks and impressions are counted over all splits; training has its share of them.
+        let share = summary.requests.train as f64 / summary.requests.total().max(1) as f64;
         return Ok(Sizes {
             exact: true,
             items: Some(summary.items),
             train: Some(summary.requests.train),
             test: Some(summary.requests.test),
-            // Clicks are counted over all splits; training has its share of them.
-            clicks: Some(
-                (summary.clicks as f64 * summary.requests.train as f64
-                    / summary.requests.total().max(1) as f64) as u64,
-            ),
+            clicks: Some((summary.clicks as f64 * share) as u64),
+            impressions: Some((summary.impressions as f64 * share) as u64),
             sequences: summary.sequences,
         });
     }
@@ -111,8 +110,14 @@ fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
         train: guess.train_requests,
         test: guess.test_requests,
         clicks: None,
+        impressions: None,
         sequences: corpus.is_sequences(),
     };
+    let requests = [guess.train_requests, guess.validation_requests, guess.test_requests];
+    let requests: u64 = requests.into_iter().flatten().sum();
+    let per_request = guess.impressions.map(|n| n as f64 / requests.max(1) as f64);
+    let impressions = sizes.train.zip(per_request);
+    sizes.impressions = impressions.map(|(n, each)| (n as f64 * each) as u64);
     sizes.clicks = sizes.train.map(|n| (n as f64 * sizes.clicks_per_request()) as u64);
     Ok(sizes)
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows no metric: who measures is behind [`Judge`].
 
-use crate::corpus::Request;
+use crate::corpus::{LabelRule, Labels, Request};
 use crate::error::Result;
 
 /// Which held-out requests a training wants.
@@ -24,6 +24,19 @@ pub trait Judge {
     /// # Errors
     /// [`crate::Error::Data`] when no request is as wanted.
     fn held_out(&self, who: &str, sample: &Sample<'_>) -> Result<Box<dyn HeldOut>>;
+
+    /// What was shown for at most `requests` validation requests, with labels by `rule` and columns of
+    /// impressions by name.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when no validation request has a label.
+    fn labels(
+        &self,
+        who: &str,
+        rule: &LabelRule,
+        columns: &[&str],
+        requests: u32,
+    ) -> Result<(Vec<Request>, Labels)>;
 }
 
 /// Held-out requests.
@@ -55,6 +68,16 @@ pub(crate) struct Nobody;
 #[cfg(test)]
 impl Judge for Nobody {
     fn held_out(&self, who: &str, _sample: &Sample<'_>) -> Result<Box<dyn HeldOut>> {
+        Err(crate::Error::Failed(format!("{who} has nothing that is held out")))
+    }
+
+    fn labels(
+        &self,
+        who: &str,
+        _rule: &LabelRule,
+        _columns: &[&str],
+        _requests: u32,
+    ) -> Result<(Vec<Request>, Labels)> {
         Err(crate::Error::Failed(format!("{who} has nothing that is held out")))
     }
 }
