@@ -3,34 +3,15 @@
 
 use std::ops::Range;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::cell::{Cell, ColumnName, Entity};
 use super::cells::Cells;
 use super::folder::Corpus;
 use super::impressions::levelled;
 use super::levels::{Levels, SIGNALS, fixed_signal, signals};
 use super::rows::ImpressionRow;
+use super::settings::LabelRule;
 use super::types::{ItemIdx, RequestIdx, Split};
 use crate::error::{Error, Result};
-
-/// When an impression is a positive example.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct LabelRule {
-    /// What happened: `click`, `cart`, `order`, `like`, `share`, `dwell`, `grade`, a column of impressions that the
-    /// corpus declares as a signal, or `session.NAME` for what came of the session.
-    pub signal: String,
-    /// Positive from this value on; a flag that is set is 1.
-    pub from: f64,
-}
-
-impl Default for LabelRule {
-    fn default() -> Self {
-        Self { signal: "click".into(), from: 1.0 }
-    }
-}
 
 /// A shown item with its label.
 #[derive(Debug, Clone, PartialEq)]

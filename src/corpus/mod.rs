@@ -40,9 +40,10 @@ pub use daily::{DailyStatistics, Shown};
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use histories::{choices, training_histories};
-pub use labels::{LabelRule, Labelled, Labels};
+pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};
 pub use rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
+pub use settings::LabelRule;
 pub use summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,
 };

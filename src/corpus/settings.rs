@@ -292,6 +292,23 @@ impl Default for SimulatedClicks {
     }
 }
 
+/// When an impression is a positive example.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LabelRule {
+    /// What happened: `click`, `cart`, `order`, `like`, `share`, `dwell`, `grade`, a column of impressions that the
+    /// corpus declares as a signal, or `session.NAME` for what came of the session.
+    pub signal: String,
+    /// Positive from this value on; a flag that is set is 1.
+    pub from: f64,
+}
+
+impl Default for LabelRule {
+    fn default() -> Self {
+        Self { signal: "click".into(), from: 1.0 }
+    }
+}
+
 /// A field of an item that becomes a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

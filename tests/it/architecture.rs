@@ -218,5 +218,5 @@ fn unsafe_stands_only_in_the_audited_files() {
             file.path
         })
         .collect();
-    assert_eq!(holders, UNSAFE_FILES, "compare ARCHITECTURE.md, \"Where is unsafe code?\"");
+    assert_eq!(holders, UNSAFE_FILES, "compare ARCHITECTURE.md, \"Unsafe code\"");
 }

@@ -18,8 +18,8 @@ pub struct CascadeSettings {
     #[serde(default = "default_candidates")]
     #[schemars(range(min = 1, max = 100_000))]
     pub candidates: u32,
-    /// Name of the system whose scores order the candidates: two-tower, bm25, popularity, item-cf, item-knn or sasrec. By
-    /// default the scores of `retrieve` do.
+    /// Name of the system whose scores order the candidates, any that scores given items (`docs/systems.md`). By default the
+    /// scores of `retrieve` do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub rank: Option<String>,
