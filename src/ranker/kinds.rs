@@ -9,6 +9,7 @@ use serde_json::Value;
 use trieval_eval::fusion::{Fusion, FusionSettings};
 
 use super::Retrieve;
+use super::click_rate::settings::ClickRateSettings;
 use super::settings::{
     ActSettings, Bm25Settings, CascadeSettings, GenerativeSettings, ItemCfSettings,
     ItemKnnSettings, NearestSettings, OracleSettings, PopularitySettings, RunFileSettings,
@@ -29,6 +30,8 @@ crate::kind::kinds! {
     pub enum SystemSettings: SystemKind {
         /// Items by number of training clicks (or occurrences in training sequences).
         "popularity" => Popularity(PopularitySettings),
+        /// Items by the share of training impressions that were clicked, drawn towards the mean.
+        "click-rate" => ClickRate(ClickRateSettings),
         /// BM25 over item text.
         "bm25" => Bm25(Bm25Settings),
         /// A self-attentive sequence model over item ids, trained by the system itself.

@@ -6,6 +6,7 @@
 
 pub mod bm25;
 pub mod cascade;
+pub mod click_rate;
 pub mod collaborative;
 pub mod fusion;
 pub mod generative;

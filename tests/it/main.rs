@@ -10,6 +10,7 @@ mod baselines;
 mod cascade;
 mod circles;
 mod cli;
+mod click_rate;
 mod data;
 mod docs;
 mod eval;

@@ -1,0 +1,68 @@
+//! What click rates say of themselves.
+
+use std::path::PathBuf;
+
+use super::settings::ClickRateSettings;
+use super::{ClickRate, Counts};
+use crate::corpus::LabelRule;
+use crate::error::Result;
+use crate::inputs::{Inputs, StepContext};
+use crate::kind::keys;
+use crate::kind::{Abilities, Estimate, Fact, Kind, Need, Role, Sizes};
+use crate::ranker::Retrieve;
+use crate::ranker::kinds::{Predicts, Prepared, System, SystemKind};
+use crate::train::held_out::Judge;
+
+impl Kind for ClickRateSettings {
+    fn abilities(&self) -> Abilities {
+        Abilities { ranks: true, ..Abilities::default() }
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let shown = "system `{name}` counts impressions, but the corpus has none";
+        let signal = &self.signal;
+        let recorded = format!(
+            "system `{{name}}` counts `{signal}` of impressions, which the corpus does not record"
+        );
+        vec![
+            Need::new(Fact::Impressions, shown.into()).instead("remove the system"),
+            Need::new(Fact::Signal(signal.clone()), recorded)
+                .at(keys!["signal"])
+                .instead("name a signal that the corpus records, or remove the system"),
+        ]
+    }
+}
+
+impl SystemKind for ClickRateSettings {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is counted; how much the mean counts beside it, is the system's.
+    fn prepared(&self) -> Option<Prepared> {
+        Some(Prepared::index("click-rate", self, &["prior"]))
+    }
+
+    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+        let rule = LabelRule { signal: self.signal.clone(), from: self.from };
+        Counts::read(step.inputs.corpus()?, &rule)?.write(step.out)
+    }
+
+    fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
+        let n_items = inputs.corpus()?.summary().items as usize;
+        let counts = Counts::open(inputs.folder(Role::Opened)?, n_items)?;
+        Ok(Box::new(ClickRate::new(&counts, self.prior, &self.signal)))
+    }
+
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        Ok(vec![Counts::file(inputs.folder(Role::Opened)?)])
+    }
+
+    fn predicts(&self) -> Predicts<'_> {
+        Predicts::Probabilities
+    }
+
+    fn estimate_preparing(&self, sizes: &Sizes) -> Estimate {
+        Estimate::default().count("items", "", sizes.items)
+    }
+}
