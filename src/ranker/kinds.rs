@@ -10,6 +10,7 @@ use trieval_eval::fusion::{Fusion, FusionSettings};
 
 use super::Retrieve;
 use super::click_rate::settings::ClickRateSettings;
+use super::logistic::settings::LogisticSettings;
 use super::settings::{
     ActSettings, Bm25Settings, CascadeSettings, GenerativeSettings, ItemCfSettings,
     ItemKnnSettings, NearestSettings, OracleSettings, PopularitySettings, RunFileSettings,
@@ -40,6 +41,8 @@ crate::kind::kinds! {
         "item-cf" => ItemCf(ItemCfSettings),
         /// Nearest neighbors of the history's items by co-occurrence.
         "item-knn" => ItemKnn(ItemKnnSettings),
+        /// Logistic regression over features of requests, items and pages, trained on impressions.
+        "logistic" => Logistic(LogisticSettings),
         /// Nearest items under an encoder of requests and items, by inner product.
         "two-tower" => TwoTower(NearestSettings),
         /// A trained decoder with constrained beam search.

@@ -12,6 +12,7 @@ pub mod fusion;
 pub mod generative;
 pub mod harness;
 pub mod kinds;
+pub mod logistic;
 pub mod nearest;
 pub mod oracle;
 pub mod popularity;

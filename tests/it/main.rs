@@ -15,6 +15,7 @@ mod data;
 mod docs;
 mod eval;
 mod index;
+mod logistic;
 mod pretrained;
 mod resume;
 mod run_folder;

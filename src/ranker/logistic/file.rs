@@ -1,0 +1,168 @@
+//! What a model is kept in: its settings, the layout of its weights with the features of all items, and
+//! the weights.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+use super::layout::{Input, Layout};
+use super::settings::LogisticSettings;
+use super::sides::{Places, Side};
+use super::value::Value;
+use super::{BIAS, Logistic, WEIGHTS};
+use crate::error::{Error, Result};
+use crate::model::checkpoint::{WeightFiles, load_tensors, save_weights};
+use crate::store::{Packer, SealKind, Unpacker, read_description, write_json};
+
+/// Version of the folder's layout.
+const FORMAT: u32 = 1;
+const SETTINGS_FILE: &str = "logistic.json";
+const FEATURES_FILE: &str = "features.bin";
+const WEIGHTS_FILE: &str = "weights.safetensors";
+/// The files inside a fitted model's folder.
+pub(super) const FILES: [&str; 3] = [SETTINGS_FILE, FEATURES_FILE, WEIGHTS_FILE];
+const FEATURES: SealKind = SealKind { kind: "features", version: 1 };
+
+#[derive(Serialize, Deserialize)]
+struct ModelFile {
+    format: u32,
+    items: usize,
+    settings: LogisticSettings,
+}
+
+/// Number of trained values of the model in `folder`.
+///
+/// # Errors
+/// [`Error::Data`] when its weights are missing or damaged.
+pub(super) fn stored_parameters(folder: &Path) -> Result<u64> {
+    WeightFiles::open_file(&folder.join(WEIGHTS_FILE)).map(|weights| weights.n_values())
+}
+
+impl Logistic {
+    /// Writes the model.
+    ///
+    /// # Errors
+    /// [`Error::Environment`] when the disk refuses.
+    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+        let mut table = Packer::default();
+        for input in &self.layout.inputs {
+            match input {
+                Input::Number { mean, deviation } => table.floats([*mean, *deviation].into_iter()),
+                Input::Exact { values } => tokens(&mut table, values),
+                Input::Hashed { buckets } => table.number(u64::from(*buckets)),
+            }
+        }
+        table.number(self.items.len() as u64);
+        for value in self.items.iter().flatten().flatten() {
+            write(&mut table, value);
+        }
+        table.write(&folder.join(FEATURES_FILE), FEATURES)?;
+        let bias = Var::from_slice(&[self.bias], 1, &Device::Cpu)?;
+        let weights = Var::from_slice(&self.weights, (self.weights.len(), 1), &Device::Cpu)?;
+        let parameters = [(BIAS.to_owned(), bias), (WEIGHTS.to_owned(), weights)].into();
+        save_weights(&folder.join(WEIGHTS_FILE), &parameters)?;
+        let (items, settings) = (self.items.len(), self.settings.clone());
+        write_json(&folder.join(SETTINGS_FILE), &ModelFile { format: FORMAT, items, settings })
+    }
+
+    /// Loads what [`Logistic::save`] wrote for a catalogue of `n_items`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file is missing, damaged, of another format or of another catalogue.
+    pub fn load(folder: &Path, n_items: usize) -> Result<Self> {
+        let path = folder.join(SETTINGS_FILE);
+        let file: ModelFile = read_description(&path, "a ranker of features", FORMAT)?;
+        if file.items != n_items {
+            let message =
+                format!("the model knows {} items, the catalogue has {n_items}", file.items);
+            return Err(Error::data(&path, message));
+        }
+        let settings = file.settings;
+        let places = Places::of(&settings)?;
+        let mut table = Unpacker::open(&folder.join(FEATURES_FILE), FEATURES)?;
+        let mut inputs = Vec::with_capacity(settings.features.len());
+        for feature in &settings.features {
+            inputs.push(match (feature.reads.is_number(), feature.buckets) {
+                (true, _) => match table.floats()?.as_slice() {
+                    &[mean, deviation] => Input::Number { mean, deviation },
+                    _ => return Err(table.fault("a number has no mean and deviation")),
+                },
+                (false, None) => Input::Exact { values: read_tokens(&mut table)? },
+                (false, Some(buckets)) => {
+                    table.expect(u64::from(buckets), "buckets")?;
+                    Input::Hashed { buckets }
+                }
+            });
+        }
+        let layout = Layout::new(inputs, &settings);
+        table.expect(n_items as u64, "items")?;
+        let n_features = settings.features.len();
+        let mut side =
+            || -> Result<Side> { (0..n_features).map(|_| read(&mut table)).collect::<Result<_>>() };
+        let items = (0..n_items).map(|_| Ok([side()?, side()?])).collect::<Result<_>>()?;
+        table.finish()?;
+        let size = layout.size();
+        let shapes = vec![(BIAS.to_owned(), vec![1]), (WEIGHTS.to_owned(), vec![size, 1])];
+        let mut tensors: std::collections::BTreeMap<String, Tensor> =
+            load_tensors(&folder.join(WEIGHTS_FILE), shapes)?.into_iter().collect();
+        let mut values = |name: &str| -> Result<Vec<f32>> {
+            let tensor = tensors.remove(name);
+            let tensor = tensor.ok_or_else(|| Error::Failed(format!("{name} is missing")))?;
+            Ok(tensor.flatten_all()?.to_vec1()?)
+        };
+        let (bias, weights) = (values(BIAS)?, values(WEIGHTS)?);
+        Ok(Self { settings, places, layout, items, bias: bias[0], weights })
+    }
+}
+
+fn tokens(table: &mut Packer, tokens: &[u64]) {
+    table.number(tokens.len() as u64);
+    tokens.iter().for_each(|token| table.number(*token));
+}
+
+fn read_tokens(table: &mut Unpacker) -> Result<Vec<u64>> {
+    let n = table.number()?;
+    let mut tokens = Vec::new();
+    for _ in 0..n {
+        let token = table.number()?;
+        if tokens.last().is_some_and(|last| *last >= token) {
+            return Err(table.fault("tokens do not rise"));
+        }
+        tokens.push(token);
+    }
+    Ok(tokens)
+}
+
+/// 0 for what is absent, 1 before a number, else the number of tokens plus 2.
+fn write(table: &mut Packer, value: &Value) {
+    match value {
+        Value::Absent => table.number(0),
+        Value::Number(number) => {
+            table.number(1);
+            table.number(u64::from(number.to_bits()));
+        }
+        Value::Tokens(tokens) => {
+            table.number(tokens.len() as u64 + 2);
+            tokens.iter().for_each(|token| table.number(*token));
+        }
+    }
+}
+
+fn read(table: &mut Unpacker) -> Result<Value> {
+    Ok(match table.number()? {
+        0 => Value::Absent,
+        1 => {
+            let bits = u32::try_from(table.number()?).ok().map(f32::from_bits);
+            let number = bits.filter(|number| number.is_finite());
+            Value::Number(number.ok_or_else(|| table.fault("a feature is not a number"))?)
+        }
+        n => {
+            let mut tokens = Vec::new();
+            for _ in 2..n {
+                tokens.push(table.number()?);
+            }
+            Value::Tokens(tokens)
+        }
+    })
+}

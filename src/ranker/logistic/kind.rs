@@ -1,0 +1,167 @@
+//! What a ranker of features says of itself.
+
+use std::path::{Path, PathBuf};
+
+use super::file::{FILES, stored_parameters};
+use super::settings::{FeatureSettings, LogisticSettings, Reads};
+use super::sides::Place;
+use super::{Logistic, fit};
+use crate::error::Result;
+use crate::inputs::{Inputs, StepContext};
+use crate::kind::{
+    Abilities, Draws, Estimate, Fact, Faults, Key, Kind, Learned, Need, Role, Sizes, keyed, keys,
+};
+use crate::ranker::Retrieve;
+use crate::ranker::kinds::{Predicts, Prepared, System, SystemKind};
+use crate::train::course::Able;
+use crate::train::held_out::Judge;
+use crate::train::sampler::n_steps;
+
+impl Kind for LogisticSettings {
+    fn draws(&self) -> Draws {
+        Draws::Seeded(self.seed)
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { ranks: true, ..Abilities::default() }
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let shown = "system `{name}` learns from impressions, and the corpus has none";
+        let signal = &self.label.signal;
+        let label =
+            format!("system `{{name}}` predicts `{signal}`, which the corpus does not record");
+        let mut needs = vec![
+            Need::new(Fact::Impressions, shown.into()).instead("remove the system"),
+            Need::new(Fact::Signal(signal.clone()), label)
+                .at(keys!["label"])
+                .instead("name a signal that it records"),
+        ];
+        for (place, FeatureSettings { column, .. }) in self.features.iter().enumerate() {
+            if Place::of(column).is_ok_and(|place| place.is_stored()) {
+                let message =
+                    format!("system `{{name}}` reads `{column}`, which the corpus does not have");
+                let need = Need::new(Fact::Column(column.clone()), message)
+                    .at(keys!["features", place, "column"])
+                    .instead("name a column that it has, or leave the feature out");
+                needs.push(need);
+            }
+        }
+        needs
+    }
+
+    fn tracks(&self) -> bool {
+        self.course.log.tensorboard
+    }
+
+    fn faults(&self, faults: &mut Faults<'_>) {
+        let owner = format!("system `{}`", self.name);
+        self.course.faults(&owner, Able { loss: true, ..Able::default() }, faults);
+        for (place, feature) in self.features.iter().enumerate() {
+            self.feature(place, feature, faults);
+        }
+        for (place, cross) in self.crosses.iter().enumerate() {
+            let tokens = |reads: Reads| !reads.is_number();
+            for (at, column) in cross.of.iter().enumerate() {
+                self.refers(column, tokens, keys!["crosses", place, "of", at], faults);
+            }
+        }
+        for (place, pair) in self.overlaps.iter().enumerate() {
+            let words = |reads: Reads| reads == Reads::Words;
+            for (at, column) in pair.iter().enumerate() {
+                self.refers(column, words, keys!["overlaps", place, at], faults);
+            }
+        }
+        if faults.judges_validation() && self.course.validation.is_some() {
+            let message =
+                format!("{owner} keeps the weights that are best on the requests it is judged by");
+            let help = "its figures flatter it: compare it on the test requests";
+            faults.remark(keys!["kind"], message, "ended by validation", help);
+        }
+    }
+}
+
+impl LogisticSettings {
+    fn feature(&self, place: usize, feature: &FeatureSettings, faults: &mut Faults<'_>) {
+        let column = &feature.column;
+        let key = |key: &str| keys!["features", place, key];
+        if let Err(help) = Place::of(column) {
+            let message = format!("system `{}` cannot read `{column}`", self.name);
+            faults.value(key("column"), message, "no feature", help);
+        } else if self.features[..place].iter().any(|other| other.column == *column) {
+            let message = format!("system `{}` reads `{column}` twice", self.name);
+            faults.value(key("column"), message, "second time", "name each column once");
+        }
+        if feature.buckets.is_some() && feature.reads.is_number() {
+            let message = format!("`{column}` is a number and has one weight");
+            faults.value(key("buckets"), message, "not read", "leave `buckets` out");
+        }
+    }
+
+    /// A combination is of features that are read as it needs them.
+    fn refers(
+        &self,
+        column: &str,
+        fits: impl Fn(Reads) -> bool,
+        key: Vec<Key>,
+        faults: &mut Faults<'_>,
+    ) {
+        let feature = self.features.iter().find(|feature| feature.column == column);
+        match feature {
+            Some(feature) if fits(feature.reads) => {}
+            Some(_) => {
+                let message = format!("`{column}` cannot be combined so");
+                let help = "combine features that are categories or words, and overlaps of words";
+                faults.value(key, message, "read as something else", help);
+            }
+            None => {
+                let message = format!("`{column}` is no feature of system `{}`", self.name);
+                let help =
+                    format!("add it: features = [{{ column = \"{column}\", as = \"words\" }}, …]");
+                faults.value(key, message, "not among `features`", help);
+            }
+        }
+    }
+}
+
+impl SystemKind for LogisticSettings {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn prepared(&self) -> Option<Prepared> {
+        Some(Prepared { step: "fit", settings: keyed(self), is_judged: false })
+    }
+
+    fn prepare(&self, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
+        fit(self, step, judge)
+    }
+
+    fn learned(&self, folder: &Path) -> Result<Option<Learned>> {
+        let parameters = stored_parameters(folder)?;
+        Ok(Some(Learned { objective: "label", parameters }))
+    }
+
+    fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
+        let n_items = inputs.catalogue()?.len();
+        Ok(Box::new(Logistic::load(inputs.folder(Role::Opened)?, n_items)?))
+    }
+
+    fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
+        let folder = inputs.folder(Role::Opened)?;
+        Ok(FILES.iter().map(|file| folder.join(file)).collect())
+    }
+
+    fn predicts(&self) -> Predicts<'_> {
+        Predicts::Probabilities
+    }
+
+    fn estimate_preparing(&self, sizes: &Sizes) -> Estimate {
+        let step = u64::from(self.course.batch * self.course.accumulate);
+        let steps = sizes.impressions.map(|n| n_steps(n, step, self.course.epochs));
+        let about = if sizes.exact { "" } else { "≈ " };
+        Estimate::default()
+            .count("impressions", about, sizes.impressions)
+            .count("steps", "≤ ", steps)
+    }
+}

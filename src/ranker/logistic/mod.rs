@@ -1,0 +1,200 @@
+//! Logistic regression over features: the probability that something happens to an item that is shown,
+//! learned from impressions.
+//!
+//! - `value`, `sides`: cells as numbers and tokens, of items, questions, showings and the past
+//! - `layout`: which weight belongs to what; `examples`, `objective`: what is learned; `file`: what is kept
+//!
+//! The position of an item, where it is a feature, is learned from and not known of new candidates: what is
+//! absent adds nothing, so that candidates are compared as if all stood at one place.
+
+mod examples;
+mod file;
+mod kind;
+mod layout;
+mod objective;
+pub mod settings;
+mod sides;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use candle_core::{DType, Device, Var};
+
+use self::examples::{Examples, Known, mean_rate};
+use self::layout::{Entry, Gathering, Layout};
+use self::objective::{Batch, LabelLoss};
+use self::settings::LogisticSettings;
+use self::sides::{Places, Side};
+use self::value::Value;
+use super::harness::{Output, Rank, Retrieve, Scored};
+use super::slate::Slate;
+use super::top::top;
+use crate::corpus::{Ask, Corpus, DailyStatistics, Labels, Split};
+use crate::error::{Error, Result};
+use crate::inputs::StepContext;
+use crate::train::Parameters;
+use crate::train::course::settings::LOSS;
+use crate::train::held_out::Judge;
+use crate::train::validation::Measured;
+
+/// The bias and the weights among the parameters.
+const BIAS: &str = "bias";
+const WEIGHTS: &str = "weights";
+/// Examples whose loss is computed at once in a validation.
+const CHUNK: usize = 4_096;
+
+/// The model.
+pub struct Logistic {
+    settings: LogisticSettings,
+    places: Places,
+    layout: Layout,
+    /// `[items]`: features of an item, its past as of the end of training.
+    items: Vec<[Side; 2]>,
+    bias: f32,
+    /// `[weights]`
+    weights: Vec<f32>,
+}
+
+/// Trains a model on the impressions of a corpus and writes it.
+///
+/// # Errors
+/// [`Error::Data`] for impressions that nothing can be learned from; as
+/// [`Training::run`](crate::train::engine::Training::run).
+pub fn fit(settings: &LogisticSettings, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
+    let corpus = step.inputs.corpus()?;
+    let places = Places::of(settings)?;
+    let columns = places.of_showing();
+    let labels = corpus.labels(Split::Train, &settings.label, &columns)?;
+    check(settings, corpus, &labels, step)?;
+    let n_items = corpus.summary().items as usize;
+    let daily = places.has_past().then(|| DailyStatistics::of(corpus)).transpose()?;
+    let rate = daily.as_ref().map_or(0.0, |daily| mean_rate(daily, n_items));
+    let sides = places.items(corpus)?;
+    let known = Known { items: &sides, daily: daily.as_ref(), rate };
+    let examples = Examples::new(&places, &known, &corpus.requests(Split::Train)?, &labels);
+    let mut gathering = Gathering::new(&settings.features);
+    examples.gather(&mut gathering);
+    let layout = gathering.finish(settings);
+
+    let (bias, weights) = start(&layout, &labels)?;
+    let parameters: Parameters =
+        vec![(BIAS.into(), bias.clone()), (WEIGHTS.into(), weights.clone())];
+    let held_out = settings.course.validation.as_ref().map(|validation| {
+        let who = format!("system {}", settings.name);
+        let (requests, labels) =
+            judge.labels(&who, &settings.label, &columns, validation.requests)?;
+        Ok::<_, Error>(Examples::new(&places, &known, &requests, &labels))
+    });
+    let held_out = held_out.transpose()?;
+    let mut measure = held_out.as_ref().map(|held_out| {
+        let (layout, bias, weights) = (&layout, &bias, &weights);
+        move || Ok([(LOSS.to_owned(), mean_loss(held_out, layout, weights, bias)?)].into())
+    });
+    let measure = measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>);
+    let mut objective =
+        LabelLoss { examples: &examples, layout: &layout, weights: &weights, bias: &bias };
+    settings.course.run(step, &settings.name, &parameters, &mut objective, measure)?;
+
+    let past = |item: u32| match &daily {
+        Some(daily) => places.past(daily.in_all(item), rate),
+        None => vec![Value::Absent; places.0.len()],
+    };
+    let items = (0..).zip(sides).map(|(item, side)| [side, past(item)]).collect();
+    let model = Logistic {
+        settings: settings.clone(),
+        places,
+        layout,
+        items,
+        bias: bias.to_vec1::<f32>()?[0],
+        weights: weights.flatten_all()?.to_vec1()?,
+    };
+    model.save(step.out)
+}
+
+/// Refuses labels of one class, and says what there is.
+fn check(
+    settings: &LogisticSettings,
+    corpus: &Corpus,
+    labels: &Labels,
+    step: &StepContext<'_>,
+) -> Result<()> {
+    let (n, positive) = labels.counts();
+    let signal = &settings.label.signal;
+    if positive == 0 || positive == n {
+        let message = format!("{positive} of {n} training impressions have `{signal}`");
+        return Err(Error::data(corpus.folder(), message).with_help(format!(
+            "a ranker learns from both: change `label` of system {}, or bring other impressions",
+            settings.name
+        )));
+    }
+    let unknown = match labels.unknown {
+        0 => String::new(),
+        unknown => format!(", {unknown} more without a recorded {signal} are left out"),
+    };
+    step.ctx.say(format!(
+        "{}: {n} training impressions, {positive} of them with {signal}{unknown}",
+        settings.name
+    ));
+    Ok(())
+}
+
+/// Weights of 0, and a bias that gives every impression the mean probability.
+fn start(layout: &Layout, labels: &Labels) -> Result<(Var, Var)> {
+    let (n, positive) = labels.counts();
+    let odds = positive as f64 / (n - positive) as f64;
+    let bias = Var::new(&[odds.ln() as f32], &Device::Cpu)?;
+    let weights = Var::zeros((layout.size(), 1), DType::F32, &Device::Cpu)?;
+    Ok((bias, weights))
+}
+
+/// Mean loss of examples.
+fn mean_loss(examples: &Examples, layout: &Layout, weights: &Var, bias: &Var) -> Result<f64> {
+    let mut sum = 0.0;
+    for first in (0..examples.len()).step_by(CHUNK) {
+        let numbers = first..(first + CHUNK).min(examples.len());
+        let loss = Batch::of(examples, layout, numbers).loss(weights, bias)?;
+        sum += f64::from(loss.to_scalar::<f32>()?);
+    }
+    Ok(sum / examples.len() as f64)
+}
+
+impl Logistic {
+    /// The probability for an item.
+    fn probability(&self, item: u32, ask: &Side, showing: &Side, entries: &mut Vec<Entry>) -> f32 {
+        let [side, past] = &self.items[item as usize];
+        entries.clear();
+        let value = |feature| self.places.pick(feature, [side, past, ask, showing]);
+        self.layout.encode(value, entries);
+        let read = |&(weight, value): &Entry| self.weights[weight as usize] * value;
+        let odds = self.bias + entries.iter().map(read).sum::<f32>();
+        1.0 / (1.0 + (-odds).exp())
+    }
+}
+
+impl Retrieve for Logistic {
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        let (ask, showing) = (self.places.ask(ask), self.places.showing(&[]));
+        let mut entries = Vec::new();
+        let n_items = self.items.len() as u32;
+        let scored =
+            (0..n_items).map(|item| (item, self.probability(item, &ask, &showing, &mut entries)));
+        Ok(top(scored, depth, exclude))
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        Some(self)
+    }
+}
+
+impl Rank for Logistic {
+    /// One probability, called after the signal.
+    fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
+        let ask = self.places.ask(slate.ask);
+        let mut entries = Vec::new();
+        let showings = self.places.showings(slate);
+        let of = |(&item, showing)| self.probability(item, &ask, showing, &mut entries);
+        let values = slate.items().iter().zip(&showings).map(of).collect();
+        let name = self.settings.label.signal.clone();
+        Ok(vec![Output { name, values, variance: None }])
+    }
+}
