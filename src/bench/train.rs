@@ -117,11 +117,8 @@ impl TrainBench {
         let precision = if device.is_cpu() { DType::F32 } else { self.dtype };
         let decoder = self.decoder()?.on(&device, precision)?.recomputing(self.recompute);
         gpu::forget_peak(&device);
-        let parameters: Vec<_> =
-            decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
-        let trained_parameters = parameters.iter().map(|(_, var)| var.elem_count() as u64).sum();
-        let all: usize =
-            decoder.config().parameters().iter().map(|(_, s)| s.iter().product::<usize>()).sum();
+        let trained_parameters = decoder.trained().vars().map(|var| var.elem_count() as u64).sum();
+        let all = decoder.config().parameter_count();
         let adapter = if self.lora > 0 { trained_parameters } else { 0 };
 
         let (mut wall, mut cpu, mut loss, mut tokens) = (vec![], vec![], 0.0, vec![]);
@@ -159,7 +156,7 @@ impl TrainBench {
         let folder =
             tempfile::tempdir().map_err(|e| Error::unwritable(std::env::temp_dir(), &e))?;
         let (seed, world) = (Seed::new(17), World::single());
-        train(&parameters, &mut objective, &settings, world, seed, folder.path(), ctx)?;
+        train(decoder.trained(), &mut objective, &settings, world, seed, folder.path(), ctx)?;
         drop(objective);
         let skip = WARM_UP as usize;
         let ms = median(&wall[skip..]);

@@ -9,7 +9,6 @@ use crate::kind::{Estimate, Kind, Role, Sizes};
 use crate::model::Decoder;
 use crate::model::config::DecoderConfig;
 use crate::model::settings::ModelSettings;
-use crate::train::Parameters;
 use crate::train::objective::Objective;
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 use crate::train::validation::Measured;
@@ -141,8 +140,6 @@ pub struct Lesson<'a> {
     pub decoder: &'a Decoder,
     /// The bundle that it belongs to.
     pub bundle: &'a Bundle,
-    /// What of it trains.
-    pub parameters: &'a Parameters,
     /// Validates the current weights, where the training is validated.
     pub measure: Option<&'a mut dyn FnMut() -> Result<Measured>>,
 }
@@ -153,7 +150,7 @@ impl Lesson<'_> {
     /// # Errors
     /// As [`Course::run`](crate::train::course::settings::Course::run).
     pub fn run<O: Objective>(self, objective: &mut O) -> Result<()> {
-        let Self { step, settings, parameters, measure, .. } = self;
-        settings.course.run(step, &settings.name, parameters, objective, measure)
+        let Self { step, settings, decoder, measure, .. } = self;
+        settings.course.run(step, &settings.name, decoder.trained(), objective, measure)
     }
 }

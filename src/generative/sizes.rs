@@ -89,8 +89,7 @@ impl DecoderSizes {
                 let spec =
                     AdapterSpec { settings: lora.clone(), first_new_token: config.vocab_size };
                 let all = spec.parameters(config);
-                let added =
-                    all.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+                let added = all.iter().map(|spec| spec.n_values() as u64).sum();
                 (parameters * stored + added * 4, added)
             }
         };

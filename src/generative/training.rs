@@ -57,14 +57,11 @@ pub fn learn(
     let held_out = held_out.transpose()?;
     let batch = settings.course.batch as usize;
     let mut measure = held_out.as_ref().map(|held_out| || held_out.measure(&decoder, batch));
-    let parameters =
-        decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
     let lesson = Lesson {
         step,
         settings,
         decoder: &decoder,
         bundle: &bundle,
-        parameters: &parameters,
         measure: measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>),
     };
     settings.objective.it().train(lesson).map_err(|error| advise(settings, error))?;

@@ -15,6 +15,7 @@ use crate::model::checkpoint::{WeightFiles, save_tensors};
 use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
 use crate::model::decoder::Decoder;
 use crate::model::lora::AdapterSpec;
+use crate::model::parameters::ParameterSpec;
 use crate::model::settings::{LoraSettings, LoraTarget};
 use crate::store::{create_dir, write_json};
 
@@ -71,11 +72,9 @@ pub fn save(folder: &Path, decoder: &Decoder, base: &Path) -> Result<()> {
     };
     let config = decoder.config();
     create_dir(folder)?;
-    let named = |(name, var): (&String, &candle_core::Var)| {
-        (format!("{PREFIX}{name}"), var.as_tensor().clone())
-    };
-    let tensors: BTreeMap<String, Tensor> = decoder.trained().iter().map(named).collect();
-    save_tensors(&folder.join(ADAPTER_WEIGHTS), &tensors, DType::F32)?;
+    let tensors = decoder.trained().tensors().into_iter();
+    let tensors = tensors.map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor));
+    save_tensors(&folder.join(ADAPTER_WEIGHTS), &tensors.collect(), DType::F32)?;
     let weights = WeightFiles::open(base)?.digest()?;
     write_json(&folder.join(ADAPTER_BASE), &Base { weights })?;
     let rows: Vec<usize> = (spec.first_new_token..config.vocab_size).collect();
@@ -116,7 +115,7 @@ pub fn load(
 ) -> Result<(AdapterSpec, BTreeMap<String, Tensor>)> {
     check_base(folder, base)?;
     let (spec, weights) = check(folder, config, base)?;
-    let read = |(name, _): (String, Vec<usize>)| {
+    let read = |ParameterSpec { name, .. }| {
         let tensor = weights.tensor(&format!("{PREFIX}{name}"), Some(DType::F32))?;
         Ok((name, tensor))
     };
@@ -143,11 +142,8 @@ pub fn check(
         return Err(Error::data(&path, faults.join("; ")));
     }
     let spec = file.spec(&path, config)?;
-    let expected: Vec<(String, Vec<usize>)> = spec
-        .parameters(config)
-        .into_iter()
-        .map(|(name, shape)| (format!("{PREFIX}{name}"), shape))
-        .collect();
+    let mut expected = spec.parameters(config);
+    expected.iter_mut().for_each(|spec| spec.name.insert_str(0, PREFIX));
     let weights = WeightFiles::open_file(&folder.join(ADAPTER_WEIGHTS))?;
     weights.check(&expected, |_| false).map_err(|error| {
         let of = file.base_model_name_or_path.as_deref().unwrap_or("an unnamed base");
@@ -277,6 +273,7 @@ mod tests {
     use crate::model::config::tests::small;
     use crate::model::decoder::tests::lively;
     use crate::model::lora::new_rows;
+    use crate::model::parameters::Parameter;
     use crate::seed::Seed;
 
     fn prefixed(table: &str) -> String {
@@ -300,7 +297,7 @@ mod tests {
         let settings = LoraSettings { rank: 2, alpha: 3.0, ..LoraSettings::default() };
         let spec = AdapterSpec { settings, first_new_token: 44 };
         let decoder = Decoder::adapted(config, weights, spec, Seed::new(2)).unwrap();
-        for (i, var) in decoder.trained().values().enumerate() {
+        for (i, var) in decoder.trained().vars().enumerate() {
             let value = Tensor::full(0.01 * i as f32, var.shape(), &Device::Cpu).unwrap();
             var.set(&value).unwrap();
         }
@@ -326,7 +323,7 @@ mod tests {
                 load(&fixture.adapter, fixture.decoder.config(), &fixture.base).unwrap();
             assert_eq!(Some(&spec), fixture.decoder.adapter());
             assert_eq!(tensors.len(), fixture.decoder.trained().len());
-            for (name, var) in fixture.decoder.trained() {
+            for Parameter { name, var, .. } in fixture.decoder.trained() {
                 let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 assert_eq!(flat(var), flat(&tensors[name]));
             }

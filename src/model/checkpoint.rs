@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::model::config::{DecoderConfig, HEAD};
+use crate::model::parameters::{ParameterSpec, Parameters};
 use crate::store::{Map, hash_content, known_digest, map, write_atomic};
 
 /// Name of the weights in a model folder.
@@ -58,13 +59,12 @@ pub fn save_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>, dtype: DTyp
     })
 }
 
-/// As [`save_tensors`], of variables and as `f32`.
+/// As [`save_tensors`], of what trains and as `f32`.
 ///
 /// # Errors
 /// As [`save_tensors`].
-pub fn save_weights(path: &Path, params: &BTreeMap<String, Var>) -> Result<()> {
-    let tensors = params.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone()));
-    save_tensors(path, &tensors.collect(), DType::F32)
+pub fn save_weights(path: &Path, parameters: &Parameters) -> Result<()> {
+    save_tensors(path, &parameters.tensors(), DType::F32)
 }
 
 fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
@@ -216,14 +216,10 @@ impl WeightFiles {
     ///
     /// # Errors
     /// [`Error::Data`] with every missing, unknown and misshapen tensor (the first ones by name).
-    pub fn check(
-        &self,
-        expected: &[(String, Vec<usize>)],
-        ignored: impl Fn(&str) -> bool,
-    ) -> Result<()> {
+    pub fn check(&self, expected: &[ParameterSpec], ignored: impl Fn(&str) -> bool) -> Result<()> {
         let mut missing = Vec::new();
         let mut misshapen = Vec::new();
-        for (name, shape) in expected {
+        for ParameterSpec { name, shape, .. } in expected {
             match self.shape(name) {
                 None => missing.push(format!("{name} {shape:?}")),
                 Some(got) if got != shape => {
@@ -232,7 +228,8 @@ impl WeightFiles {
                 Some(_) => {}
             }
         }
-        let known = |name: &str| expected.binary_search_by(|(n, _)| n.as_str().cmp(name)).is_ok();
+        let known =
+            |name: &str| expected.binary_search_by(|spec| spec.name.as_str().cmp(name)).is_ok();
         let unknown: Vec<&str> =
             self.names().filter(|name| !known(name) && !ignored(name)).collect();
         let mut faults = Vec::new();
@@ -332,21 +329,30 @@ pub fn is_redundant(config: &DecoderConfig, name: &str) -> bool {
     (config.tie_word_embeddings && name == HEAD) || name.ends_with("rotary_emb.inv_freq")
 }
 
-/// Reads named tensors of given shapes as `f32` from one file; `expected` is sorted by name.
+/// Reads what [`save_weights`] wrote; `expected` is sorted by name.
 ///
 /// # Errors
 /// As [`WeightFiles::open_file`], [`WeightFiles::check`] and [`WeightFiles::tensor`].
-pub fn load_tensors(
-    path: &Path,
-    expected: Vec<(String, Vec<usize>)>,
-) -> Result<BTreeMap<String, Tensor>> {
+pub fn load_parameters(path: &Path, expected: Vec<ParameterSpec>) -> Result<Parameters> {
     let file = WeightFiles::open_file(path)?;
     file.check(&expected, |_| false)?;
-    let read = |(name, _): (String, Vec<usize>)| {
-        let tensor = file.tensor(&name, Some(DType::F32))?;
-        Ok((name, tensor))
+    let read = |spec: ParameterSpec| {
+        let values = file.tensor(&spec.name, Some(DType::F32))?;
+        spec.filled(&values)
     };
     expected.into_iter().map(read).collect()
+}
+
+/// As [`load_parameters`], into parameters that are there.
+///
+/// # Errors
+/// As [`load_parameters`].
+pub fn load_weights(path: &Path, parameters: &Parameters) -> Result<()> {
+    let stored = load_parameters(path, parameters.specs())?;
+    for (own, stored) in parameters.vars().zip(stored.vars()) {
+        own.set(stored.as_tensor())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -369,7 +375,7 @@ mod tests {
     }
 
     fn load(path: &Path, config: &DecoderConfig) -> Result<BTreeMap<String, Tensor>> {
-        load_tensors(path, config.parameters())
+        Ok(load_parameters(path, config.parameters())?.tensors())
     }
 
     #[test]

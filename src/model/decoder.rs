@@ -17,6 +17,7 @@ use crate::memory;
 use crate::model::config::{DecoderConfig, EMBEDDING, FINAL_NORM, HEAD, frequencies};
 use crate::model::embedding::Table;
 use crate::model::lora::{AdapterSpec, new_rows};
+use crate::model::parameters::{Parameter, ParameterSpec, Parameters};
 use crate::model::projection::{LowRank, Projection, TokenKeys, Weight, gated};
 use crate::model::recompute::recomputed;
 use crate::seed::Seed;
@@ -28,7 +29,7 @@ pub struct Decoder {
     config: DecoderConfig,
     /// Weights without a gradient, in the type of their checkpoint; empty where all train.
     frozen: BTreeMap<String, Tensor>,
-    trained: BTreeMap<String, Var>,
+    trained: Parameters,
     adapter: Option<AdapterSpec>,
     layers: Vec<Arc<Layer>>,
     /// Whether the inner values of layers are computed again in the backward pass.
@@ -65,20 +66,21 @@ impl Decoder {
     /// [`Error::Tensor`] when memory or shapes refuse.
     pub fn init(config: DecoderConfig, seed: Seed) -> Result<Self> {
         let residual = 1.0 / (2.0 * config.num_hidden_layers as f64).sqrt();
-        let tensors = config.parameters().into_iter().map(|(name, shape)| {
-            let n = shape.iter().product();
-            let data = if name.ends_with(".bias") {
-                vec![0f32; n]
-            } else if shape.len() == 1 {
-                vec![1f32; n]
-            } else {
-                let is_output =
-                    name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
-                let scale = config.initializer_range * if is_output { residual } else { 1.0 };
-                normal(n, scale, seed.purpose(&name))
-            };
-            Ok((name, Tensor::from_vec(data, shape, &Device::Cpu)?))
-        });
+        let tensors =
+            config.parameters().into_iter().map(|ParameterSpec { name, shape, .. }| {
+                let n = shape.iter().product();
+                let data = if name.ends_with(".bias") {
+                    vec![0f32; n]
+                } else if shape.len() == 1 {
+                    vec![1f32; n]
+                } else {
+                    let is_output =
+                        name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
+                    let scale = config.initializer_range * if is_output { residual } else { 1.0 };
+                    normal(n, scale, seed.purpose(&name))
+                };
+                Ok((name, Tensor::from_vec(data, shape, &Device::Cpu)?))
+            });
         let tensors = tensors.collect::<Result<BTreeMap<_, _>>>()?;
         Self::from_tensors(config, tensors)
     }
@@ -88,10 +90,7 @@ impl Decoder {
     /// # Errors
     /// [`Error::Failed`] when a parameter is missing, unknown or of another shape.
     pub fn from_tensors(config: DecoderConfig, tensors: BTreeMap<String, Tensor>) -> Result<Self> {
-        let mut trained = BTreeMap::new();
-        for (name, tensor) in take(tensors, config.parameters())? {
-            trained.insert(name, Var::from_tensor(&tensor.to_dtype(DType::F32)?)?);
-        }
+        let trained = trained(take(tensors, config.parameters())?)?;
         Self::assemble(config, BTreeMap::new(), trained, None)
     }
 
@@ -120,12 +119,9 @@ impl Decoder {
         spec: AdapterSpec,
         adapter: BTreeMap<String, Tensor>,
     ) -> Result<Self> {
-        let mut trained = BTreeMap::new();
-        for (name, tensor) in take(adapter, spec.parameters(&config))? {
-            trained.insert(name, Var::from_tensor(&tensor.to_dtype(DType::F32)?)?);
-        }
+        let trained = trained(take(adapter, spec.parameters(&config))?)?;
         let mut frozen = BTreeMap::new();
-        for (name, tensor) in take(tensors, config.parameters())? {
+        for (ParameterSpec { name, .. }, tensor) in take(tensors, config.parameters())? {
             // Vectors are small: they are held in f32, which the operations on them want.
             let tensor = if tensor.rank() == 1 { tensor.to_dtype(DType::F32)? } else { tensor };
             frozen.insert(name, tensor.detach());
@@ -136,7 +132,7 @@ impl Decoder {
     fn assemble(
         config: DecoderConfig,
         frozen: BTreeMap<String, Tensor>,
-        trained: BTreeMap<String, Var>,
+        trained: Parameters,
         adapter: Option<AdapterSpec>,
     ) -> Result<Self> {
         let parts = Parts { frozen: &frozen, trained: &trained, adapter: adapter.as_ref() };
@@ -171,9 +167,9 @@ impl Decoder {
         let frozen = self.frozen.into_iter();
         let frozen = frozen.map(|(name, tensor)| Ok((name, tensor.to_device(device)?)));
         let frozen = frozen.collect::<Result<_>>()?;
-        let trained = self.trained.into_iter();
-        let moved = |var: Var| Var::from_tensor(&var.as_tensor().detach().to_device(device)?);
-        let trained = trained.map(|(name, var)| Ok((name, moved(var)?)));
+        let moved = |var: &Var| Var::from_tensor(&var.as_tensor().detach().to_device(device)?);
+        let trained = self.trained.iter();
+        let trained = trained.map(|one| Ok(Parameter { var: moved(&one.var)?, ..one.clone() }));
         let trained = trained.collect::<Result<_>>()?;
         let recomputes = self.recomputes;
         let decoder = Self::assemble(self.config, frozen, trained, self.adapter)?;
@@ -193,7 +189,7 @@ impl Decoder {
     }
 
     /// Every parameter that trains, sorted by name: Hugging Face's names, and [`crate::model::lora`]'s.
-    pub fn trained(&self) -> &BTreeMap<String, Var> {
+    pub fn trained(&self) -> &Parameters {
         &self.trained
     }
 
@@ -213,11 +209,7 @@ impl Decoder {
     /// [`Error::Failed`] when there is none of this name.
     pub fn weight(&self, name: &str) -> Result<Tensor> {
         let weight = match (&self.adapter, self.frozen.get(name), self.trained.get(name)) {
-            (Some(spec), Some(base), _) => {
-                let trained = self.trained.iter();
-                let trained = trained.map(|(name, var)| (name.clone(), var.as_tensor().clone()));
-                spec.merge(name, base, &trained.collect())?
-            }
+            (Some(spec), Some(base), _) => spec.merge(name, base, &self.trained.tensors())?,
             (None, _, Some(var)) => var.as_tensor().clone(),
             _ => return Err(Error::Failed(format!("parameter {name} is missing"))),
         };
@@ -229,8 +221,8 @@ impl Decoder {
     /// # Errors
     /// [`Error::Tensor`] when memory refuses.
     pub fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
-        let names = self.config.parameters().into_iter();
-        names.map(|(name, _)| Ok((name.clone(), self.weight(&name)?))).collect()
+        let all = self.config.parameters().into_iter();
+        all.map(|spec| Ok((spec.name.clone(), self.weight(&spec.name)?))).collect()
     }
 
     /// Final hidden states of a right-padded batch; padding needs no mask, since nothing looks ahead.
@@ -438,7 +430,7 @@ impl Rows {
 /// Where a decoder's pieces come from.
 struct Parts<'a> {
     frozen: &'a BTreeMap<String, Tensor>,
-    trained: &'a BTreeMap<String, Var>,
+    trained: &'a Parameters,
     adapter: Option<&'a AdapterSpec>,
 }
 
@@ -512,18 +504,19 @@ impl Parts<'_> {
 /// Moves the expected tensors out of a map and refuses anything else.
 fn take(
     mut tensors: BTreeMap<String, Tensor>,
-    expected: Vec<(String, Vec<usize>)>,
-) -> Result<Vec<(String, Tensor)>> {
+    expected: Vec<ParameterSpec>,
+) -> Result<Vec<(ParameterSpec, Tensor)>> {
     let mut taken = Vec::with_capacity(expected.len());
-    for (name, shape) in expected {
-        let Some(tensor) = tensors.remove(&name) else {
+    for spec in expected {
+        let ParameterSpec { name, shape, .. } = &spec;
+        let Some(tensor) = tensors.remove(name) else {
             return Err(Error::Failed(format!("parameter {name} is missing")));
         };
         if tensor.dims() != shape {
             let got = tensor.dims();
             return Err(Error::Failed(format!("{name}: expected shape {shape:?}, got {got:?}")));
         }
-        taken.push((name, tensor));
+        taken.push((spec, tensor));
     }
     match tensors.keys().next() {
         Some(name) => {
@@ -531,6 +524,11 @@ fn take(
         }
         None => Ok(taken),
     }
+}
+
+/// Parameters of given values, in `f32`.
+fn trained(all: Vec<(ParameterSpec, Tensor)>) -> Result<Parameters> {
+    all.into_iter().map(|(spec, values)| spec.filled(&values.to_dtype(DType::F32)?)).collect()
 }
 
 /// Normal deviates by Box and Muller's transform.

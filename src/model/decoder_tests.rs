@@ -6,6 +6,7 @@ use super::*;
 use crate::model::checkpoint::{WeightFiles, is_redundant};
 use crate::model::config::Family;
 use crate::model::config::tests::small;
+use crate::model::parameters::tests::by_decay;
 use crate::model::recompute::gradients;
 use crate::model::settings::{LoraSettings, LoraTarget};
 
@@ -25,7 +26,7 @@ pub(crate) fn lively(config: DecoderConfig) -> Decoder {
 }
 
 fn shake(decoder: &Decoder) {
-    for (name, var) in decoder.trained() {
+    for Parameter { name, var, .. } in decoder.trained() {
         let n = var.elem_count();
         let is_vector = var.rank() == 1;
         let mut data = normal(n, if is_vector { 0.2 } else { 0.25 }, Seed::new(9).purpose(name));
@@ -82,7 +83,7 @@ fn score(decoder: &Decoder, keys: Option<&TokenKeys>) -> Tensor {
 
 fn assert_all_trained_receive_gradients(decoder: &Decoder, but: fn(&str) -> bool) {
     let gradients = score(decoder, None).sum_all().unwrap().backward().unwrap();
-    for (name, var) in decoder.trained() {
+    for Parameter { name, var, .. } in decoder.trained() {
         let gradient = gradients.get(var).unwrap_or_else(|| panic!("{name}: none"));
         let largest = gradient.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(largest > 0.0 || but(name), "{name}: zero");
@@ -111,7 +112,10 @@ fn logits_equal_those_of_transformers() {
         let config = DecoderConfig::read(&folder.join("config.json")).unwrap();
         let files = WeightFiles::open(&folder).unwrap();
         files.check(&config.parameters(), |name| is_redundant(&config, name)).unwrap();
-        let read = |(name, _): (String, _)| (name.clone(), files.tensor(&name, None).unwrap());
+        let read = |spec: ParameterSpec| {
+            let tensor = files.tensor(&spec.name, None).unwrap();
+            (spec.name, tensor)
+        };
         let tensors: BTreeMap<String, Tensor> = config.parameters().into_iter().map(read).collect();
         let text = std::fs::read_to_string(folder.join("logits.json")).unwrap();
         let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -214,7 +218,7 @@ fn only_targets_and_new_rows_train() {
         let spec = AdapterSpec { settings, first_new_token: 41 };
         let decoder =
             Decoder::adapted(config.clone(), weights.clone(), spec, Seed::new(1)).unwrap();
-        decoder.trained().keys().cloned().collect::<Vec<_>>()
+        decoder.trained().iter().map(|one| one.name.clone()).collect::<Vec<_>>()
     };
     let all = names(settings.clone());
     assert_eq!(all.len(), 2 * 2 * 2 + 2, "{all:?}");
@@ -222,6 +226,51 @@ fn only_targets_and_new_rows_train() {
     assert!(all.contains(&"model.layers.1.mlp.down_proj.lora_B.weight".to_owned()));
     let without = names(LoraSettings { train_new_tokens: false, ..settings });
     assert_eq!(without.len(), 8);
+}
+
+#[test]
+fn matrices_decay_and_norms_biases_and_rows_of_tokens_do_not() {
+    const PRODUCTS: [&str; 7] = [
+        "mlp.down_proj",
+        "mlp.gate_proj",
+        "mlp.up_proj",
+        "self_attn.k_proj",
+        "self_attn.o_proj",
+        "self_attn.q_proj",
+        "self_attn.v_proj",
+    ];
+    const NORMS: [&str; 2] = ["input_layernorm.weight", "post_attention_layernorm.weight"];
+    const HEAD_NORMS: [&str; 2] = ["self_attn.k_norm.weight", "self_attn.q_norm.weight"];
+    let layer = |part: &str| format!("model.layers.0.{part}");
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    for config in all_shapes() {
+        let config = DecoderConfig { num_hidden_layers: 1, ..config };
+        let is_untied = !config.tie_word_embeddings;
+        let mut decayed: Vec<String> =
+            PRODUCTS.map(|part| layer(&format!("{part}.weight"))).to_vec();
+        let mut others = [NORMS.map(layer).to_vec(), vec![EMBEDDING.into(), FINAL_NORM.into()]];
+        if config.family.has_head_norms() {
+            others[0].extend(HEAD_NORMS.map(layer));
+        }
+        for part in PRODUCTS {
+            let is_qkv = part.starts_with("self_attn") && !part.contains(".o_");
+            let has_bias = if is_qkv { config.qkv_bias } else { config.mlp_bias };
+            others[1].extend(has_bias.then(|| layer(&format!("{part}.bias"))));
+        }
+        decayed.extend(is_untied.then(|| HEAD.to_owned()));
+        let expected = [sorted(decayed), sorted(others.concat())];
+        assert_eq!(by_decay(lively(config.clone()).trained()), expected);
+
+        let low_rank = PRODUCTS
+            .into_iter()
+            .flat_map(|part| ["A", "B"].map(|side| layer(&format!("{part}.lora_{side}.weight"))));
+        let rows = [Some(EMBEDDING), is_untied.then_some(HEAD)].into_iter().flatten();
+        let expected = [low_rank.collect(), sorted(rows.map(new_rows).collect())];
+        assert_eq!(by_decay(adapted(&config, 0.0).trained()), expected);
+    }
 }
 
 #[test]
@@ -245,7 +294,7 @@ fn recomputed_gradients_are_those_of_the_plain_decoder_bit_for_bit() {
         let mut bits = |var: &Var| -> Vec<f32> {
             gradients.take(var).unwrap().unwrap().flatten_all().unwrap().to_vec1().unwrap()
         };
-        (scores.to_vec1().unwrap(), decoder.trained().values().map(&mut bits).collect())
+        (scores.to_vec1().unwrap(), decoder.trained().vars().map(&mut bits).collect())
     };
     for config in all_shapes() {
         let low_rank = adapted(&config, 0.3);
@@ -269,7 +318,7 @@ fn recomputed_gradients_are_those_of_the_plain_decoder_bit_for_bit() {
 fn initial_weights_depend_on_the_seed_alone() {
     let values = |seed| {
         let decoder = Decoder::init(small(50), Seed::new(seed)).unwrap();
-        let all = decoder.trained().values();
+        let all = decoder.trained().vars();
         all.map(|v| v.flatten_all().unwrap().to_vec1().unwrap()).collect::<Vec<Vec<f32>>>()
     };
     assert!(values(1) == values(1));

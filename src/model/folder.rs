@@ -93,7 +93,7 @@ impl ModelFolder {
         let is_bare = files.shape(&bare(EMBEDDING)).is_some();
         let mut expected = config.parameters();
         if is_bare {
-            expected.iter_mut().for_each(|(name, _)| *name = bare(name));
+            expected.iter_mut().for_each(|spec| spec.name = bare(&spec.name));
             expected.sort();
         }
         files.check(&expected, |name| is_redundant(&config, name))?;
@@ -136,8 +136,8 @@ impl ModelFolder {
     /// # Errors
     /// [`Error::Data`] when one is damaged.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        let names = self.config.parameters().into_iter();
-        names.map(|(name, _)| Ok((name.clone(), self.tensor(&name)?))).collect()
+        let all = self.config.parameters().into_iter();
+        all.map(|spec| Ok((spec.name.clone(), self.tensor(&spec.name)?))).collect()
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor> {

@@ -10,6 +10,7 @@ use rand::Rng;
 
 use crate::error::{Error, Result};
 use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
+use crate::model::parameters::ParameterSpec;
 use crate::model::settings::LoraSettings;
 use crate::seed::Seed;
 
@@ -44,19 +45,19 @@ impl AdapterSpec {
         is_target.then(|| ["A", "B"].map(|side| format!("{module}.lora_{side}.weight")))
     }
 
-    /// Name and shape of every parameter that the adapter adds, sorted by name.
-    pub fn parameters(&self, config: &DecoderConfig) -> Vec<(String, Vec<usize>)> {
+    /// Every parameter that the adapter adds, sorted by name.
+    pub fn parameters(&self, config: &DecoderConfig) -> Vec<ParameterSpec> {
         let rank = self.settings.rank as usize;
         let mut all = Vec::new();
-        for (name, shape) in config.parameters() {
+        for ParameterSpec { name, shape, .. } in config.parameters() {
             let Some(module) = name.strip_suffix(".weight") else { continue };
             if let ([outer, inner], Some([a, b])) = (shape.as_slice(), self.names(module)) {
-                all.push((a, vec![rank, *inner]));
-                all.push((b, vec![*outer, rank]));
+                all.push(ParameterSpec::matrix(a, [rank, *inner]));
+                all.push(ParameterSpec::matrix(b, [*outer, rank]));
             }
             if (name == EMBEDDING || name == HEAD) && self.trains_rows(config) {
                 let added = config.vocab_size - self.first_new_token;
-                all.push((new_rows(&name), vec![added, config.hidden_size]));
+                all.push(ParameterSpec::table(new_rows(&name), [added, config.hidden_size]));
             }
         }
         all.sort();
@@ -74,7 +75,7 @@ impl AdapterSpec {
         base: &BTreeMap<String, Tensor>,
         seed: Seed,
     ) -> Result<BTreeMap<String, Tensor>> {
-        let start = |(name, shape): (String, Vec<usize>)| {
+        let start = |ParameterSpec { name, shape, .. }| {
             let tensor = if let Some(table) = name.strip_suffix(NEW_ROWS) {
                 let table = base.get(&format!("{table}.weight")).ok_or_else(|| missing(table))?;
                 table.narrow(0, self.first_new_token, shape[0])?.to_dtype(DType::F32)?.copy()?

@@ -11,10 +11,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use trieval_kernels::ops::Moments;
 
-use super::Parameters;
 use super::optimizer::AdamW;
 use super::validation::{Best, Course};
 use crate::error::{Error, Result};
+use crate::model::{Parameter, Parameters};
 use crate::store::{SealKind, read_sealed, write_sealed};
 
 const KIND: SealKind = SealKind { kind: "ckpt", version: 1 };
@@ -38,7 +38,7 @@ pub fn save(
     course: &Course,
 ) -> Result<()> {
     let mut blobs: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::with_capacity(parameters.len() * 3);
-    for ((name, var), moments) in parameters.iter().zip(optimizer.moments()) {
+    for (Parameter { name, var, .. }, moments) in parameters.iter().zip(optimizer.moments()) {
         let values = var.flatten_all()?.to_vec1::<f32>()?;
         blobs.push((format!("{WEIGHT}/{name}"), var.dims().to_vec(), to_bytes(&values)));
         let [first, second] = moments.values()?;
@@ -77,7 +77,7 @@ pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Resu
         |prefix: &str, name: &str, shape: &[usize]| values(&tensors, prefix, name, shape, path);
     let mut weights = Vec::with_capacity(parameters.len());
     let mut moments = Vec::with_capacity(parameters.len());
-    for (name, var) in parameters {
+    for Parameter { name, var, .. } in parameters {
         let values = read(WEIGHT, name, var.dims())?;
         weights.push(Tensor::from_vec(values, var.shape(), var.device())?);
         let (first, second) = (read("first", name, var.dims())?, read("second", name, var.dims())?);
@@ -96,7 +96,7 @@ pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Resu
         }
         Err(_) => Course::default(),
     };
-    for ((_, var), weight) in parameters.iter().zip(&weights) {
+    for (var, weight) in parameters.vars().zip(&weights) {
         var.set(weight)?;
     }
     optimizer.restore(moments);
@@ -110,7 +110,7 @@ pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Resu
 pub fn save_best(folder: &Path, parameters: &Parameters, step: u64) -> Result<()> {
     let path = best_path(folder, step);
     let mut blobs = Vec::with_capacity(parameters.len());
-    for (name, var) in parameters {
+    for Parameter { name, var, .. } in parameters {
         let values = var.flatten_all()?.to_vec1::<f32>()?;
         blobs.push((format!("{WEIGHT}/{name}"), var.dims().to_vec(), to_bytes(&values)));
     }
@@ -129,7 +129,7 @@ pub fn load_best(folder: &Path, parameters: &Parameters, step: u64) -> Result<()
     let path = best_path(folder, step);
     let payload = read_sealed(&path, BEST_KIND)?;
     let tensors = SafeTensors::deserialize(&payload).map_err(|e| fault(&path, &e))?;
-    for (name, var) in parameters {
+    for Parameter { name, var, .. } in parameters {
         let values = values(&tensors, WEIGHT, name, var.dims(), &path)?;
         var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
     }
@@ -196,16 +196,17 @@ mod tests {
     use candle_core::{DType, Device, Var};
 
     use super::*;
+    use crate::model::ParameterSpec;
     use crate::train::course::settings::OptimizerSettings;
     use crate::train::rows::Gradient;
 
     fn parameters(value: f64) -> Parameters {
-        let ones = |shape: &[usize]| Var::ones(shape, DType::F32, &Device::Cpu).expect("var");
-        let list = vec![("a.weight".to_owned(), ones(&[2, 3])), ("b".to_owned(), ones(&[4]))];
-        for (_, var) in &list {
-            var.set(&(var.as_tensor() * value).expect("product")).expect("set");
-        }
-        list
+        let specs = [ParameterSpec::matrix("a.weight", [2, 3]), ParameterSpec::vector("b", 4)];
+        let filled = |spec: ParameterSpec| {
+            let ones = Tensor::ones(spec.shape.as_slice(), DType::F32, &Device::Cpu);
+            spec.filled(&(ones.expect("ones") * value).expect("product")).expect("a parameter")
+        };
+        specs.map(filled).into_iter().collect()
     }
 
     #[test]
@@ -215,7 +216,7 @@ mod tests {
         let trained = parameters(0.1);
         let mut optimizer = AdamW::new(&OptimizerSettings::default(), &trained).expect("optimizer");
         let copy = |v: &Var| Gradient::Dense(v.as_tensor().copy().expect("copy"));
-        let gradients: Vec<Gradient> = trained.iter().map(|(_, v)| copy(v)).collect();
+        let gradients: Vec<Gradient> = trained.vars().map(copy).collect();
         optimizer.step(&trained, &gradients, 1.0, 0.1, 0).expect("step");
         let course = Course { best: Some(Best { value: 0.1 + 0.2, step: 40 }), misses: 1 };
         save(&path, &trained, &optimizer, 41, &course).expect("save");
@@ -223,7 +224,7 @@ mod tests {
         let fresh = parameters(7.0);
         let mut restored = AdamW::new(&OptimizerSettings::default(), &fresh).expect("optimizer");
         assert_eq!(load(&path, &fresh, &mut restored).expect("load"), (41, course));
-        for ((_, a), (_, b)) in trained.iter().zip(&fresh) {
+        for (a, b) in trained.vars().zip(fresh.vars()) {
             let bits = |v: &Var| v.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values");
             assert_eq!(bits(a), bits(b));
         }
@@ -231,8 +232,9 @@ mod tests {
             assert_eq!(a.values().expect("values"), b.values().expect("values"));
         }
 
-        let other =
-            vec![("a.weight".to_owned(), Var::zeros(&[9], DType::F32, &Device::Cpu).expect("var"))];
+        let zeros = Tensor::zeros(9, DType::F32, &Device::Cpu).expect("zeros");
+        let other = ParameterSpec::vector("a.weight", 9).filled(&zeros).expect("a parameter");
+        let other = [other].into_iter().collect();
         let mut optimizer = AdamW::new(&OptimizerSettings::default(), &other).expect("optimizer");
         let message = load(&path, &other, &mut optimizer).expect_err("shapes differ").to_string();
         assert!(message.contains("a.weight: expected shape [9]"), "{message}");
@@ -246,10 +248,11 @@ mod tests {
         save_best(folder, &parameters(0.25), 20).expect("save");
         let loaded = parameters(7.0);
         load_best(folder, &loaded, 10).expect("load");
-        assert_eq!(loaded[1].1.to_vec1::<f32>().expect("values"), [0.5; 4]);
+        let b = || loaded.var("b").and_then(|b| Ok(b.to_vec1::<f32>()?)).expect("values");
+        assert_eq!(b(), [0.5; 4]);
         sweep_best(folder, Some(20));
         load_best(folder, &loaded, 10).expect_err("swept");
         load_best(folder, &loaded, 20).expect("load");
-        assert_eq!(loaded[1].1.to_vec1::<f32>().expect("values"), [0.25; 4]);
+        assert_eq!(b(), [0.25; 4]);
     }
 }

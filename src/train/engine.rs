@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::checkpoint;
 use super::course::settings::OptimizerSettings;
 use super::gradients::{GradientGuard, StepGradients, share_gradients, step_gradients};
 use super::log::{StepRecord, TrainLog};
@@ -17,9 +18,9 @@ use super::schedule::learning_rate;
 use super::track::Tracker;
 use super::validation::{Course, Validation};
 use super::world::World;
-use super::{Parameters, checkpoint};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::model::{Parameter, Parameters};
 use crate::progress::Context;
 use crate::seed::Seed;
 
@@ -360,7 +361,7 @@ impl State {
 
     /// Refuses weights that are not numbers, which no later step will prove.
     fn check_weights(&self, training: &Training<'_>) -> Result<()> {
-        for (name, var) in training.parameters {
+        for Parameter { name, var, .. } in training.parameters {
             if !global_norm([var.as_tensor()])?.is_finite() {
                 return Err(Error::Failed(format!(
                     "training {} diverged at step {}: {name} is no longer finite; the last good checkpoint is \

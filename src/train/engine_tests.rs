@@ -13,7 +13,7 @@ use crate::decode::prompt::PromptBuilder;
 use crate::model::config::tests::small;
 use crate::model::decoder::tests::lively;
 use crate::model::item_tokens::ItemTokens;
-use crate::model::{Decoder, Tokenizer};
+use crate::model::{Decoder, ParameterSpec, Tokenizer};
 use crate::train::course::settings::{Keep, ValidationSettings};
 use crate::train::gradients::{GUARDED_STEPS, micro_batches, share_gradients};
 use crate::train::objective::Loss;
@@ -59,7 +59,7 @@ impl Fixture {
     }
 
     fn parameters(&self) -> Parameters {
-        self.decoder.trained().iter().map(|(name, var)| (name.clone(), var.clone())).collect()
+        self.decoder.trained().clone()
     }
 
     fn train(&self, settings: &LoopSettings, folder: &Path) {
@@ -89,7 +89,7 @@ fn settings(batch: u32, accumulate: u32, epochs: f64) -> LoopSettings {
 
 fn values(parameters: &Parameters) -> Vec<Vec<f32>> {
     let flat = |var: &Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    parameters.iter().map(|(_, var)| flat(var)).collect()
+    parameters.vars().map(flat).collect()
 }
 
 fn assert_near(left: &[Tensor], right: &[Tensor], tolerance: f32) {
@@ -252,9 +252,9 @@ fn a_resumed_training_equals_a_straight_one_bit_for_bit() {
 #[test]
 fn an_unused_parameter_stops_training_with_its_name() {
     let world = Fixture::new();
-    let mut parameters = world.parameters();
-    let unused = Var::zeros(3, DType::F32, &Device::Cpu).unwrap();
-    parameters.push(("model.unused.weight".into(), unused));
+    let zeros = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
+    let unused = ParameterSpec::vector("model.unused.weight", 3).filled(&zeros).unwrap();
+    let parameters = world.parameters().iter().cloned().chain([unused]).collect();
     let folder = tempfile::tempdir().unwrap();
     let (mut objective, single) = (world.objective(), World::single());
     let (settings, seed, ctx) = (settings(4, 1, 1.0), Seed::new(1), Context::silent());
@@ -307,10 +307,16 @@ impl Objective for Parabola {
 }
 
 fn parabola(factor: f64) -> (Parameters, Parabola) {
-    let var = || Var::zeros(2, DType::F32, &Device::Cpu).unwrap();
-    let (a, b) = (var(), var());
-    let parameters = vec![("a".into(), a.clone()), ("b".into(), b.clone())];
-    (parameters, Parabola { a, b, factor, calls: Cell::new(0), poisoned: None })
+    let zeros = Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap();
+    let [a, b] = ["a", "b"].map(|name| ParameterSpec::vector(name, 2).filled(&zeros).unwrap());
+    let parabola = Parabola {
+        a: a.var.clone(),
+        b: b.var.clone(),
+        factor,
+        calls: Cell::new(0),
+        poisoned: None,
+    };
+    ([a, b].into_iter().collect(), parabola)
 }
 
 fn run_parabola(factor: f64, optimizer: OptimizerSettings) -> (Result<()>, u64) {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use candle_core::Var;
 
-use super::Parameters;
 use super::objective::Objective;
 use super::optimizer::global_norm;
 use super::rows::{Gradient, ReadRows, listen};
@@ -14,6 +13,7 @@ use super::world::World;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::model::recompute::{Gradients, gradients};
+use crate::model::{Parameter, Parameters};
 
 /// Steps within which every parameter must have moved.
 pub(super) const GUARDED_STEPS: u64 = 8;
@@ -76,7 +76,7 @@ pub(super) fn share_gradients<O: Objective>(
         let mut gradients = gradients(&(loss.sum / weight)?)?;
         // The loss still holds all that the forward pass kept.
         memory::check(|| "after a backward pass".to_owned())?;
-        for (position, (name, var)) in parameters.iter().enumerate() {
+        for (position, Parameter { name, var, .. }) in parameters.iter().enumerate() {
             let gradient = of_parameter(var, &mut gradients, &read)?.ok_or_else(|| {
                 Error::Failed(format!(
                     "parameter {name} receives no gradient: the loss does not depend on it"
@@ -125,7 +125,7 @@ pub(super) struct GradientGuard {
 
 impl GradientGuard {
     pub(super) fn new(parameters: &Parameters) -> Self {
-        let names: Vec<String> = parameters.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = parameters.iter().map(|one| one.name.clone()).collect();
         Self { seen: vec![false; names.len()], names, steps: 0 }
     }
 
@@ -159,7 +159,7 @@ pub(crate) fn dense_gradients<O: Objective>(
 ) -> Result<Vec<candle_core::Tensor>> {
     let (loss, read) = listen(|| objective.loss(batch))?;
     let mut found = gradients(&loss.sum)?;
-    let dense = |(name, var): &(String, Var)| {
+    let dense = |Parameter { name, var, .. }: &Parameter| {
         let gradient = of_parameter(var, &mut found, &read)?;
         let gradient = gradient.ok_or_else(|| Error::Failed(format!("{name} has no gradient")))?;
         Gradient::Dense(var.as_tensor().zeros_like()?).plus(gradient)?.dense().cloned()

@@ -3,7 +3,7 @@
 //! The loop ([`engine`]) draws examples by index ([`sampler`]), asks an objective for a loss,
 //! checks that every parameter received a gradient (`gradients`), clips, moves the weights ([`optimizer`])
 //! and looks at data that is not trained on ([`validation`]).
-//! It does not know what is being trained: decoders and encoders are lists of named parameters.
+//! It does not know what is being trained: decoders and encoders are [`crate::model::Parameters`].
 
 pub mod checkpoint;
 pub mod course;
@@ -26,6 +26,3 @@ pub mod settings;
 pub mod track;
 pub mod validation;
 pub mod world;
-
-/// Named trainable parameters in a fixed order.
-pub type Parameters = Vec<(String, candle_core::Var)>;

@@ -1,22 +1,21 @@
 //! AdamW (arXiv 1711.05101) over named f32 parameters, with its whole state in the open.
 //!
-//! A gradient of some rows moves those rows alone (see [`super::rows`]). Norms, biases, embeddings and rows of added tokens are never decayed; matrices are, those of adapters
-//! included. The global gradient norm is summed in `f64` in a
-//! fixed order, so that the same step gives the same bits whatever the threads do.
+//! A gradient of some rows moves those rows alone (see [`super::rows`]). Weight decay acts on the
+//! parameters that say so. The global gradient norm is summed in `f64` in a fixed order, so that the
+//! same step gives the same bits whatever the threads do.
 
 use candle_core::Tensor;
 use trieval_kernels::ops::{self, Moments, adamw_rows_step, adamw_step};
 
-use super::Parameters;
 use super::course::settings::OptimizerSettings;
 use super::rows::Gradient;
 use crate::error::Result;
+use crate::model::{Parameter, Parameters};
 
 /// The optimiser and its state.
 pub struct AdamW {
     settings: OptimizerSettings,
     moments: Vec<Moments>,
-    decayed: Vec<bool>,
 }
 
 impl AdamW {
@@ -25,12 +24,8 @@ impl AdamW {
     /// # Errors
     /// When a device has no memory for it.
     pub fn new(settings: &OptimizerSettings, parameters: &Parameters) -> Result<Self> {
-        let zeros = parameters.iter().map(|(_, var)| Moments::zeros(var));
-        Ok(Self {
-            settings: settings.clone(),
-            moments: zeros.collect::<candle_core::Result<_>>()?,
-            decayed: parameters.iter().map(|(name, var)| decays(name, var.rank())).collect(),
-        })
+        let zeros = parameters.vars().map(Moments::zeros);
+        Ok(Self { settings: settings.clone(), moments: zeros.collect::<candle_core::Result<_>>()? })
     }
 
     /// The state, in the order of the parameters.
@@ -57,14 +52,14 @@ impl AdamW {
         learning_rate: f64,
         step: u64,
     ) -> Result<()> {
-        for (idx, ((_, var), gradient)) in parameters.iter().zip(gradients).enumerate() {
-            let moments = &mut self.moments[idx];
+        let all = parameters.iter().zip(gradients).zip(&mut self.moments);
+        for ((Parameter { var, decays, .. }, gradient), moments) in all {
             let hyper = ops::AdamW {
                 learning_rate,
                 beta1: self.settings.betas[0],
                 beta2: self.settings.betas[1],
                 epsilon: self.settings.epsilon,
-                weight_decay: if self.decayed[idx] { self.settings.weight_decay } else { 0.0 },
+                weight_decay: if *decays { self.settings.weight_decay } else { 0.0 },
                 gradient_scale: scale,
                 step: step + 1,
             };
@@ -77,11 +72,6 @@ impl AdamW {
         }
         Ok(())
     }
-}
-
-/// Whether weight decay applies to a parameter.
-fn decays(name: &str, rank: usize) -> bool {
-    rank >= 2 && !name.contains("embed") && !name.contains(".token_adapter.")
 }
 
 /// Norm of all gradients together.
@@ -101,7 +91,8 @@ mod tests {
     #[test]
     fn equals_the_published_update_worked_by_hand() {
         let weights = Var::new(&[[1.0f32, -2.0]], &Device::Cpu).expect("var");
-        let parameters = vec![("proj.weight".to_owned(), weights.clone())];
+        let parameter = Parameter { name: "proj".into(), var: weights.clone(), decays: true };
+        let parameters = [parameter].into_iter().collect();
         let settings = OptimizerSettings {
             betas: [0.9, 0.99],
             epsilon: 1e-8,
@@ -119,43 +110,26 @@ mod tests {
     }
 
     #[test]
-    fn norms_and_embeddings_do_not_decay() {
-        let var =
-            |shape: &[usize]| Var::ones(shape, candle_core::DType::F32, &Device::Cpu).expect("var");
-        let parameters = vec![
-            ("model.embed_tokens.weight".to_owned(), var(&[3, 2])),
-            ("model.norm.weight".to_owned(), var(&[2])),
-            ("mlp.up_proj.weight".to_owned(), var(&[2, 2])),
-        ];
+    fn what_says_so_decays_and_nothing_else() {
+        let ones = Tensor::ones((2, 2), candle_core::DType::F32, &Device::Cpu).expect("ones");
+        let parameters: Parameters = [("decays", true), ("stays", false)]
+            .map(|(name, decays)| {
+                let var = Var::from_tensor(&ones).expect("var");
+                Parameter { name: name.into(), var, decays }
+            })
+            .into_iter()
+            .collect();
         let mut optimizer =
             AdamW::new(&OptimizerSettings::default(), &parameters).expect("optimizer");
-        let zeros = |v: &Var| Gradient::Dense(v.as_tensor().zeros_like().expect("zeros"));
-        let zeros: Vec<Gradient> = parameters.iter().map(|(_, v)| zeros(v)).collect();
+        let zeros = ones.zeros_like().expect("zeros");
+        let zeros = [Gradient::Dense(zeros.clone()), Gradient::Dense(zeros)];
         optimizer.step(&parameters, &zeros, 1.0, 0.1, 0).expect("step");
-        let first = |i: usize| {
-            parameters[i].1.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("v")[0]
+        let first = |name: &str| {
+            let var = parameters.var(name).expect("a parameter");
+            var.to_vec2::<f32>().expect("values")[0][0]
         };
-        assert_eq!(first(0), 1.0);
-        assert_eq!(first(1), 1.0);
-        assert!((first(2) - (1.0 - 0.1 * 0.01)).abs() < 1e-7);
-    }
-
-    #[test]
-    fn matrices_decay_and_adapters_are_matrices() {
-        let cases = [
-            ("model.layers.0.self_attn.q_proj.weight", 2, true),
-            ("model.layers.0.self_attn.q_proj.bias", 1, false),
-            ("model.layers.0.self_attn.q_norm.weight", 1, false),
-            ("model.layers.0.mlp.up_proj.lora_A.weight", 2, true),
-            ("model.layers.0.mlp.up_proj.lora_B.weight", 2, true),
-            ("lm_head.weight", 2, true),
-            ("model.embed_tokens.weight", 2, false),
-            ("model.embed_tokens.token_adapter.trainable_tokens_delta", 2, false),
-            ("lm_head.token_adapter.trainable_tokens_delta", 2, false),
-        ];
-        for (name, rank, expected) in cases {
-            assert_eq!(decays(name, rank), expected, "{name}");
-        }
+        assert!((first("decays") - (1.0 - 0.1 * 0.01)).abs() < 1e-7);
+        assert_eq!(first("stays"), 1.0);
     }
 
     #[test]

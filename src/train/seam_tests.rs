@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 
-use super::Parameters;
 use super::course::settings::OptimizerSettings;
 use super::engine::{LoopSettings, train};
 use super::log::StepRecord;
@@ -20,6 +19,7 @@ use super::sampler::Draw;
 use super::track::Tracker;
 use super::world::World;
 use crate::error::Result;
+use crate::model::{Parameter, Parameters};
 use crate::progress::Context;
 use crate::seed::Seed;
 
@@ -53,6 +53,13 @@ fn run<O: Objective>(
     train(parameters, objective, settings, World::single(), Seed::new(3), folder, ctx)
 }
 
+/// Variables as parameters that decay, which here is nothing: the weight of decay is zero.
+fn parameters<const N: usize>(all: [(&str, &Var); N]) -> Parameters {
+    let parameter =
+        |(name, var): (&str, &Var)| Parameter { name: name.into(), var: var.clone(), decays: true };
+    all.map(parameter).into_iter().collect()
+}
+
 fn values(var: &Var) -> Vec<f32> {
     var.flatten_all().unwrap().to_vec1().unwrap()
 }
@@ -69,8 +76,7 @@ impl Rollouts {
     fn new(stop_at: u64) -> (Parameters, Self) {
         let weights = Var::new(&[-1.0f32, 0.0, 3.0], &Device::Cpu).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let parameters = vec![("weights".to_owned(), weights.clone())];
-        (parameters, Self { weights, seed: Seed::new(8), stop_at, stop })
+        (parameters([("weights", &weights)]), Self { weights, seed: Seed::new(8), stop_at, stop })
     }
 }
 
@@ -187,7 +193,7 @@ impl Objective for Particles {
     }
     fn couple(&self, parameters: &Parameters, gradients: &mut [Gradient]) -> Result<()> {
         if self.coupled {
-            let x = values(&parameters[0].1);
+            let x = values(parameters.var("stack")?);
             let g = gradients[0].dense()?.to_vec1::<f32>()?;
             let n = x.len();
             let direction = |i: usize| -> f32 {
@@ -209,7 +215,7 @@ fn particles_of_a_stack_are_coupled_between_gradient_and_step() {
     let spread = |coupled| {
         let start: Vec<f32> = (0..16).map(|i| 2.0 + i as f32 / 16.0).collect();
         let stack = Var::new(start, &Device::Cpu).unwrap();
-        let parameters = vec![("stack".to_owned(), stack.clone())];
+        let parameters = parameters([("stack", &stack)]);
         let mut objective = Particles { stack, coupled };
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(0.05, 800.0, 2, 2);
@@ -271,7 +277,7 @@ fn a_table_read_by_rows_trains_like_one_read_as_a_whole_and_leaves_other_rows_al
     let trained = |by_rows: bool, examples: u64, epochs: f64, folder: &Path| {
         let start = Tensor::arange(0f32, 24.0, &Device::Cpu).unwrap().reshape((8, 3)).unwrap();
         let table = Var::from_tensor(&start).unwrap();
-        let parameters: Parameters = vec![("table".into(), table.clone())];
+        let parameters = parameters([("table", &table)]);
         let mut objective = Pulled { table: table.clone(), by_rows, examples };
         // Two micro-batches, whose rows overlap.
         let settings = settings(0.1, epochs, 4, 2);

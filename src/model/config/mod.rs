@@ -15,6 +15,7 @@ pub use family::Family;
 pub use rope::{RopeScaling, frequencies};
 
 use crate::error::{Error, Result};
+use crate::model::parameters::ParameterSpec;
 use crate::model::settings::{ScratchSettings, WeightType};
 
 /// Positions for the tokens that frame query, history and answer.
@@ -208,26 +209,25 @@ impl DecoderConfig {
         faults
     }
 
-    /// Name and shape of every parameter, sorted by name; matrices are `[out, in]`.
-    pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+    /// Every parameter, sorted by name.
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
         let (hidden, ffn, dim) = (self.hidden_size, self.intermediate_size, self.head_dim);
         let (q, kv) = (self.num_attention_heads * dim, self.num_key_value_heads * dim);
         let mut all = vec![
-            (EMBEDDING.to_owned(), vec![self.vocab_size, hidden]),
-            (FINAL_NORM.to_owned(), vec![hidden]),
+            ParameterSpec::table(EMBEDDING, [self.vocab_size, hidden]),
+            ParameterSpec::vector(FINAL_NORM, hidden),
         ];
         if !self.tie_word_embeddings {
-            all.push((HEAD.to_owned(), vec![self.vocab_size, hidden]));
+            all.push(ParameterSpec::matrix(HEAD, [self.vocab_size, hidden]));
         }
         for layer in 0..self.num_hidden_layers {
-            let mut add = |part: &str, kind: &str, shape: Vec<usize>| {
-                all.push((format!("model.layers.{layer}.{part}.{kind}"), shape));
-            };
-            add("input_layernorm", "weight", vec![hidden]);
-            add("post_attention_layernorm", "weight", vec![hidden]);
+            let name = |part: &str, kind: &str| format!("model.layers.{layer}.{part}.{kind}");
+            let norm = |part: &str, length| ParameterSpec::vector(name(part, "weight"), length);
+            all.push(norm("input_layernorm", hidden));
+            all.push(norm("post_attention_layernorm", hidden));
             if self.family.has_head_norms() {
-                add("self_attn.q_norm", "weight", vec![dim]);
-                add("self_attn.k_norm", "weight", vec![dim]);
+                all.push(norm("self_attn.q_norm", dim));
+                all.push(norm("self_attn.k_norm", dim));
             }
             let projections = [
                 ("self_attn.q_proj", q, hidden, self.qkv_bias),
@@ -239,9 +239,9 @@ impl DecoderConfig {
                 ("mlp.down_proj", hidden, ffn, self.mlp_bias),
             ];
             for (part, outer, inner, bias) in projections {
-                add(part, "weight", vec![outer, inner]);
+                all.push(ParameterSpec::matrix(name(part, "weight"), [outer, inner]));
                 if bias {
-                    add(part, "bias", vec![outer]);
+                    all.push(ParameterSpec::vector(name(part, "bias"), outer));
                 }
             }
         }
@@ -251,7 +251,7 @@ impl DecoderConfig {
 
     /// Number of trained values.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        self.parameters().iter().map(ParameterSpec::n_values).sum()
     }
 }
 
@@ -363,7 +363,7 @@ pub(crate) mod tests {
         assert_eq!(DecoderConfig::read(&path).unwrap(), four);
         let qwen2 = read(r#""model_type":"qwen2","tie_word_embeddings":true"#);
         assert!(qwen2.qkv_bias && !qwen2.out_bias && !qwen2.family.has_head_norms());
-        let names: Vec<String> = qwen2.parameters().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = qwen2.parameters().into_iter().map(|spec| spec.name).collect();
         assert!(names.contains(&"model.layers.1.self_attn.k_proj.bias".to_owned()));
         assert!(!names.iter().any(|name| name.contains("o_proj.bias") || name.contains("q_norm")));
     }

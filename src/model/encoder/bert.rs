@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use trieval_kernels::ops::{Packing, embedding, gelu, layer_norm, linear_bias, packed_attention};
 
 use super::config::EncoderConfig;
@@ -16,15 +16,17 @@ use super::names::{
 use super::{Weights, missing, pool};
 use crate::error::{Error, Result};
 use crate::model::decoder::normal;
+use crate::model::parameters::{Parameter, ParameterSpec};
 use crate::model::settings::Pooling;
 use crate::seed::Seed;
 
 /// Standard deviation of fresh weights.
 const INITIALIZER_RANGE: f64 = 0.02;
 
-/// A fresh parameter.
-pub(super) fn initial(name: &str, shape: Vec<usize>, seed: Seed) -> Result<Tensor> {
-    let n = shape.iter().product();
+/// The first values of a parameter.
+pub(super) fn initial(spec: &ParameterSpec, seed: Seed) -> Result<Tensor> {
+    let ParameterSpec { name, shape, .. } = spec;
+    let n = spec.n_values();
     let data = if name.ends_with(".bias") {
         vec![0f32; n]
     } else if shape.len() == 1 {
@@ -32,7 +34,7 @@ pub(super) fn initial(name: &str, shape: Vec<usize>, seed: Seed) -> Result<Tenso
     } else {
         normal(n, INITIALIZER_RANGE, seed.purpose(name))
     };
-    Ok(Tensor::from_vec(data, shape, &Device::Cpu)?)
+    Ok(Tensor::from_vec(data, shape.as_slice(), &Device::Cpu)?)
 }
 
 /// The transformer.
@@ -86,21 +88,24 @@ fn take(tensors: &BTreeMap<String, Tensor>, name: &str) -> Result<Tensor> {
 }
 
 impl Bert {
-    /// The network of given values, named and shaped as `config` says; variables beside it where they train.
+    /// The network of given values, which are those that `config` declares; beside it what trains,
+    /// which is all of it or nothing.
     pub(super) fn new(
         config: EncoderConfig,
-        tensors: BTreeMap<String, Tensor>,
+        mut tensors: BTreeMap<String, Tensor>,
         weights: Weights,
-    ) -> Result<(Self, Vec<(String, Var)>)> {
+    ) -> Result<(Self, Vec<Parameter>)> {
         let mut parameters = Vec::new();
         let mut shared = BTreeMap::new();
-        for (name, tensor) in tensors {
+        for spec in config.parameters() {
+            let name = spec.name.clone();
+            let tensor = tensors.remove(&name).ok_or_else(|| missing(&name))?;
             let tensor = match weights {
                 Weights::Frozen => tensor,
                 Weights::Trained => {
-                    let var = Var::from_tensor(&tensor)?;
-                    let tensor = var.as_tensor().clone();
-                    parameters.push((name.clone(), var));
+                    let parameter = spec.filled(&tensor)?;
+                    let tensor = parameter.var.as_tensor().clone();
+                    parameters.push(parameter);
                     tensor
                 }
             };

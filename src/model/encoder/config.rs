@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::names;
 use crate::error::{Error, Result};
+use crate::model::parameters::ParameterSpec;
 
 /// An architecture of `transformers` that this program runs: all are BERT (arXiv:1810.04805) but for where
 /// positions begin.
@@ -209,28 +210,33 @@ impl EncoderConfig {
         self.positions - self.first_position
     }
 
-    /// Names and shapes of all parameters, sorted by name.
-    pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+    /// Every parameter, sorted by name.
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
         let (hidden, wide) = (self.hidden, self.intermediate);
         let mut all = vec![
-            (names::WORDS.to_owned(), vec![self.vocab_size, hidden]),
-            (names::POSITIONS.to_owned(), vec![self.positions, hidden]),
-            (names::TYPES.to_owned(), vec![self.types, hidden]),
+            ParameterSpec::table(names::WORDS, [self.vocab_size, hidden]),
+            ParameterSpec::table(names::POSITIONS, [self.positions, hidden]),
+            ParameterSpec::table(names::TYPES, [self.types, hidden]),
         ];
-        let mut both = |name: &str, weight: Vec<usize>, bias: usize| {
-            all.push((format!("{name}.weight"), weight));
-            all.push((format!("{name}.bias"), vec![bias]));
+        let norm = |name: &str| {
+            ["weight", "bias"].map(|part| ParameterSpec::vector(format!("{name}.{part}"), hidden))
         };
-        both(names::NORM, vec![hidden], hidden);
+        let product = |name: &str, outer, inner| {
+            [
+                ParameterSpec::matrix(format!("{name}.weight"), [outer, inner]),
+                ParameterSpec::vector(format!("{name}.bias"), outer),
+            ]
+        };
+        all.extend(norm(names::NORM));
         for layer in 0..self.layers {
             let at = |name: &str| names::name_in_layer(layer, name);
             for name in [names::QUERY, names::KEY, names::VALUE, names::MIXED] {
-                both(&at(name), vec![hidden, hidden], hidden);
+                all.extend(product(&at(name), hidden, hidden));
             }
-            both(&at(names::MIXED_NORM), vec![hidden], hidden);
-            both(&at(names::WIDEN), vec![wide, hidden], wide);
-            both(&at(names::NARROW), vec![hidden, wide], hidden);
-            both(&at(names::NARROW_NORM), vec![hidden], hidden);
+            all.extend(norm(&at(names::MIXED_NORM)));
+            all.extend(product(&at(names::WIDEN), wide, hidden));
+            all.extend(product(&at(names::NARROW), hidden, wide));
+            all.extend(norm(&at(names::NARROW_NORM)));
         }
         all.sort();
         all

@@ -15,6 +15,7 @@ use super::{Activation, Dense, TextEncoder, TextReader, Weights};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{WEIGHTS, WeightFiles, save_tensors};
 use crate::model::folder::CONFIG;
+use crate::model::parameters::ParameterSpec;
 use crate::model::settings::Pooling;
 use crate::model::tokenizer::Tokenizer;
 use crate::store::{create_dir, write_json};
@@ -155,7 +156,7 @@ impl EncoderFolder {
     /// [`Error::Data`] when weights cannot be read or are not finite.
     pub fn encoder(&self, weights: Weights) -> Result<TextEncoder> {
         let mut tensors = BTreeMap::new();
-        for (name, _) in self.config.parameters() {
+        for ParameterSpec { name, .. } in self.config.parameters() {
             let tensor = self.files.tensor(&format!("{}{name}", self.prefix), Some(DType::F32))?;
             tensors.insert(name, tensor);
         }
@@ -163,17 +164,20 @@ impl EncoderFolder {
         let mut dense = self.read_dense()?;
         if weights == Weights::Trained {
             for (number, dense) in dense.iter_mut().enumerate() {
-                for (name, tensor) in [("weight", &mut dense.weight), ("bias", &mut dense.bias)] {
-                    let var = candle_core::Var::from_tensor(tensor)?;
-                    *tensor = var.as_tensor().clone();
-                    parameters.push((format!("dense.{number}.{name}"), var));
+                let (outer, inner) = dense.weight.dims2()?;
+                let name = |part: &str| format!("dense.{number}.{part}");
+                let weight = ParameterSpec::matrix(name("weight"), [outer, inner]);
+                let bias = ParameterSpec::vector(name("bias"), outer);
+                for (spec, tensor) in [(weight, &mut dense.weight), (bias, &mut dense.bias)] {
+                    let parameter = spec.filled(tensor)?;
+                    *tensor = parameter.var.as_tensor().clone();
+                    parameters.push(parameter);
                 }
             }
-            parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
         }
         Ok(TextEncoder {
             bert,
-            parameters,
+            parameters: parameters.into_iter().collect(),
             pooling: self.pooling,
             dense,
             normalizes: self.normalizes,
@@ -208,10 +212,9 @@ impl EncoderFolder {
             };
             width = config.out_features;
             let files = WeightFiles::open(folder)?;
-            let mut expected = vec![("linear.weight".to_owned(), vec![width, config.in_features])];
-            if config.bias {
-                expected.insert(0, ("linear.bias".to_owned(), vec![width]));
-            }
+            let bias = config.bias.then(|| ParameterSpec::vector("linear.bias", width));
+            let weight = ParameterSpec::matrix("linear.weight", [width, config.in_features]);
+            let expected: Vec<_> = bias.into_iter().chain([weight]).collect();
             files.check(&expected, |_| false)?;
             let weight = files.tensor("linear.weight", Some(DType::F32))?;
             let bias = if config.bias {
@@ -395,8 +398,8 @@ fn weight_files(transformer: &Path, config: &EncoderConfig) -> Result<(WeightFil
     let files = WeightFiles::open(transformer)?;
     let family = config.family.prefix();
     let prefix = if files.names().any(|name| name.starts_with(family)) { family } else { "" };
-    let named = |(name, shape)| (format!("{prefix}{name}"), shape);
-    let expected: Vec<_> = config.parameters().into_iter().map(named).collect();
+    let mut expected = config.parameters();
+    expected.iter_mut().for_each(|spec| spec.name.insert_str(0, prefix));
     files.check(&expected, |name| {
         let bare = name.strip_prefix(prefix).unwrap_or(name);
         bare == POSITION_IDS || HEADS.iter().any(|head| bare.starts_with(head))

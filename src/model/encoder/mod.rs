@@ -14,13 +14,14 @@ mod tests;
 
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use trieval_kernels::ops::linear_bias;
 
 pub use config::EncoderConfig;
 pub use folder::{EncoderFolder, FolderChoices, source_files};
 
 use crate::error::{Error, Result};
+use crate::model::parameters::Parameters;
 use crate::model::settings::Pooling;
 use crate::model::text_reader::TextReader;
 use crate::model::tokenizer::Tokenizer;
@@ -35,8 +36,8 @@ const CHUNK: usize = 32;
 /// A text encoder.
 pub struct TextEncoder {
     bert: Bert,
-    /// What trains, by name; empty where the weights stay as they are.
-    parameters: Vec<(String, Var)>,
+    /// What trains; empty where the weights stay as they are.
+    parameters: Parameters,
     pooling: Pooling,
     dense: Vec<Dense>,
     normalizes: bool,
@@ -77,13 +78,14 @@ impl TextEncoder {
         let tensors = config
             .parameters()
             .into_iter()
-            .map(|(name, shape)| Ok((name.clone(), bert::initial(&name, shape, seed)?)))
+            .map(|spec| Ok((spec.name.clone(), bert::initial(&spec, seed)?)))
             .collect::<Result<_>>()?;
         let max_tokens = config.max_tokens();
         let (bert, parameters) = Bert::new(config, tensors, Weights::Trained)?;
         let text =
             TextReader { tokenizer, frame: Default::default(), max_tokens, lowercases: false };
         let (pooling, dense) = (Pooling::Mean, Vec::new());
+        let parameters = parameters.into_iter().collect();
         Ok(Self { bert, parameters, pooling, dense, normalizes: true, text })
     }
 
@@ -92,8 +94,8 @@ impl TextEncoder {
         self.dense.last().map_or(self.bert.config().hidden, |dense| dense.weight.dims()[0])
     }
 
-    /// What trains, sorted by name.
-    pub fn parameters(&self) -> &[(String, Var)] {
+    /// What trains.
+    pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 

@@ -10,6 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::parameters::Parameter;
+use crate::model::parameters::tests::by_decay;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -100,10 +102,8 @@ fn scalar(encoder: &TextEncoder) -> Tensor {
 fn every_parameter_has_the_gradient_of_finite_differences() {
     for name in ["bert", "roberta"] {
         let encoder = encoder(name, Weights::Trained);
-        let names: Vec<&String> = encoder.parameters().iter().map(|(name, _)| name).collect();
-        assert!(names.is_sorted());
         let store = scalar(&encoder).backward().unwrap();
-        for (parameter, var) in encoder.parameters() {
+        for Parameter { name: parameter, var, .. } in encoder.parameters() {
             let gradient = store.get(var.as_tensor()).unwrap_or_else(|| panic!("{parameter}"));
             let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             // The entry with the largest slope, so that rounding does not drown it.
@@ -124,6 +124,47 @@ fn every_parameter_has_the_gradient_of_finite_differences() {
             assert!((got - slope).abs() < bound, "{name}, {parameter}: {got}, slope {slope}");
         }
     }
+}
+
+#[test]
+fn products_decay_and_norms_biases_and_embeddings_do_not() {
+    let encoder = encoder("bert", Weights::Trained);
+    let of_layers = |parts: &[&str]| -> Vec<String> {
+        let layers = (0..2).map(|layer| format!("encoder.layer.{layer}"));
+        layers.flat_map(|layer| parts.iter().map(move |part| format!("{layer}.{part}"))).collect()
+    };
+    let mut decayed = vec!["dense.0.weight".to_owned()];
+    decayed.extend(of_layers(&[
+        "attention.output.dense.weight",
+        "attention.self.key.weight",
+        "attention.self.query.weight",
+        "attention.self.value.weight",
+        "intermediate.dense.weight",
+        "output.dense.weight",
+    ]));
+    let mut others: Vec<String> = [
+        "dense.0.bias",
+        "embeddings.LayerNorm.bias",
+        "embeddings.LayerNorm.weight",
+        "embeddings.position_embeddings.weight",
+        "embeddings.token_type_embeddings.weight",
+        "embeddings.word_embeddings.weight",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    others.extend(of_layers(&[
+        "attention.output.LayerNorm.bias",
+        "attention.output.LayerNorm.weight",
+        "attention.output.dense.bias",
+        "attention.self.key.bias",
+        "attention.self.query.bias",
+        "attention.self.value.bias",
+        "intermediate.dense.bias",
+        "output.LayerNorm.bias",
+        "output.LayerNorm.weight",
+        "output.dense.bias",
+    ]));
+    assert_eq!(by_decay(encoder.parameters()), [decayed, others]);
 }
 
 #[test]

@@ -3,16 +3,15 @@
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Input, Layout};
 use super::settings::LogisticSettings;
 use super::sides::{Places, Side};
 use super::value::Value;
-use super::{BIAS, Logistic, WEIGHTS};
+use super::{BIAS, Logistic, WEIGHTS, parameters, specs};
 use crate::error::{Error, Result};
-use crate::model::checkpoint::{WeightFiles, load_tensors, save_weights};
+use crate::model::checkpoint::{WeightFiles, load_parameters, save_weights};
 use crate::store::{Packer, SealKind, Unpacker, read_description, write_json};
 
 /// Version of the folder's layout.
@@ -58,9 +57,7 @@ impl Logistic {
             write(&mut table, value);
         }
         table.write(&folder.join(FEATURES_FILE), FEATURES)?;
-        let bias = Var::from_slice(&[self.bias], 1, &Device::Cpu)?;
-        let weights = Var::from_slice(&self.weights, (self.weights.len(), 1), &Device::Cpu)?;
-        let parameters = [(BIAS.to_owned(), bias), (WEIGHTS.to_owned(), weights)].into();
+        let parameters = parameters(self.bias, &self.weights)?;
         save_weights(&folder.join(WEIGHTS_FILE), &parameters)?;
         let (items, settings) = (self.items.len(), self.settings.clone());
         write_json(&folder.join(SETTINGS_FILE), &ModelFile { format: FORMAT, items, settings })
@@ -102,15 +99,9 @@ impl Logistic {
             || -> Result<Side> { (0..n_features).map(|_| read(&mut table)).collect::<Result<_>>() };
         let items = (0..n_items).map(|_| Ok([side()?, side()?])).collect::<Result<_>>()?;
         table.finish()?;
-        let size = layout.size();
-        let shapes = vec![(BIAS.to_owned(), vec![1]), (WEIGHTS.to_owned(), vec![size, 1])];
-        let mut tensors: std::collections::BTreeMap<String, Tensor> =
-            load_tensors(&folder.join(WEIGHTS_FILE), shapes)?.into_iter().collect();
-        let mut values = |name: &str| -> Result<Vec<f32>> {
-            let tensor = tensors.remove(name);
-            let tensor = tensor.ok_or_else(|| Error::Failed(format!("{name} is missing")))?;
-            Ok(tensor.flatten_all()?.to_vec1()?)
-        };
+        let stored = load_parameters(&folder.join(WEIGHTS_FILE), specs(layout.size()).to_vec())?;
+        let values =
+            |name: &str| Ok::<_, Error>(stored.var(name)?.flatten_all()?.to_vec1::<f32>()?);
         let (bias, weights) = (values(BIAS)?, values(WEIGHTS)?);
         Ok(Self { settings, places, layout, items, bias: bias[0], weights })
     }

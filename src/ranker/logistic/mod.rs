@@ -18,7 +18,7 @@ mod sides;
 mod tests;
 mod value;
 
-use candle_core::{DType, Device, Var};
+use candle_core::{Device, Tensor, Var};
 
 use self::examples::{Examples, Known, mean_rate};
 use self::layout::{Entry, Gathering, Layout};
@@ -32,7 +32,7 @@ use super::top::top;
 use crate::corpus::{Ask, Corpus, DailyStatistics, Labels, Split};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
-use crate::train::Parameters;
+use crate::model::{ParameterSpec, Parameters};
 use crate::train::course::settings::LOSS;
 use crate::train::held_out::Judge;
 use crate::train::validation::Measured;
@@ -76,9 +76,8 @@ pub fn fit(settings: &LogisticSettings, step: &StepContext<'_>, judge: &dyn Judg
     examples.gather(&mut gathering);
     let layout = gathering.finish(settings);
 
-    let (bias, weights) = start(&layout, &labels)?;
-    let parameters: Parameters =
-        vec![(BIAS.into(), bias.clone()), (WEIGHTS.into(), weights.clone())];
+    let parameters = start(&layout, &labels)?;
+    let (bias, weights) = (parameters.var(BIAS)?, parameters.var(WEIGHTS)?);
     let held_out = settings.course.validation.as_ref().map(|validation| {
         let who = format!("system {}", settings.name);
         let (requests, labels) =
@@ -87,12 +86,11 @@ pub fn fit(settings: &LogisticSettings, step: &StepContext<'_>, judge: &dyn Judg
     });
     let held_out = held_out.transpose()?;
     let mut measure = held_out.as_ref().map(|held_out| {
-        let (layout, bias, weights) = (&layout, &bias, &weights);
+        let layout = &layout;
         move || Ok([(LOSS.to_owned(), mean_loss(held_out, layout, weights, bias)?)].into())
     });
     let measure = measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>);
-    let mut objective =
-        LabelLoss { examples: &examples, layout: &layout, weights: &weights, bias: &bias };
+    let mut objective = LabelLoss { examples: &examples, layout: &layout, weights, bias };
     settings.course.run(step, &settings.name, &parameters, &mut objective, measure)?;
 
     let past = |item: u32| match &daily {
@@ -139,12 +137,23 @@ fn check(
 }
 
 /// Weights of 0, and a bias that gives every impression the mean probability.
-fn start(layout: &Layout, labels: &Labels) -> Result<(Var, Var)> {
+fn start(layout: &Layout, labels: &Labels) -> Result<Parameters> {
     let (n, positive) = labels.counts();
     let odds = positive as f64 / (n - positive) as f64;
-    let bias = Var::new(&[odds.ln() as f32], &Device::Cpu)?;
-    let weights = Var::zeros((layout.size(), 1), DType::F32, &Device::Cpu)?;
-    Ok((bias, weights))
+    parameters(odds.ln() as f32, &vec![0.0; layout.size()])
+}
+
+/// A bias, which does not decay, and weights `[weights, 1]`, of which a step decays those it reads.
+fn parameters(bias: f32, weights: &[f32]) -> Result<Parameters> {
+    let [bias_spec, weights_spec] = specs(weights.len());
+    let bias = bias_spec.filled(&Tensor::new(&[bias], &Device::Cpu)?)?;
+    let weights = Tensor::from_slice(weights, (weights.len(), 1), &Device::Cpu)?;
+    Ok([bias, weights_spec.filled(&weights)?].into_iter().collect())
+}
+
+/// What files of so many weights hold, sorted by name.
+fn specs(n_weights: usize) -> [ParameterSpec; 2] {
+    [ParameterSpec::vector(BIAS, 1), ParameterSpec::matrix(WEIGHTS, [n_weights, 1])]
 }
 
 /// Mean loss of examples.

@@ -22,10 +22,10 @@ use trieval_kernels::ops::{
 
 use super::settings::{SasrecLoss, SasrecSettings};
 use crate::error::Result;
-use crate::model::checkpoint::{load_tensors, save_weights};
+use crate::model::checkpoint::{load_parameters, save_weights};
 use crate::model::decoder::normal;
+use crate::model::{ParameterSpec, Parameters};
 use crate::seed::Seed;
-use crate::train::Parameters;
 use crate::train::rows::look_up;
 
 /// Keeps the root mean square away from zero.
@@ -69,7 +69,6 @@ struct Config {
 /// The network.
 pub(super) struct Network {
     config: Config,
-    /// Sorted by name.
     parameters: Parameters,
     items: Var,
     /// Whether a step reads few of the items, as losses against drawn items do.
@@ -92,33 +91,34 @@ struct Layer {
     down_bias: Tensor,
 }
 
-/// Names, shapes and start deviations of all parameters; a deviation of 0 stands for a constant.
-fn shapes(settings: &SasrecSettings, n_items: usize) -> Vec<(String, Vec<usize>, f64)> {
+/// All parameters and the deviations of their first values, where 0 stands for a constant; sorted.
+fn specs(settings: &SasrecSettings, n_items: usize) -> Vec<(ParameterSpec, f64)> {
     let (dim, wide) = (settings.dim as usize, settings.feed_forward as usize);
     let fan_in = |width: usize| 1.0 / (width as f64).sqrt();
     // What a layer adds is small at the start: the residual path alone is a working network.
     let onto_residual = |width: usize| fan_in(width) / (2.0 * f64::from(settings.layers)).sqrt();
     let mut all = vec![
-        (ITEMS.to_owned(), vec![n_items, dim], EMBEDDING_DEVIATION),
-        (POSITIONS.to_owned(), vec![settings.length as usize, dim], EMBEDDING_DEVIATION),
-        ("norm.weight".to_owned(), vec![dim], 0.0),
+        (ParameterSpec::table(ITEMS, [n_items, dim]), EMBEDDING_DEVIATION),
+        (ParameterSpec::table(POSITIONS, [settings.length as usize, dim]), EMBEDDING_DEVIATION),
+        (ParameterSpec::vector("norm.weight", dim), 0.0),
     ];
     for layer in 0..settings.layers {
-        let parts = [
-            ("attention_norm.weight", vec![dim], 0.0),
-            ("q_proj.weight", vec![dim, dim], fan_in(dim)),
-            ("k_proj.weight", vec![dim, dim], fan_in(dim)),
-            ("v_proj.weight", vec![dim, dim], fan_in(dim)),
-            ("o_proj.weight", vec![dim, dim], onto_residual(dim)),
-            ("feed_forward_norm.weight", vec![dim], 0.0),
-            ("up_proj.weight", vec![wide, dim], fan_in(dim)),
-            ("up_proj.bias", vec![wide], 0.0),
-            ("down_proj.weight", vec![dim, wide], onto_residual(wide)),
-            ("down_proj.bias", vec![dim], 0.0),
-        ];
-        let named = parts
-            .map(|(part, shape, deviation)| (format!("layers.{layer}.{part}"), shape, deviation));
-        all.extend(named);
+        let name = |part: &str| format!("layers.{layer}.{part}");
+        let matrix =
+            |part: &str, shape, deviation| (ParameterSpec::matrix(name(part), shape), deviation);
+        let vector = |part: &str, length| (ParameterSpec::vector(name(part), length), 0.0);
+        all.extend([
+            vector("attention_norm.weight", dim),
+            matrix("q_proj.weight", [dim, dim], fan_in(dim)),
+            matrix("k_proj.weight", [dim, dim], fan_in(dim)),
+            matrix("v_proj.weight", [dim, dim], fan_in(dim)),
+            matrix("o_proj.weight", [dim, dim], onto_residual(dim)),
+            vector("feed_forward_norm.weight", dim),
+            matrix("up_proj.weight", [wide, dim], fan_in(dim)),
+            vector("up_proj.bias", wide),
+            matrix("down_proj.weight", [dim, wide], onto_residual(wide)),
+            vector("down_proj.bias", dim),
+        ]);
     }
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
@@ -127,47 +127,31 @@ fn shapes(settings: &SasrecSettings, n_items: usize) -> Vec<(String, Vec<usize>,
 impl Network {
     /// Random weights for a catalogue of `n_items`.
     pub(super) fn new(settings: &SasrecSettings, n_items: usize, seed: Seed) -> Result<Self> {
-        let start = |name: &str, shape: &[usize], deviation: f64| {
-            let n = shape.iter().product();
+        let start = |(spec, deviation): (ParameterSpec, f64)| {
+            let n = spec.n_values();
             let values = match deviation {
-                0.0 if name.ends_with(".bias") => vec![0.0; n],
+                0.0 if spec.name.ends_with(".bias") => vec![0.0; n],
                 0.0 => vec![1.0; n],
-                deviation => normal(n, deviation, seed.purpose(name)),
+                deviation => normal(n, deviation, seed.purpose(&spec.name)),
             };
-            Tensor::from_vec(values, shape, &Device::Cpu)
+            let values = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu)?;
+            spec.filled(&values)
         };
-        let tensors = shapes(settings, n_items)
-            .into_iter()
-            .map(|(name, shape, deviation)| {
-                let tensor = start(&name, &shape, deviation)?;
-                Ok((name, tensor))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Self::of(settings, tensors)
+        Self::of(settings, specs(settings, n_items).into_iter().map(start).collect::<Result<_>>()?)
     }
 
     /// Weights that [`Self::save`] wrote for a catalogue of `n_items`.
     pub(super) fn load(settings: &SasrecSettings, n_items: usize, path: &Path) -> Result<Self> {
-        let expected = shapes(settings, n_items).into_iter().map(|(name, shape, _)| (name, shape));
-        Self::of(settings, load_tensors(path, expected.collect())?.into_iter().collect())
+        let expected = specs(settings, n_items).into_iter().map(|(spec, _)| spec);
+        Self::of(settings, load_parameters(path, expected.collect())?)
     }
 
     pub(super) fn save(&self, path: &Path) -> Result<()> {
-        save_weights(path, &self.parameters.iter().cloned().collect())
+        save_weights(path, &self.parameters)
     }
 
-    fn of(settings: &SasrecSettings, tensors: Vec<(String, Tensor)>) -> Result<Self> {
-        let parameters: Parameters = tensors
-            .into_iter()
-            .map(|(name, tensor)| Ok((name, Var::from_tensor(&tensor)?)))
-            .collect::<Result<_>>()?;
-        let var = |name: &str| {
-            let found = parameters.binary_search_by(|(known, _)| known.as_str().cmp(name));
-            let place = found
-                .map_err(|_| crate::error::Error::Failed(format!("parameter {name} is missing")))?;
-            Ok::<_, crate::error::Error>(parameters[place].1.clone())
-        };
-        let tensor = |name: &str| Ok::<_, crate::error::Error>(var(name)?.into_inner());
+    fn of(settings: &SasrecSettings, parameters: Parameters) -> Result<Self> {
+        let tensor = |name: &str| parameters.var(name).map(|var| var.as_tensor().clone());
         let layer = |i: u32| {
             let part = |part: &str| tensor(&format!("layers.{i}.{part}"));
             Ok(Layer {
@@ -190,7 +174,7 @@ impl Network {
         };
         Ok(Self {
             config,
-            items: var(ITEMS)?,
+            items: parameters.var(ITEMS)?.clone(),
             by_rows: !matches!(settings.loss, SasrecLoss::FullSoftmax),
             positions: tensor(POSITIONS)?,
             layers: (0..settings.layers).map(layer).collect::<Result<_>>()?,
@@ -199,7 +183,7 @@ impl Network {
         })
     }
 
-    /// Everything that is trained, sorted by name.
+    /// Everything that is trained.
     pub(super) fn parameters(&self) -> &Parameters {
         &self.parameters
     }

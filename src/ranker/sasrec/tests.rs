@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::settings::SasrecCourse;
 use super::*;
 use crate::inputs::testing::Place;
+use crate::model::Parameter;
+use crate::model::parameters::tests::by_decay;
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::train::course::settings::{Course, OptimizerSettings, Schedule, ValidationSettings};
@@ -192,6 +194,24 @@ fn only_the_newest_items_are_read_and_each_predicts_the_next() {
 }
 
 #[test]
+fn products_decay_and_norms_biases_and_embeddings_do_not() {
+    let settings = SasrecSettings { layers: 1, ..settings(SasrecLoss::FullSoftmax) };
+    let network = Network::new(&settings, ITEMS, Seed::new(1)).unwrap();
+    let decayed = ["down_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+        .map(|part| format!("layers.0.{part}.weight"));
+    let others = [
+        "embed_items.weight",
+        "embed_positions.weight",
+        "layers.0.attention_norm.weight",
+        "layers.0.down_proj.bias",
+        "layers.0.feed_forward_norm.weight",
+        "layers.0.up_proj.bias",
+        "norm.weight",
+    ];
+    assert_eq!(by_decay(network.parameters()), [decayed.to_vec(), others.map(Into::into).to_vec()]);
+}
+
+#[test]
 fn every_parameter_gets_a_gradient_that_is_the_slope() {
     for loss in LOSSES {
         let (settings, sequences) = (settings(loss), lawful());
@@ -201,7 +221,7 @@ fn every_parameter_gets_a_gradient_that_is_the_slope() {
         let batch = objective.draw(&draws).unwrap();
         let value = || f64::from(objective.loss(&batch).unwrap().sum.to_scalar::<f32>().unwrap());
         let gradients = dense_gradients(network.parameters(), &objective, &batch).unwrap();
-        for ((name, var), gradient) in network.parameters().iter().zip(gradients) {
+        for (Parameter { name, var, .. }, gradient) in network.parameters().iter().zip(gradients) {
             let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert!(gradient.iter().any(|g| *g != 0.0), "{name}");
             // Along the gradient itself, whose slope is its squared length.

@@ -5,7 +5,6 @@ pub mod settings;
 
 use settings::{Course, CourseDefaults, LOSS, Precision, TrainDevice};
 
-use super::Parameters;
 use super::engine::{LOG_FILE, LoopSettings, Training};
 use super::objective::Objective;
 use super::track::{MlflowRun, Outcome, Tracker, flattened};
@@ -16,6 +15,7 @@ use crate::inputs::StepContext;
 use crate::kind::Faults;
 use crate::kind::keys;
 use crate::memory;
+use crate::model::Parameters;
 
 /// Remembers the MLflow run of an unfinished training, in its working state.
 const MLFLOW_FILE: &str = "mlflow.json";

@@ -180,6 +180,7 @@ mod tests {
     use crate::model::config::tests::small;
     use crate::model::decoder::tests::lively;
     use crate::model::lora::AdapterSpec;
+    use crate::model::parameters::Parameter;
     use crate::model::settings::LoraSettings;
     use crate::seed::Seed;
 
@@ -224,7 +225,7 @@ mod tests {
         let settings = LoraSettings { rank: 2, dropout: 0.5, ..LoraSettings::default() };
         let spec = AdapterSpec { settings, first_new_token: 27 };
         let decoder = Decoder::adapted(small(27), weights, spec, Seed::new(1)).unwrap();
-        for var in decoder.trained().values() {
+        for var in decoder.trained().vars() {
             let ones = Tensor::full(0.1f32, var.shape(), &Device::Cpu).unwrap();
             var.set(&ones).unwrap();
         }
@@ -296,7 +297,7 @@ mod tests {
             loss.backward().unwrap()
         };
         let (a, b) = (gradients(a), gradients(b));
-        for (name, var) in decoder.trained() {
+        for Parameter { name, var, .. } in decoder.trained() {
             let (a, b) = (a.get(var).unwrap(), b.get(var).unwrap());
             let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap();
             let largest = b.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();

@@ -9,11 +9,11 @@ use candle_core::Tensor;
 
 pub use batch::{Row, TargetBatch};
 
-use super::Parameters;
 use super::log::StepRecord;
 use super::rows::Gradient;
 use super::sampler::Draw;
 use crate::error::Result;
+use crate::model::Parameters;
 
 /// What is learnt: draws (or generates) batches and scores them.
 pub trait Objective {

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use candle_core::{D, DType, Device, Tensor, Var};
+use candle_core::{D, DType, Device, Tensor};
 use trieval_kernels::ops::{embedding, linear, linear_bias};
 
 use super::super::encoder;
@@ -17,15 +17,15 @@ use super::bag::{self, Bag};
 use super::settings::{MmseSettings, MmseText, PretrainedText};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::model::checkpoint::{load_tensors, save_weights};
+use crate::model::checkpoint::{load_weights, save_weights};
 use crate::model::decoder::normal;
 use crate::model::encoder::{
     EncoderConfig, EncoderFolder, FolderChoices, TextEncoder, Weights, pool, unit_length,
 };
 use crate::model::settings::Pooling;
 use crate::model::tokenizer::{TOKENIZER, Tokenizer};
+use crate::model::{Parameter, ParameterSpec, Parameters};
 use crate::seed::Seed;
-use crate::train::Parameters;
 
 /// Width of a feed-forward in units of its input.
 const EXPANSION: usize = 2;
@@ -53,7 +53,7 @@ impl Reading {
 
 /// What turns a text into a vector.
 enum Text {
-    Bag { tokenizer: Box<Tokenizer>, bag: Bag, words: Var },
+    Bag { tokenizer: Box<Tokenizer>, bag: Bag, words: Parameter },
     Encoder { encoder: Box<TextEncoder>, trains: bool, prefixes: Prefixes },
 }
 
@@ -74,7 +74,7 @@ pub(super) enum Side {
 /// Both towers.
 pub(super) struct Model {
     text: Text,
-    /// Parameters of the towers alone, sorted by name.
+    /// Parameters of the towers alone.
     heads: Parameters,
     /// All that trains.
     parameters: Parameters,
@@ -136,33 +136,36 @@ impl Model {
     fn assemble(text: Text, settings: &MmseSettings, items: usize, seed: Seed) -> Result<Self> {
         let (width, channels) = (text.width()?, settings.channels as usize);
         let wide = width * EXPANSION;
-        let mut shapes = Vec::new();
+        let mut specs = Vec::new();
         let mut layer = |name: &str| {
-            shapes.push((format!("{name}.down_proj.weight"), vec![width, wide]));
-            shapes.push((format!("{name}.up_proj.weight"), vec![wide, width]));
+            specs.push(ParameterSpec::matrix(format!("{name}.down_proj.weight"), [width, wide]));
+            specs.push(ParameterSpec::matrix(format!("{name}.up_proj.weight"), [wide, width]));
         };
         layer("item.text");
         layer("query.text");
         if channels > 1 {
             layer("query.item");
-            shapes.push((ITEMS.to_owned(), vec![items, width]));
-            shapes.push(("query.fusion.weight".to_owned(), vec![channels, width]));
-            shapes.push(("query.fusion.bias".to_owned(), vec![channels]));
+            specs.push(ParameterSpec::table(ITEMS, [items, width]));
+            specs.push(ParameterSpec::matrix("query.fusion.weight", [channels, width]));
+            specs.push(ParameterSpec::vector("query.fusion.bias", channels));
         }
-        let mut heads: Parameters = shapes
-            .into_iter()
-            .map(|(name, shape)| Ok((name.clone(), fresh(&name, &shape, seed)?)))
-            .collect::<Result<_>>()?;
-        if let Text::Bag { words, .. } = &text {
-            heads.push((WORDS.to_owned(), words.clone()));
+        let heads = specs.into_iter().map(|spec| {
+            let values = fresh(&spec, seed)?;
+            spec.filled(&values)
+        });
+        let mut heads = heads.collect::<Result<Vec<_>>>()?;
+        let mut parameters = Vec::new();
+        match &text {
+            Text::Bag { words, .. } => heads.push(words.clone()),
+            Text::Encoder { encoder, .. } => {
+                let named = |name: &str| format!("{TEXT_DIR}.{name}");
+                let own = encoder.parameters().iter();
+                parameters
+                    .extend(own.map(|one| Parameter { name: named(&one.name), ..one.clone() }));
+            }
         }
-        heads.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let mut parameters = heads.clone();
-        if let Text::Encoder { encoder, .. } = &text {
-            let own = encoder.parameters().iter();
-            parameters.extend(own.map(|(name, var)| (format!("{TEXT_DIR}.{name}"), var.clone())));
-        }
-        parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
+        parameters.extend(heads.iter().cloned());
+        let [heads, parameters] = [heads, parameters].map(Parameters::from_iter);
         Ok(Self { text, heads, parameters, width, channels })
     }
 
@@ -201,18 +204,10 @@ impl Model {
         })
     }
 
-    fn var(&self, name: &str) -> Result<&Tensor> {
-        let found = self.heads.binary_search_by(|(own, _)| own.as_str().cmp(name));
-        match found {
-            Ok(at) => Ok(self.heads[at].1.as_tensor()),
-            Err(_) => Err(Error::Failed(format!("mmse: parameter {name} is missing"))),
-        }
-    }
-
     /// `normalize(h + W_down silu(W_up h))`.
     fn layer(&self, name: &str, h: &Tensor) -> Result<Tensor> {
-        let inner = linear(h, self.var(&format!("{name}.up_proj.weight"))?)?.silu()?;
-        let out = (h + linear(&inner, self.var(&format!("{name}.down_proj.weight"))?)?)?;
+        let inner = linear(h, self.heads.var(&format!("{name}.up_proj.weight"))?)?.silu()?;
+        let out = (h + linear(&inner, self.heads.var(&format!("{name}.down_proj.weight"))?)?)?;
         unit_length(&out)
     }
 
@@ -224,7 +219,8 @@ impl Model {
             return Ok((channels, None));
         }
         channels.push(self.layer("query.item", &h)?);
-        let (weight, bias) = (self.var("query.fusion.weight")?, self.var("query.fusion.bias")?);
+        let weight = self.heads.var("query.fusion.weight")?;
+        let bias = self.heads.var("query.fusion.bias")?;
         let logits = linear_bias(&h, weight, bias)?;
         let shares = logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)?;
         Ok((channels, Some(shares.exp()?)))
@@ -235,7 +231,7 @@ impl Model {
         let h = self.text.vectors(readings, self.width)?;
         let mut channels = vec![self.layer("item.text", &h)?];
         if self.channels > 1 {
-            let own = embedding(&Tensor::new(items, &Device::Cpu)?, self.var(ITEMS)?)?;
+            let own = embedding(&Tensor::new(items, &Device::Cpu)?, self.heads.var(ITEMS)?)?;
             let length = (own.sqr()?.sum_keepdim(1)? + 1.0)?.sqrt()?;
             channels.push(own.broadcast_div(&length)?);
         }
@@ -260,7 +256,7 @@ impl Model {
 
     /// Writes the whole model.
     pub(super) fn save(&self, folder: &Path) -> Result<()> {
-        save_weights(&folder.join(HEADS_FILE), &self.heads.iter().cloned().collect())?;
+        save_weights(&folder.join(HEADS_FILE), &self.heads)?;
         match &self.text {
             Text::Bag { tokenizer, .. } => tokenizer.save(folder, bag::TOKENS),
             Text::Encoder { encoder, .. } => encoder.save(&folder.join(TEXT_DIR)),
@@ -296,13 +292,7 @@ impl Model {
             }
         };
         let model = Self::assemble(text, settings, items, seed)?;
-        let shapes = model.heads.iter().map(|(name, var)| (name.clone(), var.dims().to_vec()));
-        let tensors = load_tensors(&folder.join(HEADS_FILE), shapes.collect())?;
-        for (name, var) in &model.heads {
-            if let Some(tensor) = tensors.get(name) {
-                var.set(tensor)?;
-            }
-        }
+        load_weights(&folder.join(HEADS_FILE), &model.heads)?;
         Ok(model)
     }
 }
@@ -313,10 +303,11 @@ pub(super) fn choices(settings: &PretrainedText) -> FolderChoices {
     FolderChoices::of(settings.pooling, settings.max_tokens, prefixes)
 }
 
-/// A parameter at its start: output layers near zero, so that a text's vector is at first what it was; item vectors
+/// The first values of a parameter: output layers near zero, so that a text's vector is at first what it was; item vectors
 /// and biases at zero; others normal. Each has its own stream, by name.
-fn fresh(name: &str, shape: &[usize], seed: Seed) -> Result<Var> {
-    let n = shape.iter().product();
+fn fresh(spec: &ParameterSpec, seed: Seed) -> Result<Tensor> {
+    let ParameterSpec { name, shape, .. } = spec;
+    let n = spec.n_values();
     let width = shape.last().copied().unwrap_or(1);
     let data = if name == ITEMS || name.ends_with(".bias") {
         vec![0f32; n]
@@ -325,7 +316,7 @@ fn fresh(name: &str, shape: &[usize], seed: Seed) -> Result<Var> {
     } else {
         normal(n, 1.0 / (width as f64).sqrt(), seed.purpose(name))
     };
-    Ok(Var::from_tensor(&Tensor::from_vec(data, shape, &Device::Cpu)?)?)
+    Ok(Tensor::from_vec(data, shape.as_slice(), &Device::Cpu)?)
 }
 
 impl Text {
@@ -333,17 +324,18 @@ impl Text {
     fn bag(tokenizer: Tokenizer, sizes: [u32; 3], seed: Seed) -> Result<Self> {
         let [dim, ngrams, buckets] = sizes.map(|n| n as usize);
         let bag = Bag { vocabulary: tokenizer.len(), ngrams, buckets };
-        let words = fresh(WORDS, &[tokenizer.len(), dim], seed)?;
+        let words = fresh(&ParameterSpec::table(WORDS, [tokenizer.len(), dim]), seed)?;
         // Sequences begin at 0, so that those that training never meets say nothing.
         let sequences =
             Tensor::zeros((bag.rows() - bag.vocabulary, dim), DType::F32, &Device::Cpu)?;
-        let words = Var::from_tensor(&Tensor::cat(&[words.as_tensor(), &sequences], 0)?)?;
+        let words = ParameterSpec::table(WORDS, [bag.rows(), dim])
+            .filled(&Tensor::cat(&[&words, &sequences], 0)?)?;
         Ok(Self::Bag { tokenizer: Box::new(tokenizer), bag, words })
     }
 
     fn width(&self) -> Result<usize> {
         Ok(match self {
-            Self::Bag { words, .. } => words.dims2()?.1,
+            Self::Bag { words, .. } => words.var.dims2()?.1,
             Self::Encoder { encoder, .. } => encoder.dim(),
         })
     }
@@ -365,7 +357,7 @@ impl Text {
             Self::Bag { words, .. } => {
                 let lengths: Vec<usize> = tokens.iter().map(|ids| ids.len()).collect();
                 let ids = Tensor::new(tokens.concat(), &Device::Cpu)?;
-                pool(&embedding(&ids, words.as_tensor())?, &lengths, Pooling::Mean)?
+                pool(&embedding(&ids, words.var.as_tensor())?, &lengths, Pooling::Mean)?
             }
             Self::Encoder { encoder, .. } => encoder.encode(&tokens)?,
         };
@@ -378,6 +370,7 @@ impl Text {
 #[allow(clippy::unwrap_used)]
 pub(super) mod tests {
     use super::*;
+    use crate::model::parameters::tests::by_decay;
     use crate::progress::Context;
 
     fn tokenizer() -> Result<Tokenizer> {
@@ -408,11 +401,9 @@ pub(super) mod tests {
     fn model(text: MmseText, channels: u32) -> (Model, MmseSettings) {
         let settings = MmseSettings { text, channels, ..MmseSettings::default() };
         let model = Model::new(&settings, 5, Seed::new(2), None, &tokenizer).unwrap();
-        for (name, var) in model.parameters() {
-            if name == ITEMS {
-                let values = normal(var.elem_count(), 1.0, Seed::new(9));
-                var.set(&Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap()).unwrap();
-            }
+        if let Some(var) = model.parameters().get(ITEMS) {
+            let values = normal(var.elem_count(), 1.0, Seed::new(9));
+            var.set(&Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap()).unwrap();
         }
         (model, settings)
     }
@@ -456,6 +447,28 @@ pub(super) mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn products_decay_and_biases_and_embeddings_do_not() {
+        let [bag, transformer, frozen, _] = texts();
+        let layer = |name: &str| ["down", "up"].map(|side| format!("{name}.{side}_proj.weight"));
+        let layers = [layer("item.text"), layer("query.item"), layer("query.text")].concat();
+        let mut heads = [layers, vec!["query.fusion.weight".to_owned()]].concat();
+        heads.sort();
+        let own = [ITEMS.to_owned(), "query.fusion.bias".to_owned()];
+        let with_bag = [WORDS.to_owned()].into_iter().chain(own.clone()).collect();
+        assert_eq!(by_decay(model(bag, 2).0.parameters()), [heads.clone(), with_bag]);
+        assert_eq!(by_decay(model(frozen, 2).0.parameters()), [heads.clone(), own.to_vec()]);
+        // What an encoder declares is not changed by being part of a model.
+        let (model, _) = model(transformer, 2);
+        let Text::Encoder { encoder, .. } = &model.text else { panic!("a transformer") };
+        let within = by_decay(encoder.parameters())
+            .map(|names| names.iter().map(|name| format!("{TEXT_DIR}.{name}")).collect::<Vec<_>>());
+        assert_eq!(
+            by_decay(model.parameters()),
+            [[heads, within[0].clone()].concat(), [own.to_vec(), within[1].clone()].concat(),]
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::corpus::Corpus;
 use crate::corpus::kinds::CorpusSettings;
 use crate::corpus::settings::{JudgedPairsSettings, PairSplit, SimulatedClicks};
 use crate::inputs::testing::Place;
+use crate::model::Parameter;
 use crate::seed::Seed;
 use crate::train::course::settings::{Course, OptimizerSettings};
 use crate::train::held_out::Nobody;
@@ -178,10 +179,8 @@ fn every_parameter_gets_a_gradient_under_every_loss() {
             let model = Model::new(&settings, shop.catalogue.len(), Seed::new(3), None, &tokenizer)
                 .unwrap();
             // Items of which something is known: at 0 their vectors hide the layer that meets them.
-            for (name, var) in model.parameters() {
-                if name == "item.embed.weight" {
-                    var.set(&var.affine(1.0, 0.3).unwrap()).unwrap();
-                }
+            if let Some(var) = model.parameters().get("item.embed.weight") {
+                var.set(&var.affine(1.0, 0.3).unwrap()).unwrap();
             }
             let feedback = shop.feedback(&settings).unwrap();
             let readings =
@@ -194,7 +193,7 @@ fn every_parameter_gets_a_gradient_under_every_loss() {
             let loss = objective.loss(&objective.draw(&draws).unwrap()).unwrap();
             assert!(loss.sum.to_scalar::<f32>().unwrap() > 0.0);
             let store = loss.sum.backward().unwrap();
-            for (name, var) in model.parameters() {
+            for Parameter { name, var, .. } in model.parameters() {
                 let gradient = store.get(var).unwrap_or_else(|| panic!("{name}"));
                 if name.ends_with("self.key.bias") {
                     // A softmax over keys does not see what is added to all of them.

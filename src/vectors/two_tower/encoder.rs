@@ -5,14 +5,14 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use trieval_kernels::ops::linear;
 
-use crate::error::{Error, Result};
-use crate::model::checkpoint::{load_tensors, save_weights};
+use crate::error::Result;
+use crate::model::checkpoint::{load_weights, save_weights};
 use crate::model::decoder::normal;
+use crate::model::{ParameterSpec, Parameters};
 use crate::seed::Seed;
-use crate::train::Parameters;
 
 /// Width of the feed-forward in units of `dim`.
 const EXPANSION: usize = 2;
@@ -41,19 +41,20 @@ impl Encoder {
     /// Random weights for a vocabulary of `vocab` tokens and vectors of width `dim`.
     pub(super) fn new(vocab: usize, dim: usize, seed: Seed) -> Result<Self> {
         let wide = dim * EXPANSION;
-        let shapes = [
-            (EMBEDDINGS, (vocab, dim), 1.0 / (dim as f64).sqrt()),
-            ("item.down_proj.weight", (dim, wide), 0.02),
-            ("item.up_proj.weight", (wide, dim), 1.0 / (dim as f64).sqrt()),
-            ("query.down_proj.weight", (dim, wide), 0.02),
-            ("query.up_proj.weight", (wide, dim), 1.0 / (dim as f64).sqrt()),
+        let fan_in = 1.0 / (dim as f64).sqrt();
+        let specs = [
+            (ParameterSpec::table(EMBEDDINGS, [vocab, dim]), fan_in),
+            (ParameterSpec::matrix("item.down_proj.weight", [dim, wide]), 0.02),
+            (ParameterSpec::matrix("item.up_proj.weight", [wide, dim]), fan_in),
+            (ParameterSpec::matrix("query.down_proj.weight", [dim, wide]), 0.02),
+            (ParameterSpec::matrix("query.up_proj.weight", [wide, dim]), fan_in),
         ];
-        let parameters = shapes
+        let parameters = specs
             .into_iter()
-            .map(|(name, shape, deviation)| {
-                let values = normal(shape.0 * shape.1, deviation, seed.purpose(name));
-                let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
-                Ok((name.to_owned(), Var::from_tensor(&tensor)?))
+            .map(|(spec, deviation)| {
+                let values = normal(spec.n_values(), deviation, seed.purpose(&spec.name));
+                let values = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu)?;
+                spec.filled(&values)
             })
             .collect::<Result<_>>()?;
         Ok(Self { dim, parameters })
@@ -65,13 +66,6 @@ impl Encoder {
 
     pub(super) fn parameters(&self) -> &Parameters {
         &self.parameters
-    }
-
-    fn parameter(&self, name: &str) -> Result<&Tensor> {
-        let found = self.parameters.iter().find(|(own, _)| own == name);
-        let (_, var) = found
-            .ok_or_else(|| Error::Failed(format!("two-tower: parameter {name} is missing")))?;
-        Ok(var.as_tensor())
     }
 
     /// Unit vectors `[texts, dim]` of token bags.
@@ -87,32 +81,25 @@ impl Encoder {
         }
         let ids = Tensor::new(ids, &Device::Cpu)?;
         let shares = Tensor::from_vec(shares, (bags.len(), 1, width), &Device::Cpu)?;
-        let embeddings = self.parameter(EMBEDDINGS)?;
+        let embeddings = self.parameters.var(EMBEDDINGS)?;
         let tokens = embeddings.index_select(&ids, 0)?.reshape((bags.len(), width, self.dim))?;
         let mean = shares.matmul(&tokens)?.squeeze(1)?;
         let (up, down) = match tower {
             Tower::Item => ("item.up_proj.weight", "item.down_proj.weight"),
             Tower::Query => ("query.up_proj.weight", "query.down_proj.weight"),
         };
-        let inner = linear(&mean, self.parameter(up)?)?.silu()?;
-        let out = (mean + linear(&inner, self.parameter(down)?)?)?;
+        let inner = linear(&mean, self.parameters.var(up)?)?.silu()?;
+        let out = (mean + linear(&inner, self.parameters.var(down)?)?)?;
         let length = (out.sqr()?.sum_keepdim(1)? + EPSILON)?.sqrt()?;
         Ok(out.broadcast_div(&length)?)
     }
 
     pub(super) fn save(&self, path: &Path) -> Result<()> {
-        save_weights(path, &self.parameters.iter().cloned().collect())
+        save_weights(path, &self.parameters)
     }
 
     pub(super) fn load(&self, path: &Path) -> Result<()> {
-        let shapes = self.parameters.iter().map(|(name, var)| (name.clone(), var.dims().to_vec()));
-        let tensors = load_tensors(path, shapes.collect())?;
-        for (name, var) in &self.parameters {
-            if let Some(tensor) = tensors.get(name) {
-                var.set(tensor)?;
-            }
-        }
-        Ok(())
+        load_weights(path, &self.parameters)
     }
 }
 
@@ -136,6 +123,19 @@ pub(super) fn mask(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::parameters::tests::by_decay;
+
+    #[test]
+    fn products_decay_and_embeddings_do_not() {
+        let encoder = Encoder::new(50, 8, Seed::new(1)).expect("encoder");
+        let products = [
+            "item.down_proj.weight",
+            "item.up_proj.weight",
+            "query.down_proj.weight",
+            "query.up_proj.weight",
+        ];
+        assert_eq!(by_decay(encoder.parameters()), [products.to_vec(), vec![EMBEDDINGS]]);
+    }
 
     #[test]
     fn vectors_have_unit_length_and_padding_does_not_matter() {

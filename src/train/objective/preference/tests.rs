@@ -9,6 +9,7 @@ use super::group::{Group, GroupData, Rejected};
 use super::objective::{GroupBatch, Preference};
 use super::probe::Probe;
 use super::reference::reference_scores;
+use crate::model::Parameter;
 use crate::model::config::tests::small;
 use crate::model::decoder::tests::lively;
 use crate::model::decoder::{Decoder, normal};
@@ -191,7 +192,7 @@ fn gradients_of_the_decoder_equal_finite_differences() {
         let batch = whole_batch(&preference);
         let gradients = preference.loss(&batch).unwrap().sum.backward().unwrap();
         let mut checked = 0;
-        for (name, var) in decoder.trained() {
+        for Parameter { name, var, .. } in decoder.trained() {
             let gradient = gradients.get(var).unwrap();
             let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             let norm = f64::from(norm.sqrt());
@@ -280,7 +281,7 @@ fn the_probe_measures_the_divergence_over_the_whole_vocabulary() {
         values.to_vec1::<f32>().unwrap().iter().map(|&value| f64::from(value).exp()).collect()
     };
     let before = first(&decoder);
-    for var in decoder.trained().values() {
+    for var in decoder.trained().vars() {
         let shift = normal(var.elem_count(), 0.05, Seed::new(8).purpose("shift"));
         let shift = Tensor::from_vec(shift, var.shape(), &Device::Cpu).unwrap();
         var.set(&(var.as_tensor() + shift).unwrap()).unwrap();
