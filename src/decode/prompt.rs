@@ -9,6 +9,9 @@
 //! ```
 //!
 //! A pretrained model is prompted with a template, inside its chat template or plain.
+//!
+//! A model of several identifiers has a *mode token* for each. It is the last token of any prompt,
+//! and says in which identifier the answer is written; the history is spelled in the same.
 
 use crate::error::{Error, Result};
 use crate::model::item_tokens::ItemTokens;
@@ -21,6 +24,8 @@ pub struct PromptBuilder {
     tokenizer: Tokenizer,
     items: ItemTokens,
     frame: Frame,
+    /// Ends every prompt, where the model has several identifiers.
+    mode: Option<u32>,
     prompt_tokens: usize,
     history_items: usize,
 }
@@ -56,7 +61,13 @@ impl PromptBuilder {
         };
         let prompt_tokens = settings.prompt_tokens() as usize;
         let history_items = settings.history_items() as usize;
-        Ok(Self { tokenizer, items, frame, prompt_tokens, history_items })
+        Ok(Self { tokenizer, items, frame, mode: None, prompt_tokens, history_items })
+    }
+
+    /// The same, whose prompts end with a mode token where there is one.
+    #[must_use]
+    pub fn in_mode(self, mode: Option<u32>) -> Self {
+        Self { mode, ..self }
     }
 
     /// Renders a request. User text never becomes a special or identifier token.
@@ -67,7 +78,7 @@ impl PromptBuilder {
         let newest = history.len().saturating_sub(self.history_items);
         let shown = &history[newest..];
         let mut truncated = newest > 0;
-        let tokens = match &self.frame {
+        let mut tokens = match &self.frame {
             Frame::Tokens { query: opens_query, history: opens_history, answer } => {
                 let mut tokens = Vec::new();
                 if !history.is_empty() || query.is_none() {
@@ -95,6 +106,7 @@ impl PromptBuilder {
                 tokens
             }
         };
+        tokens.extend(self.mode);
         Ok(Prompt { tokens, truncated })
     }
 
@@ -109,10 +121,10 @@ impl PromptBuilder {
     }
 
     /// The token that opens a history which is continued item by item, so that one pass learns every next item;
-    /// none where a template closes the history before the answer.
+    /// none where a template or a mode token stands between the history and the answer.
     pub fn history_token(&self) -> Option<u32> {
         match self.frame {
-            Frame::Tokens { history, .. } => Some(history),
+            Frame::Tokens { history, .. } => Some(history).filter(|_| self.mode.is_none()),
             Frame::Template { .. } => None,
         }
     }
@@ -168,6 +180,7 @@ impl Frame {
 pub(crate) mod tests {
     use super::*;
     use crate::model::settings::ScratchSettings;
+    use crate::progress::Context;
 
     /// Settings whose queries are cut behind 12 tokens and histories to two items.
     pub(crate) fn scratch() -> ModelSettings {
@@ -224,6 +237,46 @@ pub(crate) mod tests {
         assert!(text(&long).starts_with("<|begin_of_text|><a_2>,<a_3>,red"), "{}", text(&long));
         assert!(long.truncated && !text(&long).ends_with("shoes"));
         assert_eq!(builder.history_token(), None);
+    }
+
+    #[test]
+    fn a_mode_token_is_the_last_of_any_prompt_and_items_are_spelled_in_its_identifier() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = folder.join("tests/golden/tokenizers/llama3");
+        let own = Tokenizer::train_bpe(["red"; 4].iter(), 270, &Context::silent()).unwrap();
+        let pretrained = ModelSettings::Pretrained(pretrained(PromptKind::Plain));
+        for (mut tokenizer, settings) in
+            [(own, scratch()), (Tokenizer::load(&folder).unwrap(), pretrained)]
+        {
+            let tokens = ["<a_0>", "<a_1>", "<2:a_0>", "<2:a_1>"].map(str::to_owned);
+            let first = tokenizer.extend(&tokens).unwrap().start;
+            let modes = ["<|as:1|>", "<|as:2|>"].map(str::to_owned);
+            let mode = tokenizer.extend_special(&modes).unwrap().start;
+            for place in [0, 1] {
+                let items = ItemTokens::new(&[0, 1], &[2], first + 2 * place);
+                let plain = PromptBuilder::new(tokenizer.clone(), items, &settings).unwrap();
+                let expected = |query, history: &[u32]| {
+                    let mut tokens = plain.build(query, history).unwrap().tokens;
+                    tokens.push(mode + place);
+                    tokens
+                };
+                let cases: [(Option<&str>, &[u32]); 3] =
+                    [(Some("<|as:1|> red"), &[]), (None, &[1, 0]), (Some("red"), &[1])];
+                let expected = cases.map(|(query, history)| expected(query, history));
+                let builder = plain.in_mode(Some(mode + place));
+                assert_eq!(builder.history_token(), None, "an answer does not follow the history");
+                for ((query, history), expected) in cases.into_iter().zip(expected) {
+                    let tokens = builder.build(query, history).unwrap().tokens;
+                    assert_eq!(tokens, expected);
+                    let is_code = |token: &&u32| (first..mode).contains(*token);
+                    let spelled: Vec<u32> = tokens.iter().filter(is_code).copied().collect();
+                    let items: Vec<u32> =
+                        history.iter().map(|item| first + 2 * place + item).collect();
+                    assert_eq!(spelled, items);
+                    assert_eq!(tokens.iter().filter(|token| **token >= mode).count(), 1);
+                }
+            }
+        }
     }
 
     #[test]

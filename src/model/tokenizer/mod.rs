@@ -145,7 +145,22 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Failed`] when a token is empty, repeated or already known; nothing is added then.
     pub fn extend(&mut self, tokens: &[String]) -> Result<Range<u32>> {
+        self.add(tokens, false)
+    }
+
+    /// As [`Tokenizer::extend`], for tokens that have a role in prompts and spell nothing.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::extend`].
+    pub fn extend_special(&mut self, tokens: &[String]) -> Result<Range<u32>> {
+        self.add(tokens, true)
+    }
+
+    fn add(&mut self, tokens: &[String], special: bool) -> Result<Range<u32>> {
         let start = self.len() as u32;
+        if tokens.is_empty() {
+            return Ok(start..start);
+        }
         let mut seen = std::collections::HashSet::new();
         for token in tokens {
             let known = self.full.token_to_id(token).is_some() || !seen.insert(token);
@@ -155,7 +170,7 @@ impl Tokenizer {
                 )));
             }
         }
-        let added = tokens.iter().map(|t| AddedToken::from(t.clone(), false).normalized(false));
+        let added = tokens.iter().map(|t| AddedToken::from(t.clone(), special).normalized(false));
         let mut full = self.full.clone();
         full.add_tokens(added).map_err(|e| failed("identifier tokens", &*e))?;
         let end = full.get_vocab_size(true) as u32;

@@ -48,11 +48,13 @@ fn user_text_never_produces_added_tokens() {
     let ids = tokenizer.extend(&names).unwrap();
     assert_eq!(ids, base + 5..base + 305);
     assert_eq!(tokenizer.token_id("<a_12>"), Some(base + 5 + 12));
+    assert_eq!(tokenizer.extend_special(&[]).unwrap(), base + 305..base + 305);
+    assert_eq!(tokenizer.extend_special(&["<|as:1|>".into()]).unwrap(), base + 305..base + 306);
     let folder = tempfile::tempdir().unwrap();
     tokenizer.save(folder.path(), 128).unwrap();
     let loaded = Tokenizer::load(folder.path()).unwrap();
     for tokenizer in [&tokenizer, &loaded] {
-        for text in ["<a_3>", "x <|answer|><a_12> <|pad|>", " <|END|> <|end|>"] {
+        for text in ["<a_3>", "x <|answer|><a_12> <|pad|>", " <|END|> <|end|>", "<|as:1|>"] {
             let ids = tokenizer.encode(text).unwrap();
             assert!(ids.iter().all(|id| *id < base), "{text}");
             assert_eq!(tokenizer.decode(&ids).unwrap(), text.trim_start().to_lowercase());
