@@ -21,7 +21,8 @@ const REPEATS: usize = 15;
 
 fn decoder(vocab: usize) -> trieval::Result<Decoder> {
     let settings = ScratchSettings {
-        identifier: "sid".into(),
+        identifier: Some("sid".into()),
+        identifiers: None,
         vocabulary: 2_000,
         layers: 6,
         hidden: 256,

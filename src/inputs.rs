@@ -138,6 +138,15 @@ impl Inputs {
         parts.map(PathBuf::as_path).collect()
     }
 
+    /// The folders of identifiers, each with its place among those of the model, in their order.
+    pub fn identifiers(&self) -> Vec<(usize, &Path)> {
+        let folders = self.folders.iter().filter_map(|(role, folder)| match role {
+            Role::Identifier(place) => Some((*place, folder.as_path())),
+            _ => None,
+        });
+        folders.collect()
+    }
+
     /// The inputs of the system at a place of those that are asked.
     ///
     /// # Errors
@@ -190,6 +199,12 @@ mod tests {
         let inner = inputs.system(0).unwrap().system(0).unwrap();
         assert_eq!(inner.folder(Role::Opened).unwrap(), Path::new("/systems.0.systems.0.opened"));
         assert_eq!(inputs.folders().len(), 4);
+        assert!(second.identifiers().is_empty());
+        let folders = ["identifiers.1", "identifiers.10", "identifier", "prompts.1"];
+        let folders = folders.map(|path| (path.to_owned(), PathBuf::from(format!("/{path}"))));
+        let spoken = Inputs::new(folders, Arc::default()).unwrap();
+        let places: Vec<usize> = spoken.identifiers().iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [0, 1, 10]);
         assert!(second.folder(Role::Train).unwrap_err().to_string().contains("names no train"));
         assert!(inputs.system(2).is_err());
         let odd = [("nowhere".to_owned(), PathBuf::new())];

@@ -178,7 +178,8 @@ impl TrainBench {
     fn decoder(&self) -> Result<Decoder> {
         let usage = |error: Error| Error::Usage(format!("this shape makes no decoder: {error}"));
         let settings = ScratchSettings {
-            identifier: String::new(),
+            identifier: None,
+            identifiers: None,
             vocabulary: self.vocab,
             layers: self.layers,
             hidden: self.width,

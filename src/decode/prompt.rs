@@ -185,7 +185,8 @@ pub(crate) mod tests {
     /// Settings whose queries are cut behind 12 tokens and histories to two items.
     pub(crate) fn scratch() -> ModelSettings {
         ModelSettings::Scratch(ScratchSettings {
-            identifier: "sid".into(),
+            identifier: Some("sid".into()),
+            identifiers: None,
             vocabulary: 300,
             layers: 1,
             hidden: 8,
@@ -202,7 +203,8 @@ pub(crate) mod tests {
     fn pretrained(prompt: PromptKind) -> PretrainedSettings {
         PretrainedSettings {
             path: "model".into(),
-            identifier: "sid".into(),
+            identifier: Some("sid".into()),
+            identifiers: None,
             adapter: None,
             dtype: None,
             prompt,

@@ -51,14 +51,14 @@ impl ObjectiveSettings {
 
 /// Where a decoder begins.
 pub trait ModelKind: Kind {
-    /// Writes a model folder whose vocabulary holds the tokens of its identifier.
+    /// Writes a model folder whose vocabulary holds the tokens of its identifiers.
     ///
     /// # Errors
     /// When a folder or the corpus cannot be used, or the disk refuses.
     fn make(&self, step: &StepContext<'_>) -> Result<()>;
 
-    /// The decoder that it will be, with `tokens` more in its vocabulary and `levels` of them per item; none where a folder
-    /// cannot be read, which is told when its files are listed.
+    /// The decoder that it will be, with `tokens` more in its vocabulary and at most `levels` of
+    /// them per item; none where a folder cannot be read, which is told when its files are listed.
     fn shape(&self, tokens: u32, levels: u32) -> Option<DecoderConfig>;
 }
 
@@ -100,7 +100,12 @@ pub trait ObjectiveKind: Kind {
         false
     }
 
-    /// Examples of one epoch, where that is known in advance.
+    /// How many of the `n` identifiers of its model it learns to answer in: the first so many.
+    fn identifiers(&self, n: usize) -> usize {
+        n.min(1)
+    }
+
+    /// Examples of one epoch in one identifier, where that is known in advance.
     fn examples(&self, sizes: &Sizes) -> Option<u64>;
 
     /// How exact that number is.

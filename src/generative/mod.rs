@@ -2,8 +2,9 @@
 //!
 //! `bundle` is the one loader and the one layout; `kinds` lists the kinds of models and of objectives. A model begins in
 //! `scratch` or `pretrained`; `training` is the training of a decoder whatever its objective, `objectives/` what is
-//! learned, `validation` what it is looked at with. `sizes` says in advance what a decoder takes. Who asks it, and who
-//! judges the answers, is not known here.
+//! learned, `validation` what it is looked at with. `sizes` says in advance what a decoder takes.
+//! `spoken` says which identifiers a model answers in, `vocabulary` which tokens it needs for them.
+//! Who asks it, and who judges the answers, is not known here.
 
 mod bundle;
 mod checks;
@@ -12,12 +13,15 @@ mod objectives;
 mod pretrained;
 mod scratch;
 mod sizes;
+mod spoken;
 mod training;
 mod validation;
+mod vocabulary;
 
-pub use bundle::{Bundle, INDEX_FILE, bind, open_index};
+pub use bundle::{Bundle, INDEX_FILE, open_index};
 pub use sizes::DecoderSizes;
 pub use training::{ADAPTER_DIR, MODEL_DIR, learn};
+pub use vocabulary::n_modes;
 
 /// The prompts of the training requests inside a step's folder.
 pub const PROMPTS_FILE: &str = "prompts.bin";

@@ -1,17 +1,18 @@
-//! A decoder from a folder: its adapter merged, the identifier's tokens added.
+//! A decoder from a folder: its adapter merged, the tokens of its identifiers added.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
 
-use super::bind;
+use super::bundle::bind;
 use super::kinds::ModelKind;
+use super::{spoken, vocabulary};
 use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
-use crate::kind::{Draws, Family, Faults, Kind, Role, Use, keys};
+use crate::kind::{Draws, Faults, Kind, Use, keys};
 use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
 use crate::model::folder::{CONFIG, source_files};
 use crate::model::settings::PretrainedSettings;
@@ -28,11 +29,11 @@ impl Kind for PretrainedSettings {
     }
 
     fn uses(&self) -> Vec<Use<'_>> {
-        let key = "identifier";
-        vec![Use::new(Family::Identifier, &self.identifier, Role::Identifier, key)]
+        spoken::uses(self.identifier.as_deref(), self.identifiers.as_deref())
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
+        spoken::faults(self.identifier.as_deref(), self.identifiers.as_deref(), faults);
         faults.source(keys!["path"], &self.path);
         if let Some(adapter) = &self.adapter {
             faults.source(keys!["adapter"], adapter);
@@ -57,7 +58,7 @@ impl Kind for PretrainedSettings {
 
 impl ModelKind for PretrainedSettings {
     fn make(&self, step: &StepContext<'_>) -> Result<()> {
-        let identifiers = Identifiers::load(step.inputs.folder(Role::Identifier)?, None)?;
+        let identifiers = identifiers(step)?;
         let path = self.path.path()?;
         let folder = ModelFolder::open(path)?;
         if let Some(ignored) = folder.ignored_generation_settings() {
@@ -75,15 +76,14 @@ impl ModelKind for PretrainedSettings {
             }
         }
         let mut tokenizer = folder.tokenizer().clone();
-        let tokens = identifiers.tokens();
-        let first_token = if let Some(known) = tokenizer.find(&tokens) {
+        let first_token = if let Some(known) = vocabulary::find(&tokenizer, &identifiers) {
             step.ctx.say(format!(
                 "{}: the identifier's tokens are in the vocabulary already; their rows are kept",
                 step.name
             ));
-            known.start
+            known
         } else {
-            let first = tokenizer.extend(&tokens)?.start;
+            let first = vocabulary::add(&mut tokenizer, &identifiers)?;
             // Some vocabularies are padded beyond their tokenizer: those rows are taken first, none is dropped.
             config.vocab_size = config.vocab_size.max(tokenizer.len());
             for name in [EMBEDDING, HEAD] {
@@ -132,12 +132,18 @@ pub(super) fn tell(
     step: &StepContext<'_>,
     config: &DecoderConfig,
     tokenizer: &Tokenizer,
-    identifiers: &Identifiers,
+    identifiers: &[Identifiers],
 ) {
     step.ctx.say(format!(
         "model: {} parameters, vocabulary {} ({} identifier tokens)",
         config.parameter_count(),
         tokenizer.len(),
-        identifiers.levels.iter().sum::<u32>(),
+        identifiers.iter().flat_map(|one| &one.levels).sum::<u32>(),
     ));
+}
+
+/// The identifiers of a model, in the order of its tokens.
+pub(super) fn identifiers(step: &StepContext<'_>) -> Result<Vec<Identifiers>> {
+    let folders = step.inputs.identifiers().into_iter();
+    folders.map(|(_, folder)| Identifiers::load(folder, None)).collect()
 }

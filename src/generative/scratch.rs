@@ -1,14 +1,15 @@
 //! A decoder from random weights, with a vocabulary of the corpus.
 
-use super::bind;
+use super::bundle::bind;
 use super::kinds::ModelKind;
-use super::pretrained::tell;
+use super::pretrained::{identifiers, tell};
+use super::{spoken, vocabulary};
 use crate::corpus::Split;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
+use crate::kind::{Draws, Faults, Kind, Use};
 use crate::model::config::DecoderConfig;
 use crate::model::settings::ScratchSettings;
 use crate::model::{Decoder, ModelFolder, Special, Tokenizer};
@@ -24,11 +25,11 @@ impl Kind for ScratchSettings {
     }
 
     fn uses(&self) -> Vec<Use<'_>> {
-        let key = "identifier";
-        vec![Use::new(Family::Identifier, &self.identifier, Role::Identifier, key)]
+        spoken::uses(self.identifier.as_deref(), self.identifiers.as_deref())
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
+        spoken::faults(self.identifier.as_deref(), self.identifiers.as_deref(), faults);
         let (hidden, heads) = (self.hidden, self.heads);
         if let Some(kv_heads) = self.kv_heads {
             faults.divides(keys!["kv_heads"], kv_heads, "heads", heads, "");
@@ -57,7 +58,7 @@ impl Kind for ScratchSettings {
 
 impl ModelKind for ScratchSettings {
     fn make(&self, step: &StepContext<'_>) -> Result<()> {
-        let identifiers = Identifiers::load(step.inputs.folder(Role::Identifier)?, None)?;
+        let identifiers = identifiers(step)?;
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
         let queries: Vec<String> = corpus
@@ -66,13 +67,13 @@ impl ModelKind for ScratchSettings {
             .collect::<Result<_>>()?;
         let mut tokenizer =
             Tokenizer::train_bpe(texts.chain(queries), self.vocabulary as usize, step.ctx)?;
-        let first_token = tokenizer.extend(&identifiers.tokens())?.start;
+        let first_token = vocabulary::add(&mut tokenizer, &identifiers)?;
         let special = |special: Special| {
             let lacks = || Error::Failed(format!("the tokenizer lacks {}", special.text()));
             tokenizer.special(special).ok_or_else(lacks)
         };
         let (pad, end) = (special(Special::Pad)?, special(Special::End)?);
-        let levels = identifiers.levels.len();
+        let levels = identifiers.iter().map(Identifiers::n_levels).max().unwrap_or_default();
         let config = DecoderConfig::from_scratch(self, levels, tokenizer.len(), pad, end)?;
         let decoder = Decoder::init(config, step.seed)?;
         ModelFolder::save(step.out, &decoder, &tokenizer)?;

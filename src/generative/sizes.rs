@@ -14,8 +14,10 @@ const ACTIVATIONS_PER_WIDTH: u64 = 18;
 pub struct DecoderSizes {
     /// The decoder.
     pub config: DecoderConfig,
-    /// Tokens of one item.
+    /// Tokens of one item, in the longest of its identifiers.
     pub answer: u64,
+    /// Identifiers that it answers in.
+    pub identifiers: usize,
     /// Most items of a history in a prompt.
     pub history_items: u32,
 }

@@ -43,8 +43,8 @@ pub fn learn(
     model: &ModelSettings,
     judge: &dyn Judge,
 ) -> Result<()> {
-    let (start, identifier) = (start(step)?, step.inputs.folder(Role::Identifier)?);
-    let bundle = Bundle::load(&start, identifier, model)?;
+    let (start, identifier) = (start(step)?, step.inputs.folder(Role::Identifier(0))?);
+    let bundle = Bundle::load(&start, &step.inputs.identifiers(), model)?;
     let decoder = match &settings.lora {
         Some(lora) => bundle.adapted(lora, step.seed.purpose("adapter"))?,
         None => bundle.decoder()?,

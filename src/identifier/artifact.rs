@@ -157,6 +157,12 @@ impl Identifiers {
         levels.flat_map(|(level, &n)| (0..n).map(move |code| Self::token(level, code))).collect()
     }
 
+    /// BLAKE3 of all codes, in hexadecimal: tells identifiers of one shape apart.
+    pub fn hash(&self) -> String {
+        let codes: Vec<u8> = self.codes.iter().flat_map(|code| code.to_le_bytes()).collect();
+        blake3::hash(&codes).to_hex().to_string()
+    }
+
     /// Writes the folder; the description last, so that a folder with one is whole.
     ///
     /// # Errors

@@ -50,12 +50,12 @@ pub enum Role {
     Vectors,
     /// The vectors at a place of a list.
     Part(usize),
-    /// The identifiers and their index.
-    Identifier,
+    /// Identifiers and their index, by their place among those of a model.
+    Identifier(usize),
     /// The decoder before any training.
     Model,
-    /// The rendered prompts of the training requests.
-    Prompts,
+    /// The rendered prompts of the training requests, by the place of the identifier that answers.
+    Prompts(usize),
     /// The weights that a training starts from.
     Start,
     /// Groups of chosen and rejected items.
@@ -80,11 +80,13 @@ impl Role {
         match self {
             Self::Part(place) => format!("parts.{place}"),
             Self::System(place) => format!("systems.{place}"),
+            Self::Identifier(place @ 1..) => format!("identifiers.{place}"),
+            Self::Prompts(place @ 1..) => format!("prompts.{place}"),
             Self::Corpus => "corpus".into(),
             Self::Vectors => "vectors".into(),
-            Self::Identifier => "identifier".into(),
+            Self::Identifier(0) => "identifier".into(),
             Self::Model => "model".into(),
-            Self::Prompts => "prompts".into(),
+            Self::Prompts(0) => "prompts".into(),
             Self::Start => "start".into(),
             Self::Pairs => "pairs".into(),
             Self::Reference => "reference".into(),
@@ -102,15 +104,17 @@ impl Role {
             return match list {
                 "parts" => Some(Self::Part(place)),
                 "systems" => Some(Self::System(place)),
+                "identifiers" if place > 0 => Some(Self::Identifier(place)),
+                "prompts" if place > 0 => Some(Self::Prompts(place)),
                 _ => None,
             };
         }
         const PLAIN: [Role; 12] = [
             Role::Corpus,
             Role::Vectors,
-            Role::Identifier,
+            Role::Identifier(0),
             Role::Model,
-            Role::Prompts,
+            Role::Prompts(0),
             Role::Start,
             Role::Pairs,
             Role::Reference,
@@ -136,12 +140,15 @@ pub struct Use<'a> {
     pub key: Vec<Key>,
     /// What a definition of it must say beside its name, for advice; often nothing.
     pub hint: &'static str,
+    /// Where given, it must be one of those that the component in this role leads to: it says which
+    /// of them is meant, and is no input of its own.
+    pub among: Option<Role>,
 }
 
 impl<'a> Use<'a> {
     /// The component called `name`, named by one key.
     pub fn new(family: Family, name: &'a str, role: Role, key: &'static str) -> Self {
-        Self { family, name, role, key: vec![key.into()], hint: "" }
+        Self { family, name, role, key: vec![key.into()], hint: "", among: None }
     }
 
     /// The same, named at another place.
@@ -154,6 +161,12 @@ impl<'a> Use<'a> {
     #[must_use]
     pub fn hint(self, hint: &'static str) -> Self {
         Self { hint, ..self }
+    }
+
+    /// The same, as a choice among those that the component in `role` leads to.
+    #[must_use]
+    pub fn among(self, role: Role) -> Self {
+        Self { among: Some(role), ..self }
     }
 }
 
@@ -189,11 +202,21 @@ mod tests {
 
     #[test]
     fn roles_read_back() {
-        let roles = [Role::Corpus, Role::Part(3), Role::System(12), Role::Opened, Role::Rerank];
+        let roles = [
+            Role::Corpus,
+            Role::Part(3),
+            Role::System(12),
+            Role::Identifier(0),
+            Role::Identifier(2),
+            Role::Prompts(0),
+            Role::Prompts(1),
+            Role::Opened,
+            Role::Rerank,
+        ];
         for role in roles {
             assert_eq!(Role::parse(&role.text()), Some(role));
         }
-        for text in ["", "parts", "parts.x", "other.1", "vector"] {
+        for text in ["", "parts", "parts.x", "other.1", "vector", "identifiers.0", "prompts.0"] {
             assert_eq!(Role::parse(text), None, "{text}");
         }
     }

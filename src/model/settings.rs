@@ -16,12 +16,13 @@ pub enum ModelSettings {
 }
 
 impl ModelSettings {
-    /// Name of the identifier that the model generates.
-    pub fn identifier(&self) -> &str {
-        match self {
-            Self::Scratch(settings) => &settings.identifier,
-            Self::Pretrained(settings) => &settings.identifier,
-        }
+    /// Names of the identifiers that the model generates, in the order of its tokens.
+    pub fn identifiers(&self) -> Vec<&str> {
+        let (one, several) = match self {
+            Self::Scratch(settings) => (&settings.identifier, &settings.identifiers),
+            Self::Pretrained(settings) => (&settings.identifier, &settings.identifiers),
+        };
+        one.iter().chain(several.iter().flatten()).map(String::as_str).collect()
     }
 
     /// Longest query in tokens.
@@ -62,9 +63,15 @@ pub struct PretrainedSettings {
     /// The folder.
     #[schemars(extend("x-key" = false))]
     pub path: Source,
-    /// Name of the `[identifier.NAME]` whose tokens are added to the vocabulary.
+    /// Name of the `[identifier.NAME]` whose tokens are added to the vocabulary; either this or
+    /// `identifiers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
-    pub identifier: String,
+    pub identifier: Option<String>,
+    /// Names of several `[identifier.NAME]`, in each of which the model learns to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub identifiers: Option<Vec<String>>,
     /// Folder of a LoRA adapter in PEFT's format that is merged into the weights first.
     #[serde(default)]
     #[schemars(extend("x-key" = false))]
@@ -217,9 +224,15 @@ impl LoraTarget {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScratchSettings {
-    /// Name of the `[identifier.NAME]` whose tokens the model generates.
+    /// Name of the `[identifier.NAME]` whose tokens the model generates; either this or
+    /// `identifiers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
-    pub identifier: String,
+    pub identifier: Option<String>,
+    /// Names of several `[identifier.NAME]`, in each of which the model learns to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub identifiers: Option<Vec<String>>,
     /// Entries of the byte-level BPE vocabulary, before identifier tokens are added.
     #[serde(default = "default_vocabulary")]
     #[schemars(range(min = 300, max = 200_000))]

@@ -1,6 +1,7 @@
 //! From the components of a recipe to steps: each component's kind says what it uses, reads and draws.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::outside::Outside;
 use super::step::{CORPUS, EVALUATION, REPLICATES, Replicate, Step, step_name};
 use crate::error::{Error, Result};
-use crate::generative::DecoderSizes;
+use crate::generative::{DecoderSizes, n_modes};
 use crate::inputs::Inputs;
 use crate::judging::predict;
 use crate::judging::runs::{Drawn, Evaluated};
@@ -175,7 +176,8 @@ impl<'a> Builder<'a> {
     /// The corpus and what a component uses, by role.
     fn reads(&mut self, uses: &[Use<'_>]) -> Result<Reads> {
         let mut reads = self.corpus()?;
-        for one in uses {
+        // A choice among what another input leads to is none of its own.
+        for one in uses.iter().filter(|one| one.among.is_none()) {
             if let Some(key) = self.used(one)? {
                 reads.insert(one.role.text(), key);
             }
@@ -235,27 +237,43 @@ impl<'a> Builder<'a> {
 
     /// What a decoder of a model will be; none where its folder cannot be read, which is told when its files are listed.
     fn sizes(&self, settings: &ModelSettings) -> Option<DecoderSizes> {
-        let identifier = self.recipe.identifier.get(settings.identifier())?.it();
-        let config = settings.it().shape(identifier.tokens(), identifier.levels())?;
-        let answer = u64::from(identifier.levels());
-        Some(DecoderSizes { config, answer, history_items: settings.history_items() })
+        let all = settings.identifiers().into_iter();
+        let all = all.map(|name| Some(self.recipe.identifier.get(name)?.it()));
+        let all = all.collect::<Option<Vec<_>>>()?;
+        let codes: u32 = all.iter().map(|one| one.tokens()).sum();
+        let tokens = codes + n_modes(all.len()) as u32;
+        let levels = all.iter().map(|one| one.levels()).max()?;
+        let config = settings.it().shape(tokens, levels)?;
+        Some(DecoderSizes {
+            config,
+            answer: u64::from(levels),
+            identifiers: all.len(),
+            history_items: settings.history_items(),
+        })
     }
 
-    /// The tables, a model's own step and that of its identifier.
-    fn bundle(&mut self, name: &str) -> Result<Reads> {
+    /// The tables, a model's own step and those of its identifiers at some places.
+    fn bundle(&mut self, name: &str, places: Range<usize>) -> Result<Reads> {
         let mut reads = self.corpus()?;
-        let identifier = self.identifier(model(self.recipe, name)?.identifier())?;
-        reads.insert(Role::Identifier.text(), identifier);
+        let settings = model(self.recipe, name)?;
+        for place in places {
+            let identifier = self.identifier(spoken(settings, name, place)?)?;
+            reads.insert(Role::Identifier(place).text(), identifier);
+        }
         reads.insert(Role::Model.text(), self.model(name)?);
         Ok(reads)
     }
 
-    fn prompts(&mut self, name: &str) -> Result<String> {
-        let step = format!("prompts.{name}");
+    /// The prompts of a model that are answered in its identifier at a place.
+    fn prompts(&mut self, name: &str, place: usize) -> Result<String> {
+        let step = match place {
+            0 => format!("prompts.{name}"),
+            _ => format!("prompts.{name}.{}", spoken(model(self.recipe, name)?, name, place)?),
+        };
         if let Some(key) = self.known(&step) {
             return Ok(key);
         }
-        let reads = self.bundle(name)?;
+        let reads = self.bundle(name, place..place + 1)?;
         let about = About {
             purpose: "prompts",
             format: 1,
@@ -275,8 +293,11 @@ impl<'a> Builder<'a> {
         let training = training(recipe, name)?;
         let model_name = recipe.model_of(training);
         let settings = model(recipe, model_name)?;
-        let mut reads = self.bundle(model_name)?;
-        reads.insert(Role::Prompts.text(), self.prompts(model_name)?);
+        let learned = training.objective.it().identifiers(settings.identifiers().len());
+        let mut reads = self.bundle(model_name, 0..learned)?;
+        for place in 0..learned {
+            reads.insert(Role::Prompts(place).text(), self.prompts(model_name, place)?);
+        }
         reads.extend(self.reads(&training.uses())?);
         let sizes = self.sizes(settings);
         for prepared in training.objective.it().prepared(training) {
@@ -342,8 +363,9 @@ impl<'a> Builder<'a> {
         let it = settings.it();
         let mut reads = self.reads(&it.uses())?;
         if let Some(model) = &system.model {
-            let identifier = self.identifier(model.identifier())?;
-            reads.insert(Role::Identifier.text(), identifier);
+            let (name, place) = (settings.name(), system.identifier);
+            let identifier = self.identifier(spoken(model, name, place)?)?;
+            reads.insert(Role::Identifier(place).text(), identifier);
         }
         if let Some(prepared) = it.prepared() {
             let component = step_name(Family::System, settings.name());
@@ -444,9 +466,15 @@ pub(super) fn evaluated(recipe: &Recipe) -> Evaluated {
 /// # Errors
 /// [`Error::Failed`] where the recipe lacks one of them: it was not checked.
 pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<System> {
-    let mut system =
-        System { settings: settings.clone(), asks: Vec::new(), vectors: None, model: None };
-    for one in settings.it().uses() {
+    let mut system = System {
+        settings: settings.clone(),
+        asks: Vec::new(),
+        vectors: None,
+        model: None,
+        identifier: 0,
+    };
+    let uses = settings.it().uses();
+    for one in &uses {
         match one.family {
             Family::System => {
                 let part =
@@ -463,11 +491,22 @@ pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<Sy
             Family::Vectors | Family::Identifier | Family::Model => {}
         }
     }
+    let chosen = uses.iter().find(|one| one.family == Family::Identifier);
+    if let Some((model, chosen)) = system.model.as_ref().zip(chosen) {
+        let place = model.identifiers().iter().position(|name| *name == chosen.name);
+        system.identifier = place.ok_or_else(|| missing(Family::Identifier, chosen.name))?;
+    }
     Ok(system)
 }
 
 fn model<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r ModelSettings> {
     recipe.model.get(name).ok_or_else(|| missing(Family::Model, name))
+}
+
+/// The identifier at a place of those of a model, which `user` answers in.
+fn spoken<'m>(model: &'m ModelSettings, user: &str, place: usize) -> Result<&'m str> {
+    let name = model.identifiers().get(place).copied();
+    name.ok_or_else(|| Error::Failed(format!("{user} has no identifier at place {place}")))
 }
 
 fn training<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r TrainSettings> {

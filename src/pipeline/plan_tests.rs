@@ -48,6 +48,49 @@ fn names_enter_no_key() {
 }
 
 #[test]
+fn identifiers_enter_keys_by_their_place() {
+    let tiny = include_str!("../../tests/it/tiny.toml");
+    let list = tiny.replacen("identifier = \"sid\"", "identifiers = [\"sid\"]", 1);
+    assert_eq!(keys_of(&list, &[]), keys(&[]), "a list of one is that one");
+
+    let two = include_str!("../../tests/it/identifiers.toml");
+    let recipe = |text: &str| Recipe::parse(text, "two.toml", &[]).unwrap().recipe;
+    let plan = Plan::new(&recipe(two)).unwrap();
+    let reads = |step: &str| -> Vec<String> {
+        let inputs = plan.step(step).unwrap().inputs.keys().cloned();
+        inputs
+            .filter(|role| role.starts_with("identifier") || role.starts_with("prompts"))
+            .collect()
+    };
+    assert_eq!(reads("model.decoder"), ["identifier", "identifiers.1"]);
+    assert_eq!(reads("prompts.decoder"), ["identifier"]);
+    assert_eq!(reads("prompts.decoder.dealt"), ["identifiers.1"]);
+    let supervised = ["identifier", "identifiers.1", "prompts", "prompts.1"];
+    assert_eq!(reads("train.supervised"), supervised);
+    assert_eq!(reads("train.aligned"), ["identifier", "prompts"]);
+    assert_eq!(reads("system.in-sid"), ["identifier"]);
+    assert_eq!(reads("system.in-dealt"), ["identifiers.1"]);
+
+    let renamed = two.replace("\"dealt\"", "\"chance\"").replace(".dealt]", ".chance]");
+    let before: BTreeSet<String> = plan.names.values().cloned().collect();
+    let after: BTreeSet<String> = keys_of(&renamed, &[]).into_values().collect();
+    assert_eq!(before, after);
+    let swapped = keys_of(&two.replacen("[\"sid\", \"dealt\"]", "[\"dealt\", \"sid\"]", 1), &[]);
+    for step in ["model.decoder", "train.supervised", "system.in-sid", "system.in-dealt"] {
+        assert_ne!(swapped[step], plan.names[step], "{step}");
+    }
+    // Equal identifiers are one step, and still two languages.
+    let start = two.find("[identifier.sid]").unwrap();
+    let end = two.find("[identifier.dealt]").unwrap();
+    let sid = "[identifier.sid]\nkind = \"random\"\nlevels = 2\ncodes = 16\n";
+    let spare = "[[system]]\nname = \"near\"\nkind = \"two-tower\"\nvectors = \"text\"\n";
+    let equal = keys_of(&format!("{}{sid}{}{spare}", &two[..start], &two[end..]), &[]);
+    assert_eq!(equal["identifier.sid"], equal["identifier.dealt"]);
+    assert_ne!(equal["prompts.decoder"], equal["prompts.decoder.dealt"]);
+    assert_ne!(equal["system.in-sid"], equal["system.in-dealt"]);
+}
+
+#[test]
 fn equal_parts_share_a_step_and_seeds_tell_them_apart() {
     let text = include_str!("../../tests/it/tiny.toml");
     let two = |seed: &str| {
@@ -162,7 +205,7 @@ kind = "scratch"
 identifier = "sid"
 [model.controlled]
 kind = "scratch"
-identifier = "control"
+identifiers = ["sid", "control"]
 [[train]]
 name = "supervised"
 model = "decoder"
@@ -216,6 +259,7 @@ train = "aligned"
 name = "control"
 kind = "generative"
 train = "control"
+identifier = "control"
 [[system]]
 name = "sum"
 kind = "fusion"
@@ -402,6 +446,7 @@ fn any_key_of_the_schema_redoes_exactly_the_steps_that_read_it() {
         "name",
         "vectors",
         "identifier",
+        "identifiers",
         "model",
         "init",
         "train",

@@ -255,6 +255,10 @@ pub struct System {
     /// The decoder that answers, where one does: likewise.
     #[schemars(extend("x-key" = false))]
     pub model: Option<ModelSettings>,
+    /// The place, among the identifiers of that decoder, of the one that it answers in: it enters
+    /// the key as the role of that identifier.
+    #[serde(skip)]
+    pub identifier: usize,
 }
 
 impl System {

@@ -1,4 +1,5 @@
-//! The prompts of the training requests: rendered once per model, for every training and reference that reads them.
+//! The prompts of the training requests: rendered once per model and identifier, for every training
+//! and reference that reads them.
 
 use std::path::Path;
 
@@ -32,8 +33,9 @@ struct Summary {
     truncated: u64,
 }
 
-/// Renders the prompts of the training requests for a model. They depend on tokenizer, template and lengths, which the
-/// model's own step holds, and on the corpus; no training changes them.
+/// Renders the prompts of the training requests for a model and one of its identifiers. They depend
+/// on tokenizer, template and lengths, which the model's own step holds, and on the corpus; no
+/// training changes them.
 #[derive(Serialize, JsonSchema)]
 pub struct RenderPrompts {
     /// The model.
@@ -43,8 +45,8 @@ pub struct RenderPrompts {
 
 impl Work for RenderPrompts {
     fn run(&self, step: &StepContext<'_>) -> Result<()> {
-        let identifier = step.inputs.folder(Role::Identifier)?;
-        let bundle = Bundle::load(step.inputs.folder(Role::Model)?, identifier, &self.model)?;
+        let identifiers = step.inputs.identifiers();
+        let bundle = Bundle::load(step.inputs.folder(Role::Model)?, &identifiers, &self.model)?;
         let corpus = step.inputs.corpus()?;
         let n_requests = corpus.request_range(Split::Train).len();
         let mut bar = step.ctx.bar("prompts", n_requests as u64, "prompt");

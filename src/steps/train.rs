@@ -53,7 +53,10 @@ impl Work for TrainDecoder {
 
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let (course, objective) = (&self.settings.course, self.settings.objective.it());
+        let identifiers = self.sizes.as_ref().map_or(1, |decoder| decoder.identifiers);
+        let learned = objective.identifiers(identifiers) as u64;
         let (about, examples) = (objective.about(sizes), objective.examples(sizes));
+        let examples = examples.map(|n| n * learned);
         let per_step = u64::from(course.batch) * u64::from(course.accumulate);
         let steps = examples.map(|n| n_steps(n, per_step, course.epochs));
         let estimate =

@@ -14,6 +14,7 @@ mod click_rate;
 mod data;
 mod docs;
 mod eval;
+mod identifiers;
 mod index;
 mod logistic;
 mod pretrained;

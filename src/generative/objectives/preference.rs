@@ -160,8 +160,7 @@ impl ObjectiveKind for PreferenceSettings {
         model: &ModelSettings,
         step: &StepContext<'_>,
     ) -> Result<()> {
-        let identifier = step.inputs.folder(Role::Identifier)?;
-        let bundle = Bundle::load(&start(step)?, identifier, model)?;
+        let bundle = Bundle::load(&start(step)?, &step.inputs.identifiers(), model)?;
         if role == Role::Pairs {
             return build(self, training, bundle, step);
         }
@@ -223,7 +222,7 @@ impl ObjectiveKind for PreferenceSettings {
             None => None,
         };
         // The decoder has the weights of its start here; a checkpoint is loaded later.
-        let index = open_index(step.inputs.folder(Role::Identifier)?)?;
+        let index = open_index(step.inputs.folder(Role::Identifier(0))?)?;
         let probe = Probe::new(decoder, &data, &index, self.probe_prompts, step.seed)?;
         let mut objective = Preference::new(decoder, data, reference, self, probe)?;
         lesson.run(&mut objective)
@@ -231,7 +230,7 @@ impl ObjectiveKind for PreferenceSettings {
 }
 
 fn prompts(step: &StepContext<'_>) -> Result<std::path::PathBuf> {
-    Ok(step.inputs.folder(Role::Prompts)?.join(PROMPTS_FILE))
+    Ok(step.inputs.folder(Role::Prompts(0))?.join(PROMPTS_FILE))
 }
 
 /// Builds the groups.
@@ -251,7 +250,8 @@ fn build(
 
     let sample = builder.beam_requests(step.seed);
     let decode = DecodeSettings { beam: settings.beam, normalizer: Normalizer::Exact };
-    let (_, retriever) = bundle.into_retriever(step.inputs.folder(Role::Identifier)?, &decode)?;
+    let (_, retriever) =
+        bundle.into_retriever(step.inputs.folder(Role::Identifier(0))?, &decode)?;
     let prompts = Prompts::open(&prompts(step)?, Form::BeforeLast)?;
     let mut bar = step.ctx.bar("own beams", sample.len() as u64, "request");
     for chunk in sample.chunks(BEAM_CHUNK) {

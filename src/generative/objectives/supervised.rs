@@ -1,4 +1,5 @@
-//! Request → identifier of a clicked item, or the next item of a sequence.
+//! Request → identifier of a clicked item, or the next item of a sequence, in every identifier of
+//! the model.
 
 use crate::corpus::{Catalogue, Corpus, Request, Split};
 use crate::error::{Error, Result};
@@ -7,7 +8,7 @@ use crate::generative::kinds::{Lesson, ObjectiveKind};
 use crate::kind::keys;
 use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes};
 use crate::train::data::prompts::{Form, Prompts};
-use crate::train::objective::supervised::{Example, Supervised};
+use crate::train::objective::supervised::{Asked, Example, Supervised};
 use crate::train::settings::SupervisedSettings;
 
 impl Kind for SupervisedSettings {
@@ -61,16 +62,23 @@ impl ObjectiveKind for SupervisedSettings {
         sizes.about()
     }
 
+    fn identifiers(&self, n: usize) -> usize {
+        n
+    }
+
     fn train(&self, lesson: Lesson<'_>) -> Result<()> {
         let Lesson { step, decoder, bundle, .. } = lesson;
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
         let requests = corpus.requests(Split::Train)?;
-        let path = step.inputs.folder(Role::Prompts)?.join(PROMPTS_FILE);
-        let prompts = Prompts::open(&path, Form::Asked)?;
+        let asked = |(builder, (place, _))| {
+            let path = step.inputs.folder(Role::Prompts(place))?.join(PROMPTS_FILE);
+            Ok(Asked { builder, tokens: Prompts::open(&path, Form::Asked)? })
+        };
+        let builders = std::iter::once(&bundle.prompts).chain(&bundle.others);
+        let asked = builders.zip(step.inputs.identifiers()).map(asked).collect::<Result<_>>()?;
         let examples = examples(corpus, &requests, catalogue, self)?;
-        let mut objective =
-            Supervised::new(decoder, &bundle.prompts, prompts, examples, titles, self, step.seed)?;
+        let mut objective = Supervised::new(decoder, asked, examples, titles, self, step.seed)?;
         lesson.run(&mut objective)
     }
 }

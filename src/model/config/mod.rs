@@ -270,7 +270,8 @@ pub(crate) mod tests {
     /// A small decoder with shared key-value heads, for tests of this folder.
     pub(crate) fn small(vocab: usize) -> DecoderConfig {
         let settings = ScratchSettings {
-            identifier: "sid".into(),
+            identifier: Some("sid".into()),
+            identifiers: None,
             vocabulary: 300,
             layers: 2,
             hidden: 24,

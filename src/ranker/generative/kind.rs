@@ -20,7 +20,12 @@ impl Kind for GenerativeSettings {
     }
 
     fn uses(&self) -> Vec<Use<'_>> {
-        vec![Use::new(Family::Train, &self.train, Role::Train, "train")]
+        let mut uses = vec![Use::new(Family::Train, &self.train, Role::Train, "train")];
+        let identifier =
+            |name| Use::new(Family::Identifier, name, Role::Identifier(0), "identifier");
+        let identifier = self.identifier.as_deref().map(identifier);
+        uses.extend(identifier.map(|one| one.among(Role::Train)));
+        uses
     }
 }
 
@@ -33,16 +38,18 @@ impl SystemKind for GenerativeSettings {
         let Some(model) = &system.model else {
             return Err(Error::Failed(format!("system {} has no model", self.name)));
         };
-        let identifier = inputs.folder(Role::Identifier)?;
+        let identifier = inputs.folder(Role::Identifier(system.identifier))?;
         let folder = inputs.folder(Role::Train)?.join(MODEL_DIR);
-        let bundle = Bundle::load(&folder, identifier, model)?;
+        let bundle = Bundle::load(&folder, &inputs.identifiers(), model)?;
         let (prompts, retriever) = bundle.into_retriever(identifier, &self.decode)?;
         Ok(Box::new(Generative { prompts, retriever }))
     }
 
     fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
-        let index = inputs.folder(Role::Identifier)?.join(INDEX_FILE);
-        Ok(vec![index, inputs.folder(Role::Train)?.join(MODEL_DIR).join(WEIGHTS)])
+        let identifiers = inputs.identifiers().into_iter();
+        let indexes = identifiers.map(|(_, folder)| folder.join(INDEX_FILE));
+        let weights = inputs.folder(Role::Train)?.join(MODEL_DIR).join(WEIGHTS);
+        Ok(indexes.chain([weights]).collect())
     }
 
     fn at_most(&self) -> Option<(u32, Vec<Key>)> {

@@ -15,6 +15,10 @@ pub struct GenerativeSettings {
     /// Name of the `[[train]]` whose result is used.
     #[schemars(extend("x-key" = false))]
     pub train: String,
+    /// Which of the identifiers of its model it answers in; by default the model's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub identifier: Option<String>,
     /// How it decodes.
     #[serde(default)]
     pub decode: DecodeSettings,

@@ -250,6 +250,10 @@ fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
             // It names neither a model nor a training, which it has said of itself.
             dangling.extend([Family::Model, Family::Train]);
         }
+        if one.family == Family::Model && it.uses().is_empty() {
+            // Likewise, of a model that names no identifier.
+            dangling.push(Family::Identifier);
+        }
         for used in it.uses() {
             let path = one.at(&used.key);
             let target = all
@@ -264,9 +268,52 @@ fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
             if let Err(refusal) = it.accepts(&used, kind, &target.abilities()) {
                 checker.fault(&path, refusal.message, &refusal.label, &refusal.help);
             }
+            not_among(all, one, &used, checker);
         }
     }
     dangling
+}
+
+/// Refuses a choice among what another component leads to that it does not lead to.
+fn not_among(
+    all: &[Component<'_>],
+    one: &Component<'_>,
+    used: &Use<'_>,
+    checker: &mut Checker<'_>,
+) {
+    let uses = one.uses();
+    let from = uses.iter().find(|other| Some(other.role) == used.among);
+    let Some(from) = from else { return };
+    let reached = reached(all, from, used.family);
+    // Where nothing is reached, a name on the way there is missing, and that is told.
+    if reached.is_empty() || reached.contains(&used.name.to_owned()) {
+        return;
+    }
+    let path = one.at(&used.key);
+    let (key, name) = (checker.document.dotted(&path), quoted(used.name));
+    let (what, owner) = (used.family.word(), format!("{} `{}`", from.family.word(), from.name));
+    let message = format!("`{key}` names {name}, which is no {what} of {owner}");
+    let help = format!("it has {}", listed(reached.iter().map(String::as_str), "\""));
+    checker.fault(&path, message, "not one of them", &help);
+}
+
+/// Names of a family that a used component leads to, in the order in which they are named.
+fn reached(all: &[Component<'_>], from: &Use<'_>, family: Family) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut seen = vec![(from.family, from.name.to_owned())];
+    let mut at = 0;
+    while let Some((of, name)) = seen.get(at).cloned() {
+        let found = all.iter().find(|one| one.family == of && one.name == Some(&name));
+        for used in found.map_or_else(Vec::new, Component::uses) {
+            let next = (used.family, used.name.to_owned());
+            if !seen.contains(&next) {
+                names.extend((used.family == family).then(|| used.name.to_owned()));
+                seen.push(next);
+            }
+        }
+        at += 1;
+    }
+    names
 }
 
 /// Says that a name does not exist, and what was likely meant.

@@ -5,6 +5,8 @@
 
 mod components;
 mod evaluation;
+#[cfg(test)]
+mod identifiers_tests;
 mod metrics;
 #[cfg(test)]
 mod vectors_tests;

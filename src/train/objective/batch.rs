@@ -31,6 +31,12 @@ impl Row {
         Self { prompt: prompt.to_vec(), answers }
     }
 
+    /// The tokens that are asked with.
+    #[cfg(test)]
+    pub(crate) fn prompt(&self) -> &[u32] {
+        &self.prompt
+    }
+
     /// The tokens that are predicted, answer after answer.
     pub fn targets(&self) -> impl Iterator<Item = u32> {
         self.answers.iter().flatten().copied()

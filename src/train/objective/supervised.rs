@@ -3,6 +3,9 @@
 //! Three kinds of examples share one loss: a request and an item clicked for it; a user's sequence,
 //! where every position predicts the next item in one pass; and pseudo-requests, where a random
 //! title substring asks for its item, so that items nobody clicked are learnt too.
+//!
+//! A decoder of several identifiers learns each example once in each of them: an epoch has an
+//! example per answer and identifier.
 
 use rand::Rng;
 
@@ -33,12 +36,19 @@ pub enum Example {
     Title(u32),
 }
 
+/// An identifier, as it is asked for.
+pub struct Asked<'a> {
+    /// Renders requests, and spells items.
+    pub builder: &'a PromptBuilder,
+    /// Tokens of each distinct prompt.
+    pub tokens: Prompts,
+}
+
 /// The objective.
 pub struct Supervised<'a> {
     decoder: &'a Decoder,
-    prompts: &'a PromptBuilder,
-    /// Tokens of each distinct prompt.
-    prompt_tokens: Prompts,
+    /// By identifier; there is at least one.
+    asked: Vec<Asked<'a>>,
     examples: Vec<Example>,
     /// Title of each item; empty where there is none.
     titles: Vec<&'a str>,
@@ -53,80 +63,96 @@ impl<'a> Supervised<'a> {
     /// [`Error::Failed`] when there is no example to learn from.
     pub fn new(
         decoder: &'a Decoder,
-        prompts: &'a PromptBuilder,
-        prompt_tokens: Prompts,
+        asked: Vec<Asked<'a>>,
         examples: Vec<Example>,
         titles: Vec<&'a str>,
         settings: &SupervisedSettings,
         seed: Seed,
     ) -> Result<Self> {
+        if asked.is_empty() {
+            return Err(Error::Failed("there is no identifier to learn: please report it".into()));
+        }
         if examples.is_empty() {
             return Err(Error::Failed(
                 "there is no training example: no training request has a click".into(),
             ));
         }
         let (settings, seed) = (settings.clone(), seed.purpose("pseudo-requests"));
-        Ok(Self { decoder, prompts, prompt_tokens, examples, titles, settings, seed })
+        Ok(Self { decoder, asked, examples, titles, settings, seed })
+    }
+
+    /// An example by its number in an epoch, and the identifier that answers it.
+    fn example(&self, number: u64) -> (&Example, &Asked<'a>) {
+        let n = self.asked.len();
+        (&self.examples[number as usize / n], &self.asked[number as usize % n])
     }
 
     fn row(&self, draw: &Draw) -> Result<Row> {
         let mut rng = self.seed.index(draw.global).rng();
-        let example = &self.examples[draw.example as usize];
+        let (example, asked) = self.example(draw.example);
         if !matches!(example, Example::Title(_)) && rng.random_bool(self.settings.pseudo_requests) {
             let item = rng.random_range(0..self.titles.len()) as u32;
-            if let Some(row) = self.pseudo_request(item, &mut rng)? {
+            if let Some(row) = self.pseudo_request(item, asked, &mut rng)? {
                 return Ok(row);
             }
         }
         Ok(match example {
             Example::Answer { prompt, item } => {
-                Row::answer(&self.prompt_tokens.tokens(*prompt), self.prompts.items().tokens(*item))
+                Row::answer(&asked.tokens.tokens(*prompt), asked.builder.items().tokens(*item))
             }
-            Example::Sequence(items) => self.sequence(items, &mut rng)?,
-            Example::Title(item) => self.pseudo_request(*item, &mut rng)?.ok_or_else(|| {
-                Error::Failed(format!("item {item} has no title to ask for it by"))
-            })?,
+            Example::Sequence(items) => sequence(items, asked.builder, &mut rng)?,
+            Example::Title(item) => {
+                self.pseudo_request(*item, asked, &mut rng)?.ok_or_else(|| {
+                    Error::Failed(format!("item {item} has no title to ask for it by"))
+                })?
+            }
         })
     }
 
     /// A random substring of an item's title; `None` when it has none.
-    fn pseudo_request(&self, item: u32, rng: &mut impl Rng) -> Result<Option<Row>> {
+    fn pseudo_request(
+        &self,
+        item: u32,
+        asked: &Asked<'_>,
+        rng: &mut impl Rng,
+    ) -> Result<Option<Row>> {
         let words = self.settings.pseudo_words;
         let title = self.titles[item as usize];
         let Some(query) = pseudo_request(title, words, rng) else { return Ok(None) };
-        let prompt = self.prompts.build(Some(&query), &[])?;
-        Ok(Some(Row::answer(&prompt.tokens, self.prompts.items().tokens(item))))
+        let prompt = asked.builder.build(Some(&query), &[])?;
+        Ok(Some(Row::answer(&prompt.tokens, asked.builder.items().tokens(item))))
     }
+}
 
-    /// Every position predicts the next item, where a history can be continued; else a random one does. Long
-    /// sequences give a random window.
-    fn sequence(&self, items: &[u32], rng: &mut impl Rng) -> Result<Row> {
-        let all = self.prompts.items();
-        let Some(opening) = self.prompts.history_token() else {
-            let at = rng.random_range(1..items.len());
-            let prompt = self.prompts.build(None, &items[..at])?;
-            return Ok(Row::answer(&prompt.tokens, all.tokens(items[at])));
-        };
-        let window = (self.prompts.history_items() + 1).min(items.len());
-        let start = rng.random_range(0..=items.len() - window);
-        let answer: Vec<u32> = items[start..start + window]
-            .iter()
-            .flat_map(|&item| all.tokens(item).iter().copied())
-            .collect();
-        Ok(Row::answer(&[opening], &answer))
-    }
+/// Every position predicts the next item, where a history can be continued; else a random one does.
+/// Long sequences give a random window.
+fn sequence(items: &[u32], prompts: &PromptBuilder, rng: &mut impl Rng) -> Result<Row> {
+    let all = prompts.items();
+    let Some(opening) = prompts.history_token() else {
+        let at = rng.random_range(1..items.len());
+        let prompt = prompts.build(None, &items[..at])?;
+        return Ok(Row::answer(&prompt.tokens, all.tokens(items[at])));
+    };
+    let window = (prompts.history_items() + 1).min(items.len());
+    let start = rng.random_range(0..=items.len() - window);
+    let answer: Vec<u32> = items[start..start + window]
+        .iter()
+        .flat_map(|&item| all.tokens(item).iter().copied())
+        .collect();
+    Ok(Row::answer(&[opening], &answer))
 }
 
 impl Objective for Supervised<'_> {
     type Batch = TargetBatch;
 
     fn n_examples(&self) -> u64 {
-        self.examples.len() as u64
+        (self.examples.len() * self.asked.len()) as u64
     }
 
     fn length(&self, example: u64) -> u32 {
-        match &self.examples[example as usize] {
-            Example::Answer { prompt, .. } => self.prompt_tokens.length(*prompt),
+        let (example, asked) = self.example(example);
+        match example {
+            Example::Answer { prompt, .. } => asked.tokens.length(*prompt),
             Example::Sequence(items) => items.len() as u32,
             Example::Title(_) => self.settings.pseudo_words[1],
         }
@@ -154,7 +180,7 @@ impl Objective for Supervised<'_> {
     fn describe(&self, draw: &Draw) -> String {
         let number = draw.example;
         let mut rng = self.seed.index(draw.global).rng();
-        let example = &self.examples[number as usize];
+        let (example, _) = self.example(number);
         if let Example::Title(item) = example {
             return format!("example {number} (words of the title of item {item})");
         }
@@ -175,5 +201,64 @@ impl Objective for Supervised<'_> {
     fn loss(&self, batch: &TargetBatch) -> Result<Loss> {
         let sum = batch.log_probs_in_training(self.decoder)?.sum_all()?.neg()?;
         Ok(Loss { sum, metrics: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::decode::prompt::tests::scratch;
+    use crate::model::Tokenizer;
+    use crate::model::config::tests::small;
+    use crate::model::decoder::tests::lively;
+    use crate::model::item_tokens::ItemTokens;
+    use crate::progress::Context;
+
+    #[test]
+    fn each_example_is_learnt_in_each_identifier_once_an_epoch() {
+        let titles = ["red oak", "blue sofa", "lamp"];
+        let mut tokenizer = Tokenizer::train_bpe(titles.iter(), 270, &Context::silent()).unwrap();
+        let tokens: Vec<String> = (0..6).map(|i| format!("<a_{i}>")).collect();
+        let first = tokenizer.extend(&tokens).unwrap().start;
+        let modes = ["<|as:1|>", "<|as:2|>"].map(str::to_owned);
+        let mode = tokenizer.extend_special(&modes).unwrap().start;
+        let decoder = lively(small(tokenizer.len()));
+        let builders = [0, 1].map(|place| {
+            let items = ItemTokens::new(&[0, 1, 2], &[3], first + 3 * place);
+            let builder = PromptBuilder::new(tokenizer.clone(), items, &scratch()).unwrap();
+            builder.in_mode(Some(mode + place))
+        });
+        let examples = vec![
+            Example::Answer { prompt: 0, item: 2 },
+            Example::Sequence(vec![0, 1, 2]),
+            Example::Title(1),
+        ];
+        for pseudo_requests in [0.0, 1.0] {
+            let asked = builders.iter().map(|builder| {
+                let prompt = builder.build(Some("red"), &[]).unwrap().tokens;
+                Asked { builder, tokens: vec![prompt].into() }
+            });
+            let settings = SupervisedSettings { pseudo_requests, ..Default::default() };
+            let (asked, titles, seed) = (asked.collect(), titles.to_vec(), Seed::new(1));
+            let objective =
+                Supervised::new(&decoder, asked, examples.clone(), titles, &settings, seed);
+            let objective = objective.unwrap();
+            assert_eq!(objective.n_examples(), 6);
+            let mut learnt = BTreeSet::new();
+            for example in 0..6 {
+                let row = objective.row(&Draw { example, global: example }).unwrap();
+                let target = row.targets().next().unwrap();
+                let place = (target - first) / 3;
+                assert_eq!(row.targets().count(), 1);
+                assert_eq!(row.prompt().last(), Some(&(mode + place)), "example {example}");
+                let codes = row.prompt().iter().filter(|token| (first..mode).contains(*token));
+                assert!(codes.into_iter().all(|token| (token - first) / 3 == place));
+                learnt.insert((example / 2, place));
+            }
+            assert_eq!(learnt.len(), 6);
+        }
     }
 }

@@ -1,0 +1,57 @@
+//! Identifiers that models and systems name, and what is said where they cannot.
+#![allow(clippy::unwrap_used)]
+
+use crate::recipe::fault::Style;
+use crate::recipe::load::parse_styled;
+
+const QUICKSTART: &str = include_str!("../fixture.toml");
+/// How the quickstart names the identifier of its model.
+const ONE: &str = "identifier = \"sid\"\n";
+
+fn told(text: &str, overrides: &[&str]) -> Option<String> {
+    let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+    parse_styled(text, "recipe.toml", &overrides, Style::Plain).err()
+}
+
+#[test]
+fn a_model_names_its_identifiers_by_one_key() {
+    let instead = |keys: &str| told(&QUICKSTART.replacen(ONE, keys, 1), &[]).unwrap();
+    insta::assert_snapshot!("no_identifier", instead(""));
+    let both = instead("identifier = \"sid\"\nidentifiers = [\"sid\"]\n");
+    insta::assert_snapshot!("two_keys_for_identifiers", both);
+    insta::assert_snapshot!("empty_identifiers", instead("identifiers = []\n"));
+}
+
+#[test]
+fn a_system_answers_in_an_identifier_of_its_model() {
+    let several = r#"identifiers = ["sid", "other", "sid"]
+
+[identifier.other]
+kind = "random"
+
+[identifier.spare]
+kind = "random"
+
+[model.small]
+kind = "scratch"
+identifiers = ["spare"]
+"#;
+    let small = r#"
+[[train]]
+name = "small"
+model = "small"
+objective = { kind = "supervised" }
+
+[[system]]
+name = "small"
+kind = "generative"
+train = "small"
+"#;
+    let shape = "layers = 3\nhidden = 128\nheads = 4\n";
+    let text = QUICKSTART.replacen(shape, "", 1).replacen(ONE, several, 1) + small;
+    let overrides = ["system.aligned.identifier=spare", "system.small.identifier=spaer"];
+    insta::assert_snapshot!("identifiers_of_others", told(&text, &overrides).unwrap());
+    let fine = text.replacen("\"other\", \"sid\"]", "\"other\"]", 1);
+    assert_eq!(told(&fine, &["system.aligned.identifier=other"]), None);
+    assert_eq!(told(&fine, &["system.small.identifier=spare"]), None);
+}
