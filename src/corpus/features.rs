@@ -1,7 +1,6 @@
 //! What a corpus knows of its requests beside query and history: the open columns of requests, users
 //! and sessions.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -67,8 +66,8 @@ impl Features {
         &mut self,
         user: Option<u32>,
         session: Option<u32>,
-    ) -> Result<BTreeMap<ColumnName, Cell>> {
-        let mut features = BTreeMap::new();
+    ) -> Result<Vec<(ColumnName, Cell)>> {
+        let mut features = Vec::new();
         let mut keep = |columns: &[ColumnName], cells: &[Cell]| {
             let present = columns.iter().zip(cells).filter(|(_, cell)| **cell != Cell::Absent);
             features.extend(present.map(|(column, cell)| (column.clone(), cell.clone())));
@@ -105,11 +104,11 @@ mod tests {
         let train = of(Split::Train);
         // What came of the session is not among them.
         assert_eq!(train[0].ask.features.len(), 3);
-        assert_eq!(train[0].ask.features[&segment], text("new"));
-        assert_eq!(train[0].ask.features[&device], text("phone"));
+        assert_eq!(train[0].ask.feature(&segment), Some(&text("new")));
+        assert_eq!(train[0].ask.feature(&device), Some(&text("phone")));
         assert_eq!(train[1].ask.features.len(), 1);
-        assert_eq!(train[1].ask.features[&hour], Cell::Number(1.0));
-        assert_eq!(of(Split::Test)[0].ask.features[&hour], Cell::Number(3.0));
+        assert_eq!(train[1].ask.feature(&hour), Some(&Cell::Number(1.0)));
+        assert_eq!(of(Split::Test)[0].ask.feature(&hour), Some(&Cell::Number(3.0)));
     }
 
     #[test]

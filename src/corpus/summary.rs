@@ -164,4 +164,6 @@ pub struct SizeEstimate {
     pub test_requests: Option<u64>,
     /// Number of impressions.
     pub impressions: Option<u64>,
+    /// Number of clicks.
+    pub clicks: Option<u64>,
 }

@@ -2,8 +2,6 @@
 //!
 //! Items and requests are named by dense row numbers; string ids live in the tables.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, ColumnName};
@@ -59,8 +57,9 @@ pub struct Ask {
     pub history: Vec<ItemIdx>,
     /// Id of the user who asks.
     pub user: Option<String>,
-    /// What else is known of the request, its user and its session, such as `user.style`.
-    pub features: BTreeMap<ColumnName, Cell>,
+    /// What else is known of the request, its user and its session, such as `user.style`: each column
+    /// once. A short list takes less than a map, and there is one per request.
+    pub features: Vec<(ColumnName, Cell)>,
     /// Row number of the request where a corpus asks, for what knows nothing but its requests: the
     /// truth, and lists that were written elsewhere.
     pub row: Option<RequestIdx>,
@@ -82,6 +81,11 @@ pub struct Request {
 }
 
 impl Ask {
+    /// What is known of a column.
+    pub fn feature(&self, column: &ColumnName) -> Option<&Cell> {
+        self.features.iter().find(|(known, _)| known == column).map(|(_, cell)| cell)
+    }
+
     /// Items that must not be answered, ascending: those of the history, where a corpus `removes` them.
     pub fn excluded(&self, removes: bool) -> Vec<ItemIdx> {
         let mut items = if removes { self.history.clone() } else { Vec::new() };

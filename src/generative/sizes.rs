@@ -69,15 +69,21 @@ impl DecoderSizes {
         tokens * layers * width * ACTIVATIONS_PER_WIDTH * 4
     }
 
-    /// Weights once, and per thread the keys and values of a prompt and its beams, and the beams' logits.
-    pub fn search_memory(&self, sizes: &Sizes, beam: u32) -> u64 {
-        let (config, row) = (&self.config, self.row(sizes));
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    /// Bytes held while `tokens` tokens are scored: one layer at a time.
+    pub fn forward(&self, tokens: u64) -> u64 {
+        self.activations(tokens) / (self.config.num_hidden_layers as u64).max(1)
+    }
+
+    /// Weights, read and packed; keys and values of so many prompts `at_once` and of their beams; and
+    /// per thread the beams' logits.
+    pub fn search_memory(&self, sizes: &Sizes, beam: u32, at_once: u64) -> u64 {
+        let config = &self.config;
         let per_token =
             2 * (config.num_hidden_layers * config.num_key_value_heads * config.head_dim) as u64;
-        let logits = u64::from(beam) * config.vocab_size as u64;
-        let beams = u64::from(beam) * row * per_token;
-        self.weights() + threads * 4 * (row * per_token + beams + logits)
+        let prompt = sizes.prompt_tokens(self.history_items, self.answer);
+        let tokens = prompt + u64::from(beam) * self.answer;
+        let logits = threads() * u64::from(beam) * config.vocab_size as u64;
+        2 * self.weights() + 4 * (at_once * tokens * per_token + logits)
     }
 
     /// What is held throughout a training, and what a step of `tokens` tokens adds.
@@ -105,4 +111,9 @@ impl DecoderSizes {
         };
         TrainingMemory { weights, gradients: trained * 4, moments: trained * 8, activations }
     }
+}
+
+/// Threads that search at once.
+pub fn threads() -> u64 {
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
 }

@@ -4,6 +4,9 @@ use crate::text::grouped;
 
 /// Clicks per request assumed before the corpus is there.
 const ASSUMED_CLICKS: f64 = 1.5;
+/// Bytes of a request in memory, its strings included, and of a shown item.
+const REQUEST_BYTES: u64 = 300;
+const SHOWN_BYTES: u64 = 48;
 /// Prompt tokens per request assumed for query prompts.
 const ASSUMED_PROMPT: u64 = 12;
 
@@ -27,9 +30,18 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Clicks per training request that are assumed.
+    /// Clicks per training request: what is known of them, or what is assumed.
     pub fn clicks_per_request(&self) -> f64 {
-        if self.sequences { 1.0 } else { ASSUMED_CLICKS }
+        match (self.clicks, self.train) {
+            _ if self.sequences => 1.0,
+            (Some(clicks), Some(train)) if train > 0 => clicks as f64 / train as f64,
+            _ => ASSUMED_CLICKS,
+        }
+    }
+
+    /// Bytes of the training requests in memory, and of the pages that were shown for them.
+    pub fn read_bytes(&self) -> u64 {
+        self.train.unwrap_or(0) * REQUEST_BYTES + self.impressions.unwrap_or(0) * SHOWN_BYTES
     }
 
     /// Training examples where each click, or each sequence, is one.

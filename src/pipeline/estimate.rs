@@ -18,6 +18,9 @@ use crate::memory;
 use crate::recipe::Recipe;
 use crate::text::bytes;
 
+/// Name of the figure of bytes held.
+const MEMORY: &str = "memory";
+
 /// One step with its figures.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepEstimate {
@@ -72,8 +75,11 @@ pub fn render(estimates: &[StepEstimate]) -> String {
     let width = estimates.iter().map(|one| one.step.len()).max().unwrap_or(0);
     let mut text = String::new();
     for one in estimates {
-        let figures: Vec<String> =
+        let mut figures: Vec<String> =
             one.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let is_told = one.figures.iter().any(|(name, _)| name == MEMORY);
+        let memory = one.memory.filter(|_| !is_told);
+        figures.extend(memory.map(|memory| format!("{MEMORY} ≈ {}", bytes(memory))));
         let line = format!("{:width$}  {:<8}  {}", one.step, one.status, figures.join(" · "));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
@@ -114,11 +120,13 @@ fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {
         sequences: corpus.is_sequences(),
     };
     let requests = [guess.train_requests, guess.validation_requests, guess.test_requests];
-    let requests: u64 = requests.into_iter().flatten().sum();
-    let per_request = guess.impressions.map(|n| n as f64 / requests.max(1) as f64);
-    let impressions = sizes.train.zip(per_request);
-    sizes.impressions = impressions.map(|(n, each)| (n as f64 * each) as u64);
-    sizes.clicks = sizes.train.map(|n| (n as f64 * sizes.clicks_per_request()) as u64);
+    let requests = requests.into_iter().flatten().sum::<u64>().max(1) as f64;
+    let of_training = |all: Option<u64>| {
+        sizes.train.zip(all).map(|(train, all)| (all as f64 * train as f64 / requests) as u64)
+    };
+    let (clicks, impressions) = (of_training(guess.clicks), of_training(guess.impressions));
+    let assumed = sizes.train.map(|n| (n as f64 * sizes.clicks_per_request()) as u64);
+    sizes = Sizes { clicks: clicks.or(assumed), impressions, ..sizes };
     Ok(sizes)
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Work;
 use crate::error::{Error, Result};
-use crate::generative::{DecoderSizes, learn};
+use crate::generative::{DecoderSizes, learn, threads};
 use crate::inputs::StepContext;
 use crate::judging::held_out::ValidationJudge;
 use crate::kind::{Estimate, Kind, Sizes};
@@ -66,7 +66,7 @@ impl Work for TrainDecoder {
         let tokens = examples.map(|n| (n as f64 * course.epochs) as u64 * row);
         let memory = decoder.training_memory(&self.settings, u64::from(course.batch) * row);
         let searches = course.validation.as_ref().filter(|one| one.metric != LOSS);
-        let search = searches.map_or(0, |one| decoder.search_memory(sizes, one.beams()));
+        let search = searches.map_or(0, |one| decoder.search_memory(sizes, one.beams(), threads()));
         let parts = format!(
             "≈ weights {} + gradients {} + moments {} + activations {}",
             bytes(memory.weights),

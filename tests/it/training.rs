@@ -134,3 +134,25 @@ fn a_gpu_that_is_not_there_is_told_of_before_any_work() {
     ]);
     assert!(!out.exists());
 }
+
+#[test]
+fn a_dry_run_knows_the_steps_of_every_training_within_a_factor_of_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("none");
+    let told = run(TINY, &out, &["--dry-run", "--json"]).expect(0).json();
+    let steps = |name: &str| -> f64 {
+        let step = told.as_array().unwrap().iter().find(|one| one["step"] == name).unwrap();
+        let figures = step["figures"].as_array().unwrap();
+        let figure = figures.iter().find(|figure| figure[0] == "steps").unwrap();
+        let digits: String =
+            figure[1].as_str().unwrap().chars().filter(char::is_ascii_digit).collect();
+        digits.parse().unwrap()
+    };
+    for name in ["vectors.text", "train.supervised", "train.aligned"] {
+        let log = step_folder(finished(), name).unwrap().join("train.jsonl");
+        let done = std::fs::read_to_string(log).unwrap().lines().count() as f64;
+        let ratio = steps(name) / done;
+        assert!((0.5..=2.0).contains(&ratio), "{name}: {} told, {done} done", steps(name));
+    }
+    assert!(!out.exists());
+}

@@ -29,6 +29,9 @@ const CHUNK: usize = 8_192;
 /// and a sample of at most 200 for each lower grade.
 pub const JUDGEMENT_CAPS: [usize; 3] = [200, 200, usize::MAX];
 
+/// Clicks per request under the default laws, as measured; others differ.
+const CLICKS_PER_REQUEST: f64 = 0.9;
+
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Builds the world of `settings` and writes it.
@@ -74,7 +77,8 @@ pub(super) fn style_column() -> OpenColumn {
     }
 }
 
-/// Sizes of the corpus that [`write`] would make; exact but for impressions of tiny catalogues.
+/// Sizes of the corpus that [`write`] would make; exact but for impressions of tiny catalogues, and
+/// clicks.
 pub(super) fn estimate(settings: &SimulatorSettings) -> SizeEstimate {
     let test_day = settings.days.saturating_sub(settings.test_days);
     let validation_day = test_day.saturating_sub(settings.validation_days);
@@ -86,6 +90,7 @@ pub(super) fn estimate(settings: &SimulatorSettings) -> SizeEstimate {
         validation_requests: Some(until(test_day) - until(validation_day)),
         test_requests: Some(settings.requests - until(test_day)),
         impressions: Some(settings.requests * shown),
+        clicks: Some((settings.requests as f64 * CLICKS_PER_REQUEST) as u64),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::decode::settings::{DecodeSettings, Normalizer};
 use crate::error::{Error, Result};
 use crate::generative::kinds::{Lesson, ObjectiveKind, PreparedStep};
 use crate::generative::training::{on_device, start};
-use crate::generative::{Bundle, DecoderSizes, PROMPTS_FILE, open_index};
+use crate::generative::{Bundle, DecoderSizes, PROMPTS_FILE, open_index, threads};
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Estimate, Fact, Faults, Kind, Need, Role, Sizes, keyed};
@@ -30,6 +30,8 @@ const REFERENCE_FILE: &str = "reference.bin";
 const BEAM_CHUNK: usize = 64;
 /// Groups scored at once by the reference model.
 const SCORE_CHUNK: usize = 64;
+/// Bytes of an item in a set.
+const KNOWN_BYTES: u64 = 16;
 
 impl Kind for PreferenceSettings {
     fn format(&self) -> u32 {
@@ -197,7 +199,11 @@ impl ObjectiveKind for PreferenceSettings {
         let smaller = "take a smaller model";
         if role == Role::Pairs {
             let requests = sizes.train.map(|n| n.min(u64::from(self.pairs.beam_requests)));
-            let memory = decoder.map(|decoder| decoder.search_memory(sizes, self.pairs().beam));
+            let beam = self.pairs().beam;
+            // What was shown for each query is held as a set beside the pages.
+            let read = sizes.read_bytes() + sizes.impressions.unwrap_or(0) * KNOWN_BYTES;
+            let memory =
+                decoder.map(|decoder| decoder.search_memory(sizes, beam, threads()) + read);
             return Estimate::default()
                 .count("beams", sizes.about(), requests)
                 .figure("beam", self.pairs.beam.to_string())
@@ -206,7 +212,7 @@ impl ObjectiveKind for PreferenceSettings {
         let (groups, answers) = (self.examples(sizes), self.answers(sizes));
         let memory = decoder.map(|decoder| {
             let tokens = SCORE_CHUNK as u64 * decoder.example(sizes, answers);
-            decoder.weights() + decoder.activations(tokens)
+            decoder.weights() + decoder.forward(tokens)
         });
         Estimate::default()
             .count("groups", "≈ ", groups)

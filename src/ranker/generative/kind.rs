@@ -13,6 +13,9 @@ use crate::model::checkpoint::WEIGHTS;
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind};
 
+/// Requests that are asked at once where throughput is measured.
+const BATCH: u64 = 64;
+
 impl Kind for GenerativeSettings {
     fn format(&self) -> u32 {
         // 5: excluded items take no places in the beam.
@@ -58,7 +61,7 @@ impl SystemKind for GenerativeSettings {
 
     fn estimate(&self, sizes: &Sizes, decoder: Option<&DecoderSizes>) -> Estimate {
         let beam = self.decode.beam;
-        let memory = decoder.map(|decoder| decoder.search_memory(sizes, beam));
+        let memory = decoder.map(|decoder| decoder.search_memory(sizes, beam, BATCH));
         Estimate::default()
             .figure("beam", beam.to_string())
             .holds(memory, "lower `decode.beam`, or take a smaller model")

@@ -240,6 +240,6 @@ fn asked(ask: &Ask, column: &ColumnName) -> Cell {
     match (column.of, column.name.as_str()) {
         (Entity::Request, "query") => text(&ask.query),
         (Entity::User, "id") => text(&ask.user),
-        _ => ask.features.get(column).cloned().unwrap_or_default(),
+        _ => ask.feature(column).cloned().unwrap_or_default(),
     }
 }

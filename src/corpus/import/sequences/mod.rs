@@ -118,6 +118,7 @@ fn estimate(settings: &SequencesSettings) -> SizeEstimate {
         validation_requests: users,
         test_requests: users,
         impressions: Some(0),
+        clicks: Some(0),
     }
 }
 
