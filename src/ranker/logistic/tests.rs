@@ -187,7 +187,7 @@ fn labels_of_one_class_are_refused() {
     let (out, work) = (folder.path().join("out"), folder.path().join("work"));
     let place = Place::new(Some(shop.corpus.folder()), &out, &work);
     let ctx = Context::silent();
-    let error = fit(&settings, &place.step(Seed::new(5), &ctx), &Nobody).err().expect("a fault");
+    let error = fit(&settings, &place.step(Seed::new(5), &ctx), &Nobody).expect_err("a fault");
     let message = error.to_string();
     assert!(message.contains("0 of 3 training impressions have `saves`"), "{message}");
 }
