@@ -105,6 +105,13 @@ pub struct SearchArgs {
     /// Ids of items that the user met, oldest first, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "ID,…")]
     pub history: Vec<String>,
+    /// Id of the user who asks.
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// What else is known of the question, by an open column of requests, users or sessions, such as
+    /// `user.style=style-3`; may be given several times.
+    #[arg(long = "feature", value_name = "COLUMN=VALUE")]
+    pub features: Vec<String>,
     /// Which system answers; by default the last generative one.
     #[arg(long, value_name = "NAME")]
     pub system: Option<String>,

@@ -11,6 +11,7 @@ use super::form::show;
 use crate::error::{Error, Result};
 use crate::judging::examples::About;
 use crate::judging::judge::{Entries, Entry, judge};
+use crate::judging::labelled::users;
 use crate::pipeline::finished::{Answers, FinishedRun};
 
 use crate::progress::Context;
@@ -66,6 +67,17 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
             )));
         }
     }
+    let labels = first.labels()?;
+    for (other, path) in others.iter().zip(&paths[1..]) {
+        if other.labels()? != labels {
+            return Err(Error::Usage(format!(
+                "{} and {} were judged by different labels and cannot be compared; give both the \
+                 same evaluation.labels",
+                args.runs[0].display(),
+                path.display(),
+            )));
+        }
+    }
     let evaluation = &first.recipe().evaluation;
     let metrics = if args.metrics.is_empty() { &evaluation.metrics } else { &args.metrics };
     let metrics = parse_metrics(metrics).map_err(|e| Error::Usage(e.to_string()))?;
@@ -96,15 +108,16 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         judging.relevant_grade = Some(evaluation.relevant_grade);
     }
     let catalogue = first.measured_catalogue(&metrics)?;
+    let requests = first.evaluated_requests()?;
+    let users = users(&requests);
     let rules = Rules {
         metrics: &metrics,
         options: judging.options(catalogue.as_ref()),
         significance: judging.significance(),
-        labels: None,
-        users: None,
+        labels: labels.as_ref(),
+        users: Some(&users),
         baseline: judging.baseline(&names)?,
     };
-    let requests = first.evaluated_requests()?;
     let entries = Entries {
         name: format!("{} runs of {}", runs.len(), first.recipe().name),
         systems,

@@ -14,7 +14,9 @@ pub(super) fn execute(args: &SearchArgs) -> Result<()> {
     }
     let run = FinishedRun::open(&args.run, args.seed)?;
     let system = run.open_system(args.system.as_deref())?;
-    let found = system.search(args.query.as_deref(), &args.history, args.top as usize)?;
+    let ask =
+        run.ask(args.query.as_deref(), &args.history, args.user.as_deref(), &args.features)?;
+    let found = system.search(&ask, args.top as usize)?;
     let catalogue = run.catalogue()?;
     let id = |item: u32| catalogue.ids[item as usize].as_str();
     if args.json {
@@ -27,6 +29,8 @@ pub(super) fn execute(args: &SearchArgs) -> Result<()> {
         let object = json!({
             "query": args.query,
             "history": args.history,
+            "user": args.user,
+            "features": args.features,
             "system": system.name,
             "items": items,
         });

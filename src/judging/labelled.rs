@@ -89,6 +89,12 @@ impl LabelledItems {
     }
 }
 
+/// The user of every request that has one, by id.
+pub fn users(requests: &[Request]) -> HashMap<String, String> {
+    let named = requests.iter().filter_map(|one| Some((one.id.clone(), one.ask.user.clone()?)));
+    named.collect()
+}
+
 impl Page {
     fn shown(page: Vec<Labelled>, columns: &[ColumnName]) -> Self {
         let mut cells = vec![Vec::with_capacity(page.len()); columns.len()];

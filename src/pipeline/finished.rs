@@ -14,7 +14,7 @@ use super::locate::{finished, inputs};
 use super::plan::Plan;
 use super::runner::RECIPE_FILE;
 use super::step::{CORPUS, EVALUATION, Step, step_name};
-use crate::corpus::{Ask, Catalogue, Corpus, Request};
+use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, OpenColumn, Request};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::Tables;
@@ -25,7 +25,7 @@ use crate::kind::{Family, Role};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::SystemSettings;
 use crate::recipe::Recipe;
-use crate::steps::QRELS_FILE;
+use crate::steps::{LABELS_FILE, QRELS_FILE};
 
 /// A finished run with its catalogue.
 pub struct FinishedRun {
@@ -112,6 +112,36 @@ impl FinishedRun {
         let step = name.map(|name| step_name(Family::Vectors, name));
         let folder = step.map(|step| finished(&self.plan, &self.folder, &step)).transpose()?;
         measured_catalogue(self.corpus()?, self.catalogue()?, folder.as_deref(), metrics)
+    }
+
+    /// A question of a text, ids of items, the id of a user, and features as in `user.style=style-3`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown item or feature.
+    pub fn ask(
+        &self,
+        query: Option<&str>,
+        history: &[String],
+        user: Option<&str>,
+        features: &[String],
+    ) -> Result<Ask> {
+        let history = history.iter().map(|id| self.item(id)).collect::<Result<Vec<u32>>>()?;
+        let corpus = self.corpus()?;
+        let features = features.iter().map(|text| feature(text, corpus)).collect::<Result<_>>()?;
+        let (query, user) = (query.map(str::to_owned), user.map(str::to_owned));
+        Ok(Ask { query, history, user, features, row: None })
+    }
+
+    /// The labels of shown items that predictions were judged by, where they were not the judgments.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn labels(&self) -> Result<Option<Qrels>> {
+        let path = finished(&self.plan, &self.folder, EVALUATION)?.join(LABELS_FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        read_trec_qrels(&path).map(Some).map_err(|e| Error::data(&path, e.to_string()))
     }
 
     /// The requests that the systems were judged on.
@@ -261,19 +291,37 @@ pub struct OpenSystem<'a> {
 }
 
 impl OpenSystem<'_> {
-    /// Items for a query and a history of item ids, with scores, best first.
+    /// Items for a question, with scores, best first.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an unknown item, or a question that the system cannot answer.
-    pub fn search(
-        &self,
-        query: Option<&str>,
-        history: &[String],
-        top: usize,
-    ) -> Result<Vec<(u32, f32)>> {
-        let history = history.iter().map(|id| self.run.item(id)).collect::<Result<Vec<u32>>>()?;
-        let ask = Ask { query: query.map(str::to_owned), history, ..Ask::default() };
+    /// [`Error::Usage`] for a question that the system cannot answer.
+    pub fn search(&self, ask: &Ask, top: usize) -> Result<Vec<(u32, f32)>> {
         let exclude = ask.excluded(self.run.corpus()?.summary().remove_history);
-        self.retrieve.retrieve(&ask, top, &exclude)
+        self.retrieve.retrieve(ask, top, &exclude)
     }
+}
+
+/// A column of a question and its value, as in `user.style=style-3`.
+fn feature(text: &str, corpus: &Corpus) -> Result<(ColumnName, Cell)> {
+    let refuse = |what: String| Err(Error::Usage(format!("--feature {text}: {what}")));
+    let Some((name, value)) = text.split_once('=') else {
+        return refuse("write COLUMN=VALUE, such as user.style=style-3".into());
+    };
+    let open: Vec<&OpenColumn> = corpus.summary().columns.iter().filter(is_asked).collect();
+    let Some(column) = open.iter().find(|one| one.column.to_string() == name) else {
+        let known: Vec<String> = open.iter().map(|one| one.column.to_string()).collect();
+        return refuse(match known.is_empty() {
+            true => "the corpus has no open columns of requests, users and sessions".into(),
+            false => format!("columns of questions are {}", known.join(", ")),
+        });
+    };
+    match column.holds.parse(value) {
+        Some(cell) => Ok((column.column.clone(), cell)),
+        None => refuse(format!("{name} is a number")),
+    }
+}
+
+/// Whether a column is one that questions carry.
+fn is_asked(column: &&OpenColumn) -> bool {
+    !column.is_signal && !matches!(column.column.of, Entity::Item | Entity::Impression)
 }

@@ -1,6 +1,6 @@
 //! Judges all systems: figures with intervals, comparisons, slices, leaks, requests worth showing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use rand::seq::SliceRandom;
@@ -22,7 +22,7 @@ use super::system::SystemFile;
 use crate::corpus::{Catalogue, Corpus, Request, RequestIdx};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
-use crate::judging::labelled::LabelledItems;
+use crate::judging::labelled::{LabelledItems, users};
 use crate::judging::leaks::leaks;
 use crate::judging::measured::measured_catalogue;
 use crate::judging::predict::is_wanted;
@@ -38,6 +38,8 @@ pub const EVALUATION_FILE: &str = "evaluation.json";
 pub const VALUES_DIR: &str = "values";
 /// The judgments inside the step's folder.
 pub const QRELS_FILE: &str = "qrels.trec";
+/// The labels of shown items, where they are not the judgments, inside the step's folder.
+pub const LABELS_FILE: &str = "labels.trec";
 /// Largest wins shown per two systems, in each direction.
 const WINS: usize = 3;
 
@@ -201,8 +203,13 @@ impl Evaluate {
         let contexts: Vec<_> = vectors.iter().map(measured).collect::<Result<_>>()?;
         let first = contexts.first().and_then(Option::as_ref);
         let labels = self.labels(corpus, catalogue, &requests)?;
-        let named = requests.iter().filter_map(|one| Some((one.id.clone(), one.ask.user.clone()?)));
-        let users: HashMap<String, String> = named.collect();
+        if let Some((labels, _)) = &labels {
+            let path = step.out.join(LABELS_FILE);
+            write_atomic(&path, |writer| {
+                write_trec_qrels(labels, writer).map_err(|e| unwritten(&path, e))
+            })?;
+        }
+        let users = users(&requests);
         let rules = Rules {
             labels: labels.as_ref().map(|labels| &labels.0),
             users: Some(&users),

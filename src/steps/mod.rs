@@ -17,7 +17,8 @@ mod vectors;
 
 pub use corpus::MakeCorpus;
 pub use evaluation::{
-    EVALUATION_FILE, Evaluate, Evaluation, Example, Judged, QRELS_FILE, SystemResult, VALUES_DIR,
+    EVALUATION_FILE, Evaluate, Evaluation, Example, Judged, LABELS_FILE, QRELS_FILE, SystemResult,
+    VALUES_DIR,
 };
 pub use identifier::MakeIdentifier;
 pub use index::PrepareSystem;
