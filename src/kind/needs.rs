@@ -25,6 +25,16 @@ pub enum Fact {
     Signal(String),
 }
 
+impl Fact {
+    /// Whether what needs it learns from what was chosen, shown or judged for training requests.
+    pub fn is_learned_from(&self) -> bool {
+        match self {
+            Self::Histories | Self::Feedback | Self::Impressions | Self::Grades => true,
+            Self::Text | Self::Days | Self::Truth | Self::Column(_) | Self::Signal(_) => false,
+        }
+    }
+}
+
 /// Why a corpus does not offer something, and what would change that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lack {

@@ -140,6 +140,9 @@ pub struct Use<'a> {
     pub key: Vec<Key>,
     /// What a definition of it must say beside its name, for advice; often nothing.
     pub hint: &'static str,
+    /// Whether it must not have learned from the training requests, because what it says of them is
+    /// learned from.
+    pub unlearned: bool,
     /// Where given, it must be one of those that the component in this role leads to: it says which
     /// of them is meant, and is no input of its own.
     pub among: Option<Role>,
@@ -148,7 +151,7 @@ pub struct Use<'a> {
 impl<'a> Use<'a> {
     /// The component called `name`, named by one key.
     pub fn new(family: Family, name: &'a str, role: Role, key: &'static str) -> Self {
-        Self { family, name, role, key: vec![key.into()], hint: "", among: None }
+        Self { family, name, role, key: vec![key.into()], hint: "", unlearned: false, among: None }
     }
 
     /// The same, named at another place.
@@ -161,6 +164,12 @@ impl<'a> Use<'a> {
     #[must_use]
     pub fn hint(self, hint: &'static str) -> Self {
         Self { hint, ..self }
+    }
+
+    /// The same, of something that has learned nothing from the training requests.
+    #[must_use]
+    pub fn unlearned(self) -> Self {
+        Self { unlearned: true, ..self }
     }
 
     /// The same, as a choice among those that the component in `role` leads to.

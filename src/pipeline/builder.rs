@@ -367,6 +367,11 @@ impl<'a> Builder<'a> {
             let identifier = self.identifier(spoken(model, name, place)?)?;
             reads.insert(Role::Identifier(place).text(), identifier);
         }
+        for (place, part) in system.asks.iter().enumerate() {
+            for (role, key) in self.system_reads(part, true)? {
+                reads.insert(Inputs::below(place, &role), key);
+            }
+        }
         if let Some(prepared) = it.prepared() {
             let component = step_name(Family::System, settings.name());
             let about = self.about(&component, prepared.step, it, reads.clone());
@@ -374,7 +379,8 @@ impl<'a> Builder<'a> {
             let work = PrepareSystem {
                 settings: prepared.settings,
                 relevant_grade: prepared.is_judged.then_some(grade),
-                system: settings.clone(),
+                asks: system.asks.clone(),
+                system: system.clone(),
             };
             let name = format!("{component}.{}", prepared.step);
             let key = match self.known(&name) {
@@ -385,11 +391,6 @@ impl<'a> Builder<'a> {
         }
         if is_part && it.tuned_for().is_some() {
             reads.insert(Role::Tuned.text(), self.system(settings)?);
-        }
-        for (place, part) in system.asks.iter().enumerate() {
-            for (role, key) in self.system_reads(part, true)? {
-                reads.insert(Inputs::below(place, &role), key);
-            }
         }
         Ok(reads)
     }

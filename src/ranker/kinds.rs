@@ -76,11 +76,11 @@ pub trait SystemKind: Kind {
         None
     }
 
-    /// Does what [`SystemKind::prepared`] announces.
+    /// Does what [`SystemKind::prepared`] announces; `system` is this one with those that it asks.
     ///
     /// # Errors
     /// When data are missing, a training fails, or the disk refuses.
-    fn prepare(&self, _step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+    fn prepare(&self, _: &System, _step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
         Err(Error::Failed(format!("system {} has nothing to prepare", self.name())))
     }
 

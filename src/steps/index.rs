@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::judging::held_out::ValidationJudge;
 use crate::kind::{Estimate, Sizes};
-use crate::ranker::kinds::SystemSettings;
+use crate::ranker::kinds::System;
 
 /// Fits or builds what a system is opened from.
 #[derive(Serialize, JsonSchema)]
@@ -18,9 +18,12 @@ pub struct PrepareSystem {
     pub settings: Value,
     /// What counts as relevant, where that decides what is kept.
     pub relevant_grade: Option<f64>,
-    /// The system.
+    /// The systems that it asks: what they answer depends on all of their settings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<System>,
+    /// The system with those that it asks.
     #[serde(skip)]
-    pub system: SystemSettings,
+    pub system: System,
 }
 
 impl Work for PrepareSystem {
@@ -31,14 +34,14 @@ impl Work for PrepareSystem {
             // Nothing is measured where it decides nothing.
             relevant_grade: self.relevant_grade.unwrap_or_default(),
         };
-        self.system.it().prepare(step, &judge)
+        self.system.settings.it().prepare(&self.system, step, &judge)
     }
 
     fn tracks(&self) -> bool {
-        self.system.it().tracks()
+        self.system.settings.it().tracks()
     }
 
     fn estimate(&self, sizes: &Sizes) -> Estimate {
-        self.system.it().estimate_preparing(sizes)
+        self.system.settings.it().estimate_preparing(sizes)
     }
 }

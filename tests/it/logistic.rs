@@ -28,8 +28,92 @@ fn features_beat_the_rate_of_the_item_and_stand_in_a_cascade() {
     for file in ["logistic.json", "features.bin", "weights.safetensors", "train.jsonl"] {
         assert!(fit.join(file).is_file(), "{file}");
     }
-    let args = ["search", out.to_str().unwrap(), "red lamp", "--system", "cascade", "--json"];
-    assert!(trieval(&args).expect(0).json().to_string().contains("score"));
+    let args = ["search", out.to_str().unwrap(), "red lamp", "--system", "ctr", "--json"];
+    let plain = trieval(&args).expect(0).json();
+    let styled = [&args[..], &["--feature", "user.style=style-3"]].concat();
+    let styled = trieval(&styled).expect(0).json();
+    assert!(plain["items"][0]["score"].as_f64() > Some(0.0));
+    assert_ne!(plain["items"], styled["items"], "the style of the user is read");
+    for (feature, says) in
+        [("style=3", "columns of questions are user.style"), ("style", "write COLUMN=VALUE")]
+    {
+        let args = [&args[..], &["--feature", feature]].concat();
+        trieval(&args).expect(2).says(&[says]);
+    }
+    // A comparison judges by the labels of the run, not by its judgments.
+    let compared = trieval(&["compare", out.to_str().unwrap(), "--json"]).expect(0).json();
+    for place in [0, 1] {
+        let metrics = |report: &serde_json::Value| {
+            report["systems"][place]["metrics"]["auc"]["value"].clone()
+        };
+        assert_eq!(metrics(&compared), metrics(&report));
+    }
+}
+
+/// The recipe with a ranker that reads the scores of another system, behind that and alone.
+fn stacked(folder: &std::path::Path) -> String {
+    let systems = r#"
+[[system]]
+name = "words"
+kind = "bm25"
+
+[[system]]
+name = "stacked"
+kind = "logistic"
+features = [
+  { column = "impression.position", as = "category" },
+  { column = "item.past_rate", as = "number" },
+]
+scores = ["words"]
+epochs = 4
+batch = 128
+
+[[system]]
+name = "behind"
+kind = "cascade"
+retrieve = "words"
+candidates = 120
+rank = "stacked"
+
+[evaluation]"#;
+    let text = std::fs::read_to_string(RECIPE).unwrap();
+    let text = text.replace("[evaluation]", systems).replace(", \"log_loss\", \"ece\"", "");
+    let recipe = folder.join("stacked.toml");
+    std::fs::write(&recipe, text).unwrap();
+    recipe.display().to_string()
+}
+
+#[test]
+fn scores_of_another_system_are_features_in_training_and_in_a_cascade() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipe, out) = (stacked(folder.path()), folder.path().join("run"));
+    run(&recipe, &out, &[]).expect(0);
+    let report = json(&out.join("report.json"));
+    let figure = |name: &str, metric: &str| {
+        let systems = report["systems"].as_array().unwrap();
+        let system = systems.iter().find(|one| one["name"] == name).unwrap();
+        system["metrics"][metric]["value"].as_f64().unwrap()
+    };
+    // Words and the past of an item say more than either.
+    assert!(figure("stacked", "auc") > figure("words", "auc"), "{report}");
+    assert!(figure("stacked", "auc") > figure("rate", "auc"), "{report}");
+    assert_eq!(figure("behind", "auc"), figure("stacked", "auc"));
+    // The retriever found all that its scores tell from others: behind it the list is the same.
+    assert!(figure("behind", "ndcg@10") > 0.0);
+    // A constant that leaves the other system's index as it is changes what is learned from.
+    let more = ["--set", "system.words.b=0.1", "--dry-run", "--json"];
+    let told = run(&recipe, &out, &more).expect(0).json();
+    let status = |name: &str| {
+        let step = told.as_array().unwrap().iter().find(|one| one["step"] == name).unwrap();
+        step["status"].as_str().unwrap().to_owned()
+    };
+    assert!(status("system.stacked.fit").starts_with("again"), "{told}");
+    assert_eq!([status("system.words.index"), status("system.ctr.fit")], ["done", "done"]);
+    // What learned from the training requests knows their answers.
+    let learned = run(&recipe, &out, &["--set", "system.stacked.scores=[\"rate\"]"]).expect(2);
+    learned.says(&["system `rate` learned from the training requests", "it knows their answers"]);
+    let cascade = run(&recipe, &out, &["--set", "system.stacked.scores=[\"cascade\"]"]).expect(2);
+    cascade.says(&["cannot score given items"]);
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl SystemKind for Bm25Settings {
         Some(Prepared { step: "index", settings, is_judged: false })
     }
 
-    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+    fn prepare(&self, _: &System, step: &StepContext<'_>, _: &dyn Judge) -> Result<()> {
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         Index::build(corpus, catalogue, &self.fields, self.stem)?.write(step.out)
     }

@@ -43,7 +43,7 @@ impl SystemKind for ClickRateSettings {
         Some(Prepared::index("click-rate", self, &["prior"]))
     }
 
-    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+    fn prepare(&self, _: &System, step: &StepContext<'_>, _: &dyn Judge) -> Result<()> {
         let rule = LabelRule { signal: self.signal.clone(), from: self.from };
         Counts::read(step.inputs.corpus()?, &rule)?.write(step.out)
     }

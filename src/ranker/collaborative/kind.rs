@@ -44,7 +44,7 @@ impl SystemKind for ItemCfSettings {
         Some(Prepared::index("item-cf", self, &["recency"]))
     }
 
-    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+    fn prepare(&self, _: &System, step: &StepContext<'_>, _: &dyn Judge) -> Result<()> {
         ItemCf::fit(step.inputs.corpus()?, self)?.write(step.out)
     }
 
@@ -85,7 +85,7 @@ impl SystemKind for ItemKnnSettings {
         Some(Prepared::index("item-knn", self, &[]))
     }
 
-    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+    fn prepare(&self, _: &System, step: &StepContext<'_>, _: &dyn Judge) -> Result<()> {
         ItemKnn::fit(step.inputs.corpus()?, self)?.write(step.out)
     }
 

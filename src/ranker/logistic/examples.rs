@@ -1,10 +1,13 @@
 //! Labelled impressions with their features, held by side: what belongs to an item or a question is kept
 //! once.
 
+use super::asked::Asked;
 use super::layout::{Entry, Gathering, Layout};
 use super::sides::{Places, Side};
 use super::value::Value;
 use crate::corpus::{DailyStatistics, Labels, Request, Shown};
+use crate::error::Result;
+use crate::ranker::slate::Slate;
 
 /// Labelled impressions.
 pub(super) struct Examples {
@@ -18,6 +21,8 @@ pub(super) struct Examples {
     past: Vec<Side>,
     /// `[rows]`, where the showing is read.
     showings: Vec<Side>,
+    /// `[rows]`, where systems are asked.
+    scored: Vec<Side>,
     nothing: Side,
 }
 
@@ -40,21 +45,30 @@ pub(super) struct Known<'a> {
 impl Examples {
     /// Joins labels with the features of their requests and items; `requests` hold those of the labels,
     /// in their order.
+    ///
+    /// # Errors
+    /// When a system that is asked fails.
     pub(super) fn new(
         places: &Places,
         known: &Known<'_>,
         requests: &[Request],
         labels: &Labels,
-    ) -> Self {
+        asked: &Asked,
+    ) -> Result<Self> {
         let nothing = vec![Value::Absent; places.0.len()];
         let has_showing = !places.of_showing().is_empty();
         let (mut asks, mut rows) = (Vec::new(), Vec::new());
-        let (mut past, mut showings) = (Vec::new(), Vec::new());
+        let (mut past, mut showings, mut scored) = (Vec::new(), Vec::new(), Vec::new());
         let mut rest = requests.iter();
         for (request, page) in &labels.pages {
             let Some(request) = rest.find(|one| one.idx == *request) else { continue };
             let ask = asks.len() as u32;
             asks.push(places.ask(&request.ask));
+            if !asked.is_empty() {
+                let items = page.iter().map(|one| one.item).collect();
+                let scores = asked.scores(&Slate::new(&request.ask, items))?;
+                scored.extend(scores.iter().map(|scores| places.scored(scores)));
+            }
             for one in page {
                 rows.push(Row { item: one.item, ask, is_positive: one.is_positive });
                 if let Some(daily) = known.daily {
@@ -66,7 +80,7 @@ impl Examples {
             }
         }
         let (places, items) = (places.clone(), known.items.to_vec());
-        Self { places, items, asks, rows, past, showings, nothing }
+        Ok(Self { places, items, asks, rows, past, showings, scored, nothing })
     }
 
     /// Number of examples.
@@ -83,8 +97,9 @@ impl Examples {
         let row = &self.rows[number];
         let past = self.past.get(number).unwrap_or(&self.nothing);
         let showing = self.showings.get(number).unwrap_or(&self.nothing);
-        let sides = [&self.items[row.item as usize], past, &self.asks[row.ask as usize], showing];
-        self.places.pick(feature, sides)
+        let scored = self.scored.get(number).unwrap_or(&self.nothing);
+        let (item, ask) = (&self.items[row.item as usize], &self.asks[row.ask as usize]);
+        self.places.pick(feature, [item, past, ask, showing, scored])
     }
 
     /// The weights that an example reads.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::Asked;
 use super::layout::{Input, Layout};
 use super::settings::LogisticSettings;
 use super::sides::{Places, Side};
@@ -63,11 +64,11 @@ impl Logistic {
         write_json(&folder.join(SETTINGS_FILE), &ModelFile { format: FORMAT, items, settings })
     }
 
-    /// Loads what [`Logistic::save`] wrote for a catalogue of `n_items`.
+    /// Loads what [`Logistic::save`] wrote for a catalogue of `n_items`, with the systems that it asks.
     ///
     /// # Errors
     /// [`Error::Data`] when a file is missing, damaged, of another format or of another catalogue.
-    pub fn load(folder: &Path, n_items: usize) -> Result<Self> {
+    pub(super) fn load(folder: &Path, n_items: usize, asked: Asked) -> Result<Self> {
         let path = folder.join(SETTINGS_FILE);
         let file: ModelFile = read_description(&path, "a ranker of features", FORMAT)?;
         if file.items != n_items {
@@ -78,8 +79,9 @@ impl Logistic {
         let settings = file.settings;
         let places = Places::of(&settings)?;
         let mut table = Unpacker::open(&folder.join(FEATURES_FILE), FEATURES)?;
-        let mut inputs = Vec::with_capacity(settings.features.len());
-        for feature in &settings.features {
+        let features = settings.all_features();
+        let mut inputs = Vec::with_capacity(features.len());
+        for feature in &features {
             inputs.push(match (feature.reads.is_number(), feature.buckets) {
                 (true, _) => match table.floats()?.as_slice() {
                     &[mean, deviation] => Input::Number { mean, deviation },
@@ -94,7 +96,7 @@ impl Logistic {
         }
         let layout = Layout::new(inputs, &settings);
         table.expect(n_items as u64, "items")?;
-        let n_features = settings.features.len();
+        let n_features = features.len();
         let mut side =
             || -> Result<Side> { (0..n_features).map(|_| read(&mut table)).collect::<Result<_>>() };
         let items = (0..n_items).map(|_| Ok([side()?, side()?])).collect::<Result<_>>()?;
@@ -103,7 +105,7 @@ impl Logistic {
         let values =
             |name: &str| Ok::<_, Error>(stored.var(name)?.flatten_all()?.to_vec1::<f32>()?);
         let (bias, weights) = (values(BIAS)?, values(WEIGHTS)?);
-        Ok(Self { settings, places, layout, items, bias: bias[0], weights })
+        Ok(Self { settings, places, layout, items, bias: bias[0], weights, asked })
     }
 }
 

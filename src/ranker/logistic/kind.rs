@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::asked::Asked;
 use super::file::{FILES, stored_parameters};
 use super::settings::{FeatureSettings, LogisticSettings, Reads};
 use super::sides::Place;
@@ -9,7 +10,8 @@ use super::{Logistic, fit};
 use crate::error::Result;
 use crate::inputs::{Inputs, StepContext};
 use crate::kind::{
-    Abilities, Draws, Estimate, Fact, Faults, Key, Kind, Learned, Need, Role, Sizes, keyed, keys,
+    Abilities, Draws, Estimate, Fact, Family, Faults, Key, Kind, Learned, Need, Refusal, Role,
+    Sizes, Use, keyed, keys,
 };
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{Predicts, Prepared, System, SystemKind};
@@ -24,6 +26,25 @@ impl Kind for LogisticSettings {
 
     fn abilities(&self) -> Abilities {
         Abilities { ranks: true, ..Abilities::default() }
+    }
+
+    fn uses(&self) -> Vec<Use<'_>> {
+        let scores = self.scores.iter().enumerate().map(|(place, name)| {
+            let used = Use::new(Family::System, name, Role::System(place), "scores");
+            used.at(keys!["scores", place]).unlearned()
+        });
+        scores.collect()
+    }
+
+    fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        if other.ranks {
+            return Ok(());
+        }
+        Err(Refusal {
+            message: format!("system {} cannot score given items", used.name),
+            label: format!("is of kind = \"{kind}\""),
+            help: "name a system that scores given items, such as bm25 or two-tower".into(),
+        })
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -59,6 +80,12 @@ impl Kind for LogisticSettings {
         self.course.faults(&owner, Able { loss: true, ..Able::default() }, faults);
         for (place, feature) in self.features.iter().enumerate() {
             self.feature(place, feature, faults);
+        }
+        for (place, name) in self.scores.iter().enumerate() {
+            if self.scores[..place].contains(name) {
+                let message = format!("{owner} reads the score of `{name}` twice");
+                faults.value(keys!["scores", place], message, "second time", "name it once");
+            }
         }
         for (place, cross) in self.crosses.iter().enumerate() {
             let tokens = |reads: Reads| !reads.is_number();
@@ -133,8 +160,8 @@ impl SystemKind for LogisticSettings {
         Some(Prepared { step: "fit", settings: keyed(self), is_judged: false })
     }
 
-    fn prepare(&self, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
-        fit(self, step, judge)
+    fn prepare(&self, system: &System, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
+        fit(self, Asked::open(system, step.inputs)?, step, judge)
     }
 
     fn learned(&self, folder: &Path) -> Result<Option<Learned>> {
@@ -142,9 +169,9 @@ impl SystemKind for LogisticSettings {
         Ok(Some(Learned { objective: "label", parameters }))
     }
 
-    fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
-        let n_items = inputs.catalogue()?.len();
-        Ok(Box::new(Logistic::load(inputs.folder(Role::Opened)?, n_items)?))
+    fn open(&self, system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
+        let (n_items, asked) = (inputs.catalogue()?.len(), Asked::open(system, inputs)?);
+        Ok(Box::new(Logistic::load(inputs.folder(Role::Opened)?, n_items, asked)?))
     }
 
     fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {

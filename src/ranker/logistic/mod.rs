@@ -7,6 +7,7 @@
 //! The position of an item, where it is a feature, is learned from and not known of new candidates: what is
 //! absent adds nothing, so that candidates are compared as if all stood at one place.
 
+mod asked;
 mod examples;
 mod file;
 mod kind;
@@ -20,13 +21,14 @@ mod value;
 
 use candle_core::{Device, Tensor, Var};
 
+use self::asked::Asked;
 use self::examples::{Examples, Known, mean_rate};
 use self::layout::{Entry, Gathering, Layout};
 use self::objective::{Batch, LabelLoss};
 use self::settings::LogisticSettings;
 use self::sides::{Places, Side};
 use self::value::Value;
-use super::harness::{Output, Rank, Retrieve, Scored};
+use super::harness::{Output, Rank, Retrieve, Scored, first_outputs};
 use super::slate::Slate;
 use super::top::top;
 use crate::corpus::{Ask, Corpus, DailyStatistics, Labels, Split};
@@ -53,6 +55,7 @@ pub struct Logistic {
     bias: f32,
     /// `[weights]`
     weights: Vec<f32>,
+    asked: Asked,
 }
 
 /// Trains a model on the impressions of a corpus and writes it.
@@ -60,7 +63,12 @@ pub struct Logistic {
 /// # Errors
 /// [`Error::Data`] for impressions that nothing can be learned from; as
 /// [`Training::run`](crate::train::engine::Training::run).
-pub fn fit(settings: &LogisticSettings, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
+fn fit(
+    settings: &LogisticSettings,
+    asked: Asked,
+    step: &StepContext<'_>,
+    judge: &dyn Judge,
+) -> Result<()> {
     let corpus = step.inputs.corpus()?;
     let places = Places::of(settings)?;
     let columns = places.of_showing();
@@ -71,8 +79,9 @@ pub fn fit(settings: &LogisticSettings, step: &StepContext<'_>, judge: &dyn Judg
     let rate = daily.as_ref().map_or(0.0, |daily| mean_rate(daily, n_items));
     let sides = places.items(corpus)?;
     let known = Known { items: &sides, daily: daily.as_ref(), rate };
-    let examples = Examples::new(&places, &known, &corpus.requests(Split::Train)?, &labels);
-    let mut gathering = Gathering::new(&settings.features);
+    let requests = corpus.requests(Split::Train)?;
+    let examples = Examples::new(&places, &known, &requests, &labels, &asked)?;
+    let mut gathering = Gathering::new(&settings.all_features());
     examples.gather(&mut gathering);
     let layout = gathering.finish(settings);
 
@@ -82,7 +91,7 @@ pub fn fit(settings: &LogisticSettings, step: &StepContext<'_>, judge: &dyn Judg
         let who = format!("system {}", settings.name);
         let (requests, labels) =
             judge.labels(&who, &settings.label, &columns, validation.requests)?;
-        Ok::<_, Error>(Examples::new(&places, &known, &requests, &labels))
+        Examples::new(&places, &known, &requests, &labels, &asked)
     });
     let held_out = held_out.transpose()?;
     let mut measure = held_out.as_ref().map(|held_out| {
@@ -105,6 +114,7 @@ pub fn fit(settings: &LogisticSettings, step: &StepContext<'_>, judge: &dyn Judg
         items,
         bias: bias.to_vec1::<f32>()?[0],
         weights: weights.flatten_all()?.to_vec1()?,
+        asked,
     };
     model.save(step.out)
 }
@@ -168,11 +178,12 @@ fn mean_loss(examples: &Examples, layout: &Layout, weights: &Var, bias: &Var) ->
 }
 
 impl Logistic {
-    /// The probability for an item.
-    fn probability(&self, item: u32, ask: &Side, showing: &Side, entries: &mut Vec<Entry>) -> f32 {
-        let [side, past] = &self.items[item as usize];
+    /// The probability for an item, from the features of the question, of its showing, and of what
+    /// systems say of it.
+    fn probability(&self, item: u32, sides: [&Side; 3], entries: &mut Vec<Entry>) -> f32 {
+        let ([side, past], [ask, showing, scored]) = (&self.items[item as usize], sides);
         entries.clear();
-        let value = |feature| self.places.pick(feature, [side, past, ask, showing]);
+        let value = |feature| self.places.pick(feature, [side, past, ask, showing, scored]);
         self.layout.encode(value, entries);
         let read = |&(weight, value): &Entry| self.weights[weight as usize] * value;
         let odds = self.bias + entries.iter().map(read).sum::<f32>();
@@ -180,14 +191,18 @@ impl Logistic {
     }
 }
 
+impl Logistic {
+    /// Features of which nothing is known.
+    fn nothing(&self) -> Side {
+        vec![Value::Absent; self.places.0.len()]
+    }
+}
+
 impl Retrieve for Logistic {
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let (ask, showing) = (self.places.ask(ask), self.places.showing(&[]));
-        let mut entries = Vec::new();
-        let n_items = self.items.len() as u32;
-        let scored =
-            (0..n_items).map(|item| (item, self.probability(item, &ask, &showing, &mut entries)));
-        Ok(top(scored, depth, exclude))
+        let slate = Slate::new(ask, (0..self.items.len() as u32).collect());
+        let scores = first_outputs(self, std::slice::from_ref(&slate))?.pop().unwrap_or_default();
+        Ok(top((0..).zip(scores), depth, exclude))
     }
 
     fn as_rank(&self) -> Option<&dyn Rank> {
@@ -200,9 +215,24 @@ impl Rank for Logistic {
     fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
         let ask = self.places.ask(slate.ask);
         let mut entries = Vec::new();
-        let showings = self.places.showings(slate);
-        let of = |(&item, showing)| self.probability(item, &ask, showing, &mut entries);
-        let values = slate.items().iter().zip(&showings).map(of).collect();
+        let n_rows = slate.items().len();
+        // What no feature reads is not made for every row.
+        let rows =
+            |sides: Vec<Side>| if sides.is_empty() { vec![self.nothing(); 1] } else { sides };
+        let showings = rows(match self.places.of_showing().is_empty() {
+            true => Vec::new(),
+            false => self.places.showings(slate),
+        });
+        let scores = self.asked.scores(slate)?;
+        let scored = rows(match self.asked.is_empty() {
+            true => Vec::new(),
+            false => scores.iter().map(|scores| self.places.scored(scores)).collect(),
+        });
+        let values = (0..n_rows).map(|row| {
+            let [showing, scored] = [&showings, &scored].map(|rows| &rows[row % rows.len()]);
+            self.probability(slate.items()[row], [&ask, showing, scored], &mut entries)
+        });
+        let values = values.collect();
         let name = self.settings.label.signal.clone();
         Ok(vec![Output { name, values, variance: None }])
     }

@@ -43,6 +43,11 @@ pub struct LogisticSettings {
     /// Pairs of features that are words: the share of the words of the first that the second holds.
     #[serde(default)]
     pub overlaps: Vec<[String; 2]>,
+    /// Systems that score given items and learned nothing from the training requests: the score of each is a feature. A
+    /// cascade hands on the scores that it has; others are asked for.
+    #[serde(default)]
+    #[schemars(extend("x-key" = false))]
+    pub scores: Vec<String>,
     /// How the training runs; validation may end it before the last epoch.
     #[serde(flatten)]
     pub course: Course<LogisticCourse>,
@@ -50,6 +55,18 @@ pub struct LogisticSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
+}
+
+impl LogisticSettings {
+    /// The features, and behind them the scores of systems.
+    pub(super) fn all_features(&self) -> Vec<FeatureSettings> {
+        let score = |place: usize| FeatureSettings {
+            column: format!("scores.{place}"),
+            reads: Reads::Number,
+            buckets: None,
+        };
+        self.features.iter().cloned().chain((0..self.scores.len()).map(score)).collect()
+    }
 }
 
 /// A feature: a column and how it is read.

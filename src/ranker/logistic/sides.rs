@@ -87,6 +87,8 @@ pub(super) enum Place {
     Ask(ColumnName),
     /// In the showing.
     Showing(ColumnName),
+    /// In what a system says of the item, by its place among those that are asked.
+    Score(usize),
 }
 
 impl Place {
@@ -111,7 +113,7 @@ impl Place {
 
     /// Whether some table must have the column.
     pub(super) fn is_stored(&self) -> bool {
-        !matches!(self, Self::Past(_))
+        !matches!(self, Self::Past(_) | Self::Score(_))
     }
 }
 
@@ -128,6 +130,7 @@ impl Places {
     /// # Errors
     /// [`Error::Usage`] for a column of no entity.
     pub(super) fn of(settings: &LogisticSettings) -> Result<Self> {
+        let scores = (0..settings.scores.len()).map(|at| (Place::Score(at), Reads::Number));
         let place = |feature: &FeatureSettings| {
             let place = Place::of(&feature.column);
             Ok((
@@ -135,7 +138,9 @@ impl Places {
                 feature.reads,
             ))
         };
-        settings.features.iter().map(place).collect::<Result<_>>().map(Self)
+        let mut places: Vec<_> = settings.features.iter().map(place).collect::<Result<_>>()?;
+        places.extend(scores);
+        Ok(Self(places))
     }
 
     /// The columns of impressions that are read.
@@ -183,7 +188,7 @@ impl Places {
     pub(super) fn past(&self, shown: Shown, rate: f32) -> Side {
         self.filled(|place, reads| match place {
             Place::Past(past) => past.of(shown, rate, reads),
-            Place::Item(_) | Place::Ask(_) | Place::Showing(_) => Value::Absent,
+            Place::Item(_) | Place::Ask(_) | Place::Showing(_) | Place::Score(_) => Value::Absent,
         })
     }
 
@@ -191,7 +196,7 @@ impl Places {
     pub(super) fn ask(&self, ask: &Ask) -> Side {
         self.filled(|place, reads| match place {
             Place::Ask(column) => Value::of(&asked(ask, column), reads),
-            Place::Item(_) | Place::Past(_) | Place::Showing(_) => Value::Absent,
+            Place::Item(_) | Place::Past(_) | Place::Showing(_) | Place::Score(_) => Value::Absent,
         })
     }
 
@@ -200,7 +205,7 @@ impl Places {
         let mut cells = cells.iter();
         self.filled(|place, reads| match place {
             Place::Showing(_) => cells.next().map_or(Value::Absent, |cell| Value::of(cell, reads)),
-            Place::Item(_) | Place::Past(_) | Place::Ask(_) => Value::Absent,
+            Place::Item(_) | Place::Past(_) | Place::Ask(_) | Place::Score(_) => Value::Absent,
         })
     }
 
@@ -218,18 +223,27 @@ impl Places {
         (0..slate.items().len()).map(|row| self.showing(&cells(row))).collect()
     }
 
+    /// Features of what systems say of an item, in their order.
+    pub(super) fn scored(&self, scores: &[f32]) -> Side {
+        self.filled(|place, reads| match place {
+            Place::Score(at) => Value::of(&Cell::Number(f64::from(scores[*at])), reads),
+            Place::Item(_) | Place::Past(_) | Place::Ask(_) | Place::Showing(_) => Value::Absent,
+        })
+    }
+
     fn filled(&self, mut value: impl FnMut(&Place, Reads) -> Value) -> Side {
         self.0.iter().map(|(place, reads)| value(place, *reads)).collect()
     }
 
-    /// The side that a feature is on, of the four.
-    pub(super) fn pick<'v>(&self, at: usize, sides: [&'v Side; 4]) -> &'v Value {
-        let [item, past, ask, showing] = sides;
+    /// The side that a feature is on, of the five.
+    pub(super) fn pick<'v>(&self, at: usize, sides: [&'v Side; 5]) -> &'v Value {
+        let [item, past, ask, showing, scored] = sides;
         match self.0[at].0 {
             Place::Item(_) => &item[at],
             Place::Past(_) => &past[at],
             Place::Ask(_) => &ask[at],
             Place::Showing(_) => &showing[at],
+            Place::Score(_) => &scored[at],
         }
     }
 }

@@ -34,7 +34,8 @@ fn examples(corpus: &Corpus, settings: &LogisticSettings) -> (Examples, Layout) 
     let sides = places.items(corpus).expect("items");
     let known = Known { items: &sides, daily: Some(&daily), rate: 0.25 };
     let requests = corpus.requests(Split::Train).expect("requests");
-    let examples = Examples::new(&places, &known, &requests, &labels);
+    let examples = Examples::new(&places, &known, &requests, &labels, &Asked::default());
+    let examples = examples.expect("examples");
     let mut gathering = Gathering::new(&settings.features);
     examples.gather(&mut gathering);
     (examples, gathering.finish(settings))
@@ -137,9 +138,9 @@ fn fitted(folder: &std::path::Path) -> (Logistic, Corpus) {
     let out = folder.join("out");
     let place = Place::new(Some(&corpus), &out, &folder.join("work"));
     let ctx = Context::silent();
-    fit(&settings, &place.step(Seed::new(5), &ctx), &Nobody).expect("fit");
+    fit(&settings, Asked::default(), &place.step(Seed::new(5), &ctx), &Nobody).expect("fit");
     let corpus = Corpus::open(&corpus).expect("corpus");
-    (Logistic::load(&out, 120).expect("model"), corpus)
+    (Logistic::load(&out, 120, Asked::default()).expect("model"), corpus)
 }
 
 #[test]
@@ -172,9 +173,10 @@ fn it_learns_keeps_what_it_learned_and_scores_alike_in_every_seat() {
     let slate = Slate::new(ask, list.iter().map(|one| one.0).collect());
     let scores = &model.outputs(&slate).expect("outputs")[0].values;
     assert_eq!(*scores, list.iter().map(|one| one.1).collect::<Vec<_>>());
-    let again = Logistic::load(&folder.path().join("out"), 120).expect("model");
+    let again = Logistic::load(&folder.path().join("out"), 120, Asked::default()).expect("model");
     assert_eq!(again.retrieve(ask, 10, &[3]).expect("list"), list);
-    let message = Logistic::load(&folder.path().join("out"), 121).err().expect("a fault");
+    let message =
+        Logistic::load(&folder.path().join("out"), 121, Asked::default()).err().expect("a fault");
     assert!(message.to_string().contains("knows 120 items"), "{message}");
 }
 
@@ -187,7 +189,8 @@ fn labels_of_one_class_are_refused() {
     let (out, work) = (folder.path().join("out"), folder.path().join("work"));
     let place = Place::new(Some(shop.corpus.folder()), &out, &work);
     let ctx = Context::silent();
-    let error = fit(&settings, &place.step(Seed::new(5), &ctx), &Nobody).expect_err("a fault");
+    let error = fit(&settings, Asked::default(), &place.step(Seed::new(5), &ctx), &Nobody)
+        .expect_err("a fault");
     let message = error.to_string();
     assert!(message.contains("0 of 3 training impressions have `saves`"), "{message}");
 }

@@ -82,7 +82,7 @@ impl SystemKind for NearestSettings {
         Some(Prepared { step: "index", settings, is_judged: false })
     }
 
-    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+    fn prepare(&self, _: &System, step: &StepContext<'_>, _: &dyn Judge) -> Result<()> {
         let Some(IndexSettings::Hnsw(settings)) = &self.index else { return Ok(()) };
         let path = step.inputs.folder(Role::Vectors)?.join(VECTORS_FILE);
         let vectors = Vectors::read(&path, None)?;

@@ -51,7 +51,7 @@ impl SystemKind for PopularitySettings {
         Some(prepared)
     }
 
-    fn prepare(&self, step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
+    fn prepare(&self, _: &System, step: &StepContext<'_>, _: &dyn Judge) -> Result<()> {
         Popularity::fit(step.inputs.corpus()?, self)?.write(step.out)
     }
 

@@ -64,7 +64,7 @@ impl SystemKind for SasrecSettings {
         Some(Prepared { step: "fit", settings: keyed(self), is_judged: true })
     }
 
-    fn prepare(&self, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
+    fn prepare(&self, _: &System, step: &StepContext<'_>, judge: &dyn Judge) -> Result<()> {
         let sequences = Sequences::of(step.inputs.corpus()?)?;
         let Some(validation) = &self.course.validation else {
             let never = |_: &Sasrec| Err(Error::Failed("nothing is held out".into()));

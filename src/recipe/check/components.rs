@@ -269,9 +269,45 @@ fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
                 checker.fault(&path, refusal.message, &refusal.label, &refusal.help);
             }
             not_among(all, one, &used, checker);
+            if used.unlearned {
+                unlearned(all, one, &used, checker);
+            }
         }
     }
     dangling
+}
+
+/// Refuses what learned from the training requests where what it says of them is learned from: it knows
+/// their answers, and will not know those of others.
+fn unlearned(
+    all: &[Component<'_>],
+    one: &Component<'_>,
+    used: &Use<'_>,
+    checker: &mut Checker<'_>,
+) {
+    let mut open = vec![(used.family, used.name.to_owned())];
+    let mut seen = Vec::new();
+    while let Some(next) = open.pop() {
+        let found = all.iter().find(|other| (other.family, other.name) == (next.0, Some(&next.1)));
+        let Some((_, it)) = found.and_then(|found| found.it) else { continue };
+        if it.needs().iter().any(|need| need.fact.is_learned_from()) {
+            let (what, name) = (used.family.word(), used.name);
+            let message = format!("{what} `{name}` learned from the training requests");
+            let learner = format!("{} `{}`", next.0.word(), next.1);
+            let label = match (next.0, next.1.as_str()) == (used.family, name) {
+                true => "it knows their answers".to_owned(),
+                false => format!("through {learner}"),
+            };
+            let help = "what it says of them is better than what it will say of others, and out-of-fold \
+                        answers are not made yet: name one that learns nothing, such as bm25 or the \
+                        vectors of a pretrained encoder";
+            checker.fault(&one.at(&used.key), message, &label, help);
+            return;
+        }
+        seen.push(next);
+        let further = it.uses().into_iter().map(|one| (one.family, one.name.to_owned()));
+        open.extend(further.filter(|one| !seen.contains(one)));
+    }
 }
 
 /// Refuses a choice among what another component leads to that it does not lead to.
