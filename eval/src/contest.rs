@@ -112,6 +112,7 @@ pub fn hold(
     let labels = score_labels(runs, qrels, rules)?;
     let mut contest = decide(Field::single(&names, &vec![1; runs.len()]), lists, labels, rules)?;
     contest.warnings.extend(unlike_pairs(runs, qrels, rules)?);
+    contest.warnings.extend(users_used(runs, qrels, rules)?);
     contest.reliability = reliability_reports(runs, qrels, rules)?;
     Ok(contest)
 }
@@ -128,6 +129,7 @@ pub fn hold_seeds(entrants: &Seeded<'_>, qrels: &Qrels, rules: &Rules<'_>) -> Re
     let field = Field { names: entrants.names, sizes: entrants.n_seeds, draws: entrants.draws };
     let mut contest = decide(field, lists, labels, rules)?;
     contest.warnings.extend(unlike_pairs(entrants.runs, qrels, rules)?);
+    contest.warnings.extend(users_used(entrants.runs, qrels, rules)?);
     if entrants.n_seeds.iter().all(|&n_seeds| n_seeds == 1) {
         contest.reliability = reliability_reports(entrants.runs, qrels, rules)?;
     }
@@ -337,6 +339,21 @@ fn reliability_reports(
         Ok(ReliabilityReport { system: run.name().to_owned(), bins })
     };
     runs.iter().map(report).collect()
+}
+
+/// How many users figures per user rest on, where some have one class only.
+fn users_used(runs: &[Run], qrels: &Qrels, rules: &Rules<'_>) -> Result<Option<String>> {
+    let per_user = |metric: &&Metric| matches!(metric.labelled(), Some(LabelledMetric::UserAuc(_)));
+    let (Some(metric), Some(run)) = (rules.metrics.iter().find(per_user), runs.first()) else {
+        return Ok(None);
+    };
+    let counts = labelled::user_counts(&rules.predictions(run, qrels)?);
+    Ok((counts.one_class > 0).then(|| {
+        format!(
+            "{metric} is over the {} users that have both labels; {} with one label are left out",
+            counts.used, counts.one_class
+        )
+    }))
 }
 
 /// Says so where figures of labelled predictions are over different pairs: a system scores only what it returns.

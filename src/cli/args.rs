@@ -112,7 +112,7 @@ pub struct SearchArgs {
     /// `user.style=style-3`; may be given several times.
     #[arg(long = "feature", value_name = "COLUMN=VALUE")]
     pub features: Vec<String>,
-    /// Which system answers; by default the last generative one.
+    /// Which system answers; by default the last generative one, or the first of all.
     #[arg(long, value_name = "NAME")]
     pub system: Option<String>,
     /// Of a run under several seeds, the replicate of this one; by default the first.

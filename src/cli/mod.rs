@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
     let outcome = match &arguments.verb {
         Verb::Run(args) => run::execute(args, &ctx),
         Verb::Check(args) => check::execute(args),
-        Verb::Search(args) => search::execute(args),
+        Verb::Search(args) => search::execute(args, &ctx),
         Verb::Eval(args) => match &args.qrels {
             Some(qrels) => eval::execute(args, qrels, &ctx),
             None => policy::execute(args),

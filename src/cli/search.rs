@@ -7,13 +7,17 @@ use serde_json::json;
 use super::args::SearchArgs;
 use crate::error::{Error, Result};
 use crate::pipeline::finished::FinishedRun;
+use crate::progress::Context;
 
-pub(super) fn execute(args: &SearchArgs) -> Result<()> {
+pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
     if args.query.is_none() && args.history.is_empty() {
         return Err(Error::Usage("nothing to search for: give a query, or --history ID,…".into()));
     }
     let run = FinishedRun::open(&args.run, args.seed)?;
     let system = run.open_system(args.system.as_deref())?;
+    if args.system.is_none() {
+        ctx.say(format!("{} answers; --system asks another", system.name));
+    }
     let ask =
         run.ask(args.query.as_deref(), &args.history, args.user.as_deref(), &args.features)?;
     let found = system.search(&ask, args.top as usize)?;

@@ -36,6 +36,10 @@ impl Corpus {
                 let first = self.impressions()?.next().transpose()?;
                 (first.is_some(), "nothing was shown in training")
             }
+            Fact::HeldOutImpressions => {
+                let first = self.impressions_of(Split::Test)?.next().transpose()?;
+                (first.is_some(), "nothing was shown for test requests")
+            }
             Fact::Grades => (summary.judgements.train > 0, "no training request is judged"),
             Fact::Truth => (World::file(self.folder()).is_file(), "the truth is not known"),
             Fact::Column(name) => {

@@ -63,6 +63,6 @@ pub(super) fn lacks_column(name: &str, open: &[OpenColumn]) -> Option<Lack> {
 }
 
 /// What a corpus says of a signal that its source does not record.
-pub(super) fn lacks_signal(name: &str, recorded: &[&str]) -> Option<Lack> {
-    (!recorded.contains(&name)).then_some(Lack { why: "no such signal is recorded", help: "" })
+pub(super) fn lacks_signal(name: &str, recorded: &[&str], help: &'static str) -> Option<Lack> {
+    (!recorded.contains(&name)).then_some(Lack { why: "no such signal is recorded", help })
 }

@@ -55,13 +55,17 @@ pub(super) fn level_fault(
             let message = format!("the corpus records no signal `{}`", rule.signal);
             return Some((place, message, format!("it records {}", recorded.join(", "))));
         }
-        if rule.name.is_empty() || rules[..place].iter().any(|other| other.name == rule.name) {
+        if rule.name.is_empty() {
+            return Some((place, "a level has no name".into(), "give it one".into()));
+        }
+        if rules[..place].iter().any(|other| other.name == rule.name) {
             let message = format!("two levels are called `{}`", rule.name);
             return Some((place, message, "give each level a name of its own".into()));
         }
-        if !rule.from.is_finite() {
-            let message = format!("a level cannot begin at {}", rule.from);
-            return Some((place, message, "give a finite number".into()));
+        if !rule.from.is_finite() || rule.from <= 0.0 {
+            let message =
+                format!("a level cannot begin at {}: all that is shown would reach it", rule.from);
+            return Some((place, message, "give a number above 0; a flag that is set is 1".into()));
         }
     }
     None

@@ -33,7 +33,6 @@ impl Judge for ValidationJudge<'_> {
 
     fn labels(
         &self,
-        who: &str,
         rule: &LabelRule,
         columns: &[&str],
         n_requests: u32,
@@ -43,15 +42,6 @@ impl Judge for ValidationJudge<'_> {
         let shown: HashSet<u32> = labels.pages.iter().map(|(request, _)| *request).collect();
         let mut requests = corpus.requests(Split::Validation)?;
         requests.retain(|request| shown.contains(&request.idx));
-        if requests.is_empty() {
-            let signal = &rule.signal;
-            let message = format!(
-                "{who} cannot be validated: nothing was shown on the validation days, or no `{signal}` \
-                 of it recorded"
-            );
-            return Err(Error::data(corpus.folder(), message)
-                .with_help("give the corpus a larger validation split, or pages for it"));
-        }
         sample(&mut requests, n_requests as usize, self.seed.purpose("validation"));
         let kept: HashSet<u32> = requests.iter().map(|request| request.idx).collect();
         labels.pages.retain(|(request, _)| kept.contains(request));

@@ -12,8 +12,9 @@ use crate::corpus::{
 use crate::error::{Error, Result};
 use crate::ranker::slate::{Column, Slate};
 
-/// The column that says at which place of a page an item was shown, from 1.
-const POSITION: &str = "position";
+/// Fixed columns that say how an item was shown: its place on the page, from 1, and the logging
+/// policy's probability of that.
+const SHOWN: [&str; 2] = ["position", "propensity"];
 
 /// Labelled items of the requests of a split.
 pub struct LabelledItems {
@@ -114,8 +115,8 @@ impl Page {
 fn shown_columns(corpus: &Corpus) -> Vec<ColumnName> {
     let open = corpus.summary().columns.iter();
     let open = open.filter(|one| one.column.of == Entity::Impression && !one.is_signal);
-    let position = ColumnName::new(Entity::Impression, POSITION);
-    std::iter::once(position).chain(open.map(|one| one.column.clone())).collect()
+    let fixed = SHOWN.map(|name| ColumnName::new(Entity::Impression, name));
+    fixed.into_iter().chain(open.map(|one| one.column.clone())).collect()
 }
 
 #[cfg(test)]

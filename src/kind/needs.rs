@@ -21,6 +21,8 @@ pub enum Fact {
     Truth,
     /// A table has a column, such as `item.price`.
     Column(String),
+    /// Pages of held-out requests, with what happened to them.
+    HeldOutImpressions,
     /// Impressions have a signal, such as `click`, or `session.NAME`.
     Signal(String),
 }
@@ -30,7 +32,12 @@ impl Fact {
     pub fn is_learned_from(&self) -> bool {
         match self {
             Self::Histories | Self::Feedback | Self::Impressions | Self::Grades => true,
-            Self::Text | Self::Days | Self::Truth | Self::Column(_) | Self::Signal(_) => false,
+            Self::Text
+            | Self::Days
+            | Self::Truth
+            | Self::Column(_)
+            | Self::HeldOutImpressions
+            | Self::Signal(_) => false,
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Whether the data hold what the components want of them: what `check` took on trust from the kind
 //! of the corpus, before anything is learned from them.
 
-use crate::corpus::Corpus;
+use trieval_eval::settings::LabelSource;
+
+use super::builder::evaluated;
+use crate::corpus::{Corpus, LabelRule};
 use crate::error::{Error, Result};
+use crate::judging::predict::is_wanted;
 use crate::recipe::Recipe;
 
 /// Refuses a corpus that lacks what a component of the recipe needs.
@@ -21,5 +25,27 @@ pub(super) fn verify(recipe: &Recipe, corpus: &Corpus) -> Result<()> {
             return Err(Error::data(corpus.folder(), format!("{message}: {why}")).with_help(help));
         }
     }
-    Ok(())
+    labels(recipe, corpus)
+}
+
+/// Refuses labels of one class where a metric is computed from two.
+fn labels(recipe: &Recipe, corpus: &Corpus) -> Result<()> {
+    let LabelSource::Impressions { signal, from } = &recipe.evaluation.labels else {
+        return Ok(());
+    };
+    if !is_wanted(&recipe.evaluation.metrics) {
+        return Ok(());
+    }
+    let split = evaluated(recipe).split();
+    let rule = LabelRule { signal: signal.clone(), from: *from };
+    let (n, positive) = corpus.labels(split, &rule, &[])?.counts();
+    if positive > 0 && positive < n {
+        return Ok(());
+    }
+    let message = format!(
+        "{positive} of {n} items that were shown for {} requests have a `{signal}` of {from} or more",
+        split.name()
+    );
+    let help = "figures of labels need both classes: change `evaluation.labels`, or leave it out";
+    Err(Error::data(corpus.folder(), message).with_help(help))
 }

@@ -376,7 +376,7 @@ fn title_and_text(texts: impl IntoIterator<Item = String>) -> (String, String) {
     (title, rest.join(" "))
 }
 
-fn is_category(name: &str) -> bool {
+pub(super) fn is_category(name: &str) -> bool {
     ["category", "categories", "category_path"].contains(&name)
 }
 

@@ -19,6 +19,9 @@ pub(super) struct CsvFile {
     path: PathBuf,
     reader: Reader<BufReader<File>>,
     header: Vec<String>,
+    /// Lines by which the reader is behind: a record begins before the line feed that ends the one
+    /// before, where lines end in a carriage return, too.
+    behind: u64,
 }
 
 impl CsvFile {
@@ -46,7 +49,9 @@ impl CsvFile {
                     .map_err(|_| Error::data_at(path, 1, "the header is not UTF-8"))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { path: path.to_owned(), reader, header })
+        // The header was read: the reader stands behind its end, before the line feed or after it.
+        let behind = u64::from(reader.position().line() < 2);
+        Ok(Self { path: path.to_owned(), reader, header, behind })
     }
 
     /// Names of the columns.
@@ -90,7 +95,7 @@ impl CsvFile {
                 Err(e) => return Err(Error::data(&self.path, format!("cannot be read: {e}"))),
             }
             faults.row();
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = record.position().map_or(0, csv::Position::line) + self.behind;
             if record.len() == self.header.len() {
                 return Ok(Some(CsvRow { line, record }));
             }

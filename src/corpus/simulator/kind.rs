@@ -56,7 +56,9 @@ impl CorpusKind for SimulatorSettings {
                 help: "let requests carry their user's clicks: raise `corpus.history` above 0",
             }),
             Fact::Column(name) => lacks_column(name, &[style_column()]),
-            Fact::Signal(name) => lacks_signal(name, &RECORDED),
+            Fact::Signal(name) => {
+                lacks_signal(name, &RECORDED, "the simulated shop records click, cart and order")
+            }
             _ => None,
         }
     }

@@ -41,6 +41,7 @@ impl Counts {
         match labels.counts() {
             (0, _) => Err(Fault::NoLabel),
             (_, 0) => Err(Fault::NoPositive),
+            (shown, positive) if shown == positive => Err(Fault::NoNegative),
             _ => Ok(counts),
         }
     }
@@ -102,6 +103,8 @@ pub(super) enum Fault {
     NoLabel,
     /// None is positive.
     NoPositive,
+    /// All are positive.
+    NoNegative,
 }
 
 impl Fault {
@@ -115,6 +118,10 @@ impl Fault {
             Self::NoPositive => (
                 format!("`{signal}` is {from} or more for no impression of training"),
                 "lower `from`, name another `signal`, or remove the system of kind click-rate",
+            ),
+            Self::NoNegative => (
+                format!("`{signal}` is {from} or more for every impression of training"),
+                "raise `from`, name another `signal`, or remove the system of kind click-rate",
             ),
         };
         Error::data(folder, message).with_help(help)

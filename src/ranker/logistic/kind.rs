@@ -6,7 +6,7 @@ use super::asked::Asked;
 use super::file::{FILES, stored_parameters};
 use super::settings::{FeatureSettings, LogisticSettings, Reads};
 use super::sides::Place;
-use super::{Logistic, fit};
+use super::{BYTES_PER_WEIGHT, Logistic, fit};
 use crate::error::Result;
 use crate::inputs::{Inputs, StepContext};
 use crate::kind::{
@@ -16,8 +16,12 @@ use crate::kind::{
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{Predicts, Prepared, System, SystemKind};
 use crate::train::course::Able;
+use crate::train::course::settings::LOSS;
 use crate::train::held_out::Judge;
 use crate::train::sampler::n_steps;
+
+/// Bytes of an example, with its label and the features of its showing.
+const BYTES_PER_EXAMPLE: u64 = 64;
 
 impl Kind for LogisticSettings {
     fn draws(&self) -> Draws {
@@ -78,6 +82,21 @@ impl Kind for LogisticSettings {
     fn faults(&self, faults: &mut Faults<'_>) {
         let owner = format!("system `{}`", self.name);
         self.course.faults(&owner, Able { loss: true, ..Able::default() }, faults);
+        if let Some(validation) = self.course.validation.as_ref().filter(|one| one.metric != LOSS) {
+            let message = format!("{owner} cannot be validated by \"{}\"", validation.metric);
+            let help = "leave `metric` out: the loss on held-out impressions decides";
+            faults.value(keys!["validation", "metric"], message, "not the loss", help);
+        }
+        if self.features.is_empty() && self.scores.is_empty() && faults.is_intact() {
+            let message = format!("{owner} has nothing to predict from");
+            let help = "name a column: features = [{ column = \"item.price\", as = \"log\" }]";
+            faults.value(keys!["features"], message, "an empty list", help);
+        }
+        if self.label.from <= 0.0 {
+            let message = format!("every impression is positive for {owner}");
+            let help = "set `label.from` above 0; a flag that is set is 1";
+            faults.value(keys!["label", "from"], message, "0 or less", help);
+        }
         for (place, feature) in self.features.iter().enumerate() {
             self.feature(place, feature, faults);
         }
@@ -88,12 +107,28 @@ impl Kind for LogisticSettings {
             }
         }
         for (place, cross) in self.crosses.iter().enumerate() {
+            let mut columns = cross.of.clone();
+            columns.sort_unstable();
+            columns.dedup();
+            if !(2..=3).contains(&cross.of.len()) || columns.len() != cross.of.len() {
+                let message = format!("a cross of {owner} combines {} features", columns.len());
+                let help = "name two or three different features";
+                faults.value(keys!["crosses", place, "of"], message, "expected 2 or 3", help);
+            } else if self.crosses[..place].iter().any(|other| other.of == cross.of) {
+                let message = format!("{owner} has a cross twice");
+                faults.value(keys!["crosses", place, "of"], message, "second time", "keep one");
+            }
             let tokens = |reads: Reads| !reads.is_number();
             for (at, column) in cross.of.iter().enumerate() {
                 self.refers(column, tokens, keys!["crosses", place, "of", at], faults);
             }
         }
         for (place, pair) in self.overlaps.iter().enumerate() {
+            if self.overlaps[..place].contains(pair) || pair[0] == pair[1] {
+                let message = format!("an overlap of {owner} says nothing new");
+                let help = "name two different features, each pair once";
+                faults.value(keys!["overlaps", place], message, "there already", help);
+            }
             let words = |reads: Reads| reads == Reads::Words;
             for (at, column) in pair.iter().enumerate() {
                 self.refers(column, words, keys!["overlaps", place, at], faults);
@@ -186,9 +221,14 @@ impl SystemKind for LogisticSettings {
     fn estimate_preparing(&self, sizes: &Sizes) -> Estimate {
         let step = u64::from(self.course.batch * self.course.accumulate);
         let steps = sizes.impressions.map(|n| n_steps(n, step, self.course.epochs));
-        let about = if sizes.exact { "" } else { "≈ " };
+        let parameters = self.shared_weights();
+        let memory = parameters * BYTES_PER_WEIGHT
+            + sizes.read_bytes()
+            + sizes.impressions.unwrap_or(0) * BYTES_PER_EXAMPLE;
         Estimate::default()
-            .count("impressions", about, sizes.impressions)
+            .count("parameters", "≥ ", Some(parameters))
+            .count("impressions", "≈ ", sizes.impressions)
             .count("steps", "≤ ", steps)
+            .holds(Some(memory), "lower `buckets` of the system's features and crosses")
     }
 }

@@ -77,6 +77,8 @@ enum Gathered {
 /// Gathers a layout from training impressions.
 pub(super) struct Gathering {
     features: Vec<Gathered>,
+    /// `[features]`: whether some impression has it.
+    met: Vec<bool>,
 }
 
 impl Gathering {
@@ -88,13 +90,20 @@ impl Gathering {
                 (false, None) => Gathered::Exact(BTreeMap::new()),
                 (false, Some(buckets)) => Gathered::Hashed(buckets),
             };
-        Self { features: features.iter().map(gathered).collect() }
+        let met = vec![false; features.len()];
+        Self { features: features.iter().map(gathered).collect(), met }
     }
 
     /// Meets the features of one impression: `[features]`.
     pub(super) fn meet<'v>(&mut self, values: impl Fn(usize) -> &'v Value) {
         for (place, gathered) in self.features.iter_mut().enumerate() {
-            match (gathered, values(place)) {
+            let value = values(place);
+            self.met[place] |= match value {
+                Value::Absent => false,
+                Value::Number(_) => true,
+                Value::Tokens(tokens) => !tokens.is_empty(),
+            };
+            match (gathered, value) {
                 (Gathered::Number { n, sum, squares }, Value::Number(number)) => {
                     let number = f64::from(*number);
                     (*n, *sum, *squares) = (*n + 1.0, *sum + number, *squares + number * number);
@@ -105,6 +114,11 @@ impl Gathering {
                 _ => {}
             }
         }
+    }
+
+    /// The place of a feature that no impression has.
+    pub(super) fn unmet(&self) -> Option<usize> {
+        self.met.iter().position(|is_met| !is_met)
     }
 
     /// The layout for all that was met.

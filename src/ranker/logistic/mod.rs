@@ -31,10 +31,12 @@ use self::value::Value;
 use super::harness::{Output, Rank, Retrieve, Scored, first_outputs};
 use super::slate::Slate;
 use super::top::top;
-use crate::corpus::{Ask, Corpus, DailyStatistics, Labels, Split};
+use crate::corpus::{Ask, Corpus, DailyStatistics, Labelled, Labels, Request, Split};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
+use crate::memory;
 use crate::model::{ParameterSpec, Parameters};
+use crate::text::{bytes, grouped};
 use crate::train::course::settings::LOSS;
 use crate::train::held_out::Judge;
 use crate::train::validation::Measured;
@@ -42,6 +44,8 @@ use crate::train::validation::Measured;
 /// The bias and the weights among the parameters.
 const BIAS: &str = "bias";
 const WEIGHTS: &str = "weights";
+/// Bytes of a weight in training: its value, two moments, and the best value that is kept.
+const BYTES_PER_WEIGHT: u64 = 16;
 /// Examples whose loss is computed at once in a validation.
 const CHUNK: usize = 4_096;
 
@@ -72,27 +76,28 @@ fn fit(
     let corpus = step.inputs.corpus()?;
     let places = Places::of(settings)?;
     let columns = places.of_showing();
-    let labels = corpus.labels(Split::Train, &settings.label, &columns)?;
+    let mut labels = corpus.labels(Split::Train, &settings.label, &columns)?;
     check(settings, corpus, &labels, step)?;
+    let train = corpus.requests(Split::Train)?;
+    let held_out = held_out(settings, &columns, (&train, &mut labels), step, judge)?;
     let n_items = corpus.summary().items as usize;
     let daily = places.has_past().then(|| DailyStatistics::of(corpus)).transpose()?;
     let rate = daily.as_ref().map_or(0.0, |daily| mean_rate(daily, n_items));
     let sides = places.items(corpus)?;
     let known = Known { items: &sides, daily: daily.as_ref(), rate };
-    let requests = corpus.requests(Split::Train)?;
-    let examples = Examples::new(&places, &known, &requests, &labels, &asked)?;
+    let examples = Examples::new(&places, &known, &train, &labels, &asked)?;
     let mut gathering = Gathering::new(&settings.all_features());
     examples.gather(&mut gathering);
+    if let Some(place) = gathering.unmet() {
+        return Err(unmet(settings, corpus, place));
+    }
     let layout = gathering.finish(settings);
+    fits(settings, &layout)?;
 
     let parameters = start(&layout, &labels)?;
     let (bias, weights) = (parameters.var(BIAS)?, parameters.var(WEIGHTS)?);
-    let held_out = settings.course.validation.as_ref().map(|validation| {
-        let who = format!("system {}", settings.name);
-        let (requests, labels) =
-            judge.labels(&who, &settings.label, &columns, validation.requests)?;
-        Examples::new(&places, &known, &requests, &labels, &asked)
-    });
+    let held_out = held_out
+        .map(|(requests, labels)| Examples::new(&places, &known, &requests, &labels, &asked));
     let held_out = held_out.transpose()?;
     let mut measure = held_out.as_ref().map(|held_out| {
         let layout = &layout;
@@ -119,6 +124,63 @@ fn fit(
     model.save(step.out)
 }
 
+/// Requests and labels that validation looks at: those of the validation days, or, where a corpus has
+/// pages of training requests only, every tenth training request, which is then not learned from.
+fn held_out(
+    settings: &LogisticSettings,
+    columns: &[&str],
+    (train, labels): (&[Request], &mut Labels),
+    step: &StepContext<'_>,
+    judge: &dyn Judge,
+) -> Result<Option<(Vec<Request>, Labels)>> {
+    let Some(validation) = &settings.course.validation else { return Ok(None) };
+    let found = judge.labels(&settings.label, columns, validation.requests)?;
+    if !found.1.pages.is_empty() {
+        return Ok(Some(found));
+    }
+    step.ctx.say(format!(
+        "{}: nothing was shown on the validation days; every tenth training request is held out",
+        settings.name
+    ));
+    let pages = std::mem::take(&mut labels.pages).into_iter().enumerate();
+    let (held, kept): (Vec<_>, Vec<_>) = pages.partition(|(place, _)| place % 10 == 9);
+    let pages = |numbered: Vec<(usize, (u32, Vec<Labelled>))>| {
+        numbered.into_iter().map(|(_, page)| page).collect::<Vec<_>>()
+    };
+    labels.pages = pages(kept);
+    Ok(Some((train.to_vec(), Labels { pages: pages(held), unknown: 0 })))
+}
+
+/// A feature that no training impression has.
+fn unmet(settings: &LogisticSettings, corpus: &Corpus, place: usize) -> Error {
+    let features = settings.all_features();
+    let feature = &features[place];
+    let what = if feature.reads.is_number() { "a number" } else { "a value" };
+    let message = format!("no training impression has {what} in `{}`", feature.column);
+    Error::data(corpus.folder(), message).with_help(format!(
+        "read it as something else, or leave it out of the features of system {}",
+        settings.name
+    ))
+}
+
+/// Refuses more weights than there is memory for: each has a gradient's row and two moments.
+fn fits(settings: &LogisticSettings, layout: &Layout) -> Result<()> {
+    let needed = layout.size() as u64 * BYTES_PER_WEIGHT;
+    match settings.course.memory_limit().or_else(memory::allowed) {
+        Some(room) if needed > room => Err(Error::Memory {
+            message: format!(
+                "system {} has {} weights, which take {} in training; {} are allowed",
+                settings.name,
+                grouped(layout.size() as u64),
+                bytes(needed),
+                bytes(room)
+            ),
+            help: "lower `buckets` of its features and crosses".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses labels of one class, and says what there is.
 fn check(
     settings: &LogisticSettings,
@@ -129,7 +191,9 @@ fn check(
     let (n, positive) = labels.counts();
     let signal = &settings.label.signal;
     if positive == 0 || positive == n {
-        let message = format!("{positive} of {n} training impressions have `{signal}`");
+        let from = settings.label.from;
+        let message =
+            format!("{positive} of {n} training impressions have a `{signal}` of {from} or more");
         return Err(Error::data(corpus.folder(), message).with_help(format!(
             "a ranker learns from both: change `label` of system {}, or bring other impressions",
             settings.name
@@ -191,13 +255,6 @@ impl Logistic {
     }
 }
 
-impl Logistic {
-    /// Features of which nothing is known.
-    fn nothing(&self) -> Side {
-        vec![Value::Absent; self.places.0.len()]
-    }
-}
-
 impl Retrieve for Logistic {
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let slate = Slate::new(ask, (0..self.items.len() as u32).collect());
@@ -215,24 +272,23 @@ impl Rank for Logistic {
     fn outputs(&self, slate: &Slate<'_>) -> Result<Vec<Output>> {
         let ask = self.places.ask(slate.ask);
         let mut entries = Vec::new();
-        let n_rows = slate.items().len();
+        let nothing = vec![Value::Absent; self.places.0.len()];
         // What no feature reads is not made for every row.
-        let rows =
-            |sides: Vec<Side>| if sides.is_empty() { vec![self.nothing(); 1] } else { sides };
-        let showings = rows(match self.places.of_showing().is_empty() {
+        let showings = match self.places.of_showing().is_empty() {
             true => Vec::new(),
             false => self.places.showings(slate),
-        });
+        };
         let scores = self.asked.scores(slate)?;
-        let scored = rows(match self.asked.is_empty() {
+        let scored: Vec<Side> = match self.asked.is_empty() {
             true => Vec::new(),
             false => scores.iter().map(|scores| self.places.scored(scores)).collect(),
-        });
-        let values = (0..n_rows).map(|row| {
-            let [showing, scored] = [&showings, &scored].map(|rows| &rows[row % rows.len()]);
-            self.probability(slate.items()[row], [&ask, showing, scored], &mut entries)
-        });
-        let values = values.collect();
+        };
+        let of = |(row, &item): (usize, &u32)| {
+            let [showing, scored] =
+                [&showings, &scored].map(|rows| rows.get(row).unwrap_or(&nothing));
+            self.probability(item, [&ask, showing, scored], &mut entries)
+        };
+        let values = slate.items().iter().enumerate().map(of).collect();
         let name = self.settings.label.signal.clone();
         Ok(vec![Output { name, values, variance: None }])
     }

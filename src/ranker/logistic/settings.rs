@@ -58,6 +58,13 @@ pub struct LogisticSettings {
 }
 
 impl LogisticSettings {
+    /// Weights that share by hash: the least that a model has.
+    pub(super) fn shared_weights(&self) -> u64 {
+        let features = self.features.iter().filter_map(|feature| feature.buckets);
+        let crosses = self.crosses.iter().map(|cross| cross.buckets);
+        features.chain(crosses).map(u64::from).sum()
+    }
+
     /// The features, and behind them the scores of systems.
     pub(super) fn all_features(&self) -> Vec<FeatureSettings> {
         let score = |place: usize| FeatureSettings {

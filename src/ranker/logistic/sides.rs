@@ -40,7 +40,7 @@ impl Past {
 }
 
 /// Columns that are no features, and what to do instead.
-const NEVER_READ: [(&[&str], &str); 3] = [
+const NEVER_READ: [(&[&str], &str); 4] = [
     (
         &["item.shown", "item.clicks", "item.orders", "item.statistics_day"],
         "it holds what is to be predicted: read item.past_shown, item.past_chosen or item.past_rate",
@@ -58,13 +58,16 @@ const NEVER_READ: [(&[&str], &str); 3] = [
         "it says what happened afterwards: name it as `label.signal`, or leave it out",
     ),
     (
+        &["request.history"],
+        "histories are not read as features yet: read item.past_chosen, or the scores of a system",
+    ),
+    (
         &[
             "request.id",
             "request.user",
             "request.session",
             "request.time",
             "request.day",
-            "request.history",
             "request.split",
             "session.id",
             "session.user",

@@ -196,14 +196,19 @@ fn labels(
     settings: &EvaluationSettings,
     checker: &mut Checker<'_>,
 ) {
-    let LabelSource::Impressions { signal, .. } = &settings.labels else { return };
+    let LabelSource::Impressions { signal, from } = &settings.labels else { return };
+    if *from <= 0.0 {
+        let message = "every shown item would be positive";
+        let help = "set `from` above 0; a flag that is set is 1";
+        checker.fault(&part.at(&["labels", "from"]), message, "0 or less", help);
+    }
     if !settings.metrics.iter().any(|metric| is_labelled(metric)) {
         let message = "no metric of the recipe reads labels";
         let help = "ask for one, such as \"auc\", or leave `labels` out";
         checker.fault(&part.at(&["labels"]), message, "no use of labels", help);
     }
     let corpus = parts.corpus.as_ref().and_then(|part| part.value.as_ref());
-    let facts = [Fact::Impressions, Fact::Signal(signal.clone())];
+    let facts = [Fact::Impressions, Fact::HeldOutImpressions, Fact::Signal(signal.clone())];
     let lack = corpus.and_then(|corpus| facts.iter().find_map(|fact| corpus.it().lack(fact)));
     if let Some(lack) = lack {
         let message = format!("labels cannot be read from `{signal}` of impressions");

@@ -13,6 +13,9 @@ use crate::kind::{Draws, Fact, Faults, Kind, Lack};
 use crate::progress::Context;
 use crate::seed::Seed;
 
+/// Signals of simulated pages.
+const SIMULATED: [&str; 2] = ["click", "grade"];
+
 impl Kind for JudgedPairsSettings {
     fn draws(&self) -> Draws {
         self.clicks.as_ref().map_or(Draws::Nothing, |clicks| Draws::Seeded(clicks.seed))
@@ -75,11 +78,15 @@ impl CorpusKind for JudgedPairsSettings {
                 Some(Lack { why: "judged pairs carry grades, not clicks", help: simulate })
             }
             Fact::Impressions => Some(Lack { why: "no impressions", help: simulate }),
+            Fact::HeldOutImpressions => Some(Lack {
+                why: "pages are simulated for training requests alone",
+                help: "leave `labels` out: held-out pairs are judged",
+            }),
             Fact::Truth => Some(no_truth()),
             Fact::Column(name) => lacks_column(name, &open_columns(&self.item_columns)),
             Fact::Signal(name) => match has_clicks {
-                true => lacks_signal(name, &["click"]),
-                false => lacks_signal(name, &[]),
+                true => lacks_signal(name, &SIMULATED, "simulated pages record click and grade"),
+                false => lacks_signal(name, &[], simulate),
             },
         }
     }

@@ -17,6 +17,11 @@ impl Kind for SequencesSettings {
     fn faults(&self, faults: &mut Faults<'_>) {
         faults.source(keys!["path"], &self.path);
         column_faults(&self.item_columns, faults);
+        if self.items_file.is_none() && !self.item_columns.is_empty() {
+            let message = "columns of items are read from an items file, and there is none";
+            let help = "give `corpus.items_file`, or leave `item_columns` out";
+            faults.key(keys!["item_columns"], message, "nothing to read from", help);
+        }
     }
 
     fn sources(&self) -> Result<Vec<PathBuf>> {
@@ -35,11 +40,13 @@ impl CorpusKind for SequencesSettings {
                 Some(Lack { why: "needs the items' text", help: "give `corpus.items_file`" })
             }
             Fact::Days => Some(Lack { why: "sequences carry no time", help: "" }),
-            Fact::Impressions => Some(Lack { why: "sequences hold no impressions", help: "" }),
+            Fact::Impressions | Fact::HeldOutImpressions => {
+                Some(Lack { why: "sequences hold no impressions", help: "" })
+            }
             Fact::Grades => Some(Lack { why: "no levels", help: "" }),
             Fact::Truth => Some(no_truth()),
             Fact::Column(name) => lacks_column(name, &open_columns(&self.item_columns)),
-            Fact::Signal(name) => lacks_signal(name, &[]),
+            Fact::Signal(name) => lacks_signal(name, &[], "sequences have no pages"),
         }
     }
 

@@ -466,4 +466,34 @@ mod tests {
         source.1.text_fields = vec!["name".into()];
         assert!(source.error().contains("no item has a field `name`"));
     }
+
+    #[test]
+    fn fields_of_items_become_columns_of_their_kind() {
+        use crate::corpus::settings::ItemColumn;
+        use crate::corpus::{Cell, Entity, Holds};
+
+        let items: &[u8] =
+            b"id,title,brand,weight\r\na,red,oak,1.5\r\nb,blue,,\r\nc,green,elm,3\r\n";
+        let sequences: &[u8] = b"u a b c a\n";
+        let column = |name: &str, holds| ItemColumn { name: name.into(), holds };
+        let mut source = Source::new(("s.txt", sequences), Some(("items.csv", items)));
+        source.1.text_fields = vec!["title".into()];
+        source.1.item_columns =
+            vec![column("brand", Holds::Category), column("weight", Holds::Number)];
+        let (corpus, summary) = source.import().unwrap();
+        assert_eq!(summary.columns.len(), 2);
+        let rows = corpus.cells(Entity::Item, &["weight", "brand"]).unwrap();
+        let rows: Vec<Vec<Cell>> = rows.collect::<Result<_>>().unwrap();
+        let text = |text: &str| Cell::Text(text.into());
+        assert_eq!(rows[0], [Cell::Number(1.5), text("oak")]);
+        assert_eq!(rows[1], [Cell::Absent, Cell::Absent]);
+        // A brand is no number; lines end in a carriage return, and are counted all the same.
+        source.1.item_columns = vec![column("brand", Holds::Number)];
+        let message = source.error();
+        assert!(message.contains("items.csv:2"), "{message}");
+        assert!(message.contains("`brand` of item `a` is `oak`, no number"), "{message}");
+        source.1.item_columns = vec![column("size", Holds::Text)];
+        let message = source.error();
+        assert!(message.contains("no item has a value of `size`"), "{message}");
+    }
 }
