@@ -1,5 +1,6 @@
 //! A ranker of features: trained on impressions, judged on held-out pages, asked in a cascade.
 
+use crate::data::{PAIRS, write_pairs};
 use crate::support::{json, run, step_folder, trieval};
 
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/logistic.toml");
@@ -151,5 +152,54 @@ fn features_that_cannot_be_read_are_refused_with_their_place() {
         &["`item.text` is no feature"],
     );
     refused("system.ctr.validation.beam=4", &["searches no beams"]);
+    refused("system.ctr.validation.metric=\"ndcg@10\"", &["cannot be validated by", "the loss"]);
+    refused("system.ctr.features=[]", &["has nothing to predict from"]);
+    refused("system.ctr.crosses=[{of=[\"user.style\"]}]", &["expected 2 or 3"]);
+    refused("system.ctr.label.from=0", &["every impression is positive"]);
+    refused("evaluation.labels.from=-1", &["every shown item would be positive"]);
     assert!(!out.exists(), "nothing was done");
+
+    // What only the data can tell is told before anything is learned.
+    refused("evaluation.labels.from=9", &["0 of 4500 items that were shown for test requests"]);
+    alone("item.text").expect(2).says(&["no training impression has a value in `item.text`"]);
+}
+
+#[test]
+fn without_held_out_pages_a_tenth_of_the_training_requests_is_held_out() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pairs(folder.path());
+    let text = std::fs::read_to_string(PAIRS).unwrap();
+    let (head, _) = text.split_once("[vectors.text]").unwrap();
+    let system = r#"
+[[system]]
+name = "ctr"
+kind = "logistic"
+features = [
+  { column = "request.query", as = "words" },
+  { column = "item.title", as = "words" },
+]
+overlaps = [["request.query", "item.title"]]
+epochs = 3
+batch = 16
+
+[evaluation]
+metrics = ["ndcg@10"]
+depth = 10
+relevant_grade = 2
+bootstrap = 100
+slices = []
+"#;
+    let recipe = folder.path().join("pairs.toml");
+    std::fs::write(&recipe, format!("{head}{system}")).unwrap();
+    let (out, data) = (folder.path().join("run"), folder.path().display().to_string());
+    let data = format!("corpus.path={data}");
+    let answer = run(recipe.to_str().unwrap(), &out, &["--set", &data]).expect(0);
+    answer.says(&["nothing was shown on the validation days; every tenth training request"]);
+    // Labels of pages that nobody was shown cannot be asked for.
+    let labels = "evaluation.labels={kind=\"impressions\"}";
+    let auc = "evaluation.metrics=[\"auc\"]";
+    let sets = ["--set", &data, "--set", labels, "--set", auc];
+    run(recipe.to_str().unwrap(), &out, &sets)
+        .expect(2)
+        .says(&["pages are simulated for training requests alone"]);
 }

@@ -41,7 +41,7 @@ impl Counts {
         match labels.counts() {
             (0, _) => Err(Fault::NoLabel),
             (_, 0) => Err(Fault::NoPositive),
-            (shown, positive) if shown == positive => Err(Fault::NoNegative),
+            (shown, positive) if shown == positive => Err(Fault::AllPositive),
             _ => Ok(counts),
         }
     }
@@ -104,7 +104,7 @@ pub(super) enum Fault {
     /// None is positive.
     NoPositive,
     /// All are positive.
-    NoNegative,
+    AllPositive,
 }
 
 impl Fault {
@@ -119,7 +119,7 @@ impl Fault {
                 format!("`{signal}` is {from} or more for no impression of training"),
                 "lower `from`, name another `signal`, or remove the system of kind click-rate",
             ),
-            Self::NoNegative => (
+            Self::AllPositive => (
                 format!("`{signal}` is {from} or more for every impression of training"),
                 "raise `from`, name another `signal`, or remove the system of kind click-rate",
             ),

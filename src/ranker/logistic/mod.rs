@@ -44,8 +44,9 @@ use crate::train::validation::Measured;
 /// The bias and the weights among the parameters.
 const BIAS: &str = "bias";
 const WEIGHTS: &str = "weights";
-/// Bytes of a weight in training: its value, two moments, and the best value that is kept.
-const BYTES_PER_WEIGHT: u64 = 16;
+/// Bytes of a weight in training: its value and two moments, the same while a checkpoint of them is
+/// written, and the best value that is kept.
+const BYTES_PER_WEIGHT: u64 = 28;
 /// Examples whose loss is computed at once in a validation.
 const CHUNK: usize = 4_096;
 

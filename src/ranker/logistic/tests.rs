@@ -192,5 +192,8 @@ fn labels_of_one_class_are_refused() {
     let error = fit(&settings, Asked::default(), &place.step(Seed::new(5), &ctx), &Nobody)
         .expect_err("a fault");
     let message = error.to_string();
-    assert!(message.contains("0 of 3 training impressions have a `saves` of 9 or more"), "{message}");
+    assert!(
+        message.contains("0 of 3 training impressions have a `saves` of 9 or more"),
+        "{message}"
+    );
 }

@@ -35,6 +35,8 @@ impl Value {
     fn tokens(cell: &Cell, split: impl Fn(&str) -> Vec<u64>) -> Self {
         let mut tokens: Vec<u64> = match cell {
             Cell::Absent => return Self::Absent,
+            // An empty text says nothing.
+            Cell::Text(text) if text.is_empty() => return Self::Absent,
             Cell::Number(number) => split(&number.to_string()),
             Cell::Text(text) => split(text),
             Cell::Texts(texts) => texts.iter().flat_map(|text| split(text)).collect(),
@@ -107,6 +109,7 @@ mod tests {
         let path = Cell::Texts(vec!["a".into(), "b".into()]);
         assert_eq!(Value::of(&path, Reads::Category).as_tokens().len(), 2);
         assert_eq!(Value::of(&Cell::Absent, Reads::Words), Value::Absent);
+        assert_eq!(Value::of(&text(""), Reads::Category), Value::Absent);
     }
 
     #[test]
