@@ -273,6 +273,20 @@ rank = "two-tower"
 rerank = { kind = "mmr", vectors = "text" }
 act = { kind = "softmax" }
 [[system]]
+name = "rate"
+kind = "click-rate"
+[[system]]
+name = "features"
+kind = "logistic"
+features = [
+  { column = "item.title", as = "words" },
+  { column = "request.query", as = "words", buckets = 64 },
+  { column = "item.price", as = "log" },
+]
+crosses = [{ of = ["item.title", "request.query"] }]
+overlaps = [["item.title", "request.query"]]
+scores = ["bm25"]
+[[system]]
 name = "oracle"
 kind = "oracle"
 "#;
@@ -340,6 +354,7 @@ fn others(value: &Value, schema: &Value, root: &Value) -> Vec<Value> {
     others.extend([json!([1, 2]), json!([0.25, 0.5]), json!(["title"]), json!("other")]);
     others.push(json!({"by": "grades", "ordered": 2.0, "clicked": 1.0}));
     others.push(json!({"tensorboard": true}));
+    others.push(json!([["request.query", "item.title"]]));
     variants_of(schema, root, &mut others);
     let mut elements = Vec::new();
     words_of(schema.get("items").unwrap_or(&Value::Null), root, &mut elements);
@@ -421,6 +436,7 @@ fn may_read(path: &[String], step: &str, recipe: &Value) -> bool {
             step == own
                 || step.starts_with(&format!("{own}."))
                 || ["system.sum", "system.staged"].contains(&step)
+                || step.starts_with("system.features")
         }
         // What counts as relevant decides what a validated part keeps and what a tuned one chooses.
         "evaluation" => {
@@ -454,6 +470,7 @@ fn any_key_of_the_schema_redoes_exactly_the_steps_that_read_it() {
         "rank",
         "runs",
         "parts",
+        "scores",
     ];
     let (mut n_changed, mut n_refused, mut unreached) = (0, 0, Vec::new());
     for Leaf { path, is_marked, others } in all {
