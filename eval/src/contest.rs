@@ -15,6 +15,7 @@ use crate::scores::{Column, Options, SystemScores, Values};
 use crate::settings::Missing;
 use crate::significance::{
     Assessment, SeedDraws, SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct,
+    few_resamples,
 };
 use crate::slice::Slice;
 
@@ -236,6 +237,11 @@ fn decide(
     }
     correct(&mut contest.comparisons, &rules.significance);
     correct(&mut contest.pairs, &rules.significance);
+    // The larger family needs the more resamples.
+    let families = [&contest.comparisons, &contest.pairs];
+    let larger = families.into_iter().max_by_key(|family| family.len());
+    let few = larger.and_then(|family| few_resamples(family, &rules.significance));
+    contest.warnings.extend(few);
     (contest.lists, contest.labels) = (lists, labels);
     Ok(contest)
 }

@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
             Some(qrels) => eval::execute(args, qrels, &ctx),
             None => policy::execute(args),
         },
-        Verb::Report(args) => report::execute(args),
+        Verb::Report(args) => report::execute(args, &ctx),
         Verb::Compare(args) => compare::execute(args, &ctx),
         Verb::Recipes(args) => recipes::execute(args),
         Verb::Ids(args) => ids::execute(args),

@@ -67,14 +67,11 @@ impl FinishedRun {
             })?;
             recipe.seed = seed;
         }
-        for step in &plan.steps {
-            if folder.manifest(&step.name, &step.key)?.is_none() {
-                return Err(Error::data(
-                    root,
-                    format!("the run is not finished: step {} is missing", step.name),
-                )
-                .with_help("run the same recipe again to continue it"));
-            }
+        if let Some(step) = missing(&plan, &folder)? {
+            let message = format!("the run is not finished: step {step} is missing");
+            return Err(
+                Error::data(root, message).with_help("run the same recipe again to continue it")
+            );
         }
         let corpus_folder = finished(&plan, &folder, CORPUS)?;
         Ok(Self { recipe, plan, folder, tables: Arc::default(), corpus_folder })
@@ -280,6 +277,23 @@ impl FinishedRun {
             Error::Usage(format!("--system must name one of {}", names.join(", ")))
         })
     }
+}
+
+/// A step that a run folder still lacks of what it was last worked on for.
+///
+/// # Errors
+/// [`Error::Data`] when it is no run folder.
+pub fn unfinished(root: &Path) -> Result<Option<String>> {
+    missing(&Plan::read(root)?, &RunFolder::open(root)?)
+}
+
+fn missing(plan: &Plan, folder: &RunFolder) -> Result<Option<String>> {
+    for step in &plan.steps {
+        if folder.manifest(&step.name, &step.key)?.is_none() {
+            return Ok(Some(step.name.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// A system of a finished run, loaded once.

@@ -45,7 +45,9 @@ pub fn assess(
     }
     let others = (0..scores.len()).filter(|&system| system != baseline);
     let pairs: Vec<(usize, usize)> = others.map(|system| (system, baseline)).collect();
-    assess_pairs(scores, &pairs, options)
+    let mut assessment = assess_pairs(scores, &pairs, options)?;
+    assessment.warnings.extend(few_resamples(&assessment.comparisons, options));
+    Ok(assessment)
 }
 
 /// Compares any pairs of systems: `(system, other)`, indices into `scores`, which must be of the same requests and metrics.
@@ -153,7 +155,12 @@ fn assess_groups(
         .flat_map(|pair| by_metric.iter().map(move |of_metric| of_metric[pair].clone()))
         .collect();
     correct(&mut comparisons, options);
-    warnings.extend(limits(&comparisons, first.requests.len(), options));
+    let n_requests = first.requests.len();
+    if n_requests < 30 {
+        warnings.push(format!(
+            "only {n_requests} requests were evaluated; bootstrap intervals over so few are too narrow"
+        ));
+    }
     Ok(Assessment { estimates, comparisons, warnings })
 }
 
@@ -305,13 +312,9 @@ pub fn correct(comparisons: &mut [Comparison], options: &SignificanceOptions) {
     }
 }
 
-/// What the number of resamples, comparisons and requests does not allow to be shown.
-fn limits(
-    comparisons: &[Comparison],
-    n_requests: usize,
-    options: &SignificanceOptions,
-) -> Vec<String> {
-    let mut warnings = Vec::new();
+/// What the number of resamples does not allow to be shown of a family of comparisons that are
+/// corrected together.
+pub fn few_resamples(comparisons: &[Comparison], options: &SignificanceOptions) -> Option<String> {
     let n_comparisons = comparisons.len();
     let level = 1.0 - options.confidence;
     // Fewest counts that a test by draws can find, times what the correction makes of them.
@@ -327,17 +330,12 @@ fn limits(
     };
     if counts * factor / (f64::from(options.resamples) + 1.0) > level {
         let needed = (counts * factor / level).ceil();
-        warnings.push(format!(
+        return Some(format!(
             "with {} resamples and {n_comparisons} comparisons no difference can be significant after correction; set `bootstrap` to at least {needed}",
             options.resamples
         ));
     }
-    if n_requests < 30 {
-        warnings.push(format!(
-            "only {n_requests} requests were evaluated; bootstrap intervals over so few are too narrow"
-        ));
-    }
-    warnings
+    None
 }
 
 #[cfg(test)]
