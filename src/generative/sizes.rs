@@ -69,9 +69,9 @@ impl DecoderSizes {
         tokens * layers * width * ACTIVATIONS_PER_WIDTH * 4
     }
 
-    /// Bytes held while `tokens` tokens are scored: one layer at a time.
+    /// Bytes held while `tokens` tokens are scored: what one layer is given, and what it gives.
     pub fn forward(&self, tokens: u64) -> u64 {
-        self.activations(tokens) / (self.config.num_hidden_layers as u64).max(1)
+        2 * self.activations(tokens) / (self.config.num_hidden_layers as u64).max(1)
     }
 
     /// Weights, read and packed; keys and values of so many prompts `at_once` and of their beams; and
