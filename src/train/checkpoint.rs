@@ -127,13 +127,27 @@ pub fn save_best(folder: &Path, parameters: &Parameters, step: u64) -> Result<()
 /// [`Error::Data`] when they are not there, damaged, or belong to other parameters.
 pub fn load_best(folder: &Path, parameters: &Parameters, step: u64) -> Result<()> {
     let path = best_path(folder, step);
-    let payload = read_sealed(&path, BEST_KIND)?;
+    let payload = read_best(folder, &path)?;
     let tensors = SafeTensors::deserialize(&payload).map_err(|e| fault(&path, &e))?;
     for Parameter { name, var, .. } in parameters {
         let values = values(&tensors, WEIGHT, name, var.dims(), &path)?;
         var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
     }
     Ok(())
+}
+
+/// Looks whether the best weights of step `step` are there and whole: a training that goes on must
+/// not learn at its end that they are not.
+///
+/// # Errors
+/// [`Error::Data`] when they are missing or damaged.
+pub fn check_best(folder: &Path, step: u64) -> Result<()> {
+    read_best(folder, &best_path(folder, step)).map(drop)
+}
+
+fn read_best(folder: &Path, path: &Path) -> Result<Vec<u8>> {
+    let again = format!("delete the folder {}: the training will start again", folder.display());
+    read_sealed(path, BEST_KIND).map_err(|error| error.with_help(again))
 }
 
 /// Removes best weights that the checkpoint does not speak of.
@@ -253,6 +267,14 @@ mod tests {
         sweep_best(folder, Some(20));
         load_best(folder, &loaded, 10).expect_err("swept");
         load_best(folder, &loaded, 20).expect("load");
+        check_best(folder, 20).expect("whole");
+        let path = best_path(folder, 20);
+        let mut bytes = std::fs::read(&path).expect("read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).expect("write");
+        let message = check_best(folder, 20).expect_err("damaged").to_string();
+        assert!(message.contains("delete the folder"), "{message}");
         assert_eq!(b(), [0.25; 4]);
     }
 }

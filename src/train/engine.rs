@@ -122,6 +122,11 @@ impl Training<'_> {
         let epoch_steps = n_examples as f64 / step_examples as f64;
         let mut state = State::open(self)?;
         let done = state.done;
+        if let Some(best) = state.course.best
+            && validation.as_ref().is_some_and(|one| one.keeps_best())
+        {
+            checkpoint::check_best(folder, best.step)?;
+        }
         // What the objective has to say of steps before a resumption was said then.
         let mut log = TrainLog::resume(&folder.join(LOG_FILE), done, |record| {
             objective.remark(record);
