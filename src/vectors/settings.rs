@@ -31,6 +31,11 @@ pub struct TwoTowerSettings {
     #[serde(default = "default_dim")]
     #[schemars(range(min = 2, max = 8_192))]
     pub dim: u32,
+    /// Name of other vectors of this kind whose weights the training starts from; their `dim` and vocabulary are taken
+    /// over. By default it starts from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub init: Option<String>,
     /// Entries of the byte-level BPE vocabulary of the encoder.
     #[serde(default = "default_vocabulary")]
     #[schemars(range(min = 300, max = 200_000))]
@@ -84,6 +89,7 @@ impl Default for TwoTowerSettings {
     fn default() -> Self {
         Self {
             dim: default_dim(),
+            init: None,
             vocabulary: default_vocabulary(),
             course: Course::default(),
             uniform_negatives: default_uniform_negatives(),

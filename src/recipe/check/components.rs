@@ -383,40 +383,65 @@ fn missing(all: &[Component<'_>], path: &[Step], used: &Use<'_>, checker: &mut C
     checker.fault(path, message, "no such name", &help);
 }
 
-/// Each ring of components that begin with each other is reported once; families whose use is unclear for it.
+/// Refuses components that go on from each other in a ring; the families that lead nowhere then.
 fn rings(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
-    // Other families refuse what is made of their own; trainings go on from each other.
-    let next_of = |name: &str| -> Option<(usize, String, Vec<Key>)> {
-        let index =
-            all.iter().position(|one| one.family == Family::Train && one.name == Some(name))?;
-        let uses = all[index].uses();
-        let used = uses.iter().find(|one| one.family == Family::Train)?;
-        Some((index, used.name.to_owned(), used.key.clone()))
-    };
-    let mut reported: Vec<String> = Vec::new();
+    let mut reported: Vec<usize> = Vec::new();
     let mut dangling = Vec::new();
-    for name in known(all, Family::Train) {
-        let mut chain = vec![name.to_owned()];
-        while let Some((index, next, key)) = next_of(&chain[chain.len() - 1]) {
-            if next == name {
-                if !chain.iter().any(|member| reported.contains(member)) {
-                    reported.extend(chain.iter().cloned());
+    for start in 0..all.len() {
+        let mut chain = Vec::new();
+        if !returns(all, start, start, &mut chain, &mut vec![false; all.len()]) {
+            continue;
+        }
+        if !chain.iter().any(|(member, _)| reported.contains(member)) {
+            reported.extend(chain.iter().map(|(member, _)| *member));
+            let family = all[start].family;
+            let (whole, help) = match family {
+                Family::Train => {
                     dangling.push(Family::Model);
-                    let ring = format!("{} ← {name}", chain.join(" ← "));
-                    let message = format!("trainings start from each other: {ring}");
-                    let help = "one of them must start from a model";
-                    checker.fault(&all[index].at(&key), message, "closes the ring", help);
+                    ("trainings", "one of them must start from a model")
                 }
-                break;
-            }
-            if chain.contains(&next) {
-                // runs into a ring that does not hold `name`: reported from its own members
-                break;
-            }
-            chain.push(next);
+                other => (other.word(), "one of them must start from nothing"),
+            };
+            let name = |at: &usize| all[*at].name.unwrap_or_default();
+            let names: Vec<&str> = chain.iter().map(|(at, _)| name(at)).collect();
+            let ring = format!("{} ← {}", names.join(" ← "), name(&start));
+            let message = format!("{whole} start from each other: {ring}");
+            let Some((last, key)) = chain.last() else { continue };
+            checker.fault(&all[*last].at(key), message, "closes the ring", help);
         }
     }
     dangling
+}
+
+/// Whether references within a family lead from `at` back to `start`; `chain` then holds the way, each
+/// member with the key by which it goes on.
+fn returns(
+    all: &[Component<'_>],
+    at: usize,
+    start: usize,
+    chain: &mut Vec<(usize, Vec<Key>)>,
+    seen: &mut [bool],
+) -> bool {
+    for used in all[at].uses() {
+        let next = all.iter().position(|other| {
+            used.family == all[at].family
+                && (other.family, other.name) == (used.family, Some(used.name))
+        });
+        let Some(next) = next else { continue };
+        chain.push((at, used.key));
+        if next == start {
+            return true;
+        }
+        // What was looked at before leads into a ring of others, if into any.
+        if !seen[next] {
+            seen[next] = true;
+            if returns(all, next, start, chain, seen) {
+                return true;
+            }
+        }
+        chain.pop();
+    }
+    false
 }
 
 /// The metric that something is tuned for, and the requests that it is tuned on.

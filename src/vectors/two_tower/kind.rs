@@ -7,7 +7,10 @@ use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Abilities, Draws, Estimate, Fact, Faults, Kind, Learned, Need, Sizes};
+use crate::kind::{
+    Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Refusal, Role, Sizes,
+    Use,
+};
 use crate::text::{bytes, grouped};
 use crate::train::course::Able;
 use crate::train::held_out::Judge;
@@ -15,6 +18,9 @@ use crate::train::sampler::n_steps;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
 use crate::vectors::settings::TwoTowerSettings;
+
+/// The kind as recipes spell it.
+const KIND: &str = "two-tower";
 
 impl Kind for TwoTowerSettings {
     fn format(&self) -> u32 {
@@ -24,6 +30,25 @@ impl Kind for TwoTowerSettings {
 
     fn draws(&self) -> Draws {
         Draws::Seeded(self.seed)
+    }
+
+    fn uses(&self) -> Vec<Use<'_>> {
+        let init = self.init.as_deref();
+        init.map(|name| Use::new(Family::Vectors, name, Role::Start, "init")).into_iter().collect()
+    }
+
+    fn accepts(&self, used: &Use<'_>, kind: &str, _other: &Abilities) -> Result<(), Refusal> {
+        if kind == KIND {
+            return Ok(());
+        }
+        Err(Refusal {
+            message: format!(
+                "vectors {} have no weights that a two-tower encoder could start from",
+                used.name
+            ),
+            label: format!("is of kind = \"{kind}\""),
+            help: format!("name vectors of kind = \"{KIND}\""),
+        })
     }
 
     fn abilities(&self) -> Abilities {
@@ -48,6 +73,12 @@ impl Kind for TwoTowerSettings {
     fn faults(&self, faults: &mut Faults<'_>) {
         let owner = format!("two-tower encoder `{}`", faults.name());
         self.course.faults(&owner, Able::default(), faults);
+        for key in ["dim", "vocabulary"] {
+            if self.init.is_some() && faults.is_given(&keys![key]) {
+                let message = format!("{owner} has the `{key}` of what it starts from");
+                faults.key(keys![key], message, "beside `init`", "leave it out");
+            }
+        }
         if self.course.batch < 2 {
             let message = format!("{owner} has no negatives within a batch of one");
             faults.value(keys!["batch"], message, "expected 2 or more", "raise `batch`");
@@ -80,6 +111,10 @@ impl VectorsKind for TwoTowerSettings {
         let steps = sizes.examples().map(|n| {
             n_steps(n, u64::from(self.course.batch * self.course.accumulate), self.course.epochs)
         });
+        if self.init.is_some() {
+            // Its shape is that of other vectors, whose own step tells it.
+            return Estimate::default().count("steps", sizes.about(), steps);
+        }
         Estimate::default()
             .figure("parameters", format!("≤ {}", grouped(parameters)))
             .count("steps", sizes.about(), steps)

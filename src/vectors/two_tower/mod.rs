@@ -18,6 +18,7 @@ use super::validation::validation;
 use crate::corpus::{Ask, Catalogue, Split};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
+use crate::kind::Role;
 use crate::model::checkpoint::WeightFiles;
 use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::progress::Context;
@@ -66,10 +67,21 @@ pub fn fit(
         .request_iter(Split::Train)?
         .filter_map(|request| request.map(|request| request.ask.query).transpose())
         .collect::<Result<_>>()?;
-    let tokenizer =
-        Tokenizer::train_bpe(texts().chain(queries), settings.vocabulary as usize, ctx)?;
     let seed = step.seed;
-    let encoder = Encoder::new(tokenizer.len(), settings.dim as usize, seed.purpose("weights"))?;
+    let start = step.inputs.find(Role::Start).map(read_encoder).transpose()?;
+    let (settings, tokenizer, encoder) = match start {
+        Some((tokenizer, encoder)) => {
+            let dim = encoder.dim() as u32;
+            (&TwoTowerSettings { dim, ..settings.clone() }, tokenizer, encoder)
+        }
+        None => {
+            let n_tokens = settings.vocabulary as usize;
+            let tokenizer = Tokenizer::train_bpe(texts().chain(queries), n_tokens, ctx)?;
+            let dim = settings.dim as usize;
+            let encoder = Encoder::new(tokenizer.len(), dim, seed.purpose("weights"))?;
+            (settings, tokenizer, encoder)
+        }
+    };
     let examples = Examples::gather(corpus, catalogue, &tokenizer, settings)?;
     let mut objective = Contrastive::new(&encoder, &tokenizer, catalogue, examples, settings, seed);
     let item_bags: Vec<Vec<u32>> = match &settings.course.validation {
@@ -155,6 +167,16 @@ struct TwoTower {
     item_bags: Vec<Vec<u32>>,
 }
 
+/// The tokenizer and the weights that [`fit`] wrote.
+fn read_encoder(folder: &Path) -> Result<(Tokenizer, Encoder)> {
+    let file: EncoderFile =
+        read_description(&folder.join(SETTINGS_FILE), "a two-tower encoder", FORMAT)?;
+    let tokenizer = Tokenizer::load(folder)?;
+    let encoder = Encoder::new(tokenizer.len(), file.settings.dim as usize, Seed::new(0))?;
+    encoder.load(&folder.join(WEIGHTS_FILE))?;
+    Ok((tokenizer, encoder))
+}
+
 /// Loads what [`fit`] wrote.
 ///
 /// # Errors
@@ -162,10 +184,7 @@ struct TwoTower {
 pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
     let file: EncoderFile =
         read_description(&folder.join(SETTINGS_FILE), "a two-tower encoder", FORMAT)?;
-    let tokenizer = Tokenizer::load(folder)?;
-    let dim = file.settings.dim as usize;
-    let encoder = Encoder::new(tokenizer.len(), dim, Seed::new(0))?;
-    encoder.load(&folder.join(WEIGHTS_FILE))?;
+    let (tokenizer, encoder) = read_encoder(folder)?;
     let made_from = Provenance::of_encoder(&catalogue.hash, folder, &ENCODER_FILES)?;
     let vectors_path = folder.join(VECTORS_FILE);
     let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;
