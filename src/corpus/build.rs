@@ -12,7 +12,7 @@ use super::catalogue::CatalogueHash;
 use super::cell::{Cell, Entity, Holds, OpenColumn};
 use super::impressions::levelled;
 use super::kinds::CorpusSettings;
-use super::levels::{LevelRule, Levels};
+use super::levels::{LevelRule, Levels, default_levels};
 use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 use super::summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SourceFile, SplitCounts, TableFile, summary_path,
@@ -176,7 +176,7 @@ impl CorpusWriter {
         self.requests.finish()?;
         self.judgements.finish()?;
         let levels = Levels::new(&facts.levels);
-        let (overlap, judgements) = overlap(&folder, &self.splits, items, &levels)?;
+        let Looked { overlap, judgements, highest } = look(&folder, &self.splits, items, &levels)?;
         let [clicks, carts, orders] = self.signals;
         let mut warnings = facts.warnings;
         if items == 0 {
@@ -187,6 +187,13 @@ impl CorpusWriter {
         }
         if self.splits.test == 0 {
             warnings.push("there are no test requests; nothing can be evaluated".into());
+        }
+        // Levels that a recipe does not name may stay empty: not every source has carts.
+        if facts.levels != default_levels() {
+            let unreached = facts.levels.iter().zip(highest).filter(|(_, n)| *n == 0);
+            warnings.extend(unreached.map(|(level, _)| {
+                format!("no training impression has `{}` as its highest level", level.name)
+            }));
         }
         let sources = facts.sources.iter().map(|path| source_file(path)).collect::<Result<_>>()?;
         let tables = vec![
@@ -246,13 +253,18 @@ fn table_file<R: Row>(folder: &Path, rows: u64) -> Result<TableFile> {
     Ok(TableFile { file: format!("{}.parquet", R::NAME), rows, bytes, blake3 })
 }
 
-/// What of the test split was seen in training, and the number of judgements per split.
-fn overlap(
-    folder: &Path,
-    splits: &SplitCounts,
-    n_items: u64,
-    levels: &Levels,
-) -> Result<(Overlap, SplitCounts)> {
+/// What a look at the finished tables shows.
+struct Looked {
+    /// What of the test split was seen in training.
+    overlap: Overlap,
+    /// Judgements per split.
+    judgements: SplitCounts,
+    /// `[level]`: training impressions of which it is the highest.
+    highest: Vec<u64>,
+}
+
+fn look(folder: &Path, splits: &SplitCounts, n_items: u64, levels: &Levels) -> Result<Looked> {
+    let mut highest = vec![0; levels.len()];
     let mut seen_items = vec![false; n_items as usize];
     let mut seen_queries: HashSet<[u8; 16]> = HashSet::new();
     let mut seen_users: HashSet<u32> = HashSet::new();
@@ -280,7 +292,11 @@ fn overlap(
         if u64::from(row.request) >= splits.train {
             break;
         }
-        seen_items[row.impression.item as usize] |= row.impression.level.is_chosen();
+        let level = row.impression.level;
+        if let Some(place) = usize::from(level.0).checked_sub(1) {
+            highest[place] += 1;
+        }
+        seen_items[row.impression.item as usize] |= level.is_chosen();
     }
     let mut judgements = SplitCounts::default();
     for row in TableReader::<JudgementRow>::open(folder)? {
@@ -296,7 +312,7 @@ fn overlap(
         }
     }
     let overlap = Overlap { queries: queries.value(), users: users.value(), items: items.value() };
-    Ok((overlap, judgements))
+    Ok(Looked { overlap, judgements, highest })
 }
 
 /// Sixteen bytes of the hash of a query in lower case with single spaces.

@@ -1,33 +1,20 @@
 //! Columns of the tables read by name, fixed and open ones alike, as cells. Knows no row type.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float32Type, Float64Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::cell::{Cell, Entity};
-use super::table::damaged;
+use super::table::{Decoded, open_parquet};
 use crate::error::{Error, Result};
 
-/// Rows decoded at a time.
-const READ_ROWS: usize = 8_192;
-
-/// Rows of some columns of one table, streamed.
-pub(super) struct Cells {
-    path: PathBuf,
-    batches: ParquetRecordBatchReader,
-    /// Place of each wanted column in a batch.
-    places: Vec<usize>,
-    current: std::vec::IntoIter<Vec<Cell>>,
-    failed: bool,
-}
+/// Rows of some columns of one table, streamed: `[rows, columns]`.
+pub(super) struct Cells(Decoded<Vec<Cell>>);
 
 impl Cells {
     /// Columns of an entity's table, from row `offset` on, at most `limit` rows.
@@ -42,7 +29,7 @@ impl Cells {
         limit: Option<u64>,
     ) -> Result<Self> {
         let path = of.path(folder);
-        let builder = builder(&path)?;
+        let builder = open_parquet(&path)?;
         let wanted: Vec<usize> = names
             .iter()
             .map(|name| match builder.schema().index_of(name) {
@@ -54,15 +41,14 @@ impl Cells {
         let mut read = wanted.clone();
         read.sort_unstable();
         read.dedup();
-        let places = wanted.iter().map(|place| read.partition_point(|one| one < place)).collect();
-        let mask = ProjectionMask::roots(builder.parquet_schema(), read);
-        let mut builder = builder.with_batch_size(READ_ROWS).with_projection(mask);
-        builder = builder.with_offset(offset as usize);
-        if let Some(limit) = limit {
-            builder = builder.with_limit(limit as usize);
-        }
-        let batches = builder.build().map_err(|e| damaged(&path, &e.to_string()))?;
-        Ok(Self { path, batches, places, current: Vec::new().into_iter(), failed: false })
+        let places: Vec<usize> =
+            wanted.iter().map(|place| read.partition_point(|one| one < place)).collect();
+        let decode = move |batch: &RecordBatch| {
+            let cells = |&place: &usize| cells_of(batch.column(place));
+            let columns = places.iter().map(cells).collect::<Result<Vec<_>, _>>()?;
+            Ok(transposed(columns, batch.num_rows()))
+        };
+        Decoded::open(path, builder, read, (offset, limit), decode).map(Self)
     }
 }
 
@@ -70,29 +56,7 @@ impl Iterator for Cells {
     type Item = Result<Vec<Cell>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(row) = self.current.next() {
-                return Some(Ok(row));
-            }
-            if self.failed {
-                return None;
-            }
-            let rows = match self.batches.next()? {
-                Err(e) => Err(e.to_string()),
-                Ok(batch) => {
-                    let cells = |&place: &usize| cells_of(batch.column(place));
-                    let columns = self.places.iter().map(cells).collect::<Result<Vec<_>, _>>();
-                    columns.map(|columns| transposed(columns, batch.num_rows()))
-                }
-            };
-            match rows {
-                Ok(rows) => self.current = rows.into_iter(),
-                Err(message) => {
-                    self.failed = true;
-                    return Some(Err(damaged(&self.path, &message)));
-                }
-            }
-        }
+        self.0.next()
     }
 }
 
@@ -110,7 +74,7 @@ fn transposed(columns: Vec<Vec<Cell>>, n_rows: usize) -> Vec<Vec<Cell>> {
 /// # Errors
 /// [`Error::Data`] when the table cannot be read.
 pub(super) fn column_names(folder: &Path, of: Entity) -> Result<Vec<String>> {
-    let builder = builder(&of.path(folder))?;
+    let builder = open_parquet(&of.path(folder))?;
     Ok(builder.schema().fields().iter().map(|field| field.name().clone()).collect())
 }
 
@@ -119,11 +83,6 @@ impl Entity {
     fn path(self, folder: &Path) -> PathBuf {
         folder.join(format!("{}s.parquet", self.name()))
     }
-}
-
-fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = File::open(path).map_err(|e| Error::unreadable(path, &e))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e.to_string()))
 }
 
 fn cells_of(column: &ArrayRef) -> std::result::Result<Vec<Cell>, String> {

@@ -6,10 +6,10 @@ use std::ops::Range;
 use super::cell::{Cell, ColumnName, Entity};
 use super::cells::Cells;
 use super::folder::Corpus;
-use super::impressions::levelled;
-use super::levels::{Levels, SIGNALS, fixed_signal, signals};
+use super::levels::{SIGNALS, fixed_signal, signals};
 use super::rows::ImpressionRow;
 use super::settings::LabelRule;
+use super::table::TableReader;
 use super::types::{ItemIdx, RequestIdx, Split};
 use crate::error::{Error, Result};
 
@@ -71,7 +71,7 @@ impl Corpus {
             false => Some(Cells::open(self.folder(), Entity::Impression, &names, 0, None)?),
         };
         let mut labels = Labels { pages: Vec::new(), unknown: 0 };
-        for row in levelled(self.folder(), &Levels::new(&[]))? {
+        for row in TableReader::<ImpressionRow>::open(self.folder())? {
             let ImpressionRow { request, impression } = row?;
             let mut cells =
                 cells.as_mut().and_then(Iterator::next).transpose()?.unwrap_or_default();

@@ -120,6 +120,11 @@ impl Levels {
         Self { rules, open }
     }
 
+    /// How many there are, beside that of what is shown and no more.
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
     /// The highest level that an impression reached; `cells` are those of [`Levels::open`].
     pub(super) fn of(&self, impression: &Impression, cells: &[Cell]) -> Level {
         let reached = |(signal, from): &(Signal, f64)| {

@@ -5,7 +5,6 @@
 //! rows in bounded memory. Knows nothing of what the tables mean or of how they refer to one another.
 
 use std::fs::File;
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -177,16 +176,74 @@ impl<R: Row> TableWriter<R> {
     }
 }
 
-/// Iterates over the rows of a table in order.
-pub struct TableReader<R: Row> {
+/// What turns a batch into rows.
+type Decode<T> = Box<dyn Fn(&RecordBatch) -> Result<Vec<T>, String> + Send + Sync>;
+
+/// Rows of a table in order, decoded a batch at a time.
+pub(super) struct Decoded<T> {
     path: PathBuf,
     batches: ParquetRecordBatchReader,
-    current: std::vec::IntoIter<R>,
+    decode: Decode<T>,
+    current: std::vec::IntoIter<T>,
     failed: bool,
-    row: PhantomData<R>,
 }
 
-impl<R: Row> TableReader<R> {
+impl<T> Decoded<T> {
+    /// The columns at these places of a table (in its order), from row `offset` on, at most `limit`
+    /// rows.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is damaged.
+    pub(super) fn open(
+        path: PathBuf,
+        builder: ParquetRecordBatchReaderBuilder<File>,
+        columns: impl IntoIterator<Item = usize>,
+        (offset, limit): (u64, Option<u64>),
+        decode: impl Fn(&RecordBatch) -> Result<Vec<T>, String> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
+        // Offsets and limits beyond the file are clamped by the reader; usize is 64 bits wide here.
+        let mut builder = builder.with_batch_size(READ_ROWS).with_projection(mask);
+        builder = builder.with_offset(offset as usize);
+        if let Some(limit) = limit {
+            builder = builder.with_limit(limit as usize);
+        }
+        let batches = builder.build().map_err(|e| damaged(&path, &e.to_string()))?;
+        let (current, decode) = (Vec::new().into_iter(), Box::new(decode));
+        Ok(Self { path, batches, decode, current, failed: false })
+    }
+}
+
+impl<T> Iterator for Decoded<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        loop {
+            if let Some(row) = self.current.next() {
+                return Some(Ok(row));
+            }
+            if self.failed {
+                return None;
+            }
+            let rows = match self.batches.next()? {
+                Ok(batch) => (self.decode)(&batch),
+                Err(e) => Err(e.to_string()),
+            };
+            match rows {
+                Ok(rows) => self.current = rows.into_iter(),
+                Err(message) => {
+                    self.failed = true;
+                    return Some(Err(damaged(&self.path, &message)));
+                }
+            }
+        }
+    }
+}
+
+/// Iterates over the typed rows of a table in order.
+pub struct TableReader<R: Row>(Decoded<R>);
+
+impl<R: Row + 'static> TableReader<R> {
     /// Opens a table of `folder`, all rows.
     ///
     /// # Errors
@@ -201,18 +258,9 @@ impl<R: Row> TableReader<R> {
     /// As [`TableReader::open`].
     pub fn open_range(folder: &Path, offset: u64, limit: Option<u64>) -> Result<Self> {
         let path = table_path::<R>(folder);
-        let mut builder = builder::<R>(&path)?.with_batch_size(READ_ROWS);
+        let builder = builder::<R>(&path)?;
         let columns = 0..R::schema().fields().len();
-        let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
-        builder = builder.with_projection(mask);
-        // Offsets and limits beyond the file are clamped by the reader; usize is 64 bits wide here.
-        builder = builder.with_offset(offset as usize);
-        if let Some(limit) = limit {
-            builder = builder.with_limit(limit as usize);
-        }
-        let batches = builder.build().map_err(|e| damaged(&path, &e.to_string()))?;
-        let current = Vec::new().into_iter();
-        Ok(Self { path, batches, current, failed: false, row: PhantomData })
+        Decoded::open(path, builder, columns, (offset, limit), R::rows).map(Self)
     }
 }
 
@@ -220,25 +268,7 @@ impl<R: Row> Iterator for TableReader<R> {
     type Item = Result<R>;
 
     fn next(&mut self) -> Option<Result<R>> {
-        loop {
-            if let Some(row) = self.current.next() {
-                return Some(Ok(row));
-            }
-            if self.failed {
-                return None;
-            }
-            let rows = match self.batches.next()? {
-                Ok(batch) => R::rows(&batch),
-                Err(e) => Err(e.to_string()),
-            };
-            match rows {
-                Ok(rows) => self.current = rows.into_iter(),
-                Err(message) => {
-                    self.failed = true;
-                    return Some(Err(damaged(&self.path, &message)));
-                }
-            }
-        }
+        self.0.next()
     }
 }
 
@@ -252,10 +282,17 @@ pub(super) fn count_rows<R: Row>(folder: &Path) -> Result<u64> {
     u64::try_from(rows).map_err(|_| damaged(&path, "negative number of rows"))
 }
 
-fn builder<R: Row>(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+/// Opens a Parquet file, of whatever columns.
+///
+/// # Errors
+/// [`Error::Data`] when it is missing or damaged.
+pub(super) fn open_parquet(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = File::open(path).map_err(|e| Error::unreadable(path, &e))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|e| damaged(path, &e.to_string()))?;
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e.to_string()))
+}
+
+fn builder<R: Row>(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let builder = open_parquet(path)?;
     let expected = R::schema();
     let found = builder.schema();
     // Open columns stand behind the fixed ones; what is there of them is for `cell`.
@@ -279,7 +316,7 @@ fn builder<R: Row>(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>>
     Ok(builder)
 }
 
-pub(super) fn damaged(path: &Path, message: &str) -> Error {
+fn damaged(path: &Path, message: &str) -> Error {
     Error::data(path, format!("is not a readable corpus table: {message}"))
         .with_help("build the corpus again; the file is damaged or of another version")
 }

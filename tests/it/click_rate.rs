@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{json, run, step_folder, step_folders};
+use crate::support::{figure, json, run, step_folder, step_folders};
 
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/click_rate.toml");
 
@@ -19,19 +19,16 @@ fn rates_are_probabilities_of_a_click_and_judged_as_such() {
     let out = folder.path().join("run");
     run(RECIPE, &out, &[]).expect(0);
     let report = json(&out.join("report.json"));
-    let figure = |place: usize, metric: &str| {
-        let value = &report["systems"][place]["metrics"][metric]["value"];
-        value.as_f64().unwrap_or_else(|| panic!("{metric} is not in {report}"))
-    };
+    let figure = |system: &str, metric: &str| figure(&report, system, metric);
     assert_eq!(report["systems"][0]["kind"], "click-rate");
-    for place in [0, 1] {
-        assert!(figure(place, "ndcg@10") > 0.0);
-        assert!(figure(place, "auc") > 0.5, "{report}");
+    for system in ["click-rate", "bold"] {
+        assert!(figure(system, "ndcg@10") > 0.0);
+        assert!(figure(system, "auc") > 0.5, "{report}");
     }
     // A guess of a half loses ln 2; a bold one of an item that was hardly shown loses more than a
     // careful one.
-    let careful = figure(0, "log_loss");
-    assert!(careful < 2.0_f64.ln() && careful < figure(1, "log_loss"), "{report}");
+    let careful = figure("click-rate", "log_loss");
+    assert!(careful < 2.0_f64.ln() && careful < figure("bold", "log_loss"), "{report}");
     let rates = predicted(&out, "click-rate");
     assert!(rates.iter().all(|rate| 0.0 < *rate && *rate < 1.0) && rates.len() > 100);
 
@@ -56,10 +53,13 @@ fn rates_that_cannot_be_are_refused() {
         &["ece needs probabilities, and system `bm25` gives scores", "or system `bm25` out"],
     );
     refused(&["system.bold.prior=0"], &["`system.bold.prior` is out of range: 0"]);
-    let signal = "system.bold.signal=\"saved\"";
+    let signal = "system.bold.label.signal=\"saved\"";
     refused(&[signal], &["system `bold` counts `saved` of impressions", "no such signal"]);
     assert!(!out.exists(), "nothing was done");
 
-    let never = "system.bold.from=2";
-    refused(&[never], &["`click` is 2 or more for no impression of training", "lower `from`"]);
+    let never = "system.bold.label.from=2";
+    refused(
+        &[never],
+        &["`click` is 2 or more for no impression of training", "lower `label.from`"],
+    );
 }

@@ -1,7 +1,7 @@
 //! A ranker of features: trained on impressions, judged on held-out pages, asked in a cascade.
 
 use crate::data::{PAIRS, write_pairs};
-use crate::support::{json, run, step_folder, trieval};
+use crate::support::{self, figure, json, run, step_folder, trieval};
 
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/logistic.toml");
 
@@ -11,17 +11,14 @@ fn features_beat_the_rate_of_the_item_and_stand_in_a_cascade() {
     let out = folder.path().join("run");
     run(RECIPE, &out, &[]).expect(0);
     let report = json(&out.join("report.json"));
-    let figure = |place: usize, metric: &str| {
-        let value = &report["systems"][place]["metrics"][metric]["value"];
-        value.as_f64().unwrap_or_else(|| panic!("{metric} is not in {report}"))
-    };
+    let figure = |system: &str, metric: &str| figure(&report, system, metric);
     for metric in ["auc", "user_auc", "ndcg@10"] {
-        assert!(figure(1, metric) > figure(0, metric), "{metric}: {report}");
+        assert!(figure("ctr", metric) > figure("rate", metric), "{metric}: {report}");
     }
-    assert!(figure(1, "log_loss") < figure(0, "log_loss"), "{report}");
+    assert!(figure("ctr", "log_loss") < figure("rate", "log_loss"), "{report}");
     // The cascade scores given items by the ranker, and lists what the ranker would, of fewer.
-    assert_eq!(figure(2, "auc"), figure(1, "auc"));
-    assert!(figure(2, "ndcg@10") > figure(0, "ndcg@10"), "{report}");
+    assert_eq!(figure("cascade", "auc"), figure("ctr", "auc"));
+    assert!(figure("cascade", "ndcg@10") > figure("rate", "ndcg@10"), "{report}");
     assert!(!report["reliability"].as_array().unwrap().is_empty());
     let curves = report["training"].as_array().map_or(0, Vec::len);
     assert!(curves > 0, "no curve of the training");
@@ -43,11 +40,8 @@ fn features_beat_the_rate_of_the_item_and_stand_in_a_cascade() {
     }
     // A comparison judges by the labels of the run, not by its judgments.
     let compared = trieval(&["compare", out.to_str().unwrap(), "--json"]).expect(0).json();
-    for place in [0, 1] {
-        let metrics = |report: &serde_json::Value| {
-            report["systems"][place]["metrics"]["auc"]["value"].clone()
-        };
-        assert_eq!(metrics(&compared), metrics(&report));
+    for system in ["rate", "ctr"] {
+        assert_eq!(support::figure(&compared, system, "auc"), figure(system, "auc"));
     }
 }
 
@@ -90,11 +84,7 @@ fn scores_of_another_system_are_features_in_training_and_in_a_cascade() {
     let (recipe, out) = (stacked(folder.path()), folder.path().join("run"));
     run(&recipe, &out, &[]).expect(0);
     let report = json(&out.join("report.json"));
-    let figure = |name: &str, metric: &str| {
-        let systems = report["systems"].as_array().unwrap();
-        let system = systems.iter().find(|one| one["name"] == name).unwrap();
-        system["metrics"][metric]["value"].as_f64().unwrap()
-    };
+    let figure = |system: &str, metric: &str| figure(&report, system, metric);
     // Words and the past of an item say more than either.
     assert!(figure("stacked", "auc") > figure("words", "auc"), "{report}");
     assert!(figure("stacked", "auc") > figure("rate", "auc"), "{report}");

@@ -188,6 +188,14 @@ pub(crate) fn figures(report: &Value) -> Value {
     report
 }
 
+/// The figure of a system in a report.
+pub(crate) fn figure(report: &Value, system: &str, metric: &str) -> f64 {
+    let systems = report["systems"].as_array().unwrap();
+    let one = systems.iter().find(|one| one["name"] == system).unwrap();
+    let value = &one["metrics"][metric]["value"];
+    value.as_f64().unwrap_or_else(|| panic!("{metric} of {system} is not in {report}"))
+}
+
 pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }

@@ -113,15 +113,15 @@ impl Fault {
         let (message, help) = match self {
             Self::NoLabel => (
                 format!("`{signal}` was recorded for no impression of training"),
-                "name another `signal`, or remove the system of kind click-rate",
+                "name another signal, or remove the system of kind click-rate",
             ),
             Self::NoPositive => (
                 format!("`{signal}` is {from} or more for no impression of training"),
-                "lower `from`, name another `signal`, or remove the system of kind click-rate",
+                "lower `label.from`, name another signal, or remove the system of kind click-rate",
             ),
             Self::AllPositive => (
                 format!("`{signal}` is {from} or more for every impression of training"),
-                "raise `from`, name another `signal`, or remove the system of kind click-rate",
+                "raise `label.from`, name another signal, or remove the system of kind click-rate",
             ),
         };
         Error::data(folder, message).with_help(help)

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use super::settings::ClickRateSettings;
 use super::{ClickRate, Counts};
-use crate::corpus::LabelRule;
 use crate::error::Result;
 use crate::inputs::{Inputs, StepContext};
 use crate::kind::keys;
-use crate::kind::{Abilities, Estimate, Fact, Kind, Need, Role, Sizes};
+use crate::kind::{Abilities, Estimate, Fact, Faults, Kind, Need, Role, Sizes};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{Predicts, Prepared, System, SystemKind};
 use crate::train::held_out::Judge;
@@ -20,16 +19,24 @@ impl Kind for ClickRateSettings {
 
     fn needs(&self) -> Vec<Need> {
         let shown = "system `{name}` counts impressions, but the corpus has none";
-        let signal = &self.signal;
+        let signal = &self.label.signal;
         let recorded = format!(
             "system `{{name}}` counts `{signal}` of impressions, which the corpus does not record"
         );
         vec![
             Need::new(Fact::Impressions, shown.into()).instead("remove the system"),
             Need::new(Fact::Signal(signal.clone()), recorded)
-                .at(keys!["signal"])
+                .at(keys!["label"])
                 .instead("name a signal that the corpus records, or remove the system"),
         ]
+    }
+
+    fn faults(&self, faults: &mut Faults<'_>) {
+        if self.label.from <= 0.0 {
+            let message = format!("every impression is positive for system `{}`", self.name);
+            let help = "set `label.from` above 0; a flag that is set is 1";
+            faults.value(keys!["label", "from"], message, "0 or less", help);
+        }
     }
 }
 
@@ -44,14 +51,13 @@ impl SystemKind for ClickRateSettings {
     }
 
     fn prepare(&self, _: &System, step: &StepContext<'_>, _: &dyn Judge) -> Result<()> {
-        let rule = LabelRule { signal: self.signal.clone(), from: self.from };
-        Counts::read(step.inputs.corpus()?, &rule)?.write(step.out)
+        Counts::read(step.inputs.corpus()?, &self.label)?.write(step.out)
     }
 
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
         let n_items = inputs.corpus()?.summary().items as usize;
         let counts = Counts::open(inputs.folder(Role::Opened)?, n_items)?;
-        Ok(Box::new(ClickRate::new(&counts, self.prior, &self.signal)))
+        Ok(Box::new(ClickRate::new(&counts, self.prior, &self.label.signal)))
     }
 
     fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {

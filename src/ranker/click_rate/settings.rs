@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::corpus::settings::LabelRule;
+
 /// Items by the share of training impressions that were clicked, drawn towards the mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -15,22 +17,11 @@ pub struct ClickRateSettings {
     #[serde(default = "default_prior")]
     #[schemars(range(min = 0.000001))]
     pub prior: f64,
-    /// What happened to a shown item: `click`, another signal of the corpus, or `session.NAME`.
-    #[serde(default = "default_signal")]
-    pub signal: String,
-    /// Positive from this value of the signal on; a flag that is set is 1.
-    #[serde(default = "default_from")]
-    pub from: f64,
+    /// What is counted.
+    #[serde(default)]
+    pub label: LabelRule,
 }
 
 fn default_prior() -> f64 {
     20.0
-}
-
-fn default_signal() -> String {
-    "click".into()
-}
-
-fn default_from() -> f64 {
-    1.0
 }

@@ -73,13 +73,13 @@ fn without_a_label_or_a_positive_one_there_is_no_rate() {
     let shop = Shop::written();
     let message = Counts::read(&shop.corpus, &rule("saves", 7.0)).unwrap_err().to_string();
     assert!(message.contains("`saves` is 7 or more for no impression of training"), "{message}");
-    assert!(message.contains("help: lower `from`"), "{message}");
+    assert!(message.contains("help: lower `label.from`"), "{message}");
     assert_eq!(Counts::of(&labels(&[&[(0, false)]]), 1), Err(Fault::NoPositive));
     let unknown = Labels { pages: vec![], unknown: 3 };
     let fault = Counts::of(&unknown, 1).unwrap_err();
     let message = fault.in_corpus(Path::new("shop"), &rule("saves", 1.0)).to_string();
     assert!(message.contains("`saves` was recorded for no impression"), "{message}");
-    assert!(message.contains("help: name another `signal`"), "{message}");
+    assert!(message.contains("help: name another signal"), "{message}");
     assert!(Counts::read(&shop.corpus, &rule("saved", 1.0)).is_err());
 }
 
@@ -146,13 +146,12 @@ fn counts_read_back_and_damaged_ones_are_refused() {
 #[test]
 fn it_says_what_it_needs_and_what_its_scores_are() {
     let plain = settings("");
-    assert_eq!((plain.prior, plain.from), (20.0, LabelRule::default().from));
-    assert_eq!(plain.signal, LabelRule::default().signal);
+    assert_eq!((plain.prior, &plain.label), (20.0, &rule("click", 1.0)));
     let facts = |settings: &ClickRateSettings| -> Vec<Fact> {
         settings.needs().into_iter().map(|need| need.fact).collect()
     };
     assert_eq!(facts(&plain), [Fact::Impressions, Fact::Signal("click".into())]);
-    let saves = settings("signal = \"saves\"\nprior = 3");
+    let saves = settings("label = { signal = \"saves\" }\nprior = 3");
     assert_eq!(facts(&saves), [Fact::Impressions, Fact::Signal("saves".into())]);
     assert!(saves.abilities().ranks);
     assert_eq!(saves.predicts(), Predicts::Probabilities);
@@ -160,5 +159,5 @@ fn it_says_what_it_needs_and_what_its_scores_are() {
     let index = |settings: &ClickRateSettings| settings.prepared().unwrap().settings;
     assert_eq!(index(&plain), index(&settings("prior = 3")));
     assert_ne!(index(&plain), index(&saves));
-    assert_ne!(index(&plain), index(&settings("from = 0.5")));
+    assert_ne!(index(&plain), index(&settings("label = { from = 0.5 }")));
 }

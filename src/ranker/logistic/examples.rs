@@ -10,10 +10,10 @@ use crate::error::Result;
 use crate::ranker::slate::Slate;
 
 /// Labelled impressions.
-pub(super) struct Examples {
-    places: Places,
+pub(super) struct Examples<'a> {
+    places: &'a Places,
     /// `[items]`
-    items: Vec<Side>,
+    items: &'a [Side],
     /// `[questions]`
     asks: Vec<Side>,
     rows: Vec<Row>,
@@ -42,15 +42,15 @@ pub(super) struct Known<'a> {
     pub(super) rate: f32,
 }
 
-impl Examples {
+impl<'a> Examples<'a> {
     /// Joins labels with the features of their requests and items; `requests` hold those of the labels,
     /// in their order.
     ///
     /// # Errors
     /// When a system that is asked fails.
     pub(super) fn new(
-        places: &Places,
-        known: &Known<'_>,
+        places: &'a Places,
+        known: &Known<'a>,
         requests: &[Request],
         labels: &Labels,
         asked: &Asked,
@@ -79,8 +79,7 @@ impl Examples {
                 }
             }
         }
-        let (places, items) = (places.clone(), known.items.to_vec());
-        Ok(Self { places, items, asks, rows, past, showings, scored, nothing })
+        Ok(Self { places, items: known.items, asks, rows, past, showings, scored, nothing })
     }
 
     /// Number of examples.

@@ -63,6 +63,13 @@ impl Kind for LogisticSettings {
                 .instead("name a signal that it records"),
         ];
         for (place, FeatureSettings { column, .. }) in self.features.iter().enumerate() {
+            if matches!(Place::of(column), Ok(Place::Past(_))) {
+                let message = format!(
+                    "system `{{name}}` reads `{column}`, which is counted before the day of a request"
+                );
+                let need = Need::new(Fact::Days, message).at(keys!["features", place, "column"]);
+                needs.push(need.instead("leave the feature out"));
+            }
             if Place::of(column).is_ok_and(|place| place.is_stored()) {
                 let message =
                     format!("system `{{name}}` reads `{column}`, which the corpus does not have");

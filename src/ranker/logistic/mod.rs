@@ -31,7 +31,7 @@ use self::value::Value;
 use super::harness::{Output, Rank, Retrieve, Scored, first_outputs};
 use super::slate::Slate;
 use super::top::top;
-use crate::corpus::{Ask, Corpus, DailyStatistics, Labelled, Labels, Request, Split};
+use crate::corpus::{Ask, Corpus, DailyStatistics, Labels, Request, Split};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::memory;
@@ -143,13 +143,16 @@ fn held_out(
         "{}: nothing was shown on the validation days; every tenth training request is held out",
         settings.name
     ));
-    let pages = std::mem::take(&mut labels.pages).into_iter().enumerate();
-    let (held, kept): (Vec<_>, Vec<_>) = pages.partition(|(place, _)| place % 10 == 9);
-    let pages = |numbered: Vec<(usize, (u32, Vec<Labelled>))>| {
-        numbered.into_iter().map(|(_, page)| page).collect::<Vec<_>>()
-    };
-    labels.pages = pages(kept);
-    Ok(Some((train.to_vec(), Labels { pages: pages(held), unknown: 0 })))
+    let (mut held, mut kept) = (Vec::new(), Vec::new());
+    for (place, page) in std::mem::take(&mut labels.pages).into_iter().enumerate() {
+        if place % 10 == 9 { held.push(page) } else { kept.push(page) }
+    }
+    labels.pages = kept;
+    // Both are in the order of requests.
+    let is_held =
+        |request: &&Request| held.binary_search_by_key(&request.idx, |page| page.0).is_ok();
+    let requests = train.iter().filter(is_held).cloned().collect();
+    Ok(Some((requests, Labels { pages: held, unknown: 0 })))
 }
 
 /// A feature that no training impression has.
@@ -164,7 +167,7 @@ fn unmet(settings: &LogisticSettings, corpus: &Corpus, place: usize) -> Error {
     ))
 }
 
-/// Refuses more weights than there is memory for: each has a gradient's row and two moments.
+/// Refuses more weights than there is memory for.
 fn fits(settings: &LogisticSettings, layout: &Layout) -> Result<()> {
     let needed = layout.size() as u64 * BYTES_PER_WEIGHT;
     match settings.course.memory_limit().or_else(memory::allowed) {
@@ -232,7 +235,7 @@ fn specs(n_weights: usize) -> [ParameterSpec; 2] {
 }
 
 /// Mean loss of examples.
-fn mean_loss(examples: &Examples, layout: &Layout, weights: &Var, bias: &Var) -> Result<f64> {
+fn mean_loss(examples: &Examples<'_>, layout: &Layout, weights: &Var, bias: &Var) -> Result<f64> {
     let mut sum = 0.0;
     for first in (0..examples.len()).step_by(CHUNK) {
         let numbers = first..(first + CHUNK).min(examples.len());

@@ -13,7 +13,7 @@ use crate::train::sampler::Draw;
 
 /// The sum over labelled examples of `−log p(label)`.
 pub(super) struct LabelLoss<'a> {
-    pub(super) examples: &'a Examples,
+    pub(super) examples: &'a Examples<'a>,
     pub(super) layout: &'a Layout,
     /// `[weights, 1]`
     pub(super) weights: &'a Var,
@@ -36,7 +36,7 @@ pub(super) struct Batch {
 impl Batch {
     /// Encodes examples by their numbers.
     pub(super) fn of(
-        examples: &Examples,
+        examples: &Examples<'_>,
         layout: &Layout,
         numbers: impl Iterator<Item = usize>,
     ) -> Self {

@@ -67,12 +67,12 @@ impl LogisticSettings {
 
     /// The features, and behind them the scores of systems.
     pub(super) fn all_features(&self) -> Vec<FeatureSettings> {
-        let score = |place: usize| FeatureSettings {
-            column: format!("scores.{place}"),
+        let score = |system: &String| FeatureSettings {
+            column: format!("{system}.score"),
             reads: Reads::Number,
             buckets: None,
         };
-        self.features.iter().cloned().chain((0..self.scores.len()).map(score)).collect()
+        self.features.iter().cloned().chain(self.scores.iter().map(score)).collect()
     }
 }
 

@@ -26,15 +26,32 @@ fn feature(column: &str, reads: Reads) -> FeatureSettings {
     FeatureSettings { column: column.into(), reads, buckets: None }
 }
 
-fn examples(corpus: &Corpus, settings: &LogisticSettings) -> (Examples, Layout) {
-    let places = Places::of(settings).expect("places");
+/// What examples are made of.
+struct Made {
+    places: Places,
+    sides: Vec<Side>,
+    daily: DailyStatistics,
+}
+
+impl Made {
+    fn of(corpus: &Corpus, settings: &LogisticSettings) -> Self {
+        let places = Places::of(settings).expect("places");
+        let sides = places.items(corpus).expect("items");
+        Self { places, sides, daily: DailyStatistics::of(corpus).expect("daily") }
+    }
+}
+
+fn examples<'a>(
+    made: &'a Made,
+    corpus: &Corpus,
+    settings: &LogisticSettings,
+) -> (Examples<'a>, Layout) {
+    let Made { places, sides, daily } = made;
     let labels =
         corpus.labels(Split::Train, &settings.label, &places.of_showing()).expect("labels");
-    let daily = DailyStatistics::of(corpus).expect("daily");
-    let sides = places.items(corpus).expect("items");
-    let known = Known { items: &sides, daily: Some(&daily), rate: 0.25 };
+    let known = Known { items: sides, daily: Some(daily), rate: 0.25 };
     let requests = corpus.requests(Split::Train).expect("requests");
-    let examples = Examples::new(&places, &known, &requests, &labels, &Asked::default());
+    let examples = Examples::new(places, &known, &requests, &labels, &Asked::default());
     let examples = examples.expect("examples");
     let mut gathering = Gathering::new(&settings.features);
     examples.gather(&mut gathering);
@@ -53,7 +70,8 @@ fn the_loss_and_its_gradient_are_those_of_the_formula() {
     ]);
     let of = vec!["item.title".to_owned(), "user.segment".to_owned()];
     settings.crosses = vec![super::settings::CrossSettings { of, buckets: 5 }];
-    let (examples, layout) = examples(&shop.corpus, &settings);
+    let made = Made::of(&shop.corpus, &settings);
+    let (examples, layout) = examples(&made, &shop.corpus, &settings);
     let n = layout.size();
     let values: Vec<f32> = (0..n).map(|at| ((at * 7 % 11) as f32 - 5.0) / 10.0).collect();
     let bias = Var::new(&[0.3f32], &Device::Cpu).expect("bias");
@@ -98,7 +116,8 @@ fn the_loss_and_its_gradient_are_those_of_the_formula() {
 fn the_past_of_an_example_ends_before_its_day() {
     let shop = Shop::written();
     let settings = settings(vec![feature("item.past_chosen", Reads::Number)]);
-    let (examples, layout) = examples(&shop.corpus, &settings);
+    let made = Made::of(&shop.corpus, &settings);
+    let (examples, layout) = examples(&made, &shop.corpus, &settings);
     let number = |at| {
         let mut entries = Vec::new();
         examples.encode(at, &layout, &mut entries);
