@@ -24,6 +24,7 @@ pub mod steps;
 pub mod store;
 pub mod text;
 pub mod train;
+pub mod trained;
 pub mod vectors;
 
 pub use error::{Error, Result};

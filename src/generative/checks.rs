@@ -1,11 +1,14 @@
 //! What a training of a decoder says of itself, whatever it learns.
 
 use crate::kind::keys;
-use crate::kind::{Draws, Family, Faults, Kind, Need, Role, Use};
+use crate::kind::{Abilities, Draws, Family, Faults, Kind, Need, Refusal, Role, Use, starts_from};
 use crate::model::settings::LoraSettings;
 use crate::train::course::Able;
 use crate::train::course::settings::LOSS;
 use crate::train::settings::TrainSettings;
+
+/// The kind as recipes spell it.
+pub const DECODER: &str = "decoder";
 
 impl Kind for TrainSettings {
     fn format(&self) -> u32 {
@@ -19,9 +22,23 @@ impl Kind for TrainSettings {
     fn uses(&self) -> Vec<Use<'_>> {
         let model = self.model.as_deref();
         let model = model.map(|name| Use::new(Family::Model, name, Role::Start, "model"));
-        let init = self.init.as_deref();
-        let init = init.map(|name| Use::new(Family::Train, name, Role::Start, "init"));
+        let init = self.init.as_deref().map(Use::init);
         model.into_iter().chain(init).collect()
+    }
+
+    fn rests_on(&self) -> &'static [Family] {
+        &[Family::Model, Family::Train]
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { lends_weights: true, ..Abilities::default() }
+    }
+
+    fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        match used.family {
+            Family::Train => starts_from(DECODER, used, kind, other),
+            _ => Ok(()),
+        }
     }
 
     fn needs(&self) -> Vec<Need> {

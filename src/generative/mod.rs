@@ -19,6 +19,7 @@ mod validation;
 mod vocabulary;
 
 pub use bundle::{Bundle, INDEX_FILE, open_index};
+pub use checks::DECODER;
 pub use sizes::{DecoderSizes, threads};
 pub use training::{ADAPTER_DIR, MODEL_DIR, learn};
 pub use vocabulary::n_modes;

@@ -12,7 +12,7 @@ use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
-use crate::kind::{Draws, Faults, Kind, Use, keys};
+use crate::kind::{Draws, Family, Faults, Kind, Use, keys};
 use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
 use crate::model::folder::{CONFIG, source_files};
 use crate::model::settings::PretrainedSettings;
@@ -26,6 +26,10 @@ impl Kind for PretrainedSettings {
 
     fn draws(&self) -> Draws {
         Draws::Seeded(self.seed)
+    }
+
+    fn rests_on(&self) -> &'static [Family] {
+        &[Family::Identifier]
     }
 
     fn uses(&self) -> Vec<Use<'_>> {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Faults, Kind, Use};
+use crate::kind::{Draws, Family, Faults, Kind, Use};
 use crate::model::config::DecoderConfig;
 use crate::model::settings::ScratchSettings;
 use crate::model::{Decoder, ModelFolder, Special, Tokenizer};
@@ -22,6 +22,10 @@ impl Kind for ScratchSettings {
 
     fn draws(&self) -> Draws {
         Draws::Seeded(self.seed)
+    }
+
+    fn rests_on(&self) -> &'static [Family] {
+        &[Family::Identifier]
     }
 
     fn uses(&self) -> Vec<Use<'_>> {

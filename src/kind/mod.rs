@@ -22,7 +22,7 @@ pub use estimate::{Estimate, Sizes};
 pub use faults::{Around, Fault, Faults, Key};
 pub use keyed::keyed;
 pub use needs::{Fact, Lack, Need};
-pub use uses::{Abilities, Family, Refusal, Role, Use};
+pub use uses::{Abilities, Family, Refusal, Role, TABLE, Use, starts_from};
 
 pub use crate::{keys, kinds};
 
@@ -71,6 +71,21 @@ pub trait Kind {
     /// The components it refers to, in the order in which they are made.
     fn uses(&self) -> Vec<Use<'_>> {
         Vec::new()
+    }
+
+    /// The training whose table it has, where it has that of one.
+    fn table(&self) -> Option<&str> {
+        self.uses().into_iter().find(|one| one.is_table).map(|one| one.name)
+    }
+
+    /// Keys that it has from the training that it starts from, and not itself.
+    fn inherited(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Families of which it names one in any case: where it names none, which is its fault, all of them may only look unused.
+    fn rests_on(&self) -> &'static [Family] {
+        &[]
     }
 
     /// What others may ask of it.

@@ -146,12 +146,15 @@ pub struct Use<'a> {
     /// Where given, it must be one of those that the component in this role leads to: it says which
     /// of them is meant, and is no input of its own.
     pub among: Option<Role>,
+    /// Whether the component is what it names: the other's table stands for its own, so that their steps are equal.
+    pub is_table: bool,
 }
 
 impl<'a> Use<'a> {
     /// The component called `name`, named by one key.
     pub fn new(family: Family, name: &'a str, role: Role, key: &'static str) -> Self {
-        Self { family, name, role, key: vec![key.into()], hint: "", unlearned: false, among: None }
+        let key = vec![key.into()];
+        Self { family, name, role, key, hint: "", unlearned: false, among: None, is_table: false }
     }
 
     /// The same, named at another place.
@@ -179,6 +182,21 @@ impl<'a> Use<'a> {
     }
 }
 
+impl<'a> Use<'a> {
+    /// The training whose weights another starts from, named by the key `init`.
+    pub fn init(name: &'a str) -> Self {
+        Self::new(Family::Train, name, Role::Start, "init")
+    }
+
+    /// The training whose table a component has, named by the key `train`.
+    pub fn table(name: &'a str) -> Self {
+        Self { is_table: true, ..Self::new(Family::Train, name, Role::Train, TABLE) }
+    }
+}
+
+/// The key by which a component names the training whose table it has.
+pub const TABLE: &str = "train";
+
 /// What others may ask of a component.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Abilities {
@@ -188,10 +206,36 @@ pub struct Abilities {
     pub lends_encoder: bool,
     /// It is made of others of its own family.
     pub is_composed: bool,
+    /// It is trained, and another training of its kind can start from its weights.
+    pub lends_weights: bool,
     /// System: it scores given items.
     pub ranks: bool,
     /// System: it can stand inside a fused system or at the beginning of a cascade.
     pub is_cascade: bool,
+}
+
+/// Whether a training of some kind can start from another.
+///
+/// # Errors
+/// What to say where it cannot.
+pub fn starts_from(
+    own: &str,
+    used: &Use<'_>,
+    kind: &str,
+    other: &Abilities,
+) -> Result<(), Refusal> {
+    if kind == own && other.lends_weights {
+        return Ok(());
+    }
+    let label = match kind == own {
+        true => "its text encoder is that of other vectors".into(),
+        false => format!("is of kind = \"{kind}\""),
+    };
+    Err(Refusal {
+        message: format!("training `{}` has no weights that this one could start from", used.name),
+        label,
+        help: format!("name a [[train]] of kind = \"{own}\" with weights of its own"),
+    })
 }
 
 /// Why a component cannot be what it is used as.

@@ -24,6 +24,8 @@ use crate::steps::{
     MakeVectors, PrepareSystem, PrepareTraining, RenderPrompts, TrainDecoder, Work,
 };
 use crate::train::settings::TrainSettings;
+use crate::trained::kinds::{Makes, TrainingSettings};
+use crate::vectors::kinds::VectorsSettings;
 
 /// Stands for the content of a file that was not read; no content has this digest.
 const UNREAD: &str = "unread";
@@ -177,7 +179,7 @@ impl<'a> Builder<'a> {
     fn reads(&mut self, uses: &[Use<'_>]) -> Result<Reads> {
         let mut reads = self.corpus()?;
         // A choice among what another input leads to is none of its own.
-        for one in uses.iter().filter(|one| one.among.is_none()) {
+        for one in uses.iter().filter(|one| one.among.is_none() && !one.is_table) {
             if let Some(key) = self.used(one)? {
                 reads.insert(one.role.text(), key);
             }
@@ -203,9 +205,19 @@ impl<'a> Builder<'a> {
         }
         let recipe = self.recipe;
         let settings = recipe.vectors.get(name).ok_or_else(|| missing(Family::Vectors, name))?;
+        if let Some(training) = settings.it().table() {
+            let key = self.train(training)?;
+            self.names.insert(step, key.clone());
+            return Ok(key);
+        }
+        self.vectors_step(step, settings)
+    }
+
+    /// The step that makes vectors: their own, or that of the training whose table they have.
+    fn vectors_step(&mut self, step: String, settings: &VectorsSettings) -> Result<String> {
         let reads = self.reads(&settings.it().uses())?;
         let about = self.about(&step, "vectors", settings.it(), reads);
-        let grade = recipe.evaluation.relevant_grade;
+        let grade = self.recipe.evaluation.relevant_grade;
         let relevant_grade = settings.it().is_judged().then_some(grade);
         self.add(step, about, MakeVectors { settings: settings.clone(), relevant_grade })
     }
@@ -289,8 +301,19 @@ impl<'a> Builder<'a> {
         if let Some(key) = self.known(&step) {
             return Ok(key);
         }
+        match training(self.recipe, name)?.it().makes() {
+            Makes::Decoder(settings) => self.train_decoder(step, settings),
+            Makes::Vectors(settings) => self.vectors_step(step, &settings),
+            Makes::System(settings) => {
+                let system = system_of(self.recipe, &settings)?;
+                let (_, key) = self.opened(&system, &step, &step)?;
+                key.ok_or_else(|| missing(Family::Train, name))
+            }
+        }
+    }
+
+    fn train_decoder(&mut self, step: String, training: &TrainSettings) -> Result<String> {
         let recipe = self.recipe;
-        let training = training(recipe, name)?;
         let model_name = recipe.model_of(training);
         let settings = model(recipe, model_name)?;
         let learned = training.objective.it().identifiers(settings.identifiers().len());
@@ -361,7 +384,30 @@ impl<'a> Builder<'a> {
     fn system_reads(&mut self, system: &System, is_part: bool) -> Result<Reads> {
         let settings = &system.settings;
         let it = settings.it();
-        let mut reads = self.reads(&it.uses())?;
+        let component = step_name(Family::System, settings.name());
+        let step = it.prepared().map(|prepared| format!("{component}.{}", prepared.step));
+        let (mut reads, key) = match (step, it.table()) {
+            (Some(step), Some(training)) => {
+                let key = self.train(training)?;
+                self.names.insert(step, key.clone());
+                (self.asked(system)?, Some(key))
+            }
+            (Some(step), None) => self.opened(system, &component, &step)?,
+            (None, _) => (self.asked(system)?, None),
+        };
+        // What a fit starts from is no input of the answers.
+        reads.remove(&Role::Start.text());
+        reads.extend(key.map(|key| (Role::Opened.text(), key)));
+        if is_part && it.tuned_for().is_some() {
+            reads.insert(Role::Tuned.text(), self.system(settings)?);
+        }
+        Ok(reads)
+    }
+
+    /// What a system uses, and what those that it asks are opened from.
+    fn asked(&mut self, system: &System) -> Result<Reads> {
+        let settings = &system.settings;
+        let mut reads = self.reads(&settings.it().uses())?;
         if let Some(model) = &system.model {
             let (name, place) = (settings.name(), system.identifier);
             let identifier = self.identifier(spoken(model, name, place)?)?;
@@ -372,27 +418,32 @@ impl<'a> Builder<'a> {
                 reads.insert(Inputs::below(place, &role), key);
             }
         }
-        if let Some(prepared) = it.prepared() {
-            let component = step_name(Family::System, settings.name());
-            let about = self.about(&component, prepared.step, it, reads.clone());
-            let grade = self.recipe.evaluation.relevant_grade;
-            let work = PrepareSystem {
-                settings: prepared.settings,
-                relevant_grade: prepared.is_judged.then_some(grade),
-                asks: system.asks.clone(),
-                system: system.clone(),
-            };
-            let name = format!("{component}.{}", prepared.step);
-            let key = match self.known(&name) {
-                Some(key) => key,
-                None => self.add(name, about, work)?,
-            };
-            reads.insert(Role::Opened.text(), key);
-        }
-        if is_part && it.tuned_for().is_some() {
-            reads.insert(Role::Tuned.text(), self.system(settings)?);
-        }
         Ok(reads)
+    }
+
+    /// The same, and the key of the step that makes what the system is opened from; `component` is whose step it is.
+    fn opened(
+        &mut self,
+        system: &System,
+        component: &str,
+        step: &str,
+    ) -> Result<(Reads, Option<String>)> {
+        let reads = self.asked(system)?;
+        let it = system.settings.it();
+        let Some(prepared) = it.prepared() else { return Ok((reads, None)) };
+        if let Some(key) = self.known(step) {
+            return Ok((reads, Some(key)));
+        }
+        let about = self.about(component, prepared.step, it, reads.clone());
+        let grade = self.recipe.evaluation.relevant_grade;
+        let work = PrepareSystem {
+            settings: prepared.settings,
+            relevant_grade: prepared.is_judged.then_some(grade),
+            asks: system.asks.clone(),
+            system: system.clone(),
+        };
+        let key = self.add(step.to_owned(), about, work)?;
+        Ok((reads, Some(key)))
     }
 
     fn evaluation(&mut self) -> Result<()> {
@@ -485,11 +536,12 @@ pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<Sy
             Family::Vectors if one.role == Role::Vectors => {
                 system.vectors = recipe.vectors.get(one.name).cloned();
             }
-            Family::Train => {
-                let name = recipe.model_of(training(recipe, one.name)?);
-                system.model = Some(model(recipe, name)?.clone());
+            Family::Train if one.role == Role::Train && !one.is_table => {
+                let decoder = training(recipe, one.name)?.decoder();
+                let decoder = decoder.ok_or_else(|| missing(Family::Train, one.name))?;
+                system.model = Some(model(recipe, recipe.model_of(decoder))?.clone());
             }
-            Family::Vectors | Family::Identifier | Family::Model => {}
+            Family::Vectors | Family::Identifier | Family::Model | Family::Train => {}
         }
     }
     let chosen = uses.iter().find(|one| one.family == Family::Identifier);
@@ -510,7 +562,7 @@ fn spoken<'m>(model: &'m ModelSettings, user: &str, place: usize) -> Result<&'m 
     name.ok_or_else(|| Error::Failed(format!("{user} has no identifier at place {place}")))
 }
 
-fn training<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r TrainSettings> {
+fn training<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r TrainingSettings> {
     recipe.training(name).ok_or_else(|| missing(Family::Train, name))
 }
 

@@ -77,7 +77,7 @@ fn components(recipe: &Recipe) -> Vec<(String, &dyn Kind)> {
         all.push((step_name(Family::Model, name), settings.it()));
     }
     for training in &recipe.train {
-        all.push((step_name(Family::Train, &training.name), training));
+        all.push((step_name(Family::Train, training.name()), training.it()));
     }
     for system in &recipe.system {
         all.push((step_name(Family::System, system.name()), system.it()));

@@ -51,6 +51,14 @@ impl Node {
         }
     }
 
+    /// The same, to be changed.
+    pub(super) fn entry_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        match &mut self.kind {
+            Kind::Table(entries) => entries.iter_mut().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
     /// The text under a key of a table.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         match &self.entry(key)?.node.kind {
@@ -96,20 +104,36 @@ pub(super) enum Step {
     Index(usize),
 }
 
+/// A part that has the table of a training.
+#[derive(Debug, Clone)]
+pub(super) struct Lent {
+    /// The part.
+    pub(super) to: Vec<Step>,
+    /// The training; none where there is no such training, which is a fault.
+    pub(super) from: Option<Vec<Step>>,
+}
+
 /// A recipe file and its overrides, parsed.
 #[derive(Debug, Clone)]
 pub(super) struct Document {
     /// The file, then one per override.
     pub(super) sources: Vec<Source>,
     pub(super) root: Node,
+    /// Parts that have the table of a training.
+    pub(super) lent: Vec<Lent>,
 }
 
 impl Document {
+    /// The part at a path, where it has the table of a training.
+    pub(super) fn lent(&self, path: &[Step]) -> Option<&Lent> {
+        self.lent.iter().find(|lent| lent.to == path)
+    }
+
     /// Parses the text of a recipe file; gives all syntax faults (at most one a line) when it is not TOML.
     pub(super) fn parse(name: &str, text: &str) -> Result<Self, (Vec<Source>, Vec<Fault>)> {
         let source = Source { name: name.to_owned(), text: Arc::new(text.to_owned()) };
         match parse_table(&source, 0) {
-            Ok(root) => Ok(Self { sources: vec![source], root }),
+            Ok(root) => Ok(Self { sources: vec![source], root, lent: Vec::new() }),
             Err(faults) => Err((vec![source], faults)),
         }
     }

@@ -7,6 +7,7 @@ use super::document::{Kind, Node, Step};
 use super::fault::nearest;
 use super::load::LoadedRecipe;
 use super::shape::{Field, Shape, recipe_fields};
+use super::trainings::OWN_KEYS;
 use crate::error::{Error, Result};
 
 /// A place in the schema that a key path leads to, and in the recipe where there is one.
@@ -284,6 +285,13 @@ fn about(text: &mut String, field: &Field, kinds: &[String]) {
 
 /// `train.aligned.epochs = 1.0   (recipes/quickstart.toml:40)`.
 fn value_line(loaded: &LoadedRecipe, path: &[Step]) -> String {
+    // A part that has the table of a training: the training says it.
+    let lent = path.get(..2).and_then(|part| loaded.document.lent(part));
+    let own = |step: &Step| matches!(step, Step::Key(key) if OWN_KEYS.contains(&key.as_str()));
+    let path = match (lent.and_then(|lent| lent.from.clone()), path.get(2)) {
+        (Some(training), Some(key)) if !own(key) => &[&training, &path[2..]].concat(),
+        _ => path,
+    };
     let origin = loaded.origin(path);
     let name = loaded.document.dotted(path);
     let value = toml::Value::try_from(&loaded.recipe).ok();

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::check::check;
 use super::document::{Document, Step};
 use super::fault::{Style, render, sort};
-use super::overrides::apply;
 use super::place::Place;
 use super::settings::Recipe;
+use super::{overrides, trainings};
 use crate::error::{Error, Result};
 
 /// Largest recipe file that is read, in bytes; anything larger is surely another kind of file.
@@ -112,8 +112,9 @@ pub(super) fn parse_styled(
         sort(&mut faults);
         render(&sources, &faults, style)
     })?;
-    let override_faults = apply(&mut document, overrides);
-    match check(&document, override_faults) {
+    let mut faults = overrides::apply(&mut document, overrides);
+    faults.extend(trainings::apply(&mut document));
+    match check(&document, faults) {
         Ok((recipe, remarks)) => {
             let warnings =
                 (!remarks.is_empty()).then(|| render(&document.sources, &remarks, style));

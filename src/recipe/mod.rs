@@ -2,7 +2,7 @@
 //!
 //! Knows the settings of all components and nothing of their code: it executes nothing, opens no
 //! data and touches no weights. The life of a recipe is parse (`document`) → overrides (`overrides`)
-//! → walk against the schema (`shape`, `walk`) → cross checks (`check`) → [`Recipe`].
+//! → tables of trainings in parts that name one (`trainings`) → walk against the schema (`shape`, `walk`) → cross checks (`check`) → [`Recipe`].
 
 mod check;
 mod docs;
@@ -17,7 +17,9 @@ mod shape;
 mod shipped;
 #[cfg(test)]
 mod tests;
+mod trainings;
 mod walk;
+mod written;
 
 pub use docs::{json_schema, recipe_reference};
 pub use explain::explain;

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use trieval_eval::metric::{Metric, Needs};
 use trieval_eval::settings::{EvaluationSettings, ReportSettings};
 
+use super::written;
 use crate::corpus::kinds::CorpusSettings;
 use crate::kind::Kind;
 use crate::model::settings::ModelSettings;
 use crate::quantizer::kinds::IdentifierSettings;
 use crate::ranker::kinds::SystemSettings;
 use crate::train::settings::TrainSettings;
+use crate::trained::kinds::TrainingSettings;
 use crate::vectors::kinds::VectorsSettings;
 
 /// A whole story: from a corpus to an evaluated, reported set of systems.
@@ -32,7 +34,7 @@ pub struct Recipe {
     /// Where items, requests and feedback come from.
     pub corpus: CorpusSettings,
     /// Item vectors by name.
-    #[serde(default)]
+    #[serde(default, serialize_with = "written::vectors")]
     pub vectors: BTreeMap<String, VectorsSettings>,
     /// Identifiers by name.
     #[serde(default)]
@@ -40,11 +42,12 @@ pub struct Recipe {
     /// Decoders by name.
     #[serde(default)]
     pub model: BTreeMap<String, ModelSettings>,
-    /// Trainings; each starts from a model or from another training's result.
-    #[serde(default)]
-    pub train: Vec<TrainSettings>,
+    /// Trainings, of decoders and of whatever else is trained. A decoder starts from a model or from another training's
+    /// result.
+    #[serde(default, serialize_with = "written::trainings")]
+    pub train: Vec<TrainingSettings>,
     /// Systems to be evaluated, in the order of the report.
-    #[serde(default)]
+    #[serde(default, serialize_with = "written::systems")]
     pub system: Vec<SystemSettings>,
     /// What is measured, and how differences are tested.
     #[serde(default)]
@@ -60,8 +63,8 @@ fn default_seed() -> u64 {
 
 impl Recipe {
     /// The training of this name.
-    pub fn training(&self, name: &str) -> Option<&TrainSettings> {
-        self.train.iter().find(|training| training.name == name)
+    pub fn training(&self, name: &str) -> Option<&TrainingSettings> {
+        self.train.iter().find(|training| training.name() == name)
     }
 
     /// Name of the model that a training of this recipe trains, through any number of `init`s;
@@ -70,7 +73,8 @@ impl Recipe {
         let mut current = training;
         // A checked recipe has no cycles; the bound only keeps an unchecked one from hanging.
         for _ in 0..=self.train.len() {
-            match (&current.model, current.init.as_deref().and_then(|init| self.training(init))) {
+            let init = current.init.as_deref().and_then(|init| self.training(init)?.decoder());
+            match (&current.model, init) {
                 (Some(model), _) => return model,
                 (None, Some(init)) => current = init,
                 (None, None) => return "",
@@ -87,7 +91,7 @@ impl Recipe {
         let vectors = self.vectors.iter().map(|(name, one)| named(name, one.it()));
         let identifiers = self.identifier.iter().map(|(name, one)| named(name, one.it()));
         let models = self.model.iter().map(|(name, one)| named(name, one.it()));
-        let trainings = self.train.iter().map(|one| named(&one.name, one));
+        let trainings = self.train.iter().map(|one| named(one.name(), one.it()));
         let systems = self.system.iter().map(|one| named(one.name(), one.it()));
         vectors.chain(identifiers).chain(models).chain(trainings).chain(systems).collect()
     }

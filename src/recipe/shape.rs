@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::settings::Recipe;
 use crate::text::grouped;
+use crate::trained::kinds::DEFAULT;
 
 /// What a value may be.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,7 +125,16 @@ pub(super) fn digits(number: i64) -> String {
 
 /// The JSON Schema of a recipe (draft 2020-12).
 pub(super) fn schema() -> Json {
-    schemars::schema_for!(Recipe).to_value()
+    let mut schema = schemars::schema_for!(Recipe).to_value();
+    let variants = schema.pointer_mut("/$defs/TrainingSettings/oneOf");
+    for variant in variants.and_then(Json::as_array_mut).into_iter().flatten() {
+        let is_default = variant["properties"]["kind"]["const"] == DEFAULT;
+        if let Some(required) = variant["required"].as_array_mut().filter(|_| is_default) {
+            // The loader gives a training its kind.
+            required.retain(|key| key != "kind");
+        }
+    }
+    schema
 }
 
 /// The shape of a whole recipe.
@@ -285,8 +295,10 @@ mod tests {
         let Shape::List { item: train, length: None } = &field(fields, "train").shape else {
             panic!()
         };
-        let Shape::Table(train) = train.as_ref() else { panic!() };
-        let Shape::Tagged { variants, .. } = &field(train, "objective").shape else { panic!() };
+        let Shape::Tagged { variants, .. } = train.as_ref() else { panic!() };
+        assert_eq!(variants[0].name, "decoder");
+        let objective = &field(&variants[0].fields, "objective").shape;
+        let Shape::Tagged { variants, .. } = objective else { panic!() };
         let words = field(&variants[0].fields, "pseudo_words");
         assert!(matches!(words.shape, Shape::List { length: Some(2), .. }));
         assert_eq!(words.default, serde_json::json!([1, 5]));

@@ -23,6 +23,11 @@ impl<'d> Walker<'d> {
         Self { document, faults: Vec::new() }
     }
 
+    /// Whether the part at a path has the table of a training.
+    pub(super) fn is_lent(&self, path: &[Step]) -> bool {
+        self.document.lent(path).is_some()
+    }
+
     /// The clean value at `path`; `None` when it cannot be used at all.
     pub(super) fn value(
         &mut self,

@@ -34,6 +34,18 @@ crate::kind::kinds! {
     }
 }
 
+impl From<TwoTowerSettings> for VectorsSettings {
+    fn from(settings: TwoTowerSettings) -> Self {
+        Self::TwoTower(settings)
+    }
+}
+
+impl From<MmseSettings> for VectorsSettings {
+    fn from(settings: MmseSettings) -> Self {
+        Self::Mmse(settings)
+    }
+}
+
 /// A way to have a vector for every item.
 pub trait VectorsKind: Kind {
     /// Writes [`VECTORS_FILE`](super::VECTORS_FILE), and what encodes requests, where something does. `judge` gives what a

@@ -31,8 +31,12 @@ pub struct TwoTowerSettings {
     #[serde(default = "default_dim")]
     #[schemars(range(min = 2, max = 8_192))]
     pub dim: u32,
-    /// Name of other vectors of this kind whose weights the training starts from; their `dim` and vocabulary are taken
-    /// over. By default it starts from nothing.
+    /// Name of a `[[train]]` of this kind whose table this is: no other key is given then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub train: Option<String>,
+    /// Name of a `[[train]]` of this kind whose weights this one starts from; its `dim` and vocabulary are taken over. By
+    /// default it starts from nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub init: Option<String>,
@@ -89,6 +93,7 @@ impl Default for TwoTowerSettings {
     fn default() -> Self {
         Self {
             dim: default_dim(),
+            train: None,
             init: None,
             vocabulary: default_vocabulary(),
             course: Course::default(),

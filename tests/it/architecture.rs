@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["vectors"],
     &["quantizer", "generative"],
     &["ranker"],
+    &["trained"],
     &["judging"],
     &["bench", "recipe"],
     &["steps"],
@@ -28,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Rows of components: their settings and lists of kinds are what a recipe is composed of.
-const COMPONENTS: std::ops::RangeInclusive<usize> = 4..=12;
+const COMPONENTS: std::ops::RangeInclusive<usize> = 4..=13;
 
 /// Arrows that the order would allow and that are forbidden all the same.
 const FORBIDDEN: &[(&str, &[&str], &str)] = &[

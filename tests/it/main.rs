@@ -26,4 +26,5 @@ mod support;
 mod tidy;
 mod tracking;
 mod training;
+mod trainings;
 mod vectors;

@@ -149,32 +149,3 @@ fn text_and_feedback_are_joined_and_a_decoder_searches() {
     ];
     assert!(!trieval(&search).expect(0).out.is_empty());
 }
-
-#[test]
-fn vectors_start_from_the_weights_of_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("run");
-    let further = |more: &str| {
-        format!("vectors.further={{kind=\"two-tower\",init=\"text\",epochs=0.2{more}}}")
-    };
-    let asks = "system.two-tower.vectors=further";
-    let still = further(",optimizer={learning_rate=0.0}");
-    run(TINY, &out, &["--set", &still, "--set", asks]).expect(0);
-    let weights = |name: &str| {
-        let step = step_folder(&out, &format!("vectors.{name}")).unwrap();
-        std::fs::read(step.join("encoder.safetensors")).unwrap()
-    };
-    // Nothing moved: the weights are those that it started from.
-    assert!(weights("further") == weights("text"));
-    let (moved, one) = (further(""), folder.path().join("one"));
-    run(TINY, &one, &["--set", &moved, "--set", asks]).expect(0);
-    let step = step_folder(&one, "vectors.further").unwrap();
-    assert!(std::fs::read(step.join("encoder.safetensors")).unwrap() != weights("text"));
-
-    let refused = |table: &str, says: &[&str]| {
-        run(TINY, &out, &["--set", table, "--set", asks]).expect(2).says(says);
-    };
-    refused(&further(",dim=8"), &["has the `dim` of what it starts from", "leave it out"]);
-    refused(&further("").replace("\"text\"", "\"tex\""), &["did you mean \"text\"?"]);
-    refused(&further("").replace("\"text\"", "\"further\""), &["further"]);
-}

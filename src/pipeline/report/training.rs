@@ -9,7 +9,7 @@ use trieval_eval::report::model::{
 use crate::error::{Error, Result};
 use crate::generative::{INDEX_FILE, MODEL_DIR};
 use crate::identifier::Identifiers;
-use crate::kind::{Family, Learned};
+use crate::kind::{Family, Kind, Learned};
 use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::pipeline::folder::RunFolder;
@@ -18,6 +18,7 @@ use crate::pipeline::step::{Step, step_name};
 use crate::recipe::Recipe;
 use crate::train::engine::LOG_FILE;
 use crate::train::log;
+use crate::trained::kinds::Makes;
 
 /// Points drawn per training curve.
 const CURVE_POINTS: usize = 200;
@@ -31,17 +32,24 @@ pub(super) fn training(
 ) -> Result<Vec<TrainingReport>> {
     let mut reports = Vec::new();
     for training in &recipe.train {
-        for step in plan.all(&step_name(Family::Train, &training.name)) {
-            let config = folder.step_dir(&step.name, &step.key).join(MODEL_DIR).join(CONFIG);
-            let parameters = DecoderConfig::read(&config)?.parameter_count() as u64;
-            let learned = Learned { objective: training.objective.kind(), parameters };
-            let label = plan.labelled(&training.name, step);
-            reports.push(course(&label, &learned, step, folder)?);
+        for step in plan.all(&step_name(Family::Train, training.name())) {
+            let made = folder.step_dir(&step.name, &step.key);
+            let learned = match training.it().makes() {
+                Makes::Decoder(settings) => {
+                    let config = DecoderConfig::read(&made.join(MODEL_DIR).join(CONFIG))?;
+                    let parameters = config.parameter_count() as u64;
+                    Some(Learned { objective: settings.objective.kind(), parameters })
+                }
+                Makes::Vectors(settings) => settings.it().learned(&made)?,
+                Makes::System(settings) => settings.it().learned(&made)?,
+            };
+            let Some(learned) = learned else { continue };
+            reports.push(course(&plan.labelled(training.name(), step), &learned, step, folder)?);
         }
     }
     for (name, settings) in &recipe.vectors {
         let name = step_name(Family::Vectors, name);
-        for step in plan.all(&name) {
+        for step in own(plan, &name, settings.it()) {
             if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
                 reports.push(course(&plan.labelled(&name, step), &learned, step, folder)?);
             }
@@ -50,7 +58,7 @@ pub(super) fn training(
     for system in &recipe.system {
         let Some(prepared) = system.it().prepared() else { continue };
         let name = format!("{}.{}", step_name(Family::System, system.name()), prepared.step);
-        for step in plan.all(&name) {
+        for step in own(plan, &name, system.it()) {
             if let Some(learned) = system.it().learned(&folder.step_dir(&step.name, &step.key))? {
                 let label = plan.labelled(system.name(), step);
                 reports.push(course(&label, &learned, step, folder)?);
@@ -58,6 +66,11 @@ pub(super) fn training(
         }
     }
     Ok(reports)
+}
+
+/// The steps of a part that is trained for itself: none where it has the table of a training.
+fn own<'p>(plan: &'p Plan, name: &str, it: &dyn Kind) -> Vec<&'p Step> {
+    if it.table().is_some() { Vec::new() } else { plan.all(name) }
 }
 
 fn course(

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use super::Generative;
 use super::settings::GenerativeSettings;
 use crate::error::{Error, Result};
-use crate::generative::{Bundle, DecoderSizes, INDEX_FILE, MODEL_DIR};
+use crate::generative::{Bundle, DECODER, DecoderSizes, INDEX_FILE, MODEL_DIR};
 use crate::inputs::Inputs;
 use crate::kind::keys;
-use crate::kind::{Estimate, Family, Key, Kind, Role, Sizes, Use};
+use crate::kind::{Abilities, Estimate, Family, Key, Kind, Refusal, Role, Sizes, Use};
 use crate::model::checkpoint::WEIGHTS;
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind};
@@ -29,6 +29,17 @@ impl Kind for GenerativeSettings {
         let identifier = self.identifier.as_deref().map(identifier);
         uses.extend(identifier.map(|one| one.among(Role::Train)));
         uses
+    }
+
+    fn accepts(&self, used: &Use<'_>, kind: &str, _: &Abilities) -> Result<(), Refusal> {
+        if used.family != Family::Train || kind == DECODER {
+            return Ok(());
+        }
+        Err(Refusal {
+            message: format!("training `{}` is of kind = \"{kind}\" and no decoder", used.name),
+            label: "writes no identifiers".into(),
+            help: format!("name a [[train]] of kind = \"{DECODER}\", which is the default"),
+        })
     }
 }
 

@@ -79,34 +79,67 @@ impl Logistic {
         let settings = file.settings;
         let places = Places::of(&settings)?;
         let mut table = Unpacker::open(&folder.join(FEATURES_FILE), FEATURES)?;
-        let features = settings.all_features();
-        let mut inputs = Vec::with_capacity(features.len());
-        for feature in &features {
-            inputs.push(match (feature.reads.is_number(), feature.buckets) {
-                (true, _) => match table.floats()?.as_slice() {
-                    &[mean, deviation] => Input::Number { mean, deviation },
-                    _ => return Err(table.fault("a number has no mean and deviation")),
-                },
-                (false, None) => Input::Exact { values: read_tokens(&mut table)? },
-                (false, Some(buckets)) => {
-                    table.expect(u64::from(buckets), "buckets")?;
-                    Input::Hashed { buckets }
-                }
-            });
-        }
-        let layout = Layout::new(inputs, &settings);
+        let layout = read_layout(&mut table, &settings)?;
         table.expect(n_items as u64, "items")?;
-        let n_features = features.len();
+        let n_features = layout.inputs.len();
         let mut side =
             || -> Result<Side> { (0..n_features).map(|_| read(&mut table)).collect::<Result<_>>() };
         let items = (0..n_items).map(|_| Ok([side()?, side()?])).collect::<Result<_>>()?;
         table.finish()?;
-        let stored = load_parameters(&folder.join(WEIGHTS_FILE), specs(layout.size()).to_vec())?;
-        let values =
-            |name: &str| Ok::<_, Error>(stored.var(name)?.flatten_all()?.to_vec1::<f32>()?);
-        let (bias, weights) = (values(BIAS)?, values(WEIGHTS)?);
-        Ok(Self { settings, places, layout, items, bias: bias[0], weights, asked })
+        let (bias, weights) = read_weights(folder, &layout)?;
+        Ok(Self { settings, places, layout, items, bias, weights, asked })
     }
+}
+
+/// The weights of a fitted model, without what it knows of items.
+pub(super) struct Stored {
+    pub(super) settings: LogisticSettings,
+    pub(super) layout: Layout,
+    pub(super) bias: f32,
+    /// `[weights]`
+    pub(super) weights: Vec<f32>,
+}
+
+impl Stored {
+    /// Reads them from the folder that [`Logistic::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file is missing, damaged or of another format.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(SETTINGS_FILE);
+        let ModelFile { settings, .. } = read_description(&path, "a ranker of features", FORMAT)?;
+        let mut table = Unpacker::open(&folder.join(FEATURES_FILE), FEATURES)?;
+        let layout = read_layout(&mut table, &settings)?;
+        let (bias, weights) = read_weights(folder, &layout)?;
+        Ok(Self { settings, layout, bias, weights })
+    }
+}
+
+/// Where the weights of each feature are: the beginning of the table of features.
+fn read_layout(table: &mut Unpacker, settings: &LogisticSettings) -> Result<Layout> {
+    let features = settings.all_features();
+    let mut inputs = Vec::with_capacity(features.len());
+    for feature in &features {
+        inputs.push(match (feature.reads.is_number(), feature.buckets) {
+            (true, _) => match table.floats()?.as_slice() {
+                &[mean, deviation] => Input::Number { mean, deviation },
+                _ => return Err(table.fault("a number has no mean and deviation")),
+            },
+            (false, None) => Input::Exact { values: read_tokens(table)? },
+            (false, Some(buckets)) => {
+                table.expect(u64::from(buckets), "buckets")?;
+                Input::Hashed { buckets }
+            }
+        });
+    }
+    Ok(Layout::new(inputs, settings))
+}
+
+/// The bias and the weights.
+fn read_weights(folder: &Path, layout: &Layout) -> Result<(f32, Vec<f32>)> {
+    let stored = load_parameters(&folder.join(WEIGHTS_FILE), specs(layout.size()).to_vec())?;
+    let values = |name: &str| Ok::<_, Error>(stored.var(name)?.flatten_all()?.to_vec1::<f32>()?);
+    Ok((values(BIAS)?[0], values(WEIGHTS)?))
 }
 
 fn tokens(table: &mut Packer, tokens: &[u64]) {

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::inputs::{Inputs, StepContext};
 use crate::kind::{
     Abilities, Draws, Estimate, Fact, Family, Faults, Key, Kind, Learned, Need, Refusal, Role,
-    Sizes, Use, keyed, keys,
+    Sizes, Use, keyed, keys, starts_from,
 };
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{Predicts, Prepared, System, SystemKind};
@@ -23,13 +23,16 @@ use crate::train::sampler::n_steps;
 /// Bytes of an example, with its label and the features of its showing.
 const BYTES_PER_EXAMPLE: u64 = 64;
 
+/// The kind as recipes spell it.
+const KIND: &str = "logistic";
+
 impl Kind for LogisticSettings {
     fn draws(&self) -> Draws {
         Draws::Seeded(self.seed)
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { ranks: true, ..Abilities::default() }
+        Abilities { ranks: true, lends_weights: true, ..Abilities::default() }
     }
 
     fn uses(&self) -> Vec<Use<'_>> {
@@ -37,10 +40,15 @@ impl Kind for LogisticSettings {
             let used = Use::new(Family::System, name, Role::System(place), "scores");
             used.at(keys!["scores", place]).unlearned()
         });
-        scores.collect()
+        let table = self.train.as_deref().map(Use::table);
+        let init = self.init.as_deref().map(Use::init);
+        table.into_iter().chain(init).chain(scores).collect()
     }
 
     fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        if used.family == Family::Train {
+            return starts_from(KIND, used, kind, other);
+        }
         if other.ranks {
             return Ok(());
         }

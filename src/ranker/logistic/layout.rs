@@ -167,6 +167,30 @@ impl Layout {
         self.size as usize
     }
 
+    /// The first weight of each feature: `[features]`.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        self.inputs.iter().scan(0, |next, input| {
+            let first = *next;
+            *next += input.n_weights() as usize;
+            Some(first)
+        })
+    }
+
+    /// The first weight of each cross, and how many it has: `[crosses]`.
+    pub(super) fn crosses(&self) -> impl Iterator<Item = (usize, usize)> {
+        let inputs: usize = self.inputs.iter().map(|input| input.n_weights() as usize).sum();
+        self.crosses.iter().scan(inputs, |next, cross| {
+            let (first, n) = (*next, cross.buckets as usize);
+            *next += n;
+            Some((first, n))
+        })
+    }
+
+    /// The weight of each overlap: `[overlaps]`.
+    pub(super) fn overlaps(&self) -> std::ops::Range<usize> {
+        self.size() - self.overlaps.len()..self.size()
+    }
+
     /// The weights that an example reads; several values of one feature share it evenly.
     pub(super) fn encode<'v>(&self, values: impl Fn(usize) -> &'v Value, out: &mut Vec<Entry>) {
         let mut first = 0;

@@ -2,7 +2,7 @@
 //! learned from impressions.
 //!
 //! - `value`, `sides`: cells as numbers and tokens, of items, questions, showings and the past
-//! - `layout`: which weight belongs to what; `examples`, `objective`: what is learned; `file`: what is kept
+//! - `layout`: which weight belongs to what; `start`: where it begins; `examples`, `objective`: what is learned; `file`: what is kept
 //!
 //! The position of an item, where it is a feature, is learned from and not known of new candidates: what is
 //! absent adds nothing, so that candidates are compared as if all stood at one place.
@@ -15,6 +15,7 @@ mod layout;
 mod objective;
 pub mod settings;
 mod sides;
+mod start;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -23,6 +24,7 @@ use candle_core::{Device, Tensor, Var};
 
 use self::asked::Asked;
 use self::examples::{Examples, Known, mean_rate};
+use self::file::Stored;
 use self::layout::{Entry, Gathering, Layout};
 use self::objective::{Batch, LabelLoss};
 use self::settings::LogisticSettings;
@@ -34,6 +36,7 @@ use super::top::top;
 use crate::corpus::{Ask, Corpus, DailyStatistics, Labels, Request, Split};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
+use crate::kind::Role;
 use crate::memory;
 use crate::model::{ParameterSpec, Parameters};
 use crate::text::{bytes, grouped};
@@ -95,7 +98,10 @@ fn fit(
     let layout = gathering.finish(settings);
     fits(settings, &layout)?;
 
-    let parameters = start(&layout, &labels)?;
+    let parameters = match step.inputs.find(Role::Start) {
+        Some(folder) => start::from(&Stored::read(folder)?, settings, &layout)?,
+        None => start::from_nothing(&layout, &labels)?,
+    };
     let (bias, weights) = (parameters.var(BIAS)?, parameters.var(WEIGHTS)?);
     let held_out = held_out
         .map(|(requests, labels)| Examples::new(&places, &known, &requests, &labels, &asked));
@@ -212,13 +218,6 @@ fn check(
         settings.name
     ));
     Ok(())
-}
-
-/// Weights of 0, and a bias that gives every impression the mean probability.
-fn start(layout: &Layout, labels: &Labels) -> Result<Parameters> {
-    let (n, positive) = labels.counts();
-    let odds = positive as f64 / (n - positive) as f64;
-    parameters(odds.ln() as f32, &vec![0.0; layout.size()])
 }
 
 /// A bias, which does not decay, and weights `[weights, 1]`, of which a step decays those it reads.

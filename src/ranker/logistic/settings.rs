@@ -31,6 +31,15 @@ pub struct LogisticSettings {
     /// Name in runs and reports.
     #[schemars(extend("x-key" = false))]
     pub name: String,
+    /// Name of a `[[train]]` of this kind whose table this is: no other key is given then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub train: Option<String>,
+    /// Name of a `[[train]]` of this kind whose weights this one starts from: those of features and values that both
+    /// have. By default all begin at 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub init: Option<String>,
     /// What is predicted.
     #[serde(default)]
     pub label: LabelRule,

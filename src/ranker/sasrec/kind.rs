@@ -7,7 +7,10 @@ use super::{Sasrec, Sequences, WEIGHTS_FILE, fit, stored_parameters};
 use crate::error::{Error, Result};
 use crate::inputs::{Inputs, StepContext};
 use crate::kind::keys;
-use crate::kind::{Abilities, Draws, Estimate, Faults, Kind, Learned, Need, Role, Sizes, keyed};
+use crate::kind::{
+    Abilities, Draws, Estimate, Faults, Kind, Learned, Need, Refusal, Role, Sizes, Use, keyed,
+    starts_from,
+};
 use crate::ranker::Retrieve;
 use crate::ranker::collaborative::answers_histories;
 use crate::ranker::kinds::{Prepared, System, SystemKind};
@@ -21,6 +24,9 @@ const ACTIVATIONS_PER_WIDTH: u64 = 18;
 /// Scores of all items that a full cross-entropy keeps at most.
 const KEPT_SCORES: u64 = 1 << 26;
 
+/// The kind as recipes spell it.
+const KIND: &str = "sasrec";
+
 impl Kind for SasrecSettings {
     fn format(&self) -> u32 {
         4
@@ -30,8 +36,25 @@ impl Kind for SasrecSettings {
         Draws::Seeded(self.seed)
     }
 
+    fn uses(&self) -> Vec<Use<'_>> {
+        let table = self.train.as_deref().map(Use::table);
+        table.into_iter().chain(self.init.as_deref().map(Use::init)).collect()
+    }
+
+    fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        starts_from(KIND, used, kind, other)
+    }
+
+    fn inherited(&self) -> &'static [&'static str] {
+        if self.init.is_some() {
+            &["dim", "layers", "heads", "feed_forward", "length"]
+        } else {
+            &[]
+        }
+    }
+
     fn abilities(&self) -> Abilities {
-        Abilities { ranks: true, ..Abilities::default() }
+        Abilities { ranks: true, lends_weights: true, ..Abilities::default() }
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -43,7 +66,9 @@ impl Kind for SasrecSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
-        faults.divides(keys!["heads"], self.heads, "dim", self.dim, "");
+        if self.init.is_none() {
+            faults.divides(keys!["heads"], self.heads, "dim", self.dim, "");
+        }
         let owner = format!("system `{}`", self.name);
         self.course.faults(&owner, Able::default(), faults);
         if faults.judges_validation() && self.course.validation.is_some() {
@@ -104,6 +129,10 @@ impl SystemKind for SasrecSettings {
         let steps = sizes.train.map(|n| {
             n_steps(n, u64::from(self.course.batch * self.course.accumulate), self.course.epochs)
         });
+        if self.init.is_some() {
+            // Its shape is that of another training, whose own step tells it.
+            return Estimate::default().count("steps", "≤ ", steps);
+        }
         let memory = memory(self, sizes);
         let estimate = Estimate::default()
             .count("parameters", about, parameters(self, sizes))

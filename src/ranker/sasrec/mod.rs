@@ -27,6 +27,7 @@ use super::top::top;
 use crate::corpus::{Ask, Corpus, choices};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
+use crate::kind::Role;
 use crate::model::checkpoint::WeightFiles;
 use crate::store::{read_description, write_json};
 use crate::train::validation::Measured;
@@ -106,9 +107,15 @@ pub fn fit(
     mut validate: impl FnMut(&Sasrec) -> Result<f64>,
 ) -> Result<()> {
     sequences.check(settings)?;
-    let seed = step.seed;
-    let network = Network::new(settings, sequences.n_items, seed.purpose("weights"))?;
-    let model = Sasrec { network, settings: settings.clone(), n_items: sequences.n_items };
+    let (seed, n_items) = (step.seed, sequences.n_items);
+    let model = match step.inputs.find(Role::Start) {
+        Some(folder) => Sasrec::load_as(folder, n_items, |start| settings.shaped_as(&start))?,
+        None => {
+            let network = Network::new(settings, n_items, seed.purpose("weights"))?;
+            Sasrec { network, settings: settings.clone(), n_items }
+        }
+    };
+    let settings = &model.settings;
     let draws = seed.purpose("draws");
     let mut objective =
         NextItem::new(&model.network, &sequences.list, sequences.n_items, settings, draws);
@@ -152,6 +159,15 @@ impl Sasrec {
     /// # Errors
     /// [`Error::Data`] when a file is missing, damaged, of another format or of another catalogue.
     pub fn load(folder: &Path, n_items: usize) -> Result<Self> {
+        Self::load_as(folder, n_items, |settings| settings)
+    }
+
+    /// The same under settings that are made of those that were written.
+    fn load_as(
+        folder: &Path,
+        n_items: usize,
+        settings: impl FnOnce(SasrecSettings) -> SasrecSettings,
+    ) -> Result<Self> {
         let path = folder.join(SETTINGS_FILE);
         let file: ModelFile = read_description(&path, "a sequence model", FORMAT)?;
         if file.items != n_items {
@@ -159,8 +175,9 @@ impl Sasrec {
                 format!("the model knows {} items, the catalogue has {n_items}", file.items);
             return Err(Error::data(&path, message));
         }
-        let network = Network::load(&file.settings, n_items, &folder.join(WEIGHTS_FILE))?;
-        Ok(Self { network, settings: file.settings, n_items })
+        let settings = settings(file.settings);
+        let network = Network::load(&settings, n_items, &folder.join(WEIGHTS_FILE))?;
+        Ok(Self { network, settings, n_items })
     }
 
     fn save(&self, folder: &Path) -> Result<()> {

@@ -29,6 +29,15 @@ pub struct SasrecSettings {
     /// Name in runs and reports.
     #[schemars(extend("x-key" = false))]
     pub name: String,
+    /// Name of a `[[train]]` of this kind whose table this is: no other key is given then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub train: Option<String>,
+    /// Name of a `[[train]]` of this kind whose weights this one starts from; the shape of its network is taken over. By
+    /// default it starts from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub init: Option<String>,
     /// Width of the item vectors, which are input and output alike.
     #[serde(default = "default_dim")]
     #[schemars(range(min = 2, max = 4_096))]
@@ -63,6 +72,14 @@ pub struct SasrecSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
+}
+
+impl SasrecSettings {
+    /// The same with the shape of another network.
+    pub(super) fn shaped_as(&self, other: &Self) -> Self {
+        let &Self { dim, layers, heads, feed_forward, length, .. } = other;
+        Self { dim, layers, heads, feed_forward, length, ..self.clone() }
+    }
 }
 
 fn default_dim() -> u32 {

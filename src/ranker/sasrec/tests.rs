@@ -27,6 +27,8 @@ const LOSSES: [SasrecLoss; 3] = [
 
 fn settings(loss: SasrecLoss) -> SasrecSettings {
     SasrecSettings {
+        train: None,
+        init: None,
         name: "sasrec".into(),
         dim: 16,
         layers: 2,
@@ -329,4 +331,26 @@ fn foreign_and_damaged_folders_are_refused() {
     assert!(told(ITEMS).contains("format version 9, expected 1"));
     std::fs::write(&path, text.replace("\"dim\": 16", "\"dim\": 18")).unwrap();
     assert!(told(ITEMS).contains("embed_items.weight"));
+}
+
+#[test]
+fn a_training_goes_on_from_weights_and_shape_of_another() {
+    let ctx = Context::silent();
+    let (folders, further) = (Folders::new(), Folders::new());
+    let loss = SasrecLoss::FullSoftmax;
+    let course = Course { epochs: 1.0, validation: None, ..settings(loss).course };
+    let first = SasrecSettings { course: course.clone(), ..settings(loss) };
+    let never = |_: &Sasrec| -> Result<f64> { unreachable!() };
+    folders.fit(&lawful(), &first, &ctx, never).unwrap();
+    let optimizer = OptimizerSettings { learning_rate: 0.0, ..course.optimizer.clone() };
+    let course = Course { optimizer, ..course };
+    let still = SasrecSettings { dim: 64, layers: 1, length: 9, dropout: 0.4, course, ..first };
+    let mut place = Place::new(None, &further.out(), &further.work());
+    place.inputs.put(Role::Start, &folders.out());
+    fit(&lawful(), &still, &place.step(Seed::new(9), &ctx), never).unwrap();
+    let [first, still] = [folders, further].map(|at| Sasrec::load(&at.out(), ITEMS).unwrap());
+    assert_eq!((still.settings.dim, still.settings.layers, still.settings.length), (16, 2, 6));
+    assert_eq!(still.settings.dropout, 0.4, "what is no shape is its own");
+    let scores = |model: &Sasrec| model.scores(&[&[3, 4], &[7]]).unwrap();
+    assert_eq!(scores(&first), scores(&still));
 }

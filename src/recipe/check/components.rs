@@ -48,6 +48,11 @@ impl Component<'_> {
     fn uses(&self) -> Vec<Use<'_>> {
         self.it.map_or_else(Vec::new, |(_, it)| it.uses())
     }
+
+    /// Whether its table is that of a training, which is checked in its own place.
+    fn is_lent(&self) -> bool {
+        self.it.is_some_and(|(_, it)| it.table().is_some())
+    }
 }
 
 /// All components with a name, family by family.
@@ -69,7 +74,7 @@ fn components(parts: &Parts) -> Vec<Component<'_>> {
     let mut all = of(Family::Vectors, &parts.vectors, |one| (one.kind(), one.it()));
     all.extend(of(Family::Identifier, &parts.identifier, |one| (one.kind(), one.it())));
     all.extend(of(Family::Model, &parts.model, |one| (one.kind(), one.it())));
-    all.extend(of(Family::Train, &parts.train, |one| (one.objective.kind(), one)));
+    all.extend(of(Family::Train, &parts.train, |one| (one.kind(), one.it())));
     all.extend(of(Family::System, &parts.system, |one| (one.kind(), one.it())));
     all
 }
@@ -196,6 +201,7 @@ fn own_faults(
     let items = items.and_then(|(_, corpus)| corpus.it().sizes().items);
     let components = all
         .iter()
+        .filter(|one| !one.is_lent())
         .filter_map(|one| Some((one.name.unwrap_or_default(), one.path, one.intact, one.it?.1)));
     let corpus = corpus.map(|(part, corpus)| {
         ("corpus", part.path.as_slice(), part.intact, corpus.it() as &dyn Kind)
@@ -204,6 +210,13 @@ fn own_faults(
         let document = checker.document;
         let around = Surroundings { document, name, path, intact, evaluation, items };
         let mut faults = Faults::new(&around);
+        for key in it.inherited() {
+            let key = vec![Key::from(*key)];
+            if around.is_given(&key) {
+                let message = format!("`{}` is that of what it starts from", around.dotted(&key));
+                faults.key(key, message, "beside `init`", "leave it out");
+            }
+        }
         it.faults(&mut faults);
         let found = faults.found;
         for one in found {
@@ -226,7 +239,7 @@ fn own_faults(
 
 /// What components want of the corpus that it does not offer.
 fn needs(all: &[Component<'_>], corpus: &CorpusSettings, checker: &mut Checker<'_>) {
-    for one in all {
+    for one in all.iter().filter(|one| !one.is_lent()) {
         let Some((_, it)) = one.it else { continue };
         for need in it.needs() {
             let Some(lack) = corpus.it().lack(&need.fact) else { continue };
@@ -244,15 +257,10 @@ fn known<'a>(all: &'a [Component<'_>], family: Family) -> Vec<&'a str> {
 /// Refuses references to what does not exist or cannot be used so; the families in which a name is missing.
 fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
     let mut dangling = Vec::new();
-    for one in all {
+    for one in all.iter().filter(|one| !one.is_lent()) {
         let Some((_, it)) = one.it else { continue };
-        if one.family == Family::Train && it.uses().is_empty() {
-            // It names neither a model nor a training, which it has said of itself.
-            dangling.extend([Family::Model, Family::Train]);
-        }
-        if one.family == Family::Model && it.uses().is_empty() {
-            // Likewise, of a model that names no identifier.
-            dangling.push(Family::Identifier);
+        if it.uses().is_empty() {
+            dangling.extend(it.rests_on());
         }
         for used in it.uses() {
             let path = one.at(&used.key);
@@ -267,6 +275,7 @@ fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
             let Some((kind, target)) = target.it else { continue };
             if let Err(refusal) = it.accepts(&used, kind, &target.abilities()) {
                 checker.fault(&path, refusal.message, &refusal.label, &refusal.help);
+                dangling.push(used.family);
             }
             not_among(all, one, &used, checker);
             if used.unlearned {
@@ -372,6 +381,14 @@ fn missing(all: &[Component<'_>], path: &[Step], used: &Use<'_>, checker: &mut C
         checker.fault(path, message, "a model before any training", &help);
         return;
     }
+    if used.family == Family::Train && known(all, Family::Vectors).contains(&name) {
+        let message = format!("`{key}` names the vectors `{name}`, not a training");
+        let help = format!(
+            "make their table a [[train]] with name = \"{name}\", and name it there too: train = \"{name}\""
+        );
+        checker.fault(path, message, "not a training", &help);
+        return;
+    }
     let header = format!("{}{}", used.family.header(name), used.hint);
     let names = known(all, used.family);
     let help = match nearest(name, names.iter().copied()) {
@@ -398,7 +415,7 @@ fn rings(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
             let (whole, help) = match family {
                 Family::Train => {
                     dangling.push(Family::Model);
-                    ("trainings", "one of them must start from a model")
+                    ("trainings", "one of them must start from no other training")
                 }
                 other => (other.word(), "one of them must start from nothing"),
             };
@@ -487,7 +504,8 @@ fn unused(all: &[Component<'_>], dangling: &[Family], checker: &mut Checker<'_>)
             Family::Vectors => &["identifier", "system", "other vectors"],
             Family::Identifier => &["model"],
             Family::Model => &["training"],
-            Family::Train | Family::System => &["system", "other training"],
+            Family::Train => &["system", "vectors", "other training"],
+            Family::System => &["system"],
         };
         let message = format!("{} `{name}` is never used", one.family.word());
         let label = format!("no {} names it", users.join(" and no "));

@@ -23,7 +23,7 @@ use crate::corpus::kinds::CorpusSettings;
 use crate::model::settings::ModelSettings;
 use crate::quantizer::kinds::IdentifierSettings;
 use crate::ranker::kinds::SystemSettings;
-use crate::train::settings::TrainSettings;
+use crate::trained::kinds::TrainingSettings;
 use crate::vectors::kinds::VectorsSettings;
 
 /// One component of the recipe as far as it could be read.
@@ -47,7 +47,7 @@ struct Parts {
     vectors: Vec<Part<VectorsSettings>>,
     identifier: Vec<Part<IdentifierSettings>>,
     model: Vec<Part<ModelSettings>>,
-    train: Vec<Part<TrainSettings>>,
+    train: Vec<Part<TrainingSettings>>,
     system: Vec<Part<SystemSettings>>,
     evaluation: Option<Part<EvaluationSettings>>,
     report: Option<Part<ReportSettings>>,
@@ -63,7 +63,7 @@ struct Checker<'d> {
 
 /// The recipe of a document with remarks, or all its faults (and remarks), sorted by position.
 ///
-/// `earlier` holds faults that were found before, in overrides.
+/// `earlier` holds faults that were found before, in overrides and parts that have the table of a training.
 pub(super) fn check(
     document: &Document,
     earlier: Vec<Fault>,
@@ -217,7 +217,12 @@ fn part<T: DeserializeOwned>(
             None
         }
     });
-    Part { name, path, value, intact: walker.faults.len() == n_before }
+    let intact = walker.faults.len() == n_before;
+    if walker.is_lent(&path) {
+        // They are the training's, of which they are told.
+        walker.faults.truncate(n_before);
+    }
+    Part { name, path, value, intact }
 }
 
 impl<T> Part<T> {

@@ -10,7 +10,7 @@ use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{
     Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Refusal, Role, Sizes,
-    Use,
+    Use, starts_from,
 };
 use crate::text::grouped;
 use crate::train::course::Able;
@@ -18,6 +18,9 @@ use crate::train::held_out::Judge;
 use crate::train::sampler::n_steps;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
+
+/// The kind as recipes spell it.
+const KIND: &str = "mmse";
 
 impl Kind for MmseSettings {
     fn format(&self) -> u32 {
@@ -33,14 +36,25 @@ impl Kind for MmseSettings {
         let base = |name| {
             Use::new(Family::Vectors, name, Role::Vectors, "text").at(keys!["text", "vectors"])
         };
-        self.base().map(String::as_str).map(base).into_iter().collect()
+        let table = self.train.as_deref().map(Use::table);
+        let starts = self.init.as_deref().map(Use::init);
+        let base = self.base().map(String::as_str).map(base);
+        table.into_iter().chain(starts).chain(base).collect()
+    }
+
+    fn inherited(&self) -> &'static [&'static str] {
+        if self.init.is_some() { &["text", "channels"] } else { &[] }
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { encodes_requests: true, ..Abilities::default() }
+        let lends_weights = self.base().is_none();
+        Abilities { encodes_requests: true, lends_weights, ..Abilities::default() }
     }
 
     fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        if used.family == Family::Train {
+            return starts_from(KIND, used, kind, other);
+        }
         if other.lends_encoder {
             return Ok(());
         }
@@ -150,7 +164,10 @@ impl VectorsKind for MmseSettings {
 
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let mut estimate = Estimate::default();
-        if let MmseText::Bag { dim, vocabulary, ngrams, buckets } = self.text {
+        // Where it starts from another training, that one's own step tells its shape.
+        if let MmseText::Bag { dim, vocabulary, ngrams, buckets } = self.text
+            && self.init.is_none()
+        {
             let dim = u64::from(dim);
             let rows = u64::from(vocabulary) + if ngrams > 1 { u64::from(buckets) } else { 0 };
             let parameters = rows * dim + 8 * dim * dim;

@@ -84,6 +84,13 @@ pub fn fit(
     let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
     let (base, seed, out, ctx) = (step.inputs.find(Role::Vectors), step.seed, step.out, step.ctx);
     catalogue.check_text(corpus.folder(), "mmse")?;
+    let start = step.inputs.find(Role::Start);
+    let settings = &match start.map(read_file).transpose()? {
+        Some(MmseFile { settings: MmseSettings { text, channels, .. }, .. }) => {
+            MmseSettings { text, channels, ..settings.clone() }
+        }
+        None => settings.clone(),
+    };
     let feedback = Feedback::gather(corpus, catalogue, settings)?;
     let vocabulary = match &settings.text {
         MmseText::Bag { vocabulary, .. } | MmseText::Transformer { vocabulary, .. } => *vocabulary,
@@ -97,7 +104,13 @@ pub fn fit(
         let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
         Tokenizer::train_bpe(texts.chain(queries), vocabulary as usize, ctx)
     };
-    let model = Model::new(settings, catalogue.len(), seed.purpose("weights"), base, &tokenizer)?;
+    let n_items = catalogue.len();
+    let model = match start {
+        Some(folder) => {
+            Model::load(folder, settings, n_items, read_file(folder)?.query_prefix, true)?
+        }
+        None => Model::new(settings, n_items, seed.purpose("weights"), base, &tokenizer)?,
+    };
     let readings = Readings::of(&model, catalogue, &feedback, base, ctx)?;
     let mut objective = Mmse::new(&model, catalogue, feedback, &readings, settings, seed);
     let newest = settings.history_items;
@@ -140,6 +153,11 @@ fn encode_items(model: &Model, readings: &[Reading], ctx: &Context) -> Result<Ve
     Vectors::new(model.dim(), data, "item vectors of mmse")
 }
 
+/// What the folder of a trained model says of it.
+fn read_file(folder: &Path) -> Result<MmseFile> {
+    read_description(&folder.join(SETTINGS_FILE), "mmse", FORMAT)
+}
+
 /// The trained model, asked for requests.
 struct Requests {
     model: Model,
@@ -153,8 +171,8 @@ struct Requests {
 /// # Errors
 /// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another model.
 pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
-    let file: MmseFile = read_description(&folder.join(SETTINGS_FILE), "mmse", FORMAT)?;
-    let model = Model::load(folder, &file.settings, catalogue.len(), file.query_prefix)?;
+    let file = read_file(folder)?;
+    let model = Model::load(folder, &file.settings, catalogue.len(), file.query_prefix, false)?;
     let made_from = Provenance::of_encoder(&catalogue.hash, folder, model.files())?;
     let vectors_path = folder.join(VECTORS_FILE);
     let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;

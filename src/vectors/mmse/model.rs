@@ -271,12 +271,13 @@ impl Model {
         }
     }
 
-    /// Reads what [`Self::save`] wrote, to be asked and not trained.
+    /// Reads what [`Self::save`] wrote, to be asked, or to be trained further with what of it trains.
     pub(super) fn load(
         folder: &Path,
         settings: &MmseSettings,
         items: usize,
         query_prefix: String,
+        trains: bool,
     ) -> Result<Self> {
         let seed = Seed::new(0);
         let text = match &settings.text {
@@ -286,9 +287,15 @@ impl Model {
             MmseText::Transformer { .. } | MmseText::Pretrained(_) | MmseText::Vectors { .. } => {
                 let source =
                     EncoderFolder::open(&folder.join(TEXT_DIR), &FolderChoices::default())?;
-                let encoder = Box::new(source.encoder(Weights::Frozen)?);
-                let prefixes = Prefixes { query: query_prefix, ..Prefixes::default() };
-                Text::Encoder { encoder, trains: false, prefixes }
+                let (trained, item) = match &settings.text {
+                    MmseText::Pretrained(text) => (text.train, text.item_prefix.clone()),
+                    text => (matches!(text, MmseText::Transformer { .. }), String::new()),
+                };
+                let trains = trains && trained;
+                let weights = if trains { Weights::Trained } else { Weights::Frozen };
+                let encoder = Box::new(source.encoder(weights)?);
+                let prefixes = Prefixes { query: query_prefix, item };
+                Text::Encoder { encoder, trains, prefixes }
             }
         };
         let model = Self::assemble(text, settings, items, seed)?;
@@ -477,7 +484,8 @@ pub(super) mod tests {
             let (model, settings) = model(text, 2);
             let folder = tempfile::TempDir::new().unwrap();
             model.save(folder.path()).unwrap();
-            let again = Model::load(folder.path(), &settings, 5, model.query_prefix().to_owned());
+            let again =
+                Model::load(folder.path(), &settings, 5, model.query_prefix().to_owned(), false);
             let again = again.unwrap();
             let vectors = |model: &Model| {
                 let all = readings(model, &["red sofa", "drill"]);

@@ -25,6 +25,15 @@ impl CourseDefaults for MmseCourse {
 // `flatten` excludes `deny_unknown_fields`; the schema, by which recipes are read, refuses them all the same.
 #[schemars(extend("additionalProperties" = false))]
 pub struct MmseSettings {
+    /// Name of a `[[train]]` of this kind whose table this is: no other key is given then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub train: Option<String>,
+    /// Name of a `[[train]]` of this kind whose weights this one starts from; its `text` and `channels` are taken over. By
+    /// default it starts from what `text` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub init: Option<String>,
     /// What turns a text into a vector.
     pub text: MmseText,
     /// Which signals say how far a shown item got.
@@ -83,6 +92,8 @@ pub struct MmseSettings {
 impl Default for MmseSettings {
     fn default() -> Self {
         Self {
+            train: None,
+            init: None,
             text: MmseText::Bag {
                 dim: default_dim(),
                 vocabulary: default_vocabulary(),

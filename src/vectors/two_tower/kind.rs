@@ -8,8 +8,7 @@ use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{
-    Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Refusal, Role, Sizes,
-    Use,
+    Abilities, Draws, Estimate, Fact, Faults, Kind, Learned, Need, Refusal, Sizes, Use, starts_from,
 };
 use crate::text::{bytes, grouped};
 use crate::train::course::Able;
@@ -33,26 +32,20 @@ impl Kind for TwoTowerSettings {
     }
 
     fn uses(&self) -> Vec<Use<'_>> {
-        let init = self.init.as_deref();
-        init.map(|name| Use::new(Family::Vectors, name, Role::Start, "init")).into_iter().collect()
+        let table = self.train.as_deref().map(Use::table);
+        table.into_iter().chain(self.init.as_deref().map(Use::init)).collect()
     }
 
-    fn accepts(&self, used: &Use<'_>, kind: &str, _other: &Abilities) -> Result<(), Refusal> {
-        if kind == KIND {
-            return Ok(());
-        }
-        Err(Refusal {
-            message: format!(
-                "vectors {} have no weights that a two-tower encoder could start from",
-                used.name
-            ),
-            label: format!("is of kind = \"{kind}\""),
-            help: format!("name vectors of kind = \"{KIND}\""),
-        })
+    fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        starts_from(KIND, used, kind, other)
+    }
+
+    fn inherited(&self) -> &'static [&'static str] {
+        if self.init.is_some() { &["dim", "vocabulary"] } else { &[] }
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { encodes_requests: true, ..Abilities::default() }
+        Abilities { encodes_requests: true, lends_weights: true, ..Abilities::default() }
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -73,12 +66,6 @@ impl Kind for TwoTowerSettings {
     fn faults(&self, faults: &mut Faults<'_>) {
         let owner = format!("two-tower encoder `{}`", faults.name());
         self.course.faults(&owner, Able::default(), faults);
-        for key in ["dim", "vocabulary"] {
-            if self.init.is_some() && faults.is_given(&keys![key]) {
-                let message = format!("{owner} has the `{key}` of what it starts from");
-                faults.key(keys![key], message, "beside `init`", "leave it out");
-            }
-        }
         if self.course.batch < 2 {
             let message = format!("{owner} has no negatives within a batch of one");
             faults.value(keys!["batch"], message, "expected 2 or more", "raise `batch`");
@@ -112,7 +99,7 @@ impl VectorsKind for TwoTowerSettings {
             n_steps(n, u64::from(self.course.batch * self.course.accumulate), self.course.epochs)
         });
         if self.init.is_some() {
-            // Its shape is that of other vectors, whose own step tells it.
+            // Its shape is that of another training, whose own step tells it.
             return Estimate::default().count("steps", sizes.about(), steps);
         }
         Estimate::default()
