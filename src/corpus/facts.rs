@@ -32,6 +32,7 @@ impl Corpus {
                 let holds = self.has_sequences() || self.any_chosen()?;
                 (holds, "nothing was chosen in training")
             }
+            Fact::Questions => (!self.has_sequences(), "training requests are sequences of users"),
             Fact::Impressions => {
                 let first = self.impressions()?.next().transpose()?;
                 (first.is_some(), "nothing was shown in training")

@@ -5,6 +5,7 @@
 //! - `facts`: what a corpus turns out to hold
 //! - `labels`: impressions as labelled examples; `features`: what requests carry; `daily`: items before a day
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
+//! - `folds`: training requests held out, as a corpus of its own
 //! - `import`: judged pairs and sequences from files; `simulator`: the shop with known truth
 //!
 //! Knows nothing of models, identifiers, rankers or metrics.
@@ -18,6 +19,7 @@ mod exposure;
 mod facts;
 mod features;
 mod folder;
+mod folds;
 mod histories;
 mod import;
 mod impressions;
@@ -39,6 +41,7 @@ pub use cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 pub use daily::{DailyStatistics, Shown};
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
+pub use folds::Fold;
 pub use histories::{choices, training_histories};
 pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};

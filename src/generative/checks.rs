@@ -23,7 +23,8 @@ impl Kind for TrainSettings {
         let model = self.model.as_deref();
         let model = model.map(|name| Use::new(Family::Model, name, Role::Start, "model"));
         let init = self.init.as_deref().map(Use::init);
-        model.into_iter().chain(init).collect()
+        let taught = self.objective.it().uses();
+        model.into_iter().chain(init).chain(taught).collect()
     }
 
     fn rests_on(&self) -> &'static [Family] {

@@ -22,7 +22,9 @@ pub use estimate::{Estimate, Sizes};
 pub use faults::{Around, Fault, Faults, Key};
 pub use keyed::keyed;
 pub use needs::{Fact, Lack, Need};
-pub use uses::{Abilities, Family, Refusal, Role, TABLE, Use, starts_from};
+pub use uses::{
+    Abilities, Answers, FOLDS, Family, Refusal, Role, TABLE, Use, learner, reaches, starts_from,
+};
 
 pub use crate::{keys, kinds};
 

@@ -13,6 +13,8 @@ pub enum Fact {
     Days,
     /// Something was chosen: clicks of training requests, or sequences of users.
     Feedback,
+    /// Training requests ask something, and can be answered: they are no sequences of users.
+    Questions,
     /// Pages of shown items with what happened to them.
     Impressions,
     /// Training requests have graded items.
@@ -28,10 +30,14 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Whether what needs it learns from what was chosen, shown or judged for training requests.
+    /// Whether what needs it learns from what was chosen, shown, judged or answered for training requests.
     pub fn is_learned_from(&self) -> bool {
         match self {
-            Self::Histories | Self::Feedback | Self::Impressions | Self::Grades => true,
+            Self::Questions
+            | Self::Histories
+            | Self::Feedback
+            | Self::Impressions
+            | Self::Grades => true,
             Self::Text
             | Self::Days
             | Self::Truth

@@ -1,6 +1,6 @@
 //! References between components.
 
-use super::Key;
+use super::{Key, Kind};
 
 /// What a recipe names components of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +66,10 @@ pub enum Role {
     Train,
     /// What a system wrote to be opened from.
     Opened,
+    /// What another system answers to the training requests.
+    Teacher,
+    /// What a system answers to the training requests of the fold at a place.
+    Answers(usize),
     /// What was tuned for a system.
     Tuned,
     /// Vectors that a list is reordered by.
@@ -92,6 +96,8 @@ impl Role {
             Self::Reference => "reference".into(),
             Self::Train => "train".into(),
             Self::Opened => "opened".into(),
+            Self::Teacher => "teacher".into(),
+            Self::Answers(place) => format!("answers.{place}"),
             Self::Tuned => "tuned".into(),
             Self::Rerank => "rerank".into(),
         }
@@ -104,12 +110,13 @@ impl Role {
             return match list {
                 "parts" => Some(Self::Part(place)),
                 "systems" => Some(Self::System(place)),
+                "answers" => Some(Self::Answers(place)),
                 "identifiers" if place > 0 => Some(Self::Identifier(place)),
                 "prompts" if place > 0 => Some(Self::Prompts(place)),
                 _ => None,
             };
         }
-        const PLAIN: [Role; 12] = [
+        const PLAIN: [Role; 13] = [
             Role::Corpus,
             Role::Vectors,
             Role::Identifier(0),
@@ -120,12 +127,26 @@ impl Role {
             Role::Reference,
             Role::Train,
             Role::Opened,
+            Role::Teacher,
             Role::Tuned,
             Role::Rerank,
         ];
         PLAIN.into_iter().find(|role| role.text() == text)
     }
 }
+
+/// Answers of a system to the training requests. One that learned from them answers those that it did not learn from: it
+/// is made once for every fold, of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answers {
+    /// How many per request.
+    pub top: u32,
+    /// Parts of the training requests; by default [`FOLDS`].
+    pub folds: Option<u32>,
+}
+
+/// Parts of the training requests where nothing else is said.
+pub const FOLDS: u32 = 4;
 
 /// One component that another refers to.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +164,8 @@ pub struct Use<'a> {
     /// Whether it must not have learned from the training requests, because what it says of them is
     /// learned from.
     pub unlearned: bool,
+    /// Where given, its answers to the training requests are what is used.
+    pub answers: Option<Answers>,
     /// Where given, it must be one of those that the component in this role leads to: it says which
     /// of them is meant, and is no input of its own.
     pub among: Option<Role>,
@@ -154,7 +177,17 @@ impl<'a> Use<'a> {
     /// The component called `name`, named by one key.
     pub fn new(family: Family, name: &'a str, role: Role, key: &'static str) -> Self {
         let key = vec![key.into()];
-        Self { family, name, role, key, hint: "", unlearned: false, among: None, is_table: false }
+        Self {
+            family,
+            name,
+            role,
+            key,
+            hint: "",
+            unlearned: false,
+            answers: None,
+            among: None,
+            is_table: false,
+        }
     }
 
     /// The same, named at another place.
@@ -173,6 +206,12 @@ impl<'a> Use<'a> {
     #[must_use]
     pub fn unlearned(self) -> Self {
         Self { unlearned: true, ..self }
+    }
+
+    /// The same, of what a system answers to the training requests.
+    #[must_use]
+    pub fn answers(self, answers: Answers) -> Self {
+        Self { answers: Some(answers), ..self }
     }
 
     /// The same, as a choice among those that the component in `role` leads to.
@@ -210,8 +249,41 @@ pub struct Abilities {
     pub lends_weights: bool,
     /// System: it scores given items.
     pub ranks: bool,
+    /// System: it answers the requests of the corpus and no others.
+    pub is_bound: bool,
     /// System: it can stand inside a fused system or at the beginning of a cascade.
     pub is_cascade: bool,
+}
+
+/// What of a component, itself and all that it uses, learned from the training requests: the first that is found. `find`
+/// gives components by family and name.
+pub fn learner<'a>(
+    family: Family,
+    name: &str,
+    find: impl Fn(Family, &str) -> Option<&'a dyn Kind>,
+) -> Option<(Family, String)> {
+    reaches(family, name, find, |it| it.needs().iter().any(|need| need.fact.is_learned_from()))
+}
+
+/// The first component of which something holds, among one and all that it uses.
+pub fn reaches<'a>(
+    family: Family,
+    name: &str,
+    find: impl Fn(Family, &str) -> Option<&'a dyn Kind>,
+    holds: impl Fn(&dyn Kind) -> bool,
+) -> Option<(Family, String)> {
+    let mut open = vec![(family, name.to_owned())];
+    let mut seen = Vec::new();
+    while let Some(next) = open.pop() {
+        let Some(it) = find(next.0, &next.1) else { continue };
+        if holds(it) {
+            return Some(next);
+        }
+        seen.push(next);
+        let further = it.uses().into_iter().map(|one| (one.family, one.name.to_owned()));
+        open.extend(further.filter(|one| !seen.contains(one)));
+    }
+    None
 }
 
 /// Whether a training of some kind can start from another.
@@ -265,6 +337,8 @@ mod tests {
             Role::Prompts(1),
             Role::Opened,
             Role::Rerank,
+            Role::Teacher,
+            Role::Answers(2),
         ];
         for role in roles {
             assert_eq!(Role::parse(&role.text()), Some(role));

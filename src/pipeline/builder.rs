@@ -7,21 +7,24 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use trieval_eval::settings::EvaluatedSplit;
 
 use super::outside::Outside;
 use super::step::{CORPUS, EVALUATION, REPLICATES, Replicate, Step, step_name};
+use crate::corpus::Fold;
 use crate::error::{Error, Result};
 use crate::generative::{DecoderSizes, n_modes};
 use crate::inputs::Inputs;
 use crate::judging::predict;
 use crate::judging::runs::{Drawn, Evaluated};
-use crate::kind::{Draws, Family, Kind, Role, Use, keyed};
+use crate::kind::{Answers, Draws, FOLDS, Family, Kind, Role, Use, keyed, learner};
 use crate::model::settings::ModelSettings;
 use crate::ranker::kinds::{System, SystemSettings};
 use crate::recipe::Recipe;
 use crate::steps::{
-    AnswerRequests, Evaluate, EvaluateSeeds, Judged, MakeCorpus, MakeIdentifier, MakeModel,
-    MakeVectors, PrepareSystem, PrepareTraining, RenderPrompts, TrainDecoder, Work,
+    AnswerRequests, Evaluate, EvaluateSeeds, HoldOut, Judged, MakeCorpus, MakeIdentifier,
+    MakeModel, MakeVectors, PrepareSystem, PrepareTraining, RenderPrompts, Teach, TrainDecoder,
+    Work,
 };
 use crate::train::settings::TrainSettings;
 use crate::trained::kinds::{Makes, TrainingSettings};
@@ -49,11 +52,21 @@ pub(super) struct Builder<'a> {
     outside: Outside,
     steps: Vec<Step>,
     names: BTreeMap<String, String>,
+    /// What is made of tables without some training requests, to answer those: the outermost first.
+    held_out: Vec<HeldOut>,
+}
+
+/// Tables without some training requests, and how many answers these are given.
+#[derive(Clone, Copy)]
+struct HeldOut {
+    fold: Fold,
+    top: u32,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(recipe: &'a Recipe, outside: Outside) -> Self {
-        Self { recipe, outside, steps: Vec::new(), names: BTreeMap::new() }
+        let (steps, names, held_out) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Self { recipe, outside, steps, names, held_out }
     }
 
     /// Goes on with another recipe, whose steps have these names so far. Steps are kept.
@@ -113,7 +126,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a step, unless there is an equal one, and returns its key.
-    fn add<W>(&mut self, name: String, about: About, work: W) -> Result<String>
+    fn add<W>(&mut self, name: &str, about: About, work: W) -> Result<String>
     where
         W: Work + Serialize + JsonSchema + 'static,
     {
@@ -136,6 +149,7 @@ impl<'a> Builder<'a> {
             "sources": sources.values().collect::<Vec<_>>(),
         });
         let key = blake3::hash(content.to_string().as_bytes()).to_hex().to_string();
+        let name = self.scoped(name);
         self.names.insert(name.clone(), key.clone());
         if !self.steps.iter().any(|step| step.key == key) {
             self.steps.push(Step {
@@ -154,14 +168,43 @@ impl<'a> Builder<'a> {
     }
 
     fn known(&self, name: &str) -> Option<String> {
-        self.names.get(name).cloned()
+        self.names.get(&self.scoped(name)).cloned()
+    }
+
+    /// The name of a step that is made of the tables at hand.
+    fn scoped(&self, name: &str) -> String {
+        let suffix = |HeldOut { fold, top }: &HeldOut| {
+            format!(".fold-{}-of-{}-top-{top}", fold.place + 1, fold.of)
+        };
+        self.held_out.iter().map(suffix).fold(name.to_owned(), |name, suffix| name + &suffix)
+    }
+
+    /// Gives a part the step of a training.
+    fn lend(&mut self, part: &str, key: &str) {
+        let part = self.scoped(part);
+        self.names.insert(part, key.to_owned());
     }
 
     /// The key of the tables, as the beginning of what a step reads.
     fn corpus(&mut self) -> Result<Reads> {
-        let key = match self.known(CORPUS) {
-            Some(key) => key,
-            None => {
+        let key = match (self.known(CORPUS), self.held_out.pop()) {
+            (Some(key), last) => {
+                self.held_out.extend(last);
+                key
+            }
+            (None, Some(last)) => {
+                let reads = self.corpus();
+                self.held_out.push(last);
+                let about = About {
+                    purpose: "fold",
+                    format: 1,
+                    draws: Draws::Nothing,
+                    reads: reads?,
+                    files: Vec::new(),
+                };
+                self.add(CORPUS, about, HoldOut { fold: last.fold })?
+            }
+            (None, None) => {
                 let settings = &self.recipe.corpus;
                 let about = self.about(CORPUS, "corpus", settings.it(), Reads::new());
                 let work = MakeCorpus {
@@ -169,7 +212,7 @@ impl<'a> Builder<'a> {
                     evaluated: self.evaluated(),
                     relevant_grade: self.recipe.evaluation.relevant_grade,
                 };
-                self.add(CORPUS.into(), about, work)?
+                self.add(CORPUS, about, work)?
             }
         };
         Ok([(Role::Corpus.text(), key)].into())
@@ -194,8 +237,30 @@ impl<'a> Builder<'a> {
             Family::Identifier => Some(self.identifier(one.name)?),
             Family::Model => Some(self.model(one.name)?),
             Family::Train => Some(self.train(one.name)?),
-            Family::System => None,
+            Family::System => match one.answers {
+                Some(answers) => Some(self.teacher(one.name, answers)?),
+                None => None,
+            },
         })
+    }
+
+    /// The answers of a system to all training requests, each by one that did not learn from it.
+    fn teacher(&mut self, name: &str, Answers { top, folds }: Answers) -> Result<String> {
+        let recipe = self.recipe;
+        let settings = recipe.named(name).ok_or_else(|| missing(Family::System, name))?;
+        let learner = learner(Family::System, name, |family, name| recipe.kind(family, name));
+        let folds = learner.map_or(1, |_| folds.unwrap_or(FOLDS));
+        let mut reads = self.corpus()?;
+        for place in 0..folds {
+            self.held_out.push(HeldOut { fold: Fold { place, of: folds }, top });
+            let key = self.system(settings);
+            self.held_out.pop();
+            reads.insert(Role::Answers(place as usize).text(), key?);
+        }
+        let draws = Draws::Nothing;
+        let about = About { purpose: "teacher", format: 1, draws, reads, files: Vec::new() };
+        let step = format!("{}.answers-{top}-{folds}", step_name(Family::System, name));
+        self.add(&step, about, Teach { top, folds })
     }
 
     fn vectors(&mut self, name: &str) -> Result<String> {
@@ -207,16 +272,16 @@ impl<'a> Builder<'a> {
         let settings = recipe.vectors.get(name).ok_or_else(|| missing(Family::Vectors, name))?;
         if let Some(training) = settings.it().table() {
             let key = self.train(training)?;
-            self.names.insert(step, key.clone());
+            self.lend(&step, &key);
             return Ok(key);
         }
-        self.vectors_step(step, settings)
+        self.vectors_step(&step, settings)
     }
 
     /// The step that makes vectors: their own, or that of the training whose table they have.
-    fn vectors_step(&mut self, step: String, settings: &VectorsSettings) -> Result<String> {
+    fn vectors_step(&mut self, step: &str, settings: &VectorsSettings) -> Result<String> {
         let reads = self.reads(&settings.it().uses())?;
-        let about = self.about(&step, "vectors", settings.it(), reads);
+        let about = self.about(step, "vectors", settings.it(), reads);
         let grade = self.recipe.evaluation.relevant_grade;
         let relevant_grade = settings.it().is_judged().then_some(grade);
         self.add(step, about, MakeVectors { settings: settings.clone(), relevant_grade })
@@ -232,7 +297,7 @@ impl<'a> Builder<'a> {
             recipe.identifier.get(name).ok_or_else(|| missing(Family::Identifier, name))?;
         let reads = self.reads(&settings.it().uses())?;
         let about = self.about(&step, "identifier", settings.it(), reads);
-        self.add(step, about, MakeIdentifier { settings: settings.clone() })
+        self.add(&step, about, MakeIdentifier { settings: settings.clone() })
     }
 
     fn model(&mut self, name: &str) -> Result<String> {
@@ -244,7 +309,7 @@ impl<'a> Builder<'a> {
         let reads = self.reads(&settings.it().uses())?;
         let about = self.about(&step, "model", settings.it(), reads);
         let work = MakeModel { settings: settings.clone(), sizes: self.sizes(settings) };
-        self.add(step, about, work)
+        self.add(&step, about, work)
     }
 
     /// What a decoder of a model will be; none where its folder cannot be read, which is told when its files are listed.
@@ -293,7 +358,7 @@ impl<'a> Builder<'a> {
             reads,
             files: Vec::new(),
         };
-        self.add(step, about, RenderPrompts { model: model(self.recipe, name)?.clone() })
+        self.add(&step, about, RenderPrompts { model: model(self.recipe, name)?.clone() })
     }
 
     fn train(&mut self, name: &str) -> Result<String> {
@@ -302,8 +367,8 @@ impl<'a> Builder<'a> {
             return Ok(key);
         }
         match training(self.recipe, name)?.it().makes() {
-            Makes::Decoder(settings) => self.train_decoder(step, settings),
-            Makes::Vectors(settings) => self.vectors_step(step, &settings),
+            Makes::Decoder(settings) => self.train_decoder(&step, settings),
+            Makes::Vectors(settings) => self.vectors_step(&step, &settings),
             Makes::System(settings) => {
                 let system = system_of(self.recipe, &settings)?;
                 let (_, key) = self.opened(&system, &step, &step)?;
@@ -312,7 +377,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn train_decoder(&mut self, step: String, training: &TrainSettings) -> Result<String> {
+    fn train_decoder(&mut self, step: &str, training: &TrainSettings) -> Result<String> {
         let recipe = self.recipe;
         let model_name = recipe.model_of(training);
         let settings = model(recipe, model_name)?;
@@ -339,10 +404,10 @@ impl<'a> Builder<'a> {
                 model: settings.clone(),
                 sizes: sizes.clone(),
             };
-            let key = self.add(format!("{step}.{}", prepared.step), about, work)?;
+            let key = self.add(&format!("{step}.{}", prepared.step), about, work)?;
             reads.insert(prepared.role.text(), key);
         }
-        let about = self.about(&step, "train", training, reads);
+        let about = self.about(step, "train", training, reads);
         let validates = training.course.validation.is_some();
         let work = TrainDecoder {
             settings: training.resolved(),
@@ -369,15 +434,21 @@ impl<'a> Builder<'a> {
         }
         let about = About { files, ..self.about(&step, "system", settings.it(), reads) };
         let sizes = system.model.as_ref().and_then(|model| self.sizes(model));
+        let labels = predict::is_wanted(&evaluation.metrics).then(|| evaluation.labels.clone());
+        let held = Evaluated { split: EvaluatedSplit::Test, sample: None };
+        let (evaluated, depth, labels) = match self.held_out.last() {
+            Some(held_out) => (held, held_out.top, None),
+            None => (self.evaluated(), evaluation.depth, labels),
+        };
         let work = AnswerRequests {
-            evaluated: self.evaluated(),
-            depth: evaluation.depth,
+            evaluated,
+            depth,
             relevant_grade: settings.it().tuned_for().map(|_| evaluation.relevant_grade),
-            labels: predict::is_wanted(&evaluation.metrics).then(|| evaluation.labels.clone()),
+            labels,
             sizes,
             system,
         };
-        self.add(step, about, work)
+        self.add(&step, about, work)
     }
 
     /// What a system, and those that it asks, are opened from. `is_part`: another asks it, with what its own step tuned.
@@ -389,7 +460,7 @@ impl<'a> Builder<'a> {
         let (mut reads, key) = match (step, it.table()) {
             (Some(step), Some(training)) => {
                 let key = self.train(training)?;
-                self.names.insert(step, key.clone());
+                self.lend(&step, &key);
                 (self.asked(system)?, Some(key))
             }
             (Some(step), None) => self.opened(system, &component, &step)?,
@@ -442,7 +513,7 @@ impl<'a> Builder<'a> {
             asks: system.asks.clone(),
             system: system.clone(),
         };
-        let key = self.add(step.to_owned(), about, work)?;
+        let key = self.add(step, about, work)?;
         Ok((reads, Some(key)))
     }
 
@@ -457,7 +528,7 @@ impl<'a> Builder<'a> {
         }
         let draws = Draws::Seeded(recipe.evaluation.seed);
         let about = About { purpose: "evaluation", format: 2, draws, reads, files: Vec::new() };
-        self.add(EVALUATION.into(), about, self.evaluate()).map(drop)
+        self.add(EVALUATION, about, self.evaluate()).map(drop)
     }
 
     /// The step that judges the systems of several seeds together. The recipe is that of the first.
@@ -483,7 +554,7 @@ impl<'a> Builder<'a> {
         let about = About { purpose: "replicates", format: 1, draws, reads, files: Vec::new() };
         let seeds = seeds.iter().map(|one| one.seed).collect();
         let work = EvaluateSeeds { each: self.evaluate(), seeds };
-        self.add(REPLICATES.into(), about, work).map(drop)
+        self.add(REPLICATES, about, work).map(drop)
     }
 
     fn evaluate(&self) -> Evaluate {
@@ -528,7 +599,7 @@ pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<Sy
     let uses = settings.it().uses();
     for one in &uses {
         match one.family {
-            Family::System => {
+            Family::System if one.answers.is_none() => {
                 let part =
                     recipe.named(one.name).ok_or_else(|| missing(Family::System, one.name))?;
                 system.asks.push(system_of(recipe, part)?);
@@ -541,7 +612,11 @@ pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<Sy
                 let decoder = decoder.ok_or_else(|| missing(Family::Train, one.name))?;
                 system.model = Some(model(recipe, recipe.model_of(decoder))?.clone());
             }
-            Family::Vectors | Family::Identifier | Family::Model | Family::Train => {}
+            Family::Vectors
+            | Family::Identifier
+            | Family::Model
+            | Family::Train
+            | Family::System => {}
         }
     }
     let chosen = uses.iter().find(|one| one.family == Family::Identifier);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::folder::RunFolder;
 use super::plan::Plan;
-use super::step::Step;
+use super::step::{CORPUS, Step};
 use crate::error::{Error, Result};
 use crate::inputs::{Inputs, Tables};
+use crate::kind::Role;
 
 /// Folder of the step of a component, by the name that the step would have alone.
 ///
@@ -34,5 +35,8 @@ pub(super) fn inputs(
         let input = input.ok_or_else(|| Error::Failed(format!("the plan has no step {key}")))?;
         Ok((role.clone(), folder.step_dir(&input.name, &input.key)))
     });
-    Inputs::new(folders.collect::<Result<Vec<_>>>()?, Arc::clone(tables))
+    // Tables without some requests are read by few steps.
+    let is_shared = plan.names.get(CORPUS) == step.inputs.get(&Role::Corpus.text());
+    let tables = if is_shared { Arc::clone(tables) } else { Arc::default() };
+    Inputs::new(folders.collect::<Result<Vec<_>>>()?, tables)
 }

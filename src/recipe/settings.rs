@@ -11,7 +11,7 @@ use trieval_eval::settings::{EvaluationSettings, ReportSettings};
 
 use super::written;
 use crate::corpus::kinds::CorpusSettings;
-use crate::kind::Kind;
+use crate::kind::{Family, Kind};
 use crate::model::settings::ModelSettings;
 use crate::quantizer::kinds::IdentifierSettings;
 use crate::ranker::kinds::SystemSettings;
@@ -94,6 +94,17 @@ impl Recipe {
         let trainings = self.train.iter().map(|one| named(one.name(), one.it()));
         let systems = self.system.iter().map(|one| named(one.name(), one.it()));
         vectors.chain(identifiers).chain(models).chain(trainings).chain(systems).collect()
+    }
+
+    /// What the component of a family and name says of itself.
+    pub fn kind(&self, family: Family, name: &str) -> Option<&dyn Kind> {
+        Some(match family {
+            Family::Vectors => self.vectors.get(name)?.it() as &dyn Kind,
+            Family::Identifier => self.identifier.get(name)?.it(),
+            Family::Model => self.model.get(name)?.it(),
+            Family::Train => self.training(name)?.it(),
+            Family::System => self.named(name)?.it(),
+        })
     }
 
     /// The system of this name.

@@ -5,6 +5,7 @@
 
 mod corpus;
 mod evaluation;
+mod fold;
 mod identifier;
 mod index;
 mod model;
@@ -12,6 +13,7 @@ mod prepare;
 mod prompts;
 mod replicates;
 mod system;
+mod teach;
 mod train;
 mod vectors;
 
@@ -20,6 +22,7 @@ pub use evaluation::{
     EVALUATION_FILE, Evaluate, Evaluation, Example, Judged, LABELS_FILE, QRELS_FILE, SystemResult,
     VALUES_DIR,
 };
+pub use fold::HoldOut;
 pub use identifier::MakeIdentifier;
 pub use index::PrepareSystem;
 pub use model::MakeModel;
@@ -27,6 +30,7 @@ pub use prepare::PrepareTraining;
 pub use prompts::RenderPrompts;
 pub use replicates::EvaluateSeeds;
 pub use system::{AnswerRequests, SystemFile};
+pub use teach::Teach;
 pub use train::{TrainDecoder, write_finished_board};
 pub use vectors::MakeVectors;
 

@@ -51,7 +51,8 @@ impl Fixture {
             (0..20).map(|i| Example::Answer { prompt: i % 6, item: (i * i + 1) % 4 }).collect();
         examples.push(Example::Sequence(vec![0, 1, 2]));
         examples.push(Example::Sequence(vec![3, 1, 2, 0]));
-        let settings = SupervisedSettings { pseudo_requests: 0.3, pseudo_words: [1, 3] };
+        let settings =
+            SupervisedSettings { pseudo_requests: 0.3, pseudo_words: [1, 3], teacher: None };
         let (decoder, titles) = (&self.decoder, TITLES.to_vec());
         let seed = Seed::new(5);
         let asked = vec![Asked { builder: &self.prompts, tokens: prompts.into() }];

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::course::settings::{Course, CourseDefaults};
+use crate::kind::{Answers, Fact, Family, Key, Need, Role, Use};
 use crate::model::settings::LoraSettings;
 
 /// Defaults of the training of a decoder.
@@ -69,6 +70,59 @@ pub enum ObjectiveSettings {
     Preference(PreferenceSettings),
 }
 
+/// A system whose answers to the training requests are learned, as if they had been clicked. Answers are out of fold: a
+/// system that itself learned from the training requests is made anew without those that it answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherSettings {
+    /// Name of the `[[system]]`.
+    #[schemars(extend("x-key" = false))]
+    pub system: String,
+    /// Answers per request that are learned: the first so many.
+    #[serde(default = "default_top")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub top: u32,
+    /// Which requests it teaches.
+    #[serde(default)]
+    pub requests: TaughtRequests,
+    /// Parts of the training requests, for a system that learned from them: it is made once for every part, of the others.
+    /// Left out: 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 64))]
+    pub folds: Option<u32>,
+}
+
+fn default_top() -> u32 {
+    3
+}
+
+impl TeacherSettings {
+    /// The reference to the system, by the key `teacher` at some place.
+    pub fn used(&self, mut at: Vec<Key>) -> Use<'_> {
+        at.push("system".into());
+        let answers = Answers { top: self.top, folds: self.folds };
+        Use::new(Family::System, &self.system, Role::Teacher, "teacher").at(at).answers(answers)
+    }
+
+    /// What a corpus must have to be taught on.
+    pub fn need(at: Vec<Key>) -> Need {
+        let message =
+            "`{name}` learns what a system answers to training requests, and there are none";
+        Need::new(Fact::Questions, message.into()).at(at)
+    }
+}
+
+/// Which training requests a teacher answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaughtRequests {
+    /// All of them, beside what was clicked.
+    #[default]
+    All,
+    /// Those for which nothing was clicked.
+    Unanswered,
+}
+
 /// Supervised fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -80,11 +134,14 @@ pub struct SupervisedSettings {
     /// Fewest and most words of a pseudo-request.
     #[schemars(range(min = 1, max = 64))]
     pub pseudo_words: [u32; 2],
+    /// A system whose answers are learned beside what was clicked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherSettings>,
 }
 
 impl Default for SupervisedSettings {
     fn default() -> Self {
-        Self { pseudo_requests: 0.3, pseudo_words: [1, 5] }
+        Self { pseudo_requests: 0.3, pseudo_words: [1, 5], teacher: None }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::settings::{HiddenPooling, Pooling};
 use crate::store::Source;
 use crate::train::course::settings::{Course, CourseDefaults};
+use crate::train::settings::TeacherSettings;
 
 pub use super::mmse::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
 
@@ -63,6 +64,9 @@ pub struct TwoTowerSettings {
     #[serde(default = "default_history_items")]
     #[schemars(range(min = 1, max = 1_000))]
     pub history_items: u32,
+    /// A system whose answers are learned beside what was clicked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherSettings>,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
@@ -101,6 +105,7 @@ impl Default for TwoTowerSettings {
             temperature: default_temperature(),
             pseudo_requests: default_pseudo_requests(),
             history_items: default_history_items(),
+            teacher: None,
             seed: None,
         }
     }

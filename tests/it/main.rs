@@ -23,6 +23,7 @@ mod run_folder;
 mod seeds;
 mod source;
 mod support;
+mod teacher;
 mod tidy;
 mod tracking;
 mod training;

@@ -6,10 +6,11 @@ use crate::error::{Error, Result};
 use crate::generative::PROMPTS_FILE;
 use crate::generative::kinds::{Lesson, ObjectiveKind};
 use crate::kind::keys;
-use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes};
+use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes, Use};
 use crate::train::data::prompts::{Form, Prompts};
+use crate::train::data::taught::Taught;
 use crate::train::objective::supervised::{Asked, Example, Supervised};
-use crate::train::settings::SupervisedSettings;
+use crate::train::settings::{SupervisedSettings, TeacherSettings};
 
 impl Kind for SupervisedSettings {
     fn format(&self) -> u32 {
@@ -21,9 +22,16 @@ impl Kind for SupervisedSettings {
         Draws::Seeded(None)
     }
 
+    fn uses(&self) -> Vec<Use<'_>> {
+        let at = keys!["objective", "teacher"];
+        self.teacher.iter().map(|teacher| teacher.used(at.clone())).collect()
+    }
+
     fn needs(&self) -> Vec<Need> {
         let mut needs = Vec::new();
-        if self.pseudo_requests < 1.0 {
+        if self.teacher.is_some() {
+            needs.push(TeacherSettings::need(keys!["objective", "teacher"]));
+        } else if self.pseudo_requests < 1.0 {
             let message = "training `{name}` learns from clicks, but the corpus has none";
             let need = Need::new(Fact::Feedback, message.into()).at(keys!["objective", "kind"]);
             needs.push(need.instead("train on pseudo-requests alone (pseudo_requests = 1)"));
@@ -55,11 +63,12 @@ impl Kind for SupervisedSettings {
 
 impl ObjectiveKind for SupervisedSettings {
     fn examples(&self, sizes: &Sizes) -> Option<u64> {
-        sizes.examples()
+        let taught = self.teacher.as_ref().map_or(0, |teacher| u64::from(teacher.top));
+        Some(sizes.examples()? + sizes.train? * taught)
     }
 
     fn about(&self, sizes: &Sizes) -> &'static str {
-        sizes.about()
+        if self.teacher.is_some() { "≤ " } else { sizes.about() }
     }
 
     fn identifiers(&self, n: usize) -> usize {
@@ -77,20 +86,24 @@ impl ObjectiveKind for SupervisedSettings {
         };
         let builders = std::iter::once(&bundle.prompts).chain(&bundle.others);
         let asked = builders.zip(step.inputs.identifiers()).map(asked).collect::<Result<_>>()?;
-        let examples = examples(corpus, &requests, catalogue, self)?;
+        let taught = Taught::of(step)?.zip(self.teacher.as_ref());
+        let examples = examples(corpus, &requests, catalogue, taught, self)?;
         let mut objective = Supervised::new(decoder, asked, examples, titles, self, step.seed)?;
         lesson.run(&mut objective)
     }
 }
 
-/// One example per click, or per sequence.
+/// One example per click, or per sequence, and behind them those of a teacher.
 fn examples(
     corpus: &Corpus,
     requests: &[Request],
     catalogue: &Catalogue,
+    taught: Option<(Taught, &TeacherSettings)>,
     objective: &SupervisedSettings,
 ) -> Result<Vec<Example>> {
     let train = corpus.request_range(Split::Train);
+    // Pairs of prompts and items.
+    let mut clicks = Vec::new();
     let mut examples = Vec::new();
     if corpus.has_sequences() {
         let sequences = requests.iter().filter(|request| request.ask.history.len() >= 2);
@@ -101,11 +114,14 @@ fn examples(
         if train.contains(&request) {
             let prompt = request - train.start;
             let clicked = impressions.iter().filter(|impression| impression.level.is_chosen());
-            examples.extend(
-                clicked.map(|impression| Example::Answer { prompt, item: impression.item }),
-            );
+            clicks.extend(clicked.map(|impression| (prompt, impression.item)));
         }
     }
+    if let Some((taught, teacher)) = taught {
+        let pairs = taught.pairs(teacher, &clicks);
+        clicks.extend(pairs);
+    }
+    examples.extend(clicks.into_iter().map(|(prompt, item)| Example::Answer { prompt, item }));
     if examples.is_empty() && objective.pseudo_requests == 1.0 {
         examples.extend(catalogue.titled().map(Example::Title));
     }

@@ -6,7 +6,7 @@ use super::Oracle;
 use crate::corpus::simulator::World;
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::kind::{Fact, Kind, Need};
+use crate::kind::{Abilities, Fact, Kind, Need};
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind};
 use crate::ranker::settings::OracleSettings;
@@ -15,6 +15,10 @@ impl Kind for OracleSettings {
     fn format(&self) -> u32 {
         // 5: its size is known.
         5
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { is_bound: true, ..Abilities::default() }
     }
 
     fn needs(&self) -> Vec<Need> {

@@ -6,7 +6,7 @@ use super::{RUN_FILE_KIND, RunFile};
 use crate::corpus::Request;
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::kind::{Faults, Kind, keys};
+use crate::kind::{Abilities, Faults, Kind, keys};
 use crate::progress::Context;
 use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind};
@@ -16,6 +16,10 @@ impl Kind for RunFileSettings {
     fn format(&self) -> u32 {
         // 5: its size is known.
         5
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { is_bound: true, ..Abilities::default() }
     }
 
     fn sources(&self) -> Result<Vec<PathBuf>> {

@@ -7,7 +7,7 @@ use trieval_eval::settings::{EvaluatedSplit, EvaluationSettings};
 use super::metrics::{check_tuned, cut_off};
 use super::{Checker, Part, Parts};
 use crate::corpus::kinds::CorpusSettings;
-use crate::kind::{Around, Family, Faults, Key, Kind, Use};
+use crate::kind::{Answers, Around, Family, Faults, Key, Kind, Use, learner, reaches};
 
 use super::super::document::{Document, Step, quoted};
 use super::super::fault::{Fault, listed, nearest};
@@ -281,6 +281,9 @@ fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
             if used.unlearned {
                 unlearned(all, one, &used, checker);
             }
+            if let Some(answers) = used.answers {
+                teaches(all, one, &used, answers, checker);
+            }
         }
     }
     dangling
@@ -294,28 +297,52 @@ fn unlearned(
     used: &Use<'_>,
     checker: &mut Checker<'_>,
 ) {
-    let mut open = vec![(used.family, used.name.to_owned())];
-    let mut seen = Vec::new();
-    while let Some(next) = open.pop() {
-        let found = all.iter().find(|other| (other.family, other.name) == (next.0, Some(&next.1)));
-        let Some((_, it)) = found.and_then(|found| found.it) else { continue };
-        if it.needs().iter().any(|need| need.fact.is_learned_from()) {
-            let (what, name) = (used.family.word(), used.name);
-            let message = format!("{what} `{name}` learned from the training requests");
-            let learner = format!("{} `{}`", next.0.word(), next.1);
-            let label = match (next.0, next.1.as_str()) == (used.family, name) {
-                true => "it knows their answers".to_owned(),
-                false => format!("through {learner}"),
-            };
-            let help = "what it says of them is better than what it will say of others, and out-of-fold \
-                        answers are not made yet: name one that learns nothing, such as bm25 or the \
-                        vectors of a pretrained encoder";
-            checker.fault(&one.at(&used.key), message, &label, help);
-            return;
-        }
-        seen.push(next);
-        let further = it.uses().into_iter().map(|one| (one.family, one.name.to_owned()));
-        open.extend(further.filter(|one| !seen.contains(one)));
+    let Some(next) = learner(used.family, used.name, |family, name| find(all, family, name)) else {
+        return;
+    };
+    let (what, name) = (used.family.word(), used.name);
+    let message = format!("{what} `{name}` learned from the training requests");
+    let label = match (next.0, next.1.as_str()) == (used.family, name) {
+        true => "it knows their answers".to_owned(),
+        false => format!("through {} `{}`", next.0.word(), next.1),
+    };
+    let help = "what it says of them is better than what it will say of others: name one that learns \
+                nothing, such as bm25 or the vectors of a pretrained encoder";
+    checker.fault(&one.at(&used.key), message, &label, help);
+}
+
+/// What a component says of itself.
+fn find<'p>(all: &[Component<'p>], family: Family, name: &str) -> Option<&'p dyn Kind> {
+    let found = all.iter().find(|one| (one.family, one.name) == (family, Some(name)))?;
+    found.it.map(|(_, it)| it)
+}
+
+/// Refuses a teacher that cannot be asked the training requests, and folds where it learned from none.
+fn teaches(
+    all: &[Component<'_>],
+    one: &Component<'_>,
+    used: &Use<'_>,
+    answers: Answers,
+    checker: &mut Checker<'_>,
+) {
+    let find = |family, name: &str| find(all, family, name);
+    let bound = reaches(used.family, used.name, find, |it| it.abilities().is_bound);
+    if let Some((_, bound)) = bound {
+        let message = format!("system `{}` cannot answer training requests", used.name);
+        let label = match bound == used.name {
+            true => "it answers the evaluated requests alone".to_owned(),
+            false => format!("`{bound}` answers the evaluated requests alone"),
+        };
+        let help = "name a system that can be asked anything";
+        checker.fault(&one.at(&used.key), message, &label, help);
+    }
+    if answers.folds.is_some() && learner(used.family, used.name, find).is_none() {
+        let mut key = used.key.clone();
+        key.pop();
+        key.push("folds".into());
+        let message = format!("system `{}` learns nothing from the training requests", used.name);
+        let label = "so that it answers all of them as it is";
+        checker.fault(&one.at(&key), message, label, "leave `folds` out");
     }
 }
 
@@ -412,15 +439,20 @@ fn rings(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
         if !chain.iter().any(|(member, _)| reported.contains(member)) {
             reported.extend(chain.iter().map(|(member, _)| *member));
             let family = all[start].family;
+            let mixed = chain.iter().any(|(at, _)| all[*at].family != family);
             let (whole, help) = match family {
+                _ if mixed => ("components", "one of them must do without the next"),
                 Family::Train => {
                     dangling.push(Family::Model);
                     ("trainings", "one of them must start from no other training")
                 }
                 other => (other.word(), "one of them must start from nothing"),
             };
-            let name = |at: &usize| all[*at].name.unwrap_or_default();
-            let names: Vec<&str> = chain.iter().map(|(at, _)| name(at)).collect();
+            let name = |at: &usize| {
+                let name = all[*at].name.unwrap_or_default();
+                if mixed { format!("{} `{name}`", all[*at].family.word()) } else { name.into() }
+            };
+            let names: Vec<String> = chain.iter().map(|(at, _)| name(at)).collect();
             let ring = format!("{} ← {}", names.join(" ← "), name(&start));
             let message = format!("{whole} start from each other: {ring}");
             let Some((last, key)) = chain.last() else { continue };
@@ -430,7 +462,7 @@ fn rings(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
     dangling
 }
 
-/// Whether references within a family lead from `at` back to `start`; `chain` then holds the way, each
+/// Whether references lead from `at` back to `start`; `chain` then holds the way, each
 /// member with the key by which it goes on.
 fn returns(
     all: &[Component<'_>],
@@ -440,10 +472,9 @@ fn returns(
     seen: &mut [bool],
 ) -> bool {
     for used in all[at].uses() {
-        let next = all.iter().position(|other| {
-            used.family == all[at].family
-                && (other.family, other.name) == (used.family, Some(used.name))
-        });
+        let is_next =
+            |other: &Component<'_>| (other.family, other.name) == (used.family, Some(used.name));
+        let next = all.iter().position(is_next);
         let Some(next) = next else { continue };
         chain.push((at, used.key));
         if next == start {

@@ -8,12 +8,14 @@ use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{
-    Abilities, Draws, Estimate, Fact, Faults, Kind, Learned, Need, Refusal, Sizes, Use, starts_from,
+    Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Refusal, Sizes, Use,
+    starts_from,
 };
 use crate::text::{bytes, grouped};
 use crate::train::course::Able;
 use crate::train::held_out::Judge;
 use crate::train::sampler::n_steps;
+use crate::train::settings::TeacherSettings;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
 use crate::vectors::settings::TwoTowerSettings;
@@ -33,11 +35,16 @@ impl Kind for TwoTowerSettings {
 
     fn uses(&self) -> Vec<Use<'_>> {
         let table = self.train.as_deref().map(Use::table);
-        table.into_iter().chain(self.init.as_deref().map(Use::init)).collect()
+        let init = self.init.as_deref().map(Use::init);
+        let taught = self.teacher.as_ref().map(|teacher| teacher.used(keys!["teacher"]));
+        table.into_iter().chain(init).chain(taught).collect()
     }
 
     fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
-        starts_from(KIND, used, kind, other)
+        match used.family {
+            Family::Train => starts_from(KIND, used, kind, other),
+            _ => Ok(()),
+        }
     }
 
     fn inherited(&self) -> &'static [&'static str] {
@@ -51,7 +58,9 @@ impl Kind for TwoTowerSettings {
     fn needs(&self) -> Vec<Need> {
         let text = "two-tower encoder `{name}` reads text, but the items have none";
         let mut needs = vec![Need::new(Fact::Text, text.into())];
-        if self.pseudo_requests < 1.0 {
+        if self.teacher.is_some() {
+            needs.push(TeacherSettings::need(keys!["teacher"]));
+        } else if self.pseudo_requests < 1.0 {
             let clicks = "two-tower encoder `{name}` learns from clicks, but the corpus has none";
             let titles = "train on pseudo-requests alone (pseudo_requests = 1)";
             needs.push(Need::new(Fact::Feedback, clicks.into()).instead(titles));
@@ -95,16 +104,19 @@ impl VectorsKind for TwoTowerSettings {
         let dim = u64::from(self.dim);
         let parameters = u64::from(self.vocabulary) * dim + 8 * dim * dim;
         let memory = parameters * 16 + (64 << 20);
-        let steps = sizes.examples().map(|n| {
+        let taught = self.teacher.as_ref().map_or(0, |teacher| u64::from(teacher.top));
+        let about = if self.teacher.is_some() { "≤ " } else { sizes.about() };
+        let examples = sizes.examples().zip(sizes.train).map(|(n, train)| n + train * taught);
+        let steps = examples.map(|n| {
             n_steps(n, u64::from(self.course.batch * self.course.accumulate), self.course.epochs)
         });
         if self.init.is_some() {
             // Its shape is that of another training, whose own step tells it.
-            return Estimate::default().count("steps", sizes.about(), steps);
+            return Estimate::default().count("steps", about, steps);
         }
         Estimate::default()
             .figure("parameters", format!("≤ {}", grouped(parameters)))
-            .count("steps", sizes.about(), steps)
+            .count("steps", about, steps)
             .figure("memory", format!("≈ {}", bytes(memory)))
             .holds(Some(memory), "lower the vectors' `vocabulary`, `dim` or `batch`")
     }

@@ -24,6 +24,7 @@ use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::store::{read_description, write_json};
+use crate::train::data::taught::Taught;
 use crate::train::held_out::Judge;
 use crate::train::validation::Measured;
 use crate::vectors::{Provenance, Vectors};
@@ -82,7 +83,8 @@ pub fn fit(
             (settings, tokenizer, encoder)
         }
     };
-    let examples = Examples::gather(corpus, catalogue, &tokenizer, settings)?;
+    let taught = Taught::of(step)?.zip(settings.teacher.as_ref());
+    let examples = Examples::gather(corpus, catalogue, &tokenizer, taught, settings)?;
     let mut objective = Contrastive::new(&encoder, &tokenizer, catalogue, examples, settings, seed);
     let item_bags: Vec<Vec<u32>> = match &settings.course.validation {
         Some(_) => bags(&tokenizer, catalogue)?,

@@ -14,8 +14,10 @@ use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::seed::Seed;
 use crate::train::data::pseudo::{WORDS, pseudo_request};
+use crate::train::data::taught::Taught;
 use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
+use crate::train::settings::TeacherSettings;
 use crate::vectors::settings::TwoTowerSettings;
 
 /// Which requests ask for which items.
@@ -31,7 +33,7 @@ pub(super) struct Examples {
 }
 
 enum Example {
-    /// A query and an item clicked for it.
+    /// A query and an item that was clicked for it, or that a teacher answers.
     Click { query: u32, item: u32 },
     /// The item at `position` of a sequence follows those before it.
     Next { sequence: u32, position: u32 },
@@ -44,8 +46,10 @@ impl Examples {
         corpus: &Corpus,
         catalogue: &Catalogue,
         tokenizer: &Tokenizer,
+        taught: Option<(Taught, &TeacherSettings)>,
         settings: &TwoTowerSettings,
     ) -> Result<Self> {
+        let mut clicks = Vec::new();
         let mut list = Vec::new();
         let mut sequences = Vec::new();
         let mut queries = Vec::new();
@@ -65,11 +69,14 @@ impl Examples {
             if train.contains(&request) {
                 let query = request - train.start;
                 let clicked = impressions.iter().filter(|impression| impression.level.is_chosen());
-                list.extend(
-                    clicked.map(|impression| Example::Click { query, item: impression.item }),
-                );
+                clicks.extend(clicked.map(|impression| (query, impression.item)));
             }
         }
+        if let Some((taught, teacher)) = taught {
+            let pairs = taught.pairs(teacher, &clicks);
+            clicks.extend(pairs);
+        }
+        list.extend(clicks.into_iter().map(|(query, item)| Example::Click { query, item }));
         if list.is_empty() && settings.pseudo_requests == 1.0 {
             list.extend(catalogue.titled().map(Example::Title));
         }

@@ -39,6 +39,9 @@ impl CorpusKind for SequencesSettings {
             Fact::Text => {
                 Some(Lack { why: "needs the items' text", help: "give `corpus.items_file`" })
             }
+            Fact::Questions => {
+                Some(Lack { why: "training requests are sequences of users", help: "" })
+            }
             Fact::Days => Some(Lack { why: "sequences carry no time", help: "" }),
             Fact::Impressions | Fact::HeldOutImpressions => {
                 Some(Lack { why: "sequences hold no impressions", help: "" })
