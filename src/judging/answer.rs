@@ -25,7 +25,7 @@ const CHUNK: usize = 64;
 const BATCH: usize = 64;
 
 /// Most requests, their least part, and most seconds that this takes.
-const MOST_BATCHED: usize = 256;
+const MOST_BATCHED: usize = 128;
 const PART_BATCHED: usize = 4;
 const BATCH_SECONDS: f64 = 10.0;
 

@@ -445,6 +445,7 @@ impl<'a> Builder<'a> {
             depth,
             relevant_grade: settings.it().tuned_for().map(|_| evaluation.relevant_grade),
             labels,
+            is_measured: self.held_out.is_empty(),
             sizes,
             system,
         };

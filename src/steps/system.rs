@@ -112,6 +112,9 @@ pub struct AnswerRequests {
     pub relevant_grade: Option<f64>,
     /// Where the labels are of items that are to be scored, too.
     pub labels: Option<LabelSource>,
+    /// Whether what it costs to ask them at once is measured: it is no result.
+    #[serde(skip)]
+    pub is_measured: bool,
     /// The decoder that answers, where one does.
     #[serde(skip)]
     pub sizes: Option<DecoderSizes>,
@@ -135,7 +138,10 @@ impl Work for AnswerRequests {
         };
         let mut answers = answer(system.as_ref(), &requests, &asking, step.ctx)?;
         if self.system.all().iter().all(|one| one.it().is_measured()) {
-            answers.cost.throughput = throughput(system.as_ref(), &requests, &asking, step.ctx)?;
+            if self.is_measured {
+                answers.cost.throughput =
+                    throughput(system.as_ref(), &requests, &asking, step.ctx)?;
+            }
         } else {
             answers.cost = Cost { in_flight: answers.cost.in_flight, ..Cost::default() };
         }
