@@ -24,6 +24,11 @@ pub struct EvaluationSettings {
     pub ties: Ties,
     /// What happens to judged requests that a system does not answer.
     pub missing: Missing,
+    /// A column of items whose values are the answers that lists are judged by, such as `item.category`: each value stands
+    /// where the first item stands that has it, and is as relevant as the most relevant item that has it. By default the
+    /// items are the answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<String>,
     /// Where the labels of `auc`, `log_loss` and their like come from; metrics of lists are always judged by judgments.
     pub labels: LabelSource,
     /// How requests are divided for a closer look, as far as the corpus allows: `item-exposure`, `request-frequency`,
@@ -62,6 +67,7 @@ impl Default for EvaluationSettings {
             relevant_grade: 1.0,
             ties: Ties::default(),
             missing: Missing::default(),
+            answers: None,
             labels: LabelSource::default(),
             slices: SliceBy::PLAIN.iter().map(ToString::to_string).collect(),
             test: Test::default(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use trieval_eval::contest::Rules;
-use trieval_eval::metric::parse_metrics;
+use trieval_eval::metric::{Metric, Needs, parse_metrics};
 
 use super::args::CompareArgs;
 use super::eval::{DEFAULT_METRICS, Inputs, judge_files};
@@ -81,6 +81,12 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
     let evaluation = &first.recipe().evaluation;
     let metrics = if args.metrics.is_empty() { &evaluation.metrics } else { &args.metrics };
     let metrics = parse_metrics(metrics).map_err(|e| Error::Usage(e.to_string()))?;
+    let is_of_items = |one: &&Metric| one.needs() != Needs::Nothing || one.labelled().is_some();
+    if let (Some(column), Some(metric)) = (&evaluation.answers, metrics.iter().find(is_of_items)) {
+        return Err(Error::Usage(format!(
+            "{metric} is measured on items, and the runs were judged by `{column}`: ask for metrics of lists and judgments"
+        )));
+    }
     let seeds_only = runs.iter().all(|run| run.recipe().differs_in_seed_only(first.recipe()));
     let mut systems: Vec<Entry> = Vec::new();
     for (run, path) in runs.iter().zip(&paths) {

@@ -315,7 +315,7 @@ mod tests {
             let outcome = throughput(&echo, &requests(n), &asking, &Context::new(true, stop));
             (outcome, echo.asked.into_inner())
         };
-        for (n, batch, asked) in [(4, 1, 1), (40, 10, 10), (300, 64, 64), (9_000, 64, 256)] {
+        for (n, batch, asked) in [(4, 1, 1), (40, 10, 10), (300, 64, 64), (9_000, 64, 128)] {
             let (outcome, n_asked) = measure(n, usize::MAX);
             let measured = outcome.unwrap().unwrap();
             assert_eq!((measured.batch, measured.requests, n_asked), (batch, asked, asked), "{n}");

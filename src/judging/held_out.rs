@@ -159,7 +159,7 @@ impl held_out::HeldOut for HeldOut {
         let Some(Measured { metric, relevant_grade, qrels, catalogue }) = &self.measured else {
             return Err(Error::Failed("no metric of lists was asked for".into()));
         };
-        let run = to_run("validation", &self.requests, lists, catalogue)?;
+        let run = to_run("validation", &self.requests, lists, &catalogue.ids)?;
         value(&run, qrels, metric, *relevant_grade).map_err(failed)
     }
 }

@@ -1,13 +1,15 @@
 //! Asking systems and judging what they say: everything between an opened system and a figure.
 //!
 //! `answer` lets a system answer with the clock running, `acting` lets a cascade choose, `predict` asks for scores of
-//! `labelled` items, `runs` turns answers into run files. `held_out` is what trainings are given of the validation requests,
+//! `labelled` items, `answers` what they are judged by, `runs` turns them
+//! into run files. `held_out` is what trainings are given of the validation requests,
 //! `tuning` the one way to choose settings on them. `slices` and `leaks` say what the corpus says of the evaluated
 //! requests, `measured` what metrics beyond accuracy need, `examples` what a report shows. `judge` is the report of runs
 //! from anywhere. Knows no recipe, no plan and no step.
 
 pub mod acting;
 pub mod answer;
+pub mod answers;
 pub mod examples;
 pub mod held_out;
 pub mod judge;

@@ -9,7 +9,7 @@ use trieval_eval::Run;
 use trieval_eval::io::{read_trec_run, write_trec_run};
 use trieval_eval::settings::EvaluatedSplit;
 
-use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::corpus::{Corpus, Request, Split};
 use crate::error::{Error, Result};
 use crate::ranker::harness::strictly_falling;
 use crate::seed::Seed;
@@ -70,7 +70,7 @@ pub fn sample(requests: &mut Vec<Request>, limit: usize, seed: Seed) {
     requests.sort_by_key(|request| request.idx);
 }
 
-/// What a system returned, as a run.
+/// What a system returned, as a run; `names` are the ids of what lists hold.
 ///
 /// # Errors
 /// [`Error::Failed`] where a list cannot be one of a run.
@@ -78,13 +78,12 @@ pub fn to_run(
     name: &str,
     requests: &[Request],
     lists: &[Vec<(u32, f32)>],
-    catalogue: &Catalogue,
+    names: &[String],
 ) -> Result<Run> {
     let failed = |e: trieval_eval::Error| Error::Failed(format!("system {name}: {e}"));
     let mut run = Run::builder(name);
     for (request, list) in requests.iter().zip(lists) {
-        let items =
-            list.iter().map(|&(item, score)| (catalogue.ids[item as usize].as_str(), score));
+        let items = list.iter().map(|&(item, score)| (names[item as usize].as_str(), score));
         run.push_list(&request.id, strictly_falling(items)).map_err(failed)?;
     }
     run.finish().map_err(failed)

@@ -117,7 +117,7 @@ impl Tuning<'_> {
             work: &work,
         };
         let answers = answer(system, &held_out.requests, &asking, self.ctx)?;
-        to_run(label, &held_out.requests, &answers.lists, self.catalogue)
+        to_run(label, &held_out.requests, &answers.lists, &self.catalogue.ids)
     }
 
     fn value(&self, held_out: &HeldOut, run: &Run) -> Result<f64> {

@@ -436,13 +436,14 @@ impl<'a> Builder<'a> {
         let sizes = system.model.as_ref().and_then(|model| self.sizes(model));
         let labels = predict::is_wanted(&evaluation.metrics).then(|| evaluation.labels.clone());
         let held = Evaluated { split: EvaluatedSplit::Test, sample: None };
-        let (evaluated, depth, labels) = match self.held_out.last() {
-            Some(held_out) => (held, held_out.top, None),
-            None => (self.evaluated(), evaluation.depth, labels),
+        let (evaluated, depth, answers, labels) = match self.held_out.last() {
+            Some(held_out) => (held, held_out.top, None, None),
+            None => (self.evaluated(), evaluation.depth, evaluation.answers.clone(), labels),
         };
         let work = AnswerRequests {
             evaluated,
             depth,
+            answers,
             relevant_grade: settings.it().tuned_for().map(|_| evaluation.relevant_grade),
             labels,
             is_measured: self.held_out.is_empty(),

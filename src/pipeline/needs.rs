@@ -7,6 +7,7 @@ use super::builder::evaluated;
 use crate::corpus::{Corpus, LabelRule};
 use crate::error::{Error, Result};
 use crate::judging::predict::is_wanted;
+use crate::kind::Fact;
 use crate::recipe::Recipe;
 
 /// Refuses a corpus that lacks what a component of the recipe needs.
@@ -24,6 +25,13 @@ pub(super) fn verify(recipe: &Recipe, corpus: &Corpus) -> Result<()> {
             };
             return Err(Error::data(corpus.folder(), format!("{message}: {why}")).with_help(help));
         }
+    }
+    if let Some(column) = &recipe.evaluation.answers
+        && let Some(why) = corpus.lacks(&Fact::Column(column.clone()))?
+    {
+        let message = format!("`{column}` holds the answers that lists are judged by: {why}");
+        let help = "name another column in `evaluation.answers`, or leave it out";
+        return Err(Error::data(corpus.folder(), message).with_help(help));
     }
     labels(recipe, corpus)
 }

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value as Json;
 
 use super::settings::Recipe;
+use crate::kind::TABLE;
 use crate::text::grouped;
 use crate::trained::kinds::DEFAULT;
 
@@ -129,6 +130,10 @@ pub(super) fn schema() -> Json {
     let variants = schema.pointer_mut("/$defs/TrainingSettings/oneOf");
     for variant in variants.and_then(Json::as_array_mut).into_iter().flatten() {
         let is_default = variant["properties"]["kind"]["const"] == DEFAULT;
+        // A training cannot have the table of another.
+        if let Some(properties) = variant["properties"].as_object_mut() {
+            properties.shift_remove(TABLE);
+        }
         if let Some(required) = variant["required"].as_array_mut().filter(|_| is_default) {
             // The loader gives a training its kind.
             required.retain(|key| key != "kind");

@@ -14,7 +14,7 @@ pub(super) const OWN_KEYS: [&str; 3] = ["kind", "name", TABLE];
 /// Gives every training a kind, and the parts that name a training its keys.
 pub(super) fn apply(document: &mut Document) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let trainings = trainings(&mut document.root, &mut faults);
+    let trainings = trainings(&mut document.root);
     let mut lent = Vec::new();
     for (family, key) in [(Family::Vectors, "vectors"), (Family::System, "system")] {
         let all = document.root.entry_mut(key).map(|entry| &mut entry.node.kind);
@@ -43,18 +43,12 @@ pub(super) fn apply(document: &mut Document) -> Vec<Fault> {
 }
 
 /// The tables of `[[train]]`, each of a kind.
-fn trainings(root: &mut Node, faults: &mut Vec<Fault>) -> Vec<Node> {
+fn trainings(root: &mut Node) -> Vec<Node> {
     let Some(Kind::Array(all)) = root.entry_mut("train").map(|entry| &mut entry.node.kind) else {
         return Vec::new();
     };
     for node in all.iter_mut() {
         let place = node.place.clone();
-        if let Some(entry) = node.entry(TABLE).filter(|_| node.entry("kind").is_some()) {
-            let message = "a training cannot have the table of another";
-            let help = "start from its weights (init = \"...\"), or name it where it is used";
-            let label = "belongs to vectors and systems";
-            faults.push(Fault::new(entry.key_place.clone(), message, label).help(help));
-        }
         let has_kind = node.entry("kind").is_some();
         if let Kind::Table(entries) = &mut node.kind
             && !has_kind

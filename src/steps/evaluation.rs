@@ -22,6 +22,7 @@ use super::system::SystemFile;
 use crate::corpus::{Catalogue, Corpus, Request, RequestIdx};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
+use crate::judging::answers::AnswerSpace;
 use crate::judging::labelled::{LabelledItems, users};
 use crate::judging::leaks::leaks;
 use crate::judging::measured::measured_catalogue;
@@ -365,14 +366,23 @@ impl Evaluate {
     ) -> Result<(Qrels, Vec<(RequestIdx, u32)>)> {
         let ids: BTreeMap<RequestIdx, &str> =
             requests.iter().map(|request| (request.idx, request.id.as_str())).collect();
-        let mut qrels = Qrels::builder();
+        let space = AnswerSpace::of(self.settings.answers.as_deref(), corpus, catalogue)?;
+        // An answer is as relevant as the most relevant item that stands for it.
+        let mut grades: BTreeMap<(RequestIdx, u32), f64> = BTreeMap::new();
+        let mut order = Vec::new();
         let mut relevant = Vec::new();
         let mut judged = false;
         for (request, item, grade) in corpus.judgements(self.evaluated.split())? {
-            if let Some(id) = ids.get(&request) {
+            if ids.contains_key(&request) {
                 judged = true;
                 let grade = f64::from(grade);
-                qrels.push(id, &catalogue.ids[item as usize], grade).map_err(failed)?;
+                for &answer in space.of_item(item).iter() {
+                    let best = grades.entry((request, answer)).or_insert_with(|| {
+                        order.push((request, answer));
+                        grade
+                    });
+                    *best = best.max(grade);
+                }
                 if grade >= self.settings.relevant_grade {
                     relevant.push((request, item));
                 }
@@ -384,6 +394,11 @@ impl Evaluate {
                 "no request of the evaluated split has a judged item, so nothing can be evaluated",
             )
             .with_help("check the split and the grades of the corpus"));
+        }
+        let mut qrels = Qrels::builder();
+        for (request, answer) in order {
+            let (id, name) = (ids[&request], &space.names()[answer as usize]);
+            qrels.push(id, name, grades[&(request, answer)]).map_err(failed)?;
         }
         Ok((qrels.finish().map_err(failed)?, relevant))
     }

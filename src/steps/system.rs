@@ -15,6 +15,7 @@ use crate::generative::DecoderSizes;
 use crate::inputs::{Inputs, StepContext};
 use crate::judging::acting::act;
 use crate::judging::answer::{Asking, Cost, Throughput, answer, throughput};
+use crate::judging::answers::AnswerSpace;
 use crate::judging::labelled::LabelledItems;
 use crate::judging::predict::predict;
 use crate::judging::runs::{Evaluated, PREDICTIONS_FILE, RUN_FILE, to_run, write_run};
@@ -108,6 +109,9 @@ pub struct AnswerRequests {
     pub evaluated: Evaluated,
     /// Items per request.
     pub depth: u32,
+    /// The column whose values are the answers; by default the items are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<String>,
     /// What counts as relevant, where something is tuned.
     pub relevant_grade: Option<f64>,
     /// Where the labels are of items that are to be scored, too.
@@ -156,7 +160,8 @@ impl Work for AnswerRequests {
                  this is a fault of trieval, please report it"
             )));
         }
-        let run = to_run(name, &requests, &answers.lists, catalogue)?;
+        let space = AnswerSpace::of(self.answers.as_deref(), corpus, catalogue)?;
+        let run = to_run(name, &requests, &space.lists(&answers.lists), space.names())?;
         write_run(&run, &step.out.join(RUN_FILE))?;
         if let Some(source) = &self.labels
             && let Some(rank) = system.as_rank()

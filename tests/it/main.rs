@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alignment;
+mod answers;
 mod architecture;
 mod bad_input;
 mod baselines;

@@ -96,7 +96,7 @@ fn what_cannot_be_named_is_refused_where_it_stands() {
     refused("vectors.text.epochs=3", &["`epochs` stands beside `train`", "[[train]] `tower`"]);
     refused("vectors.text.train=clicks", &["is of kind = \"logistic\", not \"two-tower\""]);
     refused("vectors.text.train=tover", &["no training \"tover\"", "did you mean \"tower\"?"]);
-    refused("train.tower.train=titles", &["a training cannot have the table of another"]);
+    refused("train.tower.train=titles", &["unknown key `train`"]);
     refused("train.tower.init=clicks", &["no weights that this one could start from"]);
     refused("train.tower.init=text", &["names the vectors `text`, not a training"]);
     refused("train.tower.init=tower", &["trainings start from each other: tower ← tower"]);

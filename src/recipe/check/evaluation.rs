@@ -4,8 +4,8 @@ use trieval_eval::settings::{EvaluationSettings, LabelSource};
 
 use super::components::check_system;
 use super::metrics::{
-    check_classes, check_metric, check_slice, cut_off, is_labelled, needs_probabilities,
-    needs_vectors,
+    check_classes, check_metric, check_slice, cut_off, is_labelled, is_of_items,
+    needs_probabilities, needs_vectors,
 };
 use super::{Checker, Part, Parts};
 use crate::kind::{Fact, Key};
@@ -55,6 +55,7 @@ fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
         metrics(part, settings, checker);
         probabilities(parts, part, settings, checker);
         labels(parts, part, settings, checker);
+        answers(parts, part, settings, checker);
         slices(part, settings, checker);
         vectors_for_diversity(parts, part, settings, checker);
     }
@@ -217,6 +218,38 @@ fn labels(
             help => help,
         };
         checker.fault(&part.at(&["labels"]), message, lack.why, help);
+    }
+}
+
+/// Answers that are no column of items, and metrics that are of items.
+fn answers(
+    parts: &Parts,
+    part: &Part<EvaluationSettings>,
+    settings: &EvaluationSettings,
+    checker: &mut Checker<'_>,
+) {
+    let Some(column) = &settings.answers else { return };
+    let path = part.at(&["answers"]);
+    if column.strip_prefix("item.").is_none_or(str::is_empty) {
+        let message = format!("`{column}` cannot be what answers");
+        let help = "name a column of items, such as \"item.category\"";
+        checker.fault(&path, message, "no column of items", help);
+        return;
+    }
+    let corpus = parts.corpus.as_ref().and_then(|part| part.value.as_ref());
+    let lack = corpus.and_then(|corpus| corpus.it().lack(&Fact::Column(column.clone())));
+    if let Some(lack) = lack {
+        let message = format!("lists cannot be judged by `{column}`");
+        let help = "name a column that the items have, or leave `answers` out";
+        checker.fault(&path, message, lack.why, help);
+    }
+    for (index, metric) in settings.metrics.iter().enumerate() {
+        if is_of_items(metric) {
+            let path = [part.at(&["metrics"]), vec![Step::Index(index)]].concat();
+            let message = format!("{metric} is measured on items, and `{column}` answers");
+            let help = "ask for metrics of lists and judgments, or leave `evaluation.answers` out";
+            checker.fault(&path, message, "a metric of items", help);
+        }
     }
 }
 

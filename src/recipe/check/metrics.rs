@@ -38,6 +38,11 @@ pub(super) fn is_labelled(text: &str) -> bool {
     text.parse::<Metric>().is_ok_and(|metric| metric.labelled().is_some())
 }
 
+/// Whether a metric looks at more than lists and judgments: at items, or at labels of them.
+pub(super) fn is_of_items(text: &str) -> bool {
+    check_metric(text).is_ok() && check_tuned(text).is_err()
+}
+
 /// Checks that a metric over judged pairs finds both kinds of them, where `grades` are all that a judged item can have. What
 /// such a corpus does not hold, a figure of two classes cannot be computed from.
 pub(super) fn check_classes(text: &str, grades: &[f64], relevant_grade: f64) -> Result<(), String> {
