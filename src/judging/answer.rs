@@ -322,9 +322,9 @@ mod tests {
             assert!(measured.seconds > 0.0);
         }
         assert_eq!(measure(3, usize::MAX).0.unwrap(), None);
-        let (outcome, n_asked) = measure(9_000, 70);
+        let (outcome, n_asked) = measure(9_000, 10);
         assert!(matches!(outcome, Err(Error::Interrupted)));
-        assert_eq!(n_asked, 128);
+        assert_eq!(n_asked, 64);
         // Nothing is written.
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
