@@ -437,7 +437,8 @@ impl<'a> Builder<'a> {
         let labels = predict::is_wanted(&evaluation.metrics).then(|| evaluation.labels.clone());
         let held = Evaluated { split: EvaluatedSplit::Test, sample: None };
         let (evaluated, depth, answers, labels) = match self.held_out.last() {
-            Some(held_out) => (held, held_out.top, None, None),
+            // As deep as ever, for what is tuned on the way is tuned on such lists.
+            Some(held_out) => (held, evaluation.depth.max(held_out.top), None, None),
             None => (self.evaluated(), evaluation.depth, evaluation.answers.clone(), labels),
         };
         let work = AnswerRequests {
