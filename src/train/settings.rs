@@ -108,7 +108,7 @@ impl TeacherSettings {
     pub fn need(at: Vec<Key>) -> Need {
         let message =
             "`{name}` learns what a system answers to training requests, and there are none";
-        Need::new(Fact::Questions, message.into()).at(at)
+        Need::new(Fact::Questions, message.into()).at(at).instead("leave `teacher` out")
     }
 }
 
