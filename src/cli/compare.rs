@@ -57,7 +57,18 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         return Err(Error::Usage("name at least one finished run".into()));
     };
     let qrels = first.qrels()?;
+    let by = |run: &FinishedRun| run.recipe().evaluation.answers.clone();
     for (other, path) in others.iter().zip(&paths[1..]) {
+        if by(other) != by(first) {
+            let named = |run| by(run).unwrap_or_else(|| "items".into());
+            return Err(Error::Usage(format!(
+                "{} was judged by {} and {} by {}: give both the same evaluation.answers",
+                args.runs[0].display(),
+                named(first),
+                path.display(),
+                named(other),
+            )));
+        }
         if other.qrels()? != qrels {
             return Err(Error::Usage(format!(
                 "{} and {} were judged on different requests or judgments and cannot be compared; \

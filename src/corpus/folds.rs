@@ -1,5 +1,6 @@
 //! Training requests held out of a corpus, so that what is trained on the rest can be asked them.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -12,7 +13,7 @@ use super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, 
 use super::summary::{CorpusSummary, Malformed};
 use super::table::TableReader;
 use super::types::Split;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Context;
 
 /// A request that a fold's corpus does not have.
@@ -29,18 +30,60 @@ pub struct Fold {
     pub of: u32,
 }
 
+/// Which requests are held out together: those of a user, for what one of them chose may stand in the history of the
+/// next; of a session where no user is known; and of a query text where neither is, for its clicks say what it asks.
+fn group(row: &RequestRow) -> [u8; 16] {
+    let key = match (row.user, row.session, &row.query) {
+        (Some(user), _, _) => format!("user {user}"),
+        (None, Some(session), _) => format!("session {session}"),
+        (None, None, Some(query)) => {
+            let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
+            format!("query {}", words.join(" "))
+        }
+        (None, None, None) => format!("request {}", row.id),
+    };
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&blake3::hash(key.as_bytes()).as_bytes()[..16]);
+    hash
+}
+
 impl Fold {
-    /// Whether a training request is in the fold. All requests of a user are, or of a session where no user is known: what
-    /// one of them chose may stand in the history of the next.
-    fn holds(self, row: &RequestRow) -> bool {
-        let key = match (row.user, row.session) {
-            (Some(user), _) => format!("user {user}"),
-            (None, Some(session)) => format!("session {session}"),
-            (None, None) => format!("request {}", row.id),
-        };
-        let hash = blake3::hash(key.as_bytes());
-        let [a, b, c, d, ..] = *hash.as_bytes();
-        u32::from_le_bytes([a, b, c, d]) % self.of == self.place
+    /// The groups that are in the fold. The largest are dealt first, each to the fold that has the fewest requests, so that
+    /// folds are alike in size whatever corpus is divided.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where there are fewer groups than folds.
+    fn groups(self, corpus: &Corpus) -> Result<HashSet<[u8; 16]>> {
+        let mut sizes: HashMap<[u8; 16], u64> = HashMap::new();
+        for row in TableReader::<RequestRow>::open(corpus.folder())? {
+            let row = row?;
+            if row.split == Split::Train {
+                *sizes.entry(group(&row)).or_default() += 1;
+            }
+        }
+        if sizes.len() < self.of as usize {
+            let message = format!(
+                "the training requests are of {} users (or sessions, or query texts, where no user is known), and a teacher \
+                 that learns from them needs {} parts of such",
+                sizes.len(),
+                self.of
+            );
+            return Err(Error::data(corpus.folder(), message).with_help(
+                "lower `folds` of the teacher, or name one that learns nothing, such as bm25",
+            ));
+        }
+        let mut groups: Vec<([u8; 16], u64)> = sizes.into_iter().collect();
+        groups.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        let mut loads = vec![0; self.of as usize];
+        let mut own = HashSet::new();
+        for (group, size) in groups {
+            let least = (0..loads.len()).min_by_key(|&place| loads[place]).unwrap_or_default();
+            loads[least] += size;
+            if least == self.place as usize {
+                own.insert(group);
+            }
+        }
+        Ok(own)
     }
 }
 
@@ -50,10 +93,11 @@ impl Corpus {
     /// stay.
     ///
     /// # Errors
-    /// [`crate::Error::Data`] when a table cannot be read, [`crate::Error::Environment`] when the disk
-    /// refuses.
+    /// [`Error::Data`] when a table cannot be read or the requests cannot be divided so,
+    /// [`Error::Environment`] when the disk refuses.
     pub fn hold_out(&self, fold: Fold, out: &Path, ctx: &Context) -> Result<CorpusSummary> {
         let summary = self.summary();
+        let held_out = fold.groups(self)?;
         let mut writer = CorpusWriter::create(out, &summary.columns)?;
         for (row, cells) in
             self.rows_of(Entity::Item, TableReader::<ItemRow>::open(self.folder())?)?
@@ -79,7 +123,7 @@ impl Corpus {
             for (at, (row, cells)) in self.rows_of(Entity::Request, requests)?.enumerate() {
                 let row = row?;
                 let (its, split) = match row.split {
-                    Split::Train if fold.holds(&row) => (2, Split::Test),
+                    Split::Train if held_out.contains(&group(&row)) => (2, Split::Test),
                     Split::Train => (0, Split::Train),
                     Split::Validation => (1, Split::Validation),
                     Split::Test => continue,
@@ -124,6 +168,7 @@ impl Corpus {
         };
         writer.finish(facts, ctx)
     }
+
     /// Rows of a table with their open cells.
     fn rows_of<R>(
         &self,
@@ -202,7 +247,12 @@ mod tests {
             corpus.hold_out(fold, folder.path(), &Context::silent()).unwrap();
             let own = Corpus::open(folder.path()).unwrap();
             let (kept, held) = (known(&own, Split::Train), known(&own, Split::Test));
-            assert!(!kept.is_empty() && !held.is_empty());
+            // Parts are alike in size.
+            assert!(
+                (held.len() as f64 / all.len() as f64 - 1.0 / 3.0).abs() < 0.05,
+                "{}",
+                held.len()
+            );
             assert!(kept.is_disjoint(&held) && kept.union(&held).eq(&all));
             assert!(users(&own, Split::Train).is_disjoint(&users(&own, Split::Test)));
             assert_eq!(known(&own, Split::Validation), known(&corpus, Split::Validation));
@@ -211,6 +261,42 @@ mod tests {
             held_out.extend(held);
         }
         assert_eq!(held_out, all);
+        // What is left of one fold can be divided again, and again.
+        let [outer, inner] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let half = Fold { place: 0, of: 2 };
+        corpus.hold_out(half, outer.path(), &Context::silent()).unwrap();
+        let kept = Corpus::open(outer.path()).unwrap();
+        let summary = kept.hold_out(half, inner.path(), &Context::silent()).unwrap();
+        let (a, b) = (summary.requests.train as f64, summary.requests.test as f64);
+        assert!((a / b - 1.0).abs() < 0.2, "{a} and {b}");
+        // One user cannot be divided.
+        let many = Fold { place: 0, of: 4_000 };
+        let text = corpus.hold_out(many, inner.path(), &Context::silent()).unwrap_err().to_string();
+        assert!(text.contains("needs 4000 parts"), "{text}");
+    }
+
+    #[test]
+    fn repeats_of_a_query_are_held_out_together_where_no_user_is_known() {
+        let row = |id: &str, user, session, query: Option<&str>| RequestRow {
+            id: id.into(),
+            user,
+            session,
+            time: None,
+            day: 0,
+            query: query.map(str::to_owned),
+            history: Vec::new(),
+            split: Split::Train,
+        };
+        let same = |a: RequestRow, b: RequestRow| group(&a) == group(&b);
+        assert!(same(
+            row("a", None, None, Some("Red  sofa")),
+            row("b", None, None, Some("red sofa"))
+        ));
+        assert!(!same(row("a", None, None, Some("red")), row("b", None, None, Some("sofa"))));
+        assert!(!same(row("a", None, None, None), row("b", None, None, None)));
+        assert!(same(row("a", Some(1), Some(2), Some("x")), row("b", Some(1), Some(3), Some("y"))));
+        assert!(!same(row("a", Some(1), None, Some("x")), row("b", Some(2), None, Some("x"))));
+        assert!(same(row("a", None, Some(2), Some("x")), row("b", None, Some(2), Some("y"))));
     }
 
     #[test]

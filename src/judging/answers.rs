@@ -89,7 +89,11 @@ fn values(cell: Cell) -> Vec<String> {
         Cell::Absent => Vec::new(),
         Cell::Text(text) => vec![text],
         Cell::Texts(texts) => texts,
-        Cell::Number(number) => vec![number.to_string()],
+        // As short as the column's own precision: most are `f32`.
+        Cell::Number(number) => match number as f32 {
+            short if f64::from(short) == number => vec![short.to_string()],
+            _ => vec![number.to_string()],
+        },
     }
     .into_iter()
     .filter(|text| !text.is_empty())
@@ -141,6 +145,14 @@ mod tests {
         let titles = AnswerSpace::of(Some("item.title"), &shop.corpus, &catalogue).unwrap();
         assert_eq!(titles.names()[0], "title%20of%20i0");
         assert!(AnswerSpace::of(Some("item.none"), &shop.corpus, &catalogue).is_err());
+    }
+
+    #[test]
+    fn numbers_are_as_short_as_their_column() {
+        assert_eq!(values(Cell::Number(f64::from(62.57_f32))), ["62.57"]);
+        assert_eq!(values(Cell::Number(62.57)), ["62.57"]);
+        assert_eq!(values(Cell::Number(1_234_567_891.0)), ["1234567891"]);
+        assert!(values(Cell::Text(String::new())).is_empty() && values(Cell::Absent).is_empty());
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub trait Around {
     /// Name of the component; empty where it has none.
     fn name(&self) -> &str;
 
+    /// What the component is, as in `system` or `training`.
+    fn what(&self) -> &'static str;
+
     /// A key in full, as in `train.aligned.epochs`.
     fn dotted(&self, key: &[Key]) -> String;
 

@@ -96,6 +96,11 @@ impl Need {
         Self { instead: instead.into(), ..self }
     }
 
+    /// The message about a component, `what` being the word for its family.
+    pub fn said_of(&self, what: &str, name: &str) -> String {
+        self.message.replace("{what}", what).replace("{name}", name)
+    }
+
     /// What to do about a lack.
     pub fn help(&self, lack: &Lack) -> String {
         match (lack.help, self.instead.as_str()) {

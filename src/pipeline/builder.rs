@@ -10,7 +10,7 @@ use serde_json::json;
 use trieval_eval::settings::EvaluatedSplit;
 
 use super::outside::Outside;
-use super::step::{CORPUS, EVALUATION, REPLICATES, Replicate, Step, step_name};
+use super::step::{CORPUS, EVALUATION, FOLD, REPLICATES, Replicate, Step, step_name};
 use crate::corpus::Fold;
 use crate::error::{Error, Result};
 use crate::generative::{DecoderSizes, n_modes};
@@ -196,8 +196,9 @@ impl<'a> Builder<'a> {
                 let reads = self.corpus();
                 self.held_out.push(last);
                 let about = About {
-                    purpose: "fold",
-                    format: 1,
+                    purpose: FOLD,
+                    // 2: parts of equal size.
+                    format: 2,
                     draws: Draws::Nothing,
                     reads: reads?,
                     files: Vec::new(),
@@ -447,7 +448,7 @@ impl<'a> Builder<'a> {
             answers,
             relevant_grade: settings.it().tuned_for().map(|_| evaluation.relevant_grade),
             labels,
-            is_measured: self.held_out.is_empty(),
+            is_evaluated: self.held_out.is_empty(),
             sizes,
             system,
         };

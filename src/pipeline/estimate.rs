@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::folder::step_dir;
 use super::plan::{Plan, Status};
-use super::step::CORPUS;
+use super::step::{CORPUS, FOLD, Step};
 use crate::corpus::Corpus;
 use crate::error::Result;
-use crate::kind::{Estimate, Sizes};
+use crate::kind::{Estimate, Role, Sizes};
 use crate::memory;
 use crate::recipe::Recipe;
 use crate::text::bytes;
@@ -49,6 +49,7 @@ pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<S
         .iter()
         .map(|step| {
             let status = plan.status(step, run_folder)?;
+            let sizes = under(plan, step, &sizes);
             let estimate =
                 step.work.as_ref().map_or_else(Estimate::default, |work| work.estimate(&sizes));
             let is_due = status != Status::Cached;
@@ -88,6 +89,24 @@ pub fn render(estimates: &[StepEstimate]) -> String {
         }
     }
     text
+}
+
+/// What is known of the tables that a step reads: those of the corpus, or what is left of them where a fold is held out.
+fn under(plan: &Plan, step: &Step, whole: &Sizes) -> Sizes {
+    let tables = step.inputs.get(&Role::Corpus.text()).and_then(|key| plan.with_key(key));
+    let Some(fold) = tables.filter(|tables| tables.purpose == FOLD) else { return whole.clone() };
+    let before = under(plan, fold, whole);
+    let of = fold.settings["fold"]["of"].as_u64().unwrap_or(1).max(1);
+    let kept = |n: Option<u64>| n.map(|n| n - n / of);
+    Sizes {
+        // Parts are nearly of one size.
+        exact: false,
+        test: before.train.map(|n| n / of),
+        train: kept(before.train),
+        clicks: kept(before.clicks),
+        impressions: kept(before.impressions),
+        ..before
+    }
 }
 
 fn sizes(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Sizes> {

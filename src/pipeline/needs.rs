@@ -15,10 +15,10 @@ use crate::recipe::Recipe;
 /// # Errors
 /// [`Error::Data`] naming the component.
 pub(super) fn verify(recipe: &Recipe, corpus: &Corpus) -> Result<()> {
-    for (name, kind) in recipe.kinds() {
+    for (what, name, kind) in recipe.kinds() {
         for need in kind.needs() {
             let Some(why) = corpus.lacks(&need.fact)? else { continue };
-            let message = need.message.replace("{name}", name);
+            let message = need.said_of(what, name);
             let help = match need.instead.is_empty() {
                 true => "bring such data, or leave the component out".to_owned(),
                 false => need.instead,

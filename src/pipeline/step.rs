@@ -11,6 +11,8 @@ use crate::steps::Work;
 
 /// Name of the step that makes the tables, and its purpose.
 pub const CORPUS: &str = "corpus";
+/// Purpose of a step that holds training requests out.
+pub const FOLD: &str = "fold";
 /// Name of the step that judges all systems.
 pub const EVALUATION: &str = "evaluation";
 /// Name of the step that judges the systems of several seeds together.

@@ -104,7 +104,8 @@ fn is_table(shape: &Shape) -> bool {
 fn key_table(text: &mut String, fields: &[Field], tag: Option<(&str, &Variant)>) {
     text.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
     if let Some((tag, variant)) = tag {
-        text.push_str(&format!("| `{tag}` | `\"{}\"` | required | |\n", variant.name));
+        let default = if variant.is_default { "may be left out" } else { "required" };
+        text.push_str(&format!("| `{tag}` | `\"{}\"` | {default} | |\n", variant.name));
     }
     for field in fields {
         let default = if field.required { "required".into() } else { default_text(field) };

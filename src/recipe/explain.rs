@@ -9,6 +9,7 @@ use super::load::LoadedRecipe;
 use super::shape::{Field, Shape, recipe_fields};
 use super::trainings::OWN_KEYS;
 use crate::error::{Error, Result};
+use crate::kind::Role;
 
 /// A place in the schema that a key path leads to, and in the recipe where there is one.
 struct Hit {
@@ -35,6 +36,9 @@ pub fn explain(key: &str, loaded: Option<&LoadedRecipe>) -> Result<String> {
         let mut known = Vec::new();
         known_keys(&top, root, "", &mut known);
         let help = match nearest(key, known.iter().map(String::as_str)) {
+            Some(near) if near == key => {
+                "parts of another kind have it, and this one does not".into()
+            }
             Some(near) => format!("did you mean `{near}`?"),
             None => "docs/recipes.md lists every key".into(),
         };
@@ -63,8 +67,11 @@ impl Search<'_> {
                     let field = Field {
                         key: tag.clone(),
                         meaning: "Decides which further keys the table has.".into(),
-                        required: true,
-                        default: serde_json::Value::Null,
+                        required: !variants.iter().any(|each| each.is_default),
+                        default: variants
+                            .iter()
+                            .find(|each| each.is_default)
+                            .map_or(serde_json::Value::Null, |each| each.name.clone().into()),
                         shape: Shape::Choice(choices.collect()),
                     };
                     self.field(&field, node, real, rest);
@@ -294,6 +301,9 @@ fn value_line(loaded: &LoadedRecipe, path: &[Step]) -> String {
     };
     let origin = loaded.origin(path);
     let name = loaded.document.dotted(path);
+    if let Some(start) = inherited(loaded, path) {
+        return format!("{name} is that of training `{start}`");
+    }
     let value = toml::Value::try_from(&loaded.recipe).ok();
     let value = value.as_ref().and_then(|root| {
         path.iter().try_fold(root, |value, step| match step {
@@ -306,4 +316,18 @@ fn value_line(loaded: &LoadedRecipe, path: &[Step]) -> String {
         Some(value) => format!("{name} = {value} ({origin})"),
         None => format!("{name} is not given"),
     }
+}
+
+/// The training that a part has a key from, where it starts from that one's weights.
+fn inherited<'l>(loaded: &'l LoadedRecipe, path: &[Step]) -> Option<&'l str> {
+    let [Step::Key(list), part, Step::Key(key), ..] = path else { return None };
+    let recipe = &loaded.recipe;
+    let it: &dyn crate::kind::Kind = match (list.as_str(), part) {
+        ("vectors", Step::Key(name)) => recipe.vectors.get(name)?.it(),
+        ("train", Step::Index(place)) => recipe.train.get(*place)?.it(),
+        ("system", Step::Index(place)) => recipe.system.get(*place)?.it(),
+        _ => return None,
+    };
+    let start = it.uses().into_iter().find(|one| one.role == Role::Start)?;
+    it.inherited().contains(&key.as_str()).then_some(start.name)
 }

@@ -83,16 +83,21 @@ impl Recipe {
         ""
     }
 
-    /// All components but the corpus, with their names.
-    pub fn kinds(&self) -> Vec<(&str, &dyn Kind)> {
-        fn named<'a>(name: &'a str, kind: &'a dyn Kind) -> (&'a str, &'a dyn Kind) {
-            (name, kind)
+    /// All components but the corpus, each with the word for its family and its name.
+    pub fn kinds(&self) -> Vec<(&'static str, &str, &dyn Kind)> {
+        fn named<'a>(
+            family: Family,
+            name: &'a str,
+            kind: &'a dyn Kind,
+        ) -> (&'static str, &'a str, &'a dyn Kind) {
+            (family.word(), name, kind)
         }
-        let vectors = self.vectors.iter().map(|(name, one)| named(name, one.it()));
-        let identifiers = self.identifier.iter().map(|(name, one)| named(name, one.it()));
-        let models = self.model.iter().map(|(name, one)| named(name, one.it()));
-        let trainings = self.train.iter().map(|one| named(one.name(), one.it()));
-        let systems = self.system.iter().map(|one| named(one.name(), one.it()));
+        let vectors = self.vectors.iter().map(|(name, one)| named(Family::Vectors, name, one.it()));
+        let identifiers =
+            self.identifier.iter().map(|(name, one)| named(Family::Identifier, name, one.it()));
+        let models = self.model.iter().map(|(name, one)| named(Family::Model, name, one.it()));
+        let trainings = self.train.iter().map(|one| named(Family::Train, one.name(), one.it()));
+        let systems = self.system.iter().map(|one| named(Family::System, one.name(), one.it()));
         vectors.chain(identifiers).chain(models).chain(trainings).chain(systems).collect()
     }
 

@@ -49,6 +49,8 @@ pub(super) enum Shape {
 pub(super) struct Variant {
     pub(super) name: String,
     pub(super) meaning: String,
+    /// Whether it is meant where the deciding key is not given.
+    pub(super) is_default: bool,
     /// Without the deciding key itself.
     pub(super) fields: Vec<Field>,
 }
@@ -267,7 +269,9 @@ fn one_of(options: &[Json], root: &Json) -> Shape {
         .filter_map(|option| {
             let (_, name) = constant(option)?;
             let fields = fields(option, root, Some(&tag));
-            Some(Variant { name, meaning: meaning(option), fields })
+            let required = option.get("required").and_then(Json::as_array);
+            let is_default = !required.is_some_and(|keys| keys.iter().any(|key| *key == tag));
+            Some(Variant { name, meaning: meaning(option), is_default, fields })
         })
         .collect();
     Shape::Tagged { tag, variants }

@@ -26,7 +26,12 @@ impl Work for HoldOut {
         Ok(())
     }
 
-    fn estimate(&self, _sizes: &Sizes) -> Estimate {
-        Estimate::default()
+    fn estimate(&self, sizes: &Sizes) -> Estimate {
+        let of = u64::from(self.fold.of);
+        Estimate::default().count("asked requests", "≈ ", sizes.train.map(|n| n / of)).count(
+            "training requests",
+            "≈ ",
+            sizes.train.map(|n| n - n / of),
+        )
     }
 }

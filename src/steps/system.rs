@@ -116,9 +116,9 @@ pub struct AnswerRequests {
     pub relevant_grade: Option<f64>,
     /// Where the labels are of items that are to be scored, too.
     pub labels: Option<LabelSource>,
-    /// Whether what it costs to ask them at once is measured: it is no result.
+    /// Whether the answers are evaluated. What is learned from them is not timed in batches, nor chosen at random.
     #[serde(skip)]
-    pub is_measured: bool,
+    pub is_evaluated: bool,
     /// The decoder that answers, where one does.
     #[serde(skip)]
     pub sizes: Option<DecoderSizes>,
@@ -135,21 +135,22 @@ impl Work for AnswerRequests {
         let system = self.system.open(&inputs)?;
         let name = self.system.settings.name();
         let asking = Asking {
-            label: name,
+            label: if self.is_evaluated { name } else { step.name },
             depth: self.depth as usize,
             exclude_history: corpus.summary().remove_history,
             work: step.work,
         };
         let mut answers = answer(system.as_ref(), &requests, &asking, step.ctx)?;
         if self.system.all().iter().all(|one| one.it().is_measured()) {
-            if self.is_measured {
+            if self.is_evaluated {
                 answers.cost.throughput =
                     throughput(system.as_ref(), &requests, &asking, step.ctx)?;
             }
         } else {
             answers.cost = Cost { in_flight: answers.cost.in_flight, ..Cost::default() };
         }
-        if let Some(settings) = self.system.settings.it().acts() {
+        let acts = self.system.settings.it().acts().filter(|_| self.is_evaluated);
+        if let Some(settings) = acts {
             let policy = policy(settings, step.seed.purpose("act"));
             act(policy.as_ref(), &requests, &mut answers.lists, catalogue, step.out)?;
         }

@@ -86,9 +86,37 @@ fn teachers_that_cannot_teach_are_refused() {
     let by = |system: &str| format!("vectors.text.teacher={{system=\"{system}\"}}");
     refused(&by("oracle"), &["system `oracle` cannot answer training requests"]);
     refused(&by("bm52"), &["did you mean \"bm25\"?"]);
-    refused(&by("aligned"), &["components start from each other", "vectors `text`"]);
-    refused(&by("two-tower"), &["vectors `text` ← system `two-tower` ← vectors `text`"]);
+    refused(&by("aligned"), &["teacher and student start from each other", "vectors `text`"]);
+    refused(&by("two-tower"), &["system `two-tower`", "without its student"]);
     let folds = by("bm25").replace('}', ",folds=3}");
     refused(&folds, &["learns nothing from the training requests", "leave `folds` out"]);
     assert!(!out.exists(), "nothing was done");
+}
+
+#[test]
+fn a_teacher_may_be_taught_by_one_that_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let [encoder, decoder] = [
+        "vectors.text.teacher={system=\"popularity\",folds=2}",
+        "train.supervised.objective.teacher={system=\"two-tower\",folds=2}",
+    ];
+    let told = run(TINY, &out, &["--set", encoder, "--set", decoder]).expect(0);
+    told.says(&["answers of system two-tower are learned", "answers of system popularity are"]);
+    // Parts of parts are parts, too: each of their models learns from some requests and answers others.
+    for outer in 1..=2 {
+        for inner in 1..=2 {
+            let step = format!("corpus.fold-{outer}-of-2-top-3.fold-{inner}-of-2-top-3");
+            let [kept, held] = ["train", "test"].map(|split| requests(&out, &step, split));
+            assert!((100..=150).contains(&kept) && (100..=150).contains(&held), "{kept}, {held}");
+        }
+    }
+}
+
+#[test]
+fn users_that_cannot_be_divided_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let few = ["--set", "corpus.users=2", "--set", TEACHER];
+    run(TINY, &out, &few).expect(2).says(&["are of 2 users", "needs 3 parts", "lower `folds`"]);
 }

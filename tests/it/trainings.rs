@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{json, run, step_folder, step_folders};
+use crate::support::{json, run, step_folder, step_folders, trieval};
 
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/trainings.toml");
 const TEXT: &str = include_str!("trainings.toml");
@@ -99,11 +99,33 @@ fn what_cannot_be_named_is_refused_where_it_stands() {
     refused("train.tower.train=titles", &["unknown key `train`"]);
     refused("train.tower.init=clicks", &["no weights that this one could start from"]);
     refused("train.tower.init=text", &["names the vectors `text`, not a training"]);
-    refused("train.tower.init=tower", &["trainings start from each other: tower ← tower"]);
+    let ring = "trainings start from each other: tower ← tower";
+    refused("train.tower.init=tower", &[ring, "1 fault"]);
     refused("train.tower.dim=8", &["`train.tower.dim` is that of what it starts from"]);
     refused("system.ctr.features=[]", &["`features` stands beside `train`"]);
     refused("train.clicks.batch=0", &["`train.clicks.batch` is out of range", "1 fault"]);
     let decoder = "system.ctr={name=\"ctr\",kind=\"generative\",train=\"clicks\"}";
     refused(decoder, &["training `clicks` is of kind = \"logistic\" and no decoder"]);
     assert!(!out.exists(), "nothing was done");
+}
+
+#[test]
+fn explanations_lead_to_the_training_that_says_it() {
+    let explained = |key: &str, says: &str| {
+        let out = trieval(&["recipes", "explain", key, "--recipe", RECIPE]).expect(0).out;
+        assert!(out.contains(says), "`{says}` is not in:\n{out}");
+    };
+    explained("vectors.text.epochs", "train.tower.epochs = 1");
+    explained("vectors.text.dim", "train.tower.dim is that of training `titles`");
+    explained("train.tower.kind", "default  \"decoder\"");
+}
+
+#[test]
+fn what_a_ranker_leaves_behind_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let other = "train.clicks-further.features=[{column=\"item.price\",as=\"number\"}]";
+    let told = run(RECIPE, &out, &["--set", other]).expect(0);
+    let left = "what it starts from has `request.query`, `item.category`, `item.price`, of which";
+    told.says(&[left, "begins with other probabilities"]);
 }

@@ -1,14 +1,15 @@
 //! Request → identifier of a clicked item, or the next item of a sequence, in every identifier of
 //! the model.
 
-use crate::corpus::{Catalogue, Corpus, Request, Split};
+use crate::corpus::{Catalogue, Request, Split};
 use crate::error::{Error, Result};
 use crate::generative::PROMPTS_FILE;
 use crate::generative::kinds::{Lesson, ObjectiveKind};
+use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes, Use};
 use crate::train::data::prompts::{Form, Prompts};
-use crate::train::data::taught::Taught;
+use crate::train::data::taught::teach;
 use crate::train::objective::supervised::{Asked, Example, Supervised};
 use crate::train::settings::{SupervisedSettings, TeacherSettings};
 
@@ -86,8 +87,7 @@ impl ObjectiveKind for SupervisedSettings {
         };
         let builders = std::iter::once(&bundle.prompts).chain(&bundle.others);
         let asked = builders.zip(step.inputs.identifiers()).map(asked).collect::<Result<_>>()?;
-        let taught = Taught::of(step)?.zip(self.teacher.as_ref());
-        let examples = examples(corpus, &requests, catalogue, taught, self)?;
+        let examples = examples(step, &requests, catalogue, self)?;
         let mut objective = Supervised::new(decoder, asked, examples, titles, self, step.seed)?;
         lesson.run(&mut objective)
     }
@@ -95,12 +95,12 @@ impl ObjectiveKind for SupervisedSettings {
 
 /// One example per click, or per sequence, and behind them those of a teacher.
 fn examples(
-    corpus: &Corpus,
+    step: &StepContext<'_>,
     requests: &[Request],
     catalogue: &Catalogue,
-    taught: Option<(Taught, &TeacherSettings)>,
     objective: &SupervisedSettings,
 ) -> Result<Vec<Example>> {
+    let corpus = step.inputs.corpus()?;
     let train = corpus.request_range(Split::Train);
     // Pairs of prompts and items.
     let mut clicks = Vec::new();
@@ -117,10 +117,7 @@ fn examples(
             clicks.extend(clicked.map(|impression| (prompt, impression.item)));
         }
     }
-    if let Some((taught, teacher)) = taught {
-        let pairs = taught.pairs(teacher, &clicks);
-        clicks.extend(pairs);
-    }
+    teach(step, objective.teacher.as_ref(), &mut clicks)?;
     examples.extend(clicks.into_iter().map(|(prompt, item)| Example::Answer { prompt, item }));
     if examples.is_empty() && objective.pseudo_requests == 1.0 {
         examples.extend(catalogue.titled().map(Example::Title));

@@ -1,6 +1,6 @@
 //! The course of every training of a finished run, and the diagnostics of its identifiers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use trieval_eval::report::model::{
     IdentifierReport, LevelReport, TrainingPoint, TrainingReport, finite,
@@ -9,7 +9,7 @@ use trieval_eval::report::model::{
 use crate::error::{Error, Result};
 use crate::generative::{INDEX_FILE, MODEL_DIR};
 use crate::identifier::Identifiers;
-use crate::kind::{Family, Kind, Learned};
+use crate::kind::{Family, Learned};
 use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::pipeline::folder::RunFolder;
@@ -31,8 +31,9 @@ pub(super) fn training(
     folder: &RunFolder,
 ) -> Result<Vec<TrainingReport>> {
     let mut reports = Vec::new();
+    let mut told = BTreeSet::new();
     for training in &recipe.train {
-        for step in plan.all(&step_name(Family::Train, training.name())) {
+        for step in new(plan, &step_name(Family::Train, training.name()), &mut told) {
             let made = folder.step_dir(&step.name, &step.key);
             let learned = match training.it().makes() {
                 Makes::Decoder(settings) => {
@@ -49,7 +50,7 @@ pub(super) fn training(
     }
     for (name, settings) in &recipe.vectors {
         let name = step_name(Family::Vectors, name);
-        for step in own(plan, &name, settings.it()) {
+        for step in new(plan, &name, &mut told) {
             if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
                 reports.push(course(&plan.labelled(&name, step), &learned, step, folder)?);
             }
@@ -58,7 +59,7 @@ pub(super) fn training(
     for system in &recipe.system {
         let Some(prepared) = system.it().prepared() else { continue };
         let name = format!("{}.{}", step_name(Family::System, system.name()), prepared.step);
-        for step in own(plan, &name, system.it()) {
+        for step in new(plan, &name, &mut told) {
             if let Some(learned) = system.it().learned(&folder.step_dir(&step.name, &step.key))? {
                 let label = plan.labelled(system.name(), step);
                 reports.push(course(&label, &learned, step, folder)?);
@@ -68,9 +69,10 @@ pub(super) fn training(
     Ok(reports)
 }
 
-/// The steps of a part that is trained for itself: none where it has the table of a training.
-fn own<'p>(plan: &'p Plan, name: &str, it: &dyn Kind) -> Vec<&'p Step> {
-    if it.table().is_some() { Vec::new() } else { plan.all(name) }
+/// The steps under a name that were not told of before: equal parts share a step.
+fn new<'p>(plan: &'p Plan, name: &str, told: &mut BTreeSet<&'p str>) -> Vec<&'p Step> {
+    let steps = plan.all(name).into_iter();
+    steps.filter(|step| told.insert(step.key.as_str())).collect()
 }
 
 fn course(

@@ -15,7 +15,7 @@ use crate::train::held_out::Judge;
 /// A system that learns what is chosen after what is asked with a history.
 pub(in crate::ranker) fn answers_histories(kind: &str) -> Vec<Need> {
     let message = format!(
-        "system `{{name}}` of kind {kind} answers histories, but requests of this corpus have none"
+        "{{what}} `{{name}}` of kind {kind} answers histories, but requests of this corpus have none"
     );
     vec![Need::new(Fact::Histories, message).label("nothing to start from")]
 }

@@ -60,10 +60,10 @@ impl Kind for LogisticSettings {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let shown = "system `{name}` learns from impressions, and the corpus has none";
+        let shown = "{what} `{name}` learns from impressions, and the corpus has none";
         let signal = &self.label.signal;
         let label =
-            format!("system `{{name}}` predicts `{signal}`, which the corpus does not record");
+            format!("{{what}} `{{name}}` predicts `{signal}`, which the corpus does not record");
         let mut needs = vec![
             Need::new(Fact::Impressions, shown.into()).instead("remove the system"),
             Need::new(Fact::Signal(signal.clone()), label)
@@ -73,14 +73,14 @@ impl Kind for LogisticSettings {
         for (place, FeatureSettings { column, .. }) in self.features.iter().enumerate() {
             if matches!(Place::of(column), Ok(Place::Past(_))) {
                 let message = format!(
-                    "system `{{name}}` reads `{column}`, which is counted before the day of a request"
+                    "{{what}} `{{name}}` reads `{column}`, which is counted before the day of a request"
                 );
                 let need = Need::new(Fact::Days, message).at(keys!["features", place, "column"]);
                 needs.push(need.instead("leave the feature out"));
             }
             if Place::of(column).is_ok_and(|place| place.is_stored()) {
                 let message =
-                    format!("system `{{name}}` reads `{column}`, which the corpus does not have");
+                    format!("{{what}} `{{name}}` reads `{column}`, which the corpus does not have");
                 let need = Need::new(Fact::Column(column.clone()), message)
                     .at(keys!["features", place, "column"])
                     .instead("name a column that it has, or leave the feature out");
@@ -95,7 +95,7 @@ impl Kind for LogisticSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
-        let owner = format!("system `{}`", self.name);
+        let owner = format!("{} `{}`", faults.what(), self.name);
         self.course.faults(&owner, Able { loss: true, ..Able::default() }, faults);
         if let Some(validation) = self.course.validation.as_ref().filter(|one| one.metric != LOSS) {
             let message = format!("{owner} cannot be validated by \"{}\"", validation.metric);
@@ -163,10 +163,10 @@ impl LogisticSettings {
         let column = &feature.column;
         let key = |key: &str| keys!["features", place, key];
         if let Err(help) = Place::of(column) {
-            let message = format!("system `{}` cannot read `{column}`", self.name);
+            let message = format!("{} `{}` cannot read `{column}`", faults.what(), self.name);
             faults.value(key("column"), message, "no feature", help);
         } else if self.features[..place].iter().any(|other| other.column == *column) {
-            let message = format!("system `{}` reads `{column}` twice", self.name);
+            let message = format!("{} `{}` reads `{column}` twice", faults.what(), self.name);
             faults.value(key("column"), message, "second time", "name each column once");
         }
         if feature.buckets.is_some() && feature.reads.is_number() {
@@ -192,7 +192,8 @@ impl LogisticSettings {
                 faults.value(key, message, "read as something else", help);
             }
             None => {
-                let message = format!("`{column}` is no feature of system `{}`", self.name);
+                let message =
+                    format!("`{column}` is no feature of {} `{}`", faults.what(), self.name);
                 let help =
                     format!("add it: features = [{{ column = \"{column}\", as = \"words\" }}, …]");
                 faults.value(key, message, "not among `features`", help);
@@ -241,7 +242,7 @@ impl SystemKind for LogisticSettings {
             + sizes.read_bytes()
             + sizes.impressions.unwrap_or(0) * BYTES_PER_EXAMPLE;
         Estimate::default()
-            .count("parameters", "≥ ", Some(parameters))
+            .count("parameters", "≥ ", Some(parameters).filter(|n| *n > 0))
             .count("impressions", "≈ ", sizes.impressions)
             .count("steps", "≤ ", steps)
             .holds(Some(memory), "lower `buckets` of the system's features and crosses")

@@ -99,7 +99,7 @@ fn fit(
     fits(settings, &layout)?;
 
     let parameters = match step.inputs.find(Role::Start) {
-        Some(folder) => start::from(&Stored::read(folder)?, settings, &layout)?,
+        Some(folder) => start::from(&Stored::read(folder)?, settings, &layout, step)?,
         None => start::from_nothing(&layout, &labels)?,
     };
     let (bias, weights) = (parameters.var(BIAS)?, parameters.var(WEIGHTS)?);
@@ -168,7 +168,7 @@ fn unmet(settings: &LogisticSettings, corpus: &Corpus, place: usize) -> Error {
     let what = if feature.reads.is_number() { "a number" } else { "a value" };
     let message = format!("no training impression has {what} in `{}`", feature.column);
     Error::data(corpus.folder(), message).with_help(format!(
-        "read it as something else, or leave it out of the features of system {}",
+        "read it as something else, or leave it out of the features of `{}`",
         settings.name
     ))
 }
@@ -179,7 +179,7 @@ fn fits(settings: &LogisticSettings, layout: &Layout) -> Result<()> {
     match settings.course.memory_limit().or_else(memory::allowed) {
         Some(room) if needed > room => Err(Error::Memory {
             message: format!(
-                "system {} has {} weights, which take {} in training; {} are allowed",
+                "`{}` has {} weights, which take {} in training; {} are allowed",
                 settings.name,
                 grouped(layout.size() as u64),
                 bytes(needed),
@@ -205,7 +205,7 @@ fn check(
         let message =
             format!("{positive} of {n} training impressions have a `{signal}` of {from} or more");
         return Err(Error::data(corpus.folder(), message).with_help(format!(
-            "a ranker learns from both: change `label` of system {}, or bring other impressions",
+            "a ranker learns from both: change `label` of `{}`, or bring other impressions",
             settings.name
         )));
     }

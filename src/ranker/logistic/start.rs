@@ -1,15 +1,17 @@
 //! Where weights begin: at nothing, or at those of another training.
 //!
 //! What both trainings have is carried over such that the beginning says of every example what the other
-//! training says of it: a number that is standardized otherwise changes its weight and the bias, and a
-//! value that the other one did not meet begins at the weight of values it did not meet.
+//! training says of it, where all that the other has is kept: a number that is standardized otherwise
+//! changes its weight and the bias, and a value that the other one did not meet begins at the weight of
+//! values it did not meet.
 
 use super::file::Stored;
 use super::layout::{Input, Layout};
 use super::parameters;
-use super::settings::{FeatureSettings, LogisticSettings};
+use super::settings::LogisticSettings;
 use crate::corpus::Labels;
 use crate::error::Result;
+use crate::inputs::StepContext;
 use crate::model::Parameters;
 
 /// Weights of 0, and a bias that gives every impression the mean probability.
@@ -19,31 +21,49 @@ pub(super) fn from_nothing(layout: &Layout, labels: &Labels) -> Result<Parameter
     parameters(odds.ln() as f32, &vec![0.0; layout.size()])
 }
 
-/// The weights of another training where both have them, else 0.
+/// The weights of another training where both have them, else 0; says what of the other one is left behind.
 pub(super) fn from(
     stored: &Stored,
     settings: &LogisticSettings,
     layout: &Layout,
+    step: &StepContext<'_>,
 ) -> Result<Parameters> {
-    let (bias, weights) = carried(stored, settings, layout);
+    let Carried { bias, weights, left } = carried(stored, settings, layout);
+    if !left.is_empty() {
+        let left = left.join(", ");
+        step.ctx.warn(format!(
+            "{}: what it starts from has {left}, of which nothing is taken over: it begins with other probabilities",
+            step.name
+        ));
+    }
     parameters(bias, &weights)
 }
 
-/// The bias and the weights of a layout, `[weights]`.
-fn carried(stored: &Stored, settings: &LogisticSettings, layout: &Layout) -> (f32, Vec<f32>) {
+/// Weights of another training in a layout.
+struct Carried {
+    bias: f32,
+    /// `[weights]`
+    weights: Vec<f32>,
+    /// What of the other training has no place, in words.
+    left: Vec<String>,
+}
+
+fn carried(stored: &Stored, settings: &LogisticSettings, layout: &Layout) -> Carried {
     let mut weights = vec![0.0; layout.size()];
     let mut bias = stored.bias;
+    let mut left = Vec::new();
     let features = |settings: &LogisticSettings, layout: &Layout| {
         settings.all_features().into_iter().zip(layout.places()).collect::<Vec<_>>()
     };
-    let before = features(&stored.settings, &stored.layout);
-    for (place, (feature, first)) in features(settings, layout).iter().enumerate() {
-        let same = |(other, _): &(FeatureSettings, usize)| {
-            (&other.column, other.reads) == (&feature.column, feature.reads)
+    let now = features(settings, layout);
+    for (at, (feature, first)) in features(&stored.settings, &stored.layout).iter().enumerate() {
+        // The same column, read in the same way, into as many weights.
+        let Some(place) = now.iter().position(|(other, _)| other == feature) else {
+            left.push(format!("`{}`", feature.column));
+            continue;
         };
-        let Some(at) = before.iter().position(same) else { continue };
-        let old = &stored.weights[before[at].1..];
-        let new = &mut weights[*first..];
+        let old = &stored.weights[*first..];
+        let new = &mut weights[now[place].1..];
         match (&stored.layout.inputs[at], &layout.inputs[place]) {
             (Input::Number { mean, deviation }, Input::Number { mean: own, deviation: wide }) => {
                 // w (x - m) / d of the other is w' (x - m') / d' + shift.
@@ -57,31 +77,36 @@ fn carried(stored: &Stored, settings: &LogisticSettings, layout: &Layout) -> (f3
                     *new = old[known.binary_search(value).map_or(0, |at| at + 1)];
                 }
             }
-            (Input::Hashed { buckets: n }, Input::Hashed { buckets }) if n == buckets => {
-                new[..*n as usize].copy_from_slice(&old[..*n as usize]);
+            (Input::Hashed { buckets }, _) => {
+                new[..*buckets as usize].copy_from_slice(&old[..*buckets as usize]);
             }
+            // Equal settings are read alike.
             _ => {}
         }
     }
-    for (cross, (first, n)) in settings.crosses.iter().zip(layout.crosses()) {
-        let others = stored.settings.crosses.iter().zip(stored.layout.crosses());
-        if let Some((_, (old, _))) = others.into_iter().find(|(other, _)| *other == cross) {
-            weights[first..first + n].copy_from_slice(&stored.weights[old..old + n]);
+    for (cross, (old, n)) in stored.settings.crosses.iter().zip(stored.layout.crosses()) {
+        let mut own = settings.crosses.iter().zip(layout.crosses());
+        match own.find(|(other, _)| *other == cross) {
+            Some((_, (new, _))) => {
+                weights[new..new + n].copy_from_slice(&stored.weights[old..old + n]);
+            }
+            None => left.push(format!("the cross of {}", cross.of.join(" and "))),
         }
     }
-    for (pair, place) in settings.overlaps.iter().zip(layout.overlaps()) {
-        let others = stored.settings.overlaps.iter().zip(stored.layout.overlaps());
-        if let Some((_, old)) = others.into_iter().find(|(other, _)| *other == pair) {
-            weights[place] = stored.weights[old];
+    for (pair, old) in stored.settings.overlaps.iter().zip(stored.layout.overlaps()) {
+        let mut own = settings.overlaps.iter().zip(layout.overlaps());
+        match own.find(|(other, _)| *other == pair) {
+            Some((_, new)) => weights[new] = stored.weights[old],
+            None => left.push(format!("the overlap of {}", pair.join(" and "))),
         }
     }
-    (bias, weights)
+    Carried { bias, weights, left }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::layout::Gathering;
-    use super::super::settings::{CrossSettings, Reads};
+    use super::super::settings::{CrossSettings, FeatureSettings, Reads};
     use super::super::tests::settings;
     use super::super::value::Value;
     use super::*;
@@ -123,7 +148,8 @@ mod tests {
         // Other prices, and an item that the other training did not meet.
         let after = layout(&one, &[row(7.0, 20, 3), row(90.0, 30, 4), row(2.0, 20, 9)]);
         assert_ne!(after.inputs, stored.layout.inputs);
-        let (bias, carried_over) = carried(&stored, &one, &after);
+        let Carried { bias, weights: carried_over, left } = carried(&stored, &one, &after);
+        assert!(left.is_empty(), "{left:?}");
         let absent = [Value::Absent, tokens(&[30]), Value::Absent];
         for row in [row(1.0, 20, 1), row(40.0, 30, 5), row(7.0, 99, 2), absent] {
             let told = odds(&stored.layout, stored.bias, &stored.weights, &row);
@@ -135,7 +161,8 @@ mod tests {
         other.features[0].reads = Reads::Log;
         other.crosses[0].buckets = 60;
         let layout = layout(&other, &[row(1.0, 10, 1)]);
-        let (bias, weights) = carried(&stored, &other, &layout);
+        let Carried { bias, weights, left } = carried(&stored, &other, &layout);
+        assert_eq!(left, ["`item.price`", "the cross of item.id and user.id"]);
         assert_eq!((bias, &weights[..2]), (0.3, &[0.0, 0.0][..]));
         assert!(weights[layout.size() - 60..].iter().all(|weight| *weight == 0.0));
     }

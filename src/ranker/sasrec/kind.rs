@@ -69,7 +69,7 @@ impl Kind for SasrecSettings {
         if self.init.is_none() {
             faults.divides(keys!["heads"], self.heads, "dim", self.dim, "");
         }
-        let owner = format!("system `{}`", self.name);
+        let owner = format!("{} `{}`", faults.what(), self.name);
         self.course.faults(&owner, Able::default(), faults);
         if faults.judges_validation() && self.course.validation.is_some() {
             let message =

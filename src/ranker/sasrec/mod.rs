@@ -85,7 +85,7 @@ impl Sequences {
                 self.n_items
             );
             return Err(Error::data(&self.source, message).with_help(format!(
-                "lower `loss.negatives` of system {} below the number of items, or set loss = {{ kind = \
+                "lower `loss.negatives` of `{}` below the number of items, or set loss = {{ kind = \
                  \"full-softmax\" }}",
                 settings.name
             )));
@@ -129,7 +129,7 @@ pub fn fit(
     course.run(step, &settings.name, parameters, &mut objective, measure).map_err(|error| {
         match error {
             Error::Memory { .. } => error.with_help(format!(
-                "lower `batch`, `length`, `dim` or `feed_forward` of system {}, or sample negatives with `loss`",
+                "lower `batch`, `length`, `dim` or `feed_forward` of `{}`, or sample negatives with `loss`",
                 settings.name
             )),
             other => other,

@@ -83,6 +83,7 @@ fn components(parts: &Parts) -> Vec<Component<'_>> {
 struct Surroundings<'c> {
     document: &'c Document,
     name: &'c str,
+    what: &'static str,
     path: &'c [Step],
     intact: bool,
     evaluation: &'c EvaluationSettings,
@@ -98,6 +99,10 @@ impl Surroundings<'_> {
 impl Around for Surroundings<'_> {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn what(&self) -> &'static str {
+        self.what
     }
 
     fn dotted(&self, key: &[Key]) -> String {
@@ -199,16 +204,16 @@ fn own_faults(
     let items =
         corpus.filter(|(_, corpus)| corpus.it().sources().is_ok_and(|files| files.is_empty()));
     let items = items.and_then(|(_, corpus)| corpus.it().sizes().items);
-    let components = all
-        .iter()
-        .filter(|one| !one.is_lent())
-        .filter_map(|one| Some((one.name.unwrap_or_default(), one.path, one.intact, one.it?.1)));
-    let corpus = corpus.map(|(part, corpus)| {
-        ("corpus", part.path.as_slice(), part.intact, corpus.it() as &dyn Kind)
+    let components = all.iter().filter(|one| !one.is_lent()).filter_map(|one| {
+        let name = one.name.unwrap_or_default();
+        Some((name, one.family.word(), one.path, one.intact, one.it?.1))
     });
-    for (name, path, intact, it) in components.chain(corpus) {
+    let corpus = corpus.map(|(part, corpus)| {
+        ("corpus", "corpus", part.path.as_slice(), part.intact, corpus.it() as &dyn Kind)
+    });
+    for (name, what, path, intact, it) in components.chain(corpus) {
         let document = checker.document;
-        let around = Surroundings { document, name, path, intact, evaluation, items };
+        let around = Surroundings { document, name, what, path, intact, evaluation, items };
         let mut faults = Faults::new(&around);
         for key in it.inherited() {
             let key = vec![Key::from(*key)];
@@ -243,7 +248,7 @@ fn needs(all: &[Component<'_>], corpus: &CorpusSettings, checker: &mut Checker<'
         let Some((_, it)) = one.it else { continue };
         for need in it.needs() {
             let Some(lack) = corpus.it().lack(&need.fact) else { continue };
-            let message = need.message.replace("{name}", one.name.unwrap_or_default());
+            let message = need.said_of(one.family.word(), one.name.unwrap_or_default());
             let label = need.label.unwrap_or(lack.why);
             checker.fault(&one.at(&need.key), message, label, &need.help(&lack));
         }
@@ -439,8 +444,14 @@ fn rings(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
         if !chain.iter().any(|(member, _)| reported.contains(member)) {
             reported.extend(chain.iter().map(|(member, _)| *member));
             let family = all[start].family;
+            dangling.extend(chain.iter().map(|(at, _)| all[*at].family));
+            let teacher = Key::from("teacher");
+            let taught = chain.iter().find(|(_, key)| key.contains(&teacher));
             let mixed = chain.iter().any(|(at, _)| all[*at].family != family);
             let (whole, help) = match family {
+                _ if taught.is_some() => {
+                    ("teacher and student", "name a teacher that is made without its student")
+                }
                 _ if mixed => ("components", "one of them must do without the next"),
                 Family::Train => {
                     dangling.push(Family::Model);
@@ -455,7 +466,7 @@ fn rings(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
             let names: Vec<String> = chain.iter().map(|(at, _)| name(at)).collect();
             let ring = format!("{} ← {}", names.join(" ← "), name(&start));
             let message = format!("{whole} start from each other: {ring}");
-            let Some((last, key)) = chain.last() else { continue };
+            let Some((last, key)) = taught.or(chain.last()) else { continue };
             checker.fault(&all[*last].at(key), message, "closes the ring", help);
         }
     }

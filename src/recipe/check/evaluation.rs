@@ -53,7 +53,9 @@ fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
     };
     if let Some(part) = part {
         metrics(part, settings, checker);
-        probabilities(parts, part, settings, checker);
+        if settings.answers.is_none() {
+            probabilities(parts, part, settings, checker);
+        }
         labels(parts, part, settings, checker);
         answers(parts, part, settings, checker);
         slices(part, settings, checker);

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::kind::Role;
 use crate::store::{Packer, SealKind, Unpacker};
+use crate::text::grouped;
 use crate::train::settings::{TaughtRequests, TeacherSettings};
 
 const FILE: &str = "taught.bin";
@@ -36,7 +37,7 @@ impl Taught {
     ///
     /// # Errors
     /// [`crate::Error::Data`] when the file is damaged or of another corpus.
-    pub fn of(step: &StepContext<'_>) -> Result<Option<Self>> {
+    fn of(step: &StepContext<'_>) -> Result<Option<Self>> {
         let Some(folder) = step.inputs.find(Role::Teacher) else { return Ok(None) };
         let (requests, items) =
             (step.inputs.corpus()?.request_range(Split::Train), step.inputs.catalogue()?.len());
@@ -49,17 +50,44 @@ impl Taught {
 
     /// Pairs of a training request and an item that is learned for it, in the order of requests; `chosen` are the pairs
     /// that are learned anyway.
-    pub fn pairs(&self, settings: &TeacherSettings, chosen: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    fn pairs(&self, requests: TaughtRequests, chosen: &[(u32, u32)]) -> Vec<(u32, u32)> {
         let mut known: Vec<Vec<u32>> = vec![Vec::new(); self.0.len()];
         chosen.iter().for_each(|&(request, item)| known[request as usize].push(item));
         let mut pairs = Vec::new();
         for ((request, list), known) in (0..).zip(&self.0).zip(&known) {
-            let teaches = settings.requests == TaughtRequests::All || known.is_empty();
+            let teaches = requests == TaughtRequests::All || known.is_empty();
             let new = list.iter().filter(|item| teaches && !known.contains(item));
             pairs.extend(new.map(|&item| (request, item)));
         }
         pairs
     }
+}
+
+/// Adds what a step's teacher answers to the pairs of training requests and items that were chosen, and says how much that
+/// is; nothing where none teaches it.
+///
+/// # Errors
+/// As [`Taught::of`].
+pub fn teach(
+    step: &StepContext<'_>,
+    teacher: Option<&TeacherSettings>,
+    pairs: &mut Vec<(u32, u32)>,
+) -> Result<()> {
+    let Some((taught, teacher)) = Taught::of(step)?.zip(teacher) else { return Ok(()) };
+    let (n, new) = (pairs.len(), taught.pairs(teacher.requests, pairs));
+    let told = format!(
+        "{}: {} clicked items and {} answers of system {} are learned",
+        step.name,
+        grouped(n as u64),
+        grouped(new.len() as u64),
+        teacher.system
+    );
+    match new.is_empty() {
+        true => step.ctx.warn(format!("{told}: it teaches nothing new")),
+        false => step.ctx.say(told),
+    }
+    pairs.extend(new);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -69,11 +97,9 @@ mod tests {
     #[test]
     fn what_was_clicked_is_not_taught_again() {
         let taught = Taught::new(vec![vec![4, 2], vec![], vec![7, 1], vec![3]]);
-        let mut settings: TeacherSettings =
-            serde_json::from_value(serde_json::json!({ "system": "bm25" })).expect("settings");
         let chosen = [(0, 2), (0, 9), (1, 5)];
-        assert_eq!(taught.pairs(&settings, &chosen), [(0, 4), (2, 7), (2, 1), (3, 3)]);
-        settings.requests = TaughtRequests::Unanswered;
-        assert_eq!(taught.pairs(&settings, &chosen), [(2, 7), (2, 1), (3, 3)]);
+        assert_eq!(taught.pairs(TaughtRequests::All, &chosen), [(0, 4), (2, 7), (2, 1), (3, 3)]);
+        let unanswered = taught.pairs(TaughtRequests::Unanswered, &chosen);
+        assert_eq!(unanswered, [(2, 7), (2, 1), (3, 3)]);
     }
 }

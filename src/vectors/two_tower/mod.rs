@@ -24,7 +24,6 @@ use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::progress::Context;
 use crate::seed::Seed;
 use crate::store::{read_description, write_json};
-use crate::train::data::taught::Taught;
 use crate::train::held_out::Judge;
 use crate::train::validation::Measured;
 use crate::vectors::{Provenance, Vectors};
@@ -69,7 +68,8 @@ pub fn fit(
         .filter_map(|request| request.map(|request| request.ask.query).transpose())
         .collect::<Result<_>>()?;
     let seed = step.seed;
-    let start = step.inputs.find(Role::Start).map(read_encoder).transpose()?;
+    let start_folder = step.inputs.find(Role::Start);
+    let start = start_folder.map(read_encoder).transpose()?;
     let (settings, tokenizer, encoder) = match start {
         Some((tokenizer, encoder)) => {
             let dim = encoder.dim() as u32;
@@ -83,8 +83,7 @@ pub fn fit(
             (settings, tokenizer, encoder)
         }
     };
-    let taught = Taught::of(step)?.zip(settings.teacher.as_ref());
-    let examples = Examples::gather(corpus, catalogue, &tokenizer, taught, settings)?;
+    let examples = Examples::gather(step, catalogue, &tokenizer, settings)?;
     let mut objective = Contrastive::new(&encoder, &tokenizer, catalogue, examples, settings, seed);
     let item_bags: Vec<Vec<u32>> = match &settings.course.validation {
         Some(_) => bags(&tokenizer, catalogue)?,
@@ -103,7 +102,11 @@ pub fn fit(
     course.run(step, label, encoder.parameters(), &mut objective, measure).map_err(|error| {
         match error {
             Error::Memory { .. } => {
-                error.with_help("lower `batch`, `uniform_negatives` or `dim` of the vectors")
+                // What it starts from has a width of its own.
+                error.with_help(match start_folder {
+                    Some(_) => "lower `batch` or `uniform_negatives` of the vectors",
+                    None => "lower `batch`, `uniform_negatives` or `dim` of the vectors",
+                })
             }
             other => other,
         }

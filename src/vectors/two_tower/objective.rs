@@ -9,15 +9,15 @@ use candle_core::{Device, Tensor};
 
 use super::encoder::{Encoder, Tower, mask};
 use super::{bag, history_bag};
-use crate::corpus::{Catalogue, Corpus, Split};
+use crate::corpus::{Catalogue, Split};
 use crate::error::{Error, Result};
+use crate::inputs::StepContext;
 use crate::model::tokenizer::Tokenizer;
 use crate::seed::Seed;
 use crate::train::data::pseudo::{WORDS, pseudo_request};
-use crate::train::data::taught::Taught;
+use crate::train::data::taught::teach;
 use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
-use crate::train::settings::TeacherSettings;
 use crate::vectors::settings::TwoTowerSettings;
 
 /// Which requests ask for which items.
@@ -43,12 +43,12 @@ enum Example {
 
 impl Examples {
     pub(super) fn gather(
-        corpus: &Corpus,
+        step: &StepContext<'_>,
         catalogue: &Catalogue,
         tokenizer: &Tokenizer,
-        taught: Option<(Taught, &TeacherSettings)>,
         settings: &TwoTowerSettings,
     ) -> Result<Self> {
+        let corpus = step.inputs.corpus()?;
         let mut clicks = Vec::new();
         let mut list = Vec::new();
         let mut sequences = Vec::new();
@@ -72,10 +72,7 @@ impl Examples {
                 clicks.extend(clicked.map(|impression| (query, impression.item)));
             }
         }
-        if let Some((taught, teacher)) = taught {
-            let pairs = taught.pairs(teacher, &clicks);
-            clicks.extend(pairs);
-        }
+        teach(step, settings.teacher.as_ref(), &mut clicks)?;
         list.extend(clicks.into_iter().map(|(query, item)| Example::Click { query, item }));
         if list.is_empty() && settings.pseudo_requests == 1.0 {
             list.extend(catalogue.titled().map(Example::Title));
