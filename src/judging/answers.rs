@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::corpus::{Catalogue, Cell, ColumnName, Corpus};
 use crate::error::{Error, Result};
+use crate::text::grouped;
 
 /// The answers that lists and judgments name.
 pub struct AnswerSpace<'a> {
@@ -12,6 +13,8 @@ pub struct AnswerSpace<'a> {
     names: Cow<'a, [String]>,
     /// The answers that an item stands for: `[items]`; none where items are the answers.
     of_items: Option<Vec<Vec<u32>>>,
+    /// What is judged, in words, where that is not items.
+    told: Option<String>,
 }
 
 impl<'a> AnswerSpace<'a> {
@@ -21,7 +24,7 @@ impl<'a> AnswerSpace<'a> {
     /// [`Error::Data`] when the column cannot be read, or no item has a value in it.
     pub fn of(column: Option<&str>, corpus: &Corpus, catalogue: &'a Catalogue) -> Result<Self> {
         let Some(column) = column else {
-            return Ok(Self { names: Cow::Borrowed(&catalogue.ids), of_items: None });
+            return Ok(Self { names: Cow::Borrowed(&catalogue.ids), of_items: None, told: None });
         };
         let ColumnName { of, name } = column.parse().map_err(Error::Usage)?;
         let mut numbers: HashMap<String, u32> = HashMap::new();
@@ -46,12 +49,23 @@ impl<'a> AnswerSpace<'a> {
             return Err(Error::data(corpus.folder(), message)
                 .with_help("name another column in `evaluation.answers`, or leave it out"));
         }
-        Ok(Self { names: Cow::Owned(names), of_items: Some(of_items) })
+        let mut told =
+            format!("lists are judged by the {} values of `{column}`", grouped(names.len() as u64));
+        let silent = of_items.iter().filter(|values| values.is_empty()).count() as u64;
+        if silent > 0 {
+            told += &format!("; {} items have none and say nothing", grouped(silent));
+        }
+        Ok(Self { names: Cow::Owned(names), of_items: Some(of_items), told: Some(told) })
     }
 
     /// Ids of the answers, by number.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// What is judged, in words, where that is not items.
+    pub fn told(&self) -> Option<&str> {
+        self.told.as_deref()
     }
 
     /// The answers that an item stands for.
@@ -127,6 +141,7 @@ mod tests {
         let space = AnswerSpace {
             names: Cow::Owned(["lamp", "oak", "red"].map(str::to_owned).to_vec()),
             of_items: Some(vec![vec![1], vec![0, 2], vec![], vec![2, 1]]),
+            told: None,
         };
         let lists = [vec![(2, 9.0), (1, 8.0), (3, 7.0), (0, 6.0)], vec![]];
         let expected = [vec![(0, 8.0), (2, 8.0), (1, 7.0)], vec![]];
@@ -141,6 +156,9 @@ mod tests {
         assert_eq!((items.names(), items.of_item(1).as_ref()), (&catalogue.ids[..], &[1][..]));
         let stock = AnswerSpace::of(Some("item.stock"), &shop.corpus, &catalogue).unwrap();
         assert_eq!(stock.names(), ["3.5"]);
+        let told =
+            "lists are judged by the 1 values of `item.stock`; 1 items have none and say nothing";
+        assert_eq!((stock.told(), items.told()), (Some(told), None));
         assert_eq!((stock.of_item(0).as_ref(), stock.of_item(1).len()), (&[0][..], 0));
         let titles = AnswerSpace::of(Some("item.title"), &shop.corpus, &catalogue).unwrap();
         assert_eq!(titles.names()[0], "title%20of%20i0");

@@ -300,7 +300,7 @@ pub fn starts_from(
         return Ok(());
     }
     let label = match kind == own {
-        true => "its text encoder is that of other vectors".into(),
+        true => "a part of it is that of other vectors".into(),
         false => format!("is of kind = \"{kind}\""),
     };
     Err(Refusal {

@@ -7,7 +7,8 @@ use serde::ser::{Error, SerializeSeq};
 use serde::{Serialize, Serializer};
 use toml::{Table, Value};
 
-use crate::kind::{Kind, TABLE};
+use super::trainings::OWN_KEYS;
+use crate::kind::Kind;
 use crate::ranker::kinds::SystemSettings;
 use crate::trained::kinds::TrainingSettings;
 use crate::vectors::kinds::VectorsSettings;
@@ -27,9 +28,8 @@ impl<'a, T: Serialize> Part<'a, T> {
             return Ok(Self::Whole(whole));
         }
         let mut table = Table::try_from(whole)?;
-        let is_own = |key: &str| ["kind", "name", TABLE].contains(&key);
         table.retain(|key: &str, _: &mut Value| match lent {
-            true => is_own(key),
+            true => OWN_KEYS.contains(&key),
             false => !inherited.contains(&key),
         });
         Ok(Self::Short(table))

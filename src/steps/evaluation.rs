@@ -192,7 +192,8 @@ impl Evaluate {
         // Requests that no system was asked (a sample was drawn) are not judged either; one that was
         // asked and got no answer is.
         let requests = self.evaluated.requests(corpus)?;
-        let (qrels, relevant) = self.judgments(corpus, catalogue, &requests)?;
+        let space = AnswerSpace::of(settings.answers.as_deref(), corpus, catalogue)?;
+        let (qrels, relevant) = self.judgments(corpus, &space, &requests)?;
         let path = step.out.join(QRELS_FILE);
         write_atomic(&path, |writer| {
             write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
@@ -280,7 +281,13 @@ impl Evaluate {
             reliability: std::mem::take(&mut contest.reliability),
             leaks,
             examples,
-            warnings: labels.into_iter().map(|labels| labels.1).chain(warnings).collect(),
+            warnings: space
+                .told()
+                .map(str::to_owned)
+                .into_iter()
+                .chain(labels.map(|labels| labels.1))
+                .chain(warnings)
+                .collect(),
         };
         write_json(&step.out.join(EVALUATION_FILE), &evaluation)?;
         Ok(contest)
@@ -361,12 +368,11 @@ impl Evaluate {
     fn judgments(
         &self,
         corpus: &Corpus,
-        catalogue: &Catalogue,
+        space: &AnswerSpace<'_>,
         requests: &[Request],
     ) -> Result<(Qrels, Vec<(RequestIdx, u32)>)> {
         let ids: BTreeMap<RequestIdx, &str> =
             requests.iter().map(|request| (request.idx, request.id.as_str())).collect();
-        let space = AnswerSpace::of(self.settings.answers.as_deref(), corpus, catalogue)?;
         // An answer is as relevant as the most relevant item that stands for it.
         let mut grades: BTreeMap<(RequestIdx, u32), f64> = BTreeMap::new();
         let mut order = Vec::new();

@@ -28,7 +28,8 @@ fn names(run: &Path, step: &str, file: &str) -> BTreeMap<String, Vec<String>> {
 fn lists_and_judgments_name_the_values_of_a_column() {
     let folder = tempfile::tempdir().unwrap();
     let (out, plain) = (folder.path().join("run"), folder.path().join("plain"));
-    run(TINY, &out, &BY_CATEGORY).expect(0);
+    let told = run(TINY, &out, &BY_CATEGORY).expect(0).out;
+    assert!(told.contains("lists are judged by the"), "{told}");
     run(TINY, &plain, &BY_CATEGORY[2..]).expect(0);
     let wanted = names(&out, "evaluation", "qrels.trec");
     let values: BTreeSet<&String> = wanted.values().flatten().collect();
