@@ -67,7 +67,7 @@ impl Taught {
 /// is; nothing where none teaches it.
 ///
 /// # Errors
-/// As [`Taught::of`].
+/// [`crate::Error::Data`] when what it answered is damaged or of another corpus.
 pub fn teach(
     step: &StepContext<'_>,
     teacher: Option<&TeacherSettings>,
