@@ -3,8 +3,8 @@
 //! Bars on a terminal, plain lines elsewhere; components only see [`Context`] and know neither.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -20,6 +20,10 @@ pub struct Context {
     bars: Option<MultiProgress>,
     quiet: bool,
     interrupted: Arc<AtomicBool>,
+    /// Warnings of the step at work.
+    noted: Arc<Mutex<Vec<String>>>,
+    /// Seconds that the work left out would take, where only its beginning is wanted.
+    left_out: Option<Arc<Mutex<f64>>>,
 }
 
 impl Context {
@@ -27,12 +31,43 @@ impl Context {
     pub fn new(quiet: bool, interrupted: Arc<AtomicBool>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bars = (terminal && !quiet).then(MultiProgress::new);
-        Self { bars, quiet, interrupted }
+        Self { bars, quiet, interrupted, noted: Arc::default(), left_out: None }
     }
 
     /// Says nothing and is never interrupted: for tests and library use.
     pub fn silent() -> Self {
-        Self { bars: None, quiet: true, interrupted: Arc::new(AtomicBool::new(false)) }
+        Self {
+            bars: None,
+            quiet: true,
+            interrupted: Arc::new(AtomicBool::new(false)),
+            noted: Arc::default(),
+            left_out: None,
+        }
+    }
+
+    /// The same, for a look at how long the work takes: long work does its beginning, and says what it left out.
+    pub fn probing(&self) -> Self {
+        Self { quiet: true, bars: None, left_out: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Whether only the beginning of long work is wanted.
+    pub fn is_probing(&self) -> bool {
+        self.left_out.is_some()
+    }
+
+    /// Says that work was left out which would take so many seconds.
+    pub fn leave_out(&self, seconds: f64) {
+        if let Some(sum) = &self.left_out {
+            *sum.lock().unwrap_or_else(PoisonError::into_inner) += seconds;
+        }
+    }
+
+    /// Seconds of all that was left out since this was last asked.
+    pub fn take_left_out(&self) -> f64 {
+        let taken = |sum: &Arc<Mutex<f64>>| {
+            std::mem::take(&mut *sum.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        self.left_out.as_ref().map_or(0.0, taken)
     }
 
     /// One line of talk on standard error.
@@ -44,8 +79,30 @@ impl Context {
         }
     }
 
-    /// A warning: printed even when quiet.
+    /// The same, with notes of its own of what is warned of.
+    pub fn noting(&self) -> Self {
+        Self { noted: Arc::default(), ..self.clone() }
+    }
+
+    /// What was warned of, each once.
+    pub fn noted(&self) -> Vec<String> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes a warning that was printed before, by a process that was interrupted.
+    pub fn note(&self, line: impl AsRef<str>) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if !noted.iter().any(|one| one == line.as_ref()) {
+            noted.push(line.as_ref().to_owned());
+        }
+    }
+
+    /// A warning: printed even when quiet, and noted.
     pub fn warn(&self, line: impl AsRef<str>) {
+        self.note(&line);
+        if self.is_probing() {
+            return;
+        }
         match &self.bars {
             Some(bars) => bars.suspend(|| eprintln!("warning: {}", line.as_ref())),
             None => eprintln!("warning: {}", line.as_ref()),

@@ -14,13 +14,15 @@ use crate::run::Run;
 use crate::scores::{Column, Options, SystemScores, Values};
 use crate::settings::Missing;
 use crate::significance::{
-    Assessment, SeedDraws, SeedGroup, SignificanceOptions, assess_pairs, assess_seeds, correct,
-    few_resamples,
+    Assessment, SeedDraws, SeedGroup, SignificanceOptions, WITH_BASELINE, assess_pairs,
+    assess_seeds, correct,
 };
 use crate::slice::Slice;
 
 /// The grade of a positive label.
 const LABELLED: f64 = 1.0;
+/// The family of comparisons of two systems of which none is the baseline.
+const AMONG_OTHERS: &str = "comparisons among the other systems";
 
 /// How a contest is held.
 #[derive(Debug, Clone, Copy)]
@@ -235,13 +237,11 @@ fn decide(
             if pair < with_baseline.len() { &mut contest.comparisons } else { &mut contest.pairs };
         family.push(comparison);
     }
-    correct(&mut contest.comparisons, &rules.significance);
-    correct(&mut contest.pairs, &rules.significance);
-    // The larger family needs the more resamples.
-    let families = [&contest.comparisons, &contest.pairs];
-    let larger = families.into_iter().max_by_key(|family| family.len());
-    let few = larger.and_then(|family| few_resamples(family, &rules.significance));
-    contest.warnings.extend(few);
+    for (family, of) in
+        [(&mut contest.comparisons, WITH_BASELINE), (&mut contest.pairs, AMONG_OTHERS)]
+    {
+        contest.warnings.extend(correct(family, of, &rules.significance));
+    }
     (contest.lists, contest.labels) = (lists, labels);
     Ok(contest)
 }

@@ -229,3 +229,30 @@ fn every_seed_is_judged_by_its_own_catalogue() {
     let fault = hold_seeds(&uneven, &qrels, &rules(&metrics)).unwrap_err().to_string();
     assert!(fault.contains("half has 1 seeds, but there are 2 catalogues"), "{fault}");
 }
+
+#[test]
+fn each_family_is_judged_by_its_own_number() {
+    // Nine systems beside the baseline: nine comparisons with it, 36 among them.
+    let mut qrels = Qrels::builder();
+    let requests: Vec<String> = (0..40).map(|at| at.to_string()).collect();
+    for request in &requests {
+        qrels.push(request, "r", 1.0).unwrap();
+    }
+    let run = |at: usize| {
+        let mut run = Run::builder(format!("s{at}"));
+        for request in &requests {
+            let list = if at == 0 { [("x", 2.0), ("r", 1.0)] } else { [("r", 2.0), ("x", 1.0)] };
+            run.push_list(request, list).unwrap();
+        }
+        run.finish().unwrap()
+    };
+    let runs: Vec<Run> = (0..10).map(run).collect();
+    let metrics = parse_metrics(&["mrr"]).unwrap();
+    let significance = SignificanceOptions { resamples: 400, ..SignificanceOptions::default() };
+    let rules = Rules { significance, ..rules(&metrics) };
+    let held = hold(&runs, &qrels.finish().unwrap(), &[], &rules).unwrap();
+    assert!(held.comparisons.iter().all(|one| one.significant), "{:?}", held.comparisons[0]);
+    let said: Vec<&String> = held.warnings.iter().filter(|one| one.contains("resamples")).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("36 comparisons among the other systems"), "{said:?}");
+}

@@ -88,6 +88,11 @@ pub struct RunArgs {
     /// on them are unknown.
     #[arg(long)]
     pub dry_run: bool,
+    /// With --dry-run: time the beginning of every step that is to be done, a few steps of each training and two batches
+    /// of answers of each system, and say what all of it takes, in hours per step and in total. Outside files are read,
+    /// and what neither trains nor answers is done in full, in a temporary folder that is removed again.
+    #[arg(long, requires = "dry_run")]
+    pub probe: bool,
     /// With --dry-run: the plan as JSON. Without: the report as JSON on standard output.
     #[arg(long)]
     pub json: bool,

@@ -1,5 +1,6 @@
 //! `trieval compare`: finished runs, or run files, side by side.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use trieval_eval::contest::Rules;
@@ -56,6 +57,7 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
     let Some((first, others)) = runs.split_first() else {
         return Err(Error::Usage("name at least one finished run".into()));
     };
+    refuse_same(&runs, &paths)?;
     let qrels = first.qrels()?;
     let by = |run: &FinishedRun| run.recipe().evaluation.answers.clone();
     for (other, path) in others.iter().zip(&paths[1..]) {
@@ -99,23 +101,7 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         )));
     }
     let seeds_only = runs.iter().all(|run| run.recipe().differs_in_seed_only(first.recipe()));
-    let mut systems: Vec<Entry> = Vec::new();
-    for (run, path) in runs.iter().zip(&paths) {
-        let label = path
-            .file_name()
-            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
-        for Answers { system: name, kind, path, run } in run.answers()? {
-            // Runs that differ in their seed only are trainings of the same systems.
-            let name = if seeds_only || runs.len() == 1 { name } else { format!("{label}/{name}") };
-            match systems.iter_mut().find(|system| system.name == name) {
-                Some(system) => system.runs.push(run),
-                None => {
-                    let path = Some(path.display().to_string());
-                    systems.push(Entry { name, kind, path, runs: vec![run] });
-                }
-            }
-        }
-    }
+    let (systems, same) = entrants(&runs, &paths, seeds_only)?;
     let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
     let mut judging = args.judging.clone();
     if judging.baseline.is_none() && seeds_only {
@@ -143,12 +129,111 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         slices: first.slices(&requests)?,
         about: Some(About::new(first.catalogue()?, &requests)),
         fingerprints: Vec::new(),
+        warnings: warnings(&runs, &paths)?,
+        notes: same.into_iter().collect(),
     };
     let (report, _) = judge(entries, &rules)?;
     for warning in &report.warnings {
         ctx.warn(warning);
     }
     show(&report, &args.form)
+}
+
+/// Refuses two folders of which one holds nothing that the other does not: all that could be compared is equal.
+fn refuse_same(runs: &[FinishedRun], paths: &[&Path]) -> Result<()> {
+    let keys: Vec<BTreeSet<&str>> = runs
+        .iter()
+        .map(|run| run.system_keys().into_iter().map(|(_, key)| key).collect())
+        .collect();
+    for (at, path) in paths.iter().enumerate() {
+        for (other, before) in paths[..at].iter().enumerate() {
+            // Seeds of one folder were asked for together.
+            let apart = path != before || runs[at].recipe().seed == runs[other].recipe().seed;
+            if apart && (keys[at].is_subset(&keys[other]) || keys[other].is_subset(&keys[at])) {
+                let (before, path) = (before.display(), path.display());
+                return Err(Error::Usage(format!(
+                    "{before} and {path} are the same training: the systems of one rest on the same steps, by \
+                     their keys, as those of the other, so that there is nothing to compare; name runs of other \
+                     seeds or settings, or one of them alone"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The systems of all runs. Where runs differ in their seed only, those of one name are one system with several seeds; what
+/// a seed does not change has one run, and is named in the sentence.
+fn entrants(
+    runs: &[FinishedRun],
+    paths: &[&Path],
+    seeds_only: bool,
+) -> Result<(Vec<Entry>, Option<String>)> {
+    let mut systems: Vec<(Entry, BTreeSet<&str>)> = Vec::new();
+    let mut same: Vec<String> = Vec::new();
+    for (run, path) in runs.iter().zip(paths) {
+        let keys = run.system_keys().into_iter().map(|(_, key)| key);
+        for (Answers { system: name, kind, path: file, run: list }, key) in
+            run.answers()?.into_iter().zip(keys)
+        {
+            // Runs that differ in their seed only are trainings of the same systems.
+            let name = match seeds_only || runs.len() == 1 {
+                true => name,
+                false => format!("{}/{name}", label(path)),
+            };
+            let seed = run.recipe().seed;
+            match systems.iter_mut().find(|(system, _)| system.name == name) {
+                Some((system, known)) => {
+                    if known.insert(key) {
+                        system.runs.push(list);
+                        system.seeds.push(seed);
+                    } else if !same.contains(&name) {
+                        same.push(name);
+                    }
+                }
+                None => {
+                    let path = Some(file.display().to_string());
+                    let entry = Entry { name, kind, path, runs: vec![list], seeds: vec![seed] };
+                    systems.push((entry, BTreeSet::from([key])));
+                }
+            }
+        }
+    }
+    same.retain(|name| {
+        systems.iter().any(|(system, _)| system.name == *name && system.runs.len() == 1)
+    });
+    let sentence = (!same.is_empty())
+        .then(|| format!("no seed changes what these systems answer: {}", same.join(", ")));
+    Ok((systems.into_iter().map(|(system, _)| system).collect(), sentence))
+}
+
+/// What a run is called beside others.
+fn label(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
+}
+
+/// What was said when the runs were made, each once, with the run that it was said of where not all say it.
+fn warnings(runs: &[FinishedRun], paths: &[&Path]) -> Result<Vec<String>> {
+    let all: Vec<Vec<String>> = runs.iter().map(FinishedRun::warnings).collect::<Result<_>>()?;
+    let mut told: Vec<String> = Vec::new();
+    for (at, (own, path)) in all.iter().zip(paths).enumerate() {
+        for warning in own {
+            let shared = all.iter().all(|other| other.contains(warning));
+            let seed = runs[at].recipe().seed;
+            let text = match shared {
+                true => warning.clone(),
+                false if paths.iter().filter(|other| *other == path).count() > 1 => {
+                    format!("{} [seed {seed}]: {warning}", label(path))
+                }
+                false => format!("{}: {warning}", label(path)),
+            };
+            if !told.contains(&text) {
+                told.push(text);
+            }
+        }
+    }
+    Ok(told)
 }
 
 /// The runs with their folders, one for every seed where all are asked for.

@@ -94,6 +94,7 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
             kind: RUN_FILE_KIND.into(),
             path: Some(path.display().to_string()),
             runs: vec![run],
+            seeds: Vec::new(),
         });
     }
     let n_inputs = systems.len();
@@ -109,6 +110,7 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
             kind: "fusion".into(),
             path: None,
             runs: vec![run],
+            seeds: Vec::new(),
         });
     }
     let mut outside = Vec::new();
@@ -151,6 +153,8 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
         slices: args.slices.map(slices).transpose()?.unwrap_or_default(),
         about: None,
         fingerprints,
+        warnings: Vec::new(),
+        notes: Vec::new(),
     };
     let (report, contest) = judge(entries, &rules)?;
     for warning in &report.warnings {

@@ -24,7 +24,10 @@ pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
     if args.dry_run {
         recall_digests(&out);
         let plan = Plan::dry(&loaded.recipe, &args.seeds)?;
-        let steps = estimate::estimate(&loaded.recipe, &plan, &out)?;
+        let mut steps = estimate::estimate(&loaded.recipe, &plan, &out)?;
+        if args.probe {
+            estimate::probe(&mut steps, &loaded, &args.seeds, &out, ctx)?;
+        }
         if !args.json {
             return super::print(&estimate::render(&steps));
         }

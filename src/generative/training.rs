@@ -51,10 +51,20 @@ pub fn learn(
     };
     let decoder = on_device(decoder, settings)?.recomputing(settings.course.recompute);
     let validation = settings.course.validation.as_ref().map(ValidationSettings::plain);
-    let held_out = validation.as_ref().map(|validation| {
-        HeldOutDecoder::new(validation, &settings.name, judge, &bundle, identifier)
-    });
-    let held_out = held_out.transpose()?;
+    let held_out = match &validation {
+        None => None,
+        Some(validation) => {
+            match HeldOutDecoder::new(validation, &settings.name, judge, &bundle, identifier) {
+                Ok(held_out) => Some(held_out),
+                Err(Error::Data { message, .. }) if validation.if_possible => {
+                    let name = step.name;
+                    step.ctx.warn(format!("{name}: {message}; the last weights are kept unseen"));
+                    None
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    };
     let batch = settings.course.batch as usize;
     let mut measure = held_out.as_ref().map(|held_out| || held_out.measure(&decoder, batch));
     let lesson = Lesson {

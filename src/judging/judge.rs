@@ -42,6 +42,10 @@ pub struct Entries<'a> {
     pub about: Option<About<'a>>,
     /// What the figures rest on.
     pub fingerprints: Vec<Fingerprint>,
+    /// What was said when the runs were made and still holds.
+    pub warnings: Vec<String>,
+    /// What is to be known of them besides.
+    pub notes: Vec<String>,
 }
 
 /// A system to be judged.
@@ -54,6 +58,8 @@ pub struct Entry {
     pub path: Option<String>,
     /// One run per seed.
     pub runs: Vec<Run>,
+    /// The seeds of the runs, where they are known.
+    pub seeds: Vec<u64>,
 }
 
 /// Judges everything together. Returns the contest too, for its values per request.
@@ -128,13 +134,17 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
                 unanswered,
                 run: system.path.clone(),
                 seed_values: seed_values.next().unwrap_or_default(),
+                seeds: if *n_seeds > 1 { system.seeds.clone() } else { Vec::new() },
                 ..SystemReport::default()
             }
         })
         .collect();
     let other = [("skipped_requests", first.skipped), ("unjudged_requests", first.unjudged)];
     let examples = contest.telling(WINS);
-    let notes = if seeded { vec![SEEDS_NOTE.to_owned()] } else { Vec::new() };
+    let mut notes = if seeded { vec![SEEDS_NOTE.to_owned()] } else { Vec::new() };
+    notes.append(&mut entries.notes);
+    let mut warnings = entries.warnings;
+    warnings.extend(contest.warnings.iter().cloned());
     let report = Report {
         format: REPORT_FORMAT,
         name: entries.name.clone(),
@@ -166,7 +176,7 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
         slices,
         reliability: contest.reliability.clone(),
         examples: examples.into_iter().map(|one| example(one, &first_runs, &judging)).collect(),
-        warnings: contest.warnings.clone(),
+        warnings,
         notes,
         machine: machine(),
         fingerprints: entries.fingerprints,

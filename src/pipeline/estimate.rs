@@ -10,14 +10,17 @@ use serde::Serialize;
 
 use super::folder::step_dir;
 use super::plan::{Plan, Status};
+use super::runner;
 use super::step::{CORPUS, FOLD, Step};
 use crate::corpus::Corpus;
 use crate::error::Result;
 use crate::kind::{Estimate, Role, Sizes};
 use crate::memory;
-use crate::recipe::Recipe;
+use crate::progress::Context;
+use crate::recipe::{LoadedRecipe, Recipe};
 use crate::text::bytes;
 
+const SECONDS_PER_HOUR: f64 = 3_600.0;
 /// Name of the figure of bytes held.
 const MEMORY: &str = "memory";
 
@@ -33,6 +36,9 @@ pub struct StepEstimate {
     /// Bytes that the step is likely to hold at most, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
+    /// Hours that the step takes here, where that was probed and it is to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours: Option<f64>,
     /// What speaks against doing the step here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
@@ -65,10 +71,45 @@ pub fn estimate(recipe: &Recipe, plan: &Plan, run_folder: &Path) -> Result<Vec<S
                 },
                 figures: estimate.figures,
                 memory: estimate.memory,
+                hours: None,
                 warning,
             })
         })
         .collect()
+}
+
+/// Adds to the estimates of `plan` what each step takes here: the beginning of every step is done, in a folder of its own.
+///
+/// # Errors
+/// Whatever a step meets.
+pub fn probe(
+    estimates: &mut [StepEstimate],
+    loaded: &LoadedRecipe,
+    seeds: &[u64],
+    run_folder: &Path,
+    ctx: &Context,
+) -> Result<()> {
+    let plan = Plan::under(&loaded.recipe, seeds)?;
+    for timed in runner::probe(loaded, &plan, run_folder, ctx)? {
+        let Some(step) = plan.with_key(&timed.key) else { continue };
+        let label = plan.label(step);
+        if let Some(one) = estimates.iter_mut().find(|one| one.step == label) {
+            one.hours = Some(timed.seconds / SECONDS_PER_HOUR);
+        }
+    }
+    Ok(())
+}
+
+/// Hours as people say them.
+fn hours(hours: f64) -> String {
+    let seconds = hours * SECONDS_PER_HOUR;
+    let text = match seconds {
+        _ if seconds < 1.0 => "under 1 s".to_owned(),
+        _ if seconds < 60.0 => format!("{seconds:.0} s"),
+        _ if hours < 1.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.0} h {:02.0} min", hours.floor(), (hours.fract() * 60.0).floor()),
+    };
+    format!("≈ {hours:.2} h ({text})")
 }
 
 /// The plan as text for a terminal.
@@ -81,12 +122,17 @@ pub fn render(estimates: &[StepEstimate]) -> String {
         let is_told = one.figures.iter().any(|(name, _)| name == MEMORY);
         let memory = one.memory.filter(|_| !is_told);
         figures.extend(memory.map(|memory| format!("{MEMORY} ≈ {}", bytes(memory))));
+        figures.extend(one.hours.map(|taken| format!("takes {}", hours(taken))));
         let line = format!("{:width$}  {:<8}  {}", one.step, one.status, figures.join(" · "));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
         if let Some(warning) = &one.warning {
             let _ = writeln!(text, "{:width$}  warning: {warning}", "");
         }
+    }
+    if estimates.iter().any(|one| one.hours.is_some()) {
+        let total: f64 = estimates.iter().filter_map(|one| one.hours).sum();
+        let _ = writeln!(text, "{:width$}  {}", "in total", hours(total));
     }
     text
 }
@@ -165,6 +211,14 @@ fn warning(estimate: &Estimate, allowed: Option<u64>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hours_are_said_as_people_say_them() {
+        assert_eq!(hours(0.0001), "≈ 0.00 h (under 1 s)");
+        assert_eq!(hours(0.01), "≈ 0.01 h (36 s)");
+        assert_eq!(hours(0.21), "≈ 0.21 h (13 min)");
+        assert_eq!(hours(2.25), "≈ 2.25 h (2 h 15 min)");
+    }
 
     #[test]
     fn what_does_not_fit_is_told_with_the_keys_to_change() {

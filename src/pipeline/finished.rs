@@ -12,6 +12,7 @@ use super::builder::{evaluated, system_of};
 use super::folder::RunFolder;
 use super::locate::{finished, inputs};
 use super::plan::Plan;
+use super::report::warnings;
 use super::runner::RECIPE_FILE;
 use super::step::{CORPUS, EVALUATION, Step, step_name};
 use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, OpenColumn, Request};
@@ -176,6 +177,24 @@ impl FinishedRun {
             answers.push(Answers { system, kind, path, run });
         }
         Ok(answers)
+    }
+
+    /// The step of every system: its name and key. Equal keys are equal answers.
+    pub fn system_keys(&self) -> Vec<(&str, &str)> {
+        let named = |system: &'_ SystemSettings| {
+            let step = self.plan.step(&step_name(Family::System, system.name()))?;
+            Some(step.key.as_str())
+        };
+        let systems = self.recipe.system.iter();
+        systems.filter_map(|system| Some((system.name(), named(system)?))).collect()
+    }
+
+    /// What was said of the corpus when the run was made, and of every step of it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a manifest or the corpus cannot be read.
+    pub fn warnings(&self) -> Result<Vec<String>> {
+        warnings(&self.plan, &self.folder, self.corpus()?.summary())
     }
 
     /// The tables.

@@ -58,6 +58,9 @@ pub struct Manifest {
     pub files: BTreeMap<String, String>,
     /// Wall seconds of the process that finished it.
     pub seconds: f64,
+    /// What was warned of while it was done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl RunFolder {
@@ -286,6 +289,7 @@ mod tests {
             sources: BTreeMap::new(),
             files: BTreeMap::new(),
             seconds: 1.0,
+            warnings: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use trieval_eval::report::Report;
 
-use super::folder::{Manifest, RunFolder, WORK_DIR, recall_digests};
+use super::folder::{Manifest, RunFolder, WORK_DIR, recall_digests, step_dir};
 use super::locate::inputs;
 use super::needs;
 use super::plan::{Plan, Status};
@@ -51,6 +51,59 @@ pub fn run(loaded: &LoadedRecipe, seeds: &[u64], out: &Path, ctx: &Context) -> R
     result
 }
 
+/// What a step that is to be done would take.
+pub(super) struct Timed {
+    /// Key of the step.
+    pub key: String,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// Times the steps that the run folder `out` lacks: in a folder of its own that is removed again, in which finished steps
+/// are those of `out`. Of trainings the first steps are done, of answers the first requests, of all else everything.
+///
+/// # Errors
+/// Whatever a step meets.
+pub(super) fn probe(
+    loaded: &LoadedRecipe,
+    plan: &Plan,
+    out: &Path,
+    ctx: &Context,
+) -> Result<Vec<Timed>> {
+    check_devices(plan, out)?;
+    let scratch = tempfile::tempdir().map_err(|e| Error::unwritable(&std::env::temp_dir(), &e))?;
+    let folder = RunFolder::lock(scratch.path())?;
+    let ctx = &ctx.probing();
+    let runner = Runner { loaded, plan, folder: &folder, tables: Arc::default(), ctx };
+    let mut timed = Vec::new();
+    for step in &plan.steps {
+        ctx.check_interrupt()?;
+        let is_done = plan.status(step, out)? == Status::Cached;
+        if is_done {
+            lend(&step_dir(out, &step.name, &step.key), out, scratch.path())?;
+        }
+        let started = Instant::now();
+        runner.step(step)?;
+        let seconds = started.elapsed().as_secs_f64() + ctx.take_left_out();
+        if !is_done {
+            timed.push(Timed { key: step.key.clone(), seconds });
+        }
+        runner.verify(step)?;
+    }
+    Ok(timed)
+}
+
+/// Shows a finished step of a run folder at its place in another.
+fn lend(step: &Path, out: &Path, scratch: &Path) -> Result<()> {
+    let step = std::path::absolute(step).map_err(|e| Error::unreadable(step, &e))?;
+    let out = std::path::absolute(out).map_err(|e| Error::unreadable(out, &e))?;
+    let place = scratch.join(step.strip_prefix(&out).unwrap_or(&step));
+    if let Some(parent) = place.parent() {
+        create_dir(parent)?;
+    }
+    std::os::unix::fs::symlink(&step, &place).map_err(|e| Error::unwritable(&place, &e))
+}
+
 /// Makes sure that what unfinished steps compute on is there, before any work is done.
 fn check_devices(plan: &Plan, out: &Path) -> Result<()> {
     for step in &plan.steps {
@@ -84,15 +137,21 @@ impl Runner<'_> {
         for step in &self.plan.steps {
             self.ctx.check_interrupt()?;
             self.step(step)?;
-            if step.purpose == CORPUS {
-                let folder = self.folder.step_dir(&step.name, &step.key);
-                needs::verify(&self.loaded.recipe, &Corpus::open(&folder)?)?;
-            }
+            self.verify(step)?;
         }
         self.write_finished_boards();
         let report = report::assemble(self.loaded, self.plan, self.folder, &self.tables)?;
         self.settle()?;
         Ok(report)
+    }
+
+    /// Refuses a corpus that lacks what the recipe needs, once it is there.
+    fn verify(&self, step: &Step) -> Result<()> {
+        if step.purpose != CORPUS {
+            return Ok(());
+        }
+        let folder = self.folder.step_dir(&step.name, &step.key);
+        needs::verify(&self.loaded.recipe, &Corpus::open(&folder)?)
     }
 
     /// Reads what was written once more, now that its times stand still: a fault of the disk is told
@@ -112,7 +171,9 @@ impl Runner<'_> {
         let label = self.plan.label(step);
         let reason = match self.plan.status(step, folder.root())? {
             Status::Cached => {
-                if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
+                if let Some(manifest) = folder.manifest(&step.name, &step.key)?
+                    && !ctx.is_probing()
+                {
                     folder.verify(&manifest)?;
                     folder.clear_work(&step.name, &step.key)?;
                 }
@@ -125,7 +186,7 @@ impl Runner<'_> {
             Status::Changed(why) => format!(" (again: {why})"),
         };
         ctx.say(format!("{label}{reason}"));
-        let started = Instant::now();
+        let (started, ctx) = (Instant::now(), ctx.noting());
         let out = folder.step_dir(&step.name, &step.key);
         let work = out.join(WORK_DIR);
         create_dir(&work)?;
@@ -143,7 +204,7 @@ impl Runner<'_> {
             seed: Seed::new(step.seed.unwrap_or_default()).purpose(&step.purpose),
             out: &out,
             work: &work,
-            ctx,
+            ctx: &ctx,
         };
         let does = step.work.as_ref();
         let does = does.ok_or_else(|| Error::Failed(format!("{}: a plan to read", step.name)))?;
@@ -159,6 +220,7 @@ impl Runner<'_> {
             sources: step.sources.clone(),
             files: Default::default(),
             seconds: started.elapsed().as_secs_f64(),
+            warnings: ctx.noted(),
         })
     }
 

@@ -8,6 +8,14 @@ use super::fault::{Fault, listed, nearest};
 use crate::kind::{Family, TABLE};
 use crate::trained::kinds::{DEFAULT, TABLES};
 
+/// The objective of an alignment.
+const ALIGNMENT: &str = "preference";
+/// What an alignment has where a recipe says nothing: measured in docs/alignment.md.
+const ALIGNMENT_RATE: f64 = 2e-5;
+const ALIGNMENT_LOOKS: f64 = 0.25;
+const ALIGNMENT_METRIC: &str = "recall@10";
+const ALIGNMENT_REQUESTS: i64 = 1_000;
+
 /// Keys of a part that has the table of a training.
 pub(super) const OWN_KEYS: [&str; 3] = ["kind", "name", TABLE];
 
@@ -56,8 +64,45 @@ fn trainings(root: &mut Node) -> Vec<Node> {
             let kind = Node { kind: Kind::Text(DEFAULT.into()), place: place.clone() };
             entries.push(Entry { key: "kind".into(), key_place: place, node: kind });
         }
+        align(node);
     }
     all.clone()
+}
+
+/// Gives an alignment what it does where a recipe says nothing: it begins with weights that are good already, so that it
+/// learns slowly, looks at the validation requests, and keeps what it began with where nothing better comes.
+fn align(training: &mut Node) {
+    let place = training.place.clone();
+    let is_alignment = training.text("kind") == Some(DEFAULT)
+        && training.entry("objective").and_then(|one| one.node.text("kind")) == Some(ALIGNMENT);
+    let Kind::Table(entries) = &mut training.kind else { return };
+    if !is_alignment {
+        return;
+    }
+    let entry = |key: &str, kind: Kind| Entry {
+        key: key.into(),
+        key_place: place.clone(),
+        node: Node { kind, place: place.clone() },
+    };
+    let rate = || entry("learning_rate", Kind::Float(ALIGNMENT_RATE));
+    match entries.iter_mut().find(|one| one.key == "optimizer") {
+        None => entries.push(entry("optimizer", Kind::Table(vec![rate()]))),
+        Some(Entry { node: Node { kind: Kind::Table(keys), .. }, .. })
+            if keys.iter().all(|one| one.key != "learning_rate") =>
+        {
+            keys.push(rate());
+        }
+        Some(_) => {}
+    }
+    if entries.iter().all(|one| one.key != "validation") {
+        let keys = vec![
+            entry("every_epochs", Kind::Float(ALIGNMENT_LOOKS)),
+            entry("metric", Kind::Text(ALIGNMENT_METRIC.into())),
+            entry("requests", Kind::Integer(ALIGNMENT_REQUESTS)),
+            entry("if_possible", Kind::Bool(true)),
+        ];
+        entries.push(entry("validation", Kind::Table(keys)));
+    }
 }
 
 /// Puts the keys of a training into a part of the same kind; where the training is, if it is there.

@@ -3,6 +3,7 @@
 //! Knows steps, gradients, clipping, checkpoints and logs; what an example is, and what a good
 //! answer to it, is the [`Objective`]'s business.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use super::rows::Gradient;
 use super::sampler::{Draw, Sampler};
 use super::schedule::learning_rate;
 use super::track::Tracker;
-use super::validation::{Course, Validation};
+use super::validation::{Course, Validation, at_start};
 use super::world::World;
 use crate::error::{Error, Result};
 use crate::memory;
@@ -127,18 +128,33 @@ impl Training<'_> {
         {
             checkpoint::check_best(folder, best.step)?;
         }
-        // What the objective has to say of steps before a resumption was said then.
+        // What the objective has to say of steps before a resumption was said then, and is noted.
+        let mut seen = Seen::default();
+        let metric = validation.as_ref().map(|one| one.metric());
         let mut log = TrainLog::resume(&folder.join(LOG_FILE), done, |record| {
-            objective.remark(record);
+            seen.look(record, metric.as_deref());
+            if let Some(remark) = objective.remark(record) {
+                ctx.note(format!("{}: {remark}", settings.label));
+            }
         })?;
         settings.tracker.begin(done);
         if done < n_steps {
             self.probe(objective)?;
         }
+        let mut before = BTreeMap::new();
+        if let Some(validation) = &mut validation
+            && done == 0
+            && objective.begins_trained()
+            && validation.observe_start(&mut state.course, &mut before)?
+            && validation.keeps_best()
+        {
+            checkpoint::save_best(folder, parameters, 0)?;
+        }
         let mut guard = GradientGuard::new(parameters);
         let mut bar = ctx.bar(&settings.label, n_steps, "step");
         bar.resume_at(done);
         let mut is_due = false;
+        let mut stretch = ctx.is_probing().then(|| Stretch::new(done));
         for step in done..n_steps {
             if validation.as_ref().is_some_and(|one| one.is_exhausted(&state.course)) {
                 break;
@@ -168,18 +184,26 @@ impl Training<'_> {
             let mut metrics = gradients.metrics;
             let measured = objective.measure(state.done, n_steps)?;
             metrics.extend(measured.into_iter().map(|(name, value)| (name.to_owned(), value)));
-            let is_last = state.done == n_steps;
+            metrics.append(&mut before);
+            // The rest of a training that is only looked at is left out, but for one validation.
+            let is_enough = stretch.as_mut().is_some_and(|stretch| stretch.is_enough(state.done));
+            let is_last = state.done == n_steps || is_enough;
             let mut is_exhausted = false;
             // Not to be interrupted, since the weights before are gone: it looks at a bounded sample.
             if let Some(validation) = &mut validation
                 && (is_last || state.done.is_multiple_of(validation.interval(epoch_steps)))
             {
+                let looked = Instant::now();
+                let interval = validation.interval(epoch_steps);
                 if validation.observe(&mut state.course, state.done, &mut metrics)?
                     && validation.keeps_best()
                 {
                     checkpoint::save_best(folder, parameters, state.done)?;
                 }
                 is_exhausted = validation.is_exhausted(&state.course);
+                if let Some(stretch) = &mut stretch {
+                    stretch.looks = looked.elapsed().as_secs_f64() * (n_steps / interval) as f64;
+                }
             }
             let record = StepRecord {
                 step: state.done,
@@ -190,6 +214,7 @@ impl Training<'_> {
                 metrics,
             };
             log.push(&record)?;
+            seen.look(&record, metric.as_deref());
             settings.tracker.record(&record);
             if let Some(remark) = objective.remark(&record) {
                 ctx.warn(format!("{}: {remark}", settings.label));
@@ -203,6 +228,10 @@ impl Training<'_> {
                 if !is_finished {
                     ctx.check_interrupt()?;
                 }
+                if let Some(stretch) = stretch.as_ref().filter(|_| is_enough) {
+                    ctx.leave_out(stretch.rest(state.done, n_steps));
+                    break;
+                }
             } else {
                 is_due |= state.done.is_multiple_of(u64::from(settings.checkpoint_steps))
                     || state.saved_at.elapsed() >= CHECKPOINT_EVERY;
@@ -210,7 +239,7 @@ impl Training<'_> {
         }
         drop(bar);
         match validation {
-            Some(validation) => self.conclude(validation, &state, n_steps),
+            Some(validation) => self.conclude(validation, &state, &seen, n_steps),
             None => Ok(()),
         }
     }
@@ -276,7 +305,13 @@ impl Training<'_> {
     }
 
     /// Takes the weights that are to be kept, and says which.
-    fn conclude(&self, validation: &Validation<'_>, state: &State, n_steps: u64) -> Result<()> {
+    fn conclude(
+        &self,
+        validation: &Validation<'_>,
+        state: &State,
+        seen: &Seen,
+        n_steps: u64,
+    ) -> Result<()> {
         let Some(best) = state.course.best else { return Ok(()) };
         let end = if state.done < n_steps {
             format!("ended early after step {} of {n_steps}", state.done)
@@ -292,6 +327,9 @@ impl Training<'_> {
             "the last weights are kept"
         };
         self.ctx.say(format!("{label}: {end}; {told}, {kept}"));
+        if let Some(warning) = validation.fall(seen.start, seen.last) {
+            self.ctx.warn(format!("{label}: {warning}"));
+        }
         Ok(())
     }
 
@@ -325,6 +363,59 @@ impl Training<'_> {
             gradients.loss,
             named.join(", "),
         ))
+    }
+}
+
+/// The first steps of a training that is only looked at. The very first is slow: memory is taken, files are read.
+struct Stretch {
+    first: u64,
+    started: Instant,
+    seconds: f64,
+    /// Seconds that validation would take in all.
+    looks: f64,
+}
+
+impl Stretch {
+    /// Steps that are timed behind the first, and seconds that are enough of them.
+    const STEPS: u64 = 12;
+    const SECONDS: f64 = 20.0;
+
+    fn new(done: u64) -> Self {
+        Self { first: done + 1, started: Instant::now(), seconds: 0.0, looks: 0.0 }
+    }
+
+    /// Whether enough steps were timed, `done` of the training being finished.
+    fn is_enough(&mut self, done: u64) -> bool {
+        if done <= self.first {
+            self.started = Instant::now();
+            return false;
+        }
+        self.seconds = self.started.elapsed().as_secs_f64();
+        done - self.first >= Self::STEPS || self.seconds > Self::SECONDS
+    }
+
+    /// Seconds of the steps from `done` on, and of the validations.
+    fn rest(&self, done: u64, n_steps: u64) -> f64 {
+        let timed = (done - self.first).max(1) as f64;
+        self.seconds / timed * (n_steps - done) as f64 + self.looks
+    }
+}
+
+/// The deciding figure of validation, as the log tells it.
+#[derive(Default)]
+struct Seen {
+    /// Before the first step, where it was measured then.
+    start: Option<f64>,
+    /// Last.
+    last: Option<f64>,
+}
+
+impl Seen {
+    fn look(&mut self, record: &StepRecord, metric: Option<&str>) {
+        let Some(metric) = metric else { return };
+        let start = record.metrics.get(&at_start(metric));
+        self.start = self.start.or(start.copied());
+        self.last = record.metrics.get(metric).copied().or(self.last);
     }
 }
 

@@ -11,6 +11,14 @@ use crate::error::{Error, Result};
 /// Prefix of validated figures in the log.
 const PREFIX: &str = "validation/";
 
+/// Prefix of figures of validation before the first step.
+pub const START: &str = "start/";
+
+/// Name of a figure of validation as it was before the first step: part of the first step's record.
+pub fn at_start(name: &str) -> String {
+    format!("{START}{name}")
+}
+
 /// Values by metric; must hold the one that decides.
 pub type Measured = BTreeMap<String, f64>;
 
@@ -98,6 +106,35 @@ impl<'a> Validation<'a> {
         Ok(improved)
     }
 
+    /// Measures the weights that the training begins with, which stay the best until others are better.
+    pub(super) fn observe_start(
+        &mut self,
+        course: &mut Course,
+        metrics: &mut BTreeMap<String, f64>,
+    ) -> Result<bool> {
+        let mut measured = BTreeMap::new();
+        let improved = self.observe(course, 0, &mut measured)?;
+        metrics.extend(measured.into_iter().map(|(name, value)| (at_start(&name), value)));
+        Ok(improved)
+    }
+
+    /// What is to be said where the last weights are worse than those that the training began with.
+    pub(super) fn fall(&self, start: Option<f64>, last: Option<f64>) -> Option<String> {
+        let (start, last) = (start?, last?);
+        let metric = &self.settings.metric;
+        let kept = match self.settings.keep {
+            Keep::Best => "the weights of the best validation are kept",
+            Keep::Last => "the last weights are kept all the same",
+        };
+        self.settings.is_better(start, last).then(|| {
+            format!(
+                "{metric} on the validation requests was {start:.4} before the first step and is {last:.4} after the \
+                 last: the training took from what it began with, and {kept}; lower optimizer.learning_rate or epochs, \
+                 or raise objective.anchor"
+            )
+        })
+    }
+
     /// Whether so many validations brought nothing better that the training ends.
     pub(super) fn is_exhausted(&self, course: &Course) -> bool {
         self.settings.patience.is_some_and(|patience| course.misses >= u64::from(patience))
@@ -138,6 +175,25 @@ mod tests {
         assert_eq!((course.best.unwrap().step, course.misses, stop), (30, 1, false));
         let (improved, course, _) = observe_all("gini@10", 2, &[0.3, 0.2, 0.25]);
         assert_eq!((improved, course.best.unwrap().step), (vec![true, true, false], 20));
+    }
+
+    #[test]
+    fn a_fall_below_the_start_is_told_for_either_direction() {
+        let told = |metric: &str, start, last| {
+            let settings = ValidationSettings { metric: metric.into(), ..Default::default() };
+            Validation::new(&settings, || Ok(Measured::new())).fall(start, last)
+        };
+        assert!(told("recall@10", Some(0.5), Some(0.4)).unwrap().contains("0.5000 before"));
+        assert_eq!(told("recall@10", Some(0.5), Some(0.5)), None);
+        assert_eq!(told("loss", Some(0.5), Some(0.4)), None);
+        assert!(told("loss", Some(0.4), Some(0.5)).is_some());
+        assert_eq!(told("recall@10", None, Some(0.4)), None);
+        let settings = ValidationSettings { metric: "mrr".into(), ..Default::default() };
+        let mut validation = Validation::new(&settings, || Ok([("mrr".into(), 0.5)].into()));
+        let (mut course, mut metrics) = (Course::default(), BTreeMap::new());
+        assert!(validation.observe_start(&mut course, &mut metrics).unwrap());
+        assert_eq!(metrics, [("start/validation/mrr".to_owned(), 0.5)].into());
+        assert_eq!(course.best, Some(Best { value: 0.5, step: 0 }));
     }
 
     #[test]

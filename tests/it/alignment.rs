@@ -160,3 +160,59 @@ fn reference_scores_are_kept_by_data_model_and_template() {
         assert!(status(set).starts_with("again"), "{set}: {}", status(set));
     }
 }
+
+#[test]
+fn an_alignment_that_takes_from_its_start_keeps_the_start_and_is_told_of_in_every_form() {
+    let ruinous = Realigned::new(&["optimizer.learning_rate=0.05", "epochs=2"]);
+    let first = ruinous.run();
+    let told = "on the validation requests was";
+    assert!(first.err.contains(told), "{}", first.err);
+    let closing = |out: &str| out.replace('\n', " ");
+    assert!(closing(&first.out).contains(told), "{}", first.out);
+    // The start was the best, and its weights are what comes out.
+    let trained = ruinous.new_folder("train.aligned").unwrap();
+    let model = |folder: &Path| std::fs::read(folder.join("model/model.safetensors")).unwrap();
+    let start = &step_folders(&ruinous.out(), "train.supervised")[0];
+    assert!(model(&trained) == model(start), "the start was not kept");
+    let records = log(&trained);
+    let start = records[0]["start/validation/recall@10"];
+    let best = records.iter().filter_map(|one| one.get("validation/recall@10"));
+    assert!(best.fold(0.0_f64, |best, one| best.max(*one)) <= start);
+    // Whoever finds the step done is told as well.
+    let again = ruinous.run();
+    assert!(closing(&again.out).contains(told) && again.err.contains("train.aligned: done before"));
+    let report = crate::support::json(&ruinous.out().join("report.json"));
+    assert!(report["warnings"].to_string().contains(told), "{}", report["warnings"]);
+    let training = report["training"].as_array().unwrap();
+    let aligned = training.iter().find(|one| one["name"] == "aligned").unwrap();
+    assert_eq!(aligned["health"]["course"], "doubtful");
+    assert_eq!(aligned["points"][0]["step"], 0);
+    for form in ["report.html", "report.md"] {
+        let text = std::fs::read_to_string(ruinous.out().join(form)).unwrap();
+        assert!(text.contains(told), "{form}");
+    }
+    // And so is whoever compares it with another.
+    let runs = [finished().display().to_string(), ruinous.out().display().to_string()];
+    let compared = crate::support::trieval(&["compare", &runs[0], &runs[1], "--json"]).expect(0);
+    assert!(compared.json()["warnings"].to_string().contains(told));
+}
+
+#[test]
+fn an_alignment_is_careful_where_a_recipe_says_nothing() {
+    let text = crate::support::trieval(&["recipes", "show", "quickstart"]).expect(0).out;
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = folder.path().join("silent.toml");
+    let silent = text.replace("[train.optimizer]\nlearning_rate = 2e-5\n", "");
+    assert_ne!(silent, text);
+    let explain = |recipe: &str, key: &str| {
+        crate::support::trieval(&["recipes", "explain", key, "--recipe", recipe]).expect(0).out
+    };
+    std::fs::write(&recipe, silent).unwrap();
+    let path = recipe.display().to_string();
+    let rate = explain(&path, "train.aligned.optimizer.learning_rate");
+    assert!(rate.contains("2e-5") || rate.contains("0.00002"), "{rate}");
+    let rate = explain(&path, "train.supervised.optimizer.learning_rate");
+    assert!(rate.contains("0.001"), "{rate}");
+    let metric = explain(&path, "train.aligned.validation.metric");
+    assert!(metric.contains("recall@10"), "{metric}");
+}

@@ -96,9 +96,9 @@ fn a_cascade_runs_from_candidates_to_choices() {
 
     // Runs that are compared bring what their systems said of the judged pairs.
     let path = out.to_str().unwrap();
-    let compared = trieval(&["compare", path, path, "--json"]).expect(0).json();
-    let both_seeds = compared["systems"].as_array().unwrap();
-    let dense = both_seeds.iter().find(|one| one["name"] == "dense").unwrap();
+    let compared = trieval(&["compare", path, "--json"]).expect(0).json();
+    let systems = compared["systems"].as_array().unwrap();
+    let dense = systems.iter().find(|one| one["name"] == "dense").unwrap();
     assert_eq!(dense["metrics"]["pairwise"]["value"], accuracy("dense"));
 
     let args = ["search", path, "red table", "--system", "cascade", "--json"];

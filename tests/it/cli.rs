@@ -436,3 +436,25 @@ fn a_sample_of_requests_is_judged_whole_whichever_system_comes_first() {
     });
     assert_eq!(counts[0], counts[1]);
 }
+
+#[test]
+fn a_probe_says_what_a_run_takes_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let plan = run(TINY, &out, &["--dry-run", "--probe", "--json"]).expect(0).json();
+    let steps = plan.as_array().unwrap();
+    assert!(steps.iter().all(|step| step["hours"].as_f64().is_some_and(|hours| hours > 0.0)), "{plan}");
+    assert!(!out.exists() && folder.path().read_dir().unwrap().next().is_none());
+    // What is done already is used and not timed; the run folder stays as it is.
+    let copy = folder.path().join("copy");
+    copy_of_finished(&copy);
+    let before = tree(&copy);
+    let more = ["--dry-run", "--probe", "--set", "train.aligned.epochs=40"];
+    let text = run(TINY, &copy, &more).expect(0).out;
+    assert!(tree(&copy) == before, "the run folder has changed");
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(line("train.aligned ").contains("takes ≈"), "{text}");
+    assert!(line("train.supervised ").contains("done") && !line("train.supervised ").contains("takes"));
+    assert!(line("in total").contains(" h ("), "{text}");
+    run(TINY, &out, &["--probe"]).expect(2).says(&["--dry-run"]);
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{TINY, copy_of_finished, run, trieval};
+use crate::support::{TINY, copy_of_finished, copy_tree, run, trieval};
 
 /// Four requests; `good` finds the relevant item first, `bad` last, both rank two items.
 fn files(folder: &Path) -> [PathBuf; 3] {
@@ -138,7 +138,23 @@ fn seeds_of_one_recipe_are_compared_as_such() {
     assert_eq!(names(&report), names(&single));
     let comparisons = report["comparisons"].as_array().expect("comparisons");
     assert!(!comparisons.is_empty());
-    assert!(comparisons.iter().all(|one| one["test"] == "two-level bootstrap"));
+    // What no seed changes has one run, as under `run --seeds`.
+    for one in comparisons {
+        let two_level = one["system"] != "popularity";
+        assert_eq!(one["test"] == "two-level bootstrap", two_level, "{one}");
+    }
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("no seed changes what these systems answer:"), "{notes}");
+    let text_form = trieval(&args[..5]).expect(0).out.replace('\n', " ");
+    assert!(text_form.contains("over 2 seeds"), "{text_form}");
+    // The same training twice, under whatever name of its folder, is nothing to compare.
+    let copy = folder.path().join("copy");
+    copy_tree(&first, &copy);
+    let beside = format!("{}/../seed-17", text(&first));
+    for other in [text(&first), text(&copy), &beside] {
+        let answer = trieval(&["compare", text(&first), other]).expect(2);
+        answer.says(&["the same training", "nothing to compare", other]);
+    }
     // By default the recipe's own metrics are compared, those of the catalogue and its vectors too.
     let report = trieval(&["compare", text(&first), text(&second), "--json"]).expect(0).json();
     assert!(

@@ -106,7 +106,7 @@ pub(crate) fn copy_of_finished(to: &Path) {
     copy_tree(finished(), to);
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -26,6 +26,18 @@ pub(super) fn escape(text: &str, written: impl Fn(char) -> Written) -> String {
     escaped
 }
 
+/// The text, or its start and its end where it is longer than `most` characters: names of variants differ at their ends.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    if letters.len() <= most {
+        return text.to_owned();
+    }
+    let (first, last) = (most / 2, most - most / 2 - 1);
+    let start: String = letters[..first].iter().collect();
+    let end: String = letters[letters.len() - last..].iter().collect();
+    format!("{start}…{end}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,20 @@
 //! The report as Markdown, for pull requests, issues and model cards: the same content as the page, without
 //! charts and with fewer requests.
 
+use std::collections::BTreeSet;
+
 use super::characters::{self, Written};
-use super::model::{ExampleItem, Report, SliceReport};
-use super::sentence::Sentence;
+use super::html::{found as found_in, question};
+use super::model::{ExampleItem, Report, SliceReport, SystemReport, TrainingReport};
+use super::sentence::{Piece, Sentence};
 use super::{link, numbers, table, words};
 
 /// Requests that are shown.
 const REQUESTS: usize = 5;
+/// Characters of a line of a table, so that it can be read in a terminal too.
+const WIDTH: usize = 80;
+/// Characters of a system's name in a table.
+const NAME: usize = 24;
 /// Characters of texts from requests that are shown.
 const CUT: usize = 120;
 
@@ -18,9 +25,9 @@ pub fn markdown(report: &Report) -> String {
     if !report.description.is_empty() {
         text.push_str(&format!("{}\n\n", escape(&report.description)));
     }
-    text.push_str(&format!("**{}**\n\n", sentence_text(&summary.headline)));
+    text.push_str(&format!("**{}**\n\n", sentence_text(report, &summary.headline)));
     for sentence in &summary.sentences {
-        text.push_str(&format!("{}\n", sentence_text(sentence)));
+        text.push_str(&format!("{}\n", sentence_text(report, sentence)));
     }
     text.push('\n');
     for warning in &report.warnings {
@@ -29,11 +36,11 @@ pub fn markdown(report: &Report) -> String {
     if !report.warnings.is_empty() {
         text.push('\n');
     }
-    text.push_str("## Systems\n\n");
+    text.push_str("## Systems\n");
     let table = table::table(report);
     text.push_str(&systems(report, &table));
     text.push_str(&seeds(report));
-    text.push_str(&costs(&table));
+    text.push_str(&costs(report, &table));
     text.push_str(&slices(report));
     text.push_str(&pairs(report));
     text.push_str(&requests(report));
@@ -58,32 +65,31 @@ pub fn markdown(report: &Report) -> String {
             fenced(&report.recipe)
         ));
     }
+    text.push_str(&addresses(report));
     text
 }
 
 fn identifiers(report: &Report) -> String {
     let mut text = String::new();
     if !report.identifiers.is_empty() {
-        text.push_str("\n## Identifiers\n\n");
-        text.push_str(
-            "| identifier | level | codes used | entropy | evenness | Gini | shared prefixes |\n",
-        );
-        text.push_str("|---|---:|---:|---:|---:|---:|---:|\n");
+        text.push_str("\n## Identifiers\n");
+        let head =
+            ["identifier", "level", "codes used", "bits", "evenness", "Gini", "shared prefixes"];
+        let mut rows = Vec::new();
         for identifier in &report.identifiers {
             for (index, level) in identifier.levels.iter().enumerate() {
-                text.push_str(&format!(
-                    "| {} | {} | {} of {} | {} bits | {} | {} | {} |\n",
-                    escape(&identifier.name),
-                    index + 1,
-                    numbers::count(level.used),
-                    numbers::count(level.codes),
+                rows.push(vec![
+                    named(&identifier.name),
+                    (index + 1).to_string(),
+                    format!("{} of {}", numbers::count(level.used), numbers::count(level.codes)),
                     numbers::short(level.entropy_bits),
                     numbers::percent(level.normalized_entropy),
                     numbers::short(level.gini),
                     level.collision_rate.map_or_else(|| numbers::NONE.to_owned(), numbers::percent),
-                ));
+                ]);
             }
         }
+        text.push_str(&tables(2, &head.map(str::to_owned), &rows));
         for identifier in &report.identifiers {
             text.push_str(&format!(
                 "\n{}: {} items under {} different identifiers; {} of the items share theirs.\n",
@@ -100,78 +106,147 @@ fn identifiers(report: &Report) -> String {
     text
 }
 
-/// The first cell of a system's row; its name leads to its run.
-fn name(row: &table::Row) -> String {
-    format!("{}{}", linked(&row.name, row.link.as_deref()), row.note())
+/// The first cell of a system's row; where `led`, its name leads to its run.
+fn name(report: &Report, row: &table::Row, led: bool) -> String {
+    let text = named(&row.name);
+    let text = if led { linked(report, &text, &row.name) } else { text };
+    format!("{text}{}", row.note())
 }
 
-/// A text that leads to a run, where there is one.
-fn linked(text: &str, link: Option<&str>) -> String {
-    match link {
-        Some(link) => format!("[{}]({link})", escape(text)),
-        None => escape(text),
+/// A name as it stands in a table.
+fn named(name: &str) -> String {
+    escape(&characters::shortened(name, NAME))
+}
+
+/// A text that leads to the run of a system, where it has one: by its number, as addresses are long.
+fn linked(report: &Report, text: &str, system: &str) -> String {
+    let place = report.systems.iter().position(|one| one.name == system);
+    match place.filter(|_| link::run_of(report, system).is_some()) {
+        Some(place) => format!("[{text}][{}]", place + 1),
+        None => text.to_owned(),
     }
 }
 
-fn sentence_text(sentence: &Sentence) -> String {
-    sentence.pieces.iter().map(|piece| linked(&piece.text, piece.run())).collect()
+/// The addresses that links name by number.
+fn addresses(report: &Report) -> String {
+    let address = |(place, system)| Some(format!("[{}]: {}\n", place + 1, link::run(system)?));
+    let all: String = report.systems.iter().enumerate().filter_map(address).collect();
+    if all.is_empty() { all } else { format!("\n{all}") }
 }
 
-fn head(first: &[&str], columns: &[String]) -> String {
-    let names = first.iter().map(|one| (*one).to_owned()).chain(columns.iter().cloned());
-    let rules = "---|".repeat(first.len()) + &"---:|".repeat(columns.len());
-    format!("| {} |\n|{rules}\n", names.collect::<Vec<_>>().join(" | "))
+fn sentence_text(report: &Report, sentence: &Sentence) -> String {
+    let text = |piece: &Piece| {
+        let system = piece.run().and_then(|run| {
+            report.systems.iter().find(|one| link::run(one).as_deref() == Some(run))
+        });
+        let text = escape(&piece.text);
+        match system {
+            Some(system) => linked(report, &text, &system.name),
+            None => text,
+        }
+    };
+    sentence.pieces.iter().map(text).collect()
+}
+
+/// Tables of these rows, none wider than [`WIDTH`] where its cells allow that: each has the first `n_heads` columns, which
+/// name the row, and as many of the others as fit.
+fn tables(n_heads: usize, head: &[String], rows: &[Vec<String>]) -> String {
+    let widths: Vec<usize> = (0..head.len())
+        .map(|at| {
+            let cells = std::iter::once(&head[at]).chain(rows.iter().map(|row| &row[at]));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(4)
+        })
+        .collect();
+    // A bar and two spaces for each cell, and a bar at the end.
+    let wide = |columns: &[usize]| 1 + columns.iter().map(|&at| widths[at] + 3).sum::<usize>();
+    let heads: Vec<usize> = (0..n_heads).collect();
+    let mut parts: Vec<Vec<usize>> = vec![heads.clone()];
+    for at in n_heads..head.len() {
+        let part = parts.len() - 1;
+        parts[part].push(at);
+        if wide(&parts[part]) > WIDTH && parts[part].len() > n_heads + 1 {
+            parts[part].pop();
+            parts.push([heads.clone(), vec![at]].concat());
+        }
+    }
+    let mut text = String::new();
+    for part in parts {
+        let line = |cells: &[String]| {
+            let cell = |&at: &usize| match at < n_heads {
+                true => format!(" {:<1$} |", cells[at], widths[at]),
+                false => format!(" {:>1$} |", cells[at], widths[at]),
+            };
+            format!("|{}\n", part.iter().map(cell).collect::<String>())
+        };
+        let rule = |&at: &usize| match at < n_heads {
+            true => format!(" {} |", "-".repeat(widths[at])),
+            false => format!(" {}: |", "-".repeat(widths[at] - 1)),
+        };
+        text.push('\n');
+        text.push_str(&line(head));
+        text.push_str(&format!("|{}\n", part.iter().map(rule).collect::<String>()));
+        rows.iter().for_each(|row| text.push_str(&line(row)));
+    }
+    text
+}
+
+/// Names of columns as the head of a table, those that name the row first.
+fn head(first: &[&str], columns: impl IntoIterator<Item = String>) -> Vec<String> {
+    first.iter().map(|one| (*one).to_owned()).chain(columns).collect()
 }
 
 fn systems(report: &Report, table: &table::Table) -> String {
-    let columns: Vec<String> = table.metrics.iter().map(|one| escape(&one.name)).collect();
-    let mut text = head(&["system"], &columns);
-    for row in &table.rows {
-        let mut cells = vec![name(row)];
-        for cell in &row.cells {
-            let figure = if cell.best {
-                format!("**{}**", cell.figure.text)
-            } else {
-                cell.figure.text.clone()
-            };
-            let mark = if cell.mark.is_empty() { String::new() } else { format!(" {}", cell.mark) };
-            let interval = if cell.interval.is_empty() {
-                String::new()
-            } else {
-                format!("<br><sub>{}</sub>", cell.interval)
-            };
-            cells.push(format!("{figure}{mark}{interval}"));
-        }
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
-    }
+    let names = || head(&["system"], table.metrics.iter().map(|one| escape(&one.name)));
+    let cell = |cell: &table::Cell| {
+        let best = if cell.best { "**" } else { "" };
+        format!("{best}{}{best} {}", cell.figure.text, cell.mark).trim_end().to_owned()
+    };
+    let row = |row: &table::Row| -> Vec<String> {
+        std::iter::once(name(report, row, true)).chain(row.cells.iter().map(cell)).collect()
+    };
+    let rows: Vec<Vec<String>> = table.rows.iter().map(row).collect();
+    let mut text = tables(1, &names(), &rows);
     if !report.comparisons.is_empty() {
         let marks: Vec<String> =
             table::MARKS.iter().map(|(mark, meaning)| format!("{mark} {meaning}")).collect();
         text.push_str(&format!(
-            "\n{}. Intervals hold {} of bootstrap means over the same requests; marks are after {} over {} comparisons.\n",
+            "\n{}. Marks are after {} over {} comparisons.\n",
             marks.join(", "),
-            numbers::percent(report.evaluation.confidence),
             escape(words::correction(report)),
             report.comparisons.len()
+        ));
+    }
+    let intervals = |row: &table::Row| -> Vec<String> {
+        let cells = row.cells.iter().map(|cell| match cell.interval.is_empty() {
+            true => numbers::NONE.to_owned(),
+            false => cell.interval.clone(),
+        });
+        std::iter::once(name(report, row, false)).chain(cells).collect()
+    };
+    if table.rows.iter().flat_map(|row| &row.cells).any(|cell| !cell.interval.is_empty()) {
+        let rows: Vec<Vec<String>> = table.rows.iter().map(intervals).collect();
+        text.push_str(&format!(
+            "\nIntervals hold {} of bootstrap means over the same requests:\n{}",
+            numbers::percent(report.evaluation.confidence),
+            tables(1, &names(), &rows)
         ));
     }
     text
 }
 
-fn costs(table: &table::Table) -> String {
+fn costs(report: &Report, table: &table::Table) -> String {
     if table.costs.is_empty() {
         return String::new();
     }
-    let columns: Vec<String> = table.costs.iter().map(|one| escape(&one.name)).collect();
-    let mut text = format!("\n## Cost\n\n{}", head(&["system"], &columns));
-    for row in &table.rows {
-        let figure = |one: &table::Figure| {
-            if one.fault { format!("**{}** (must be 0)", one.text) } else { one.text.clone() }
-        };
-        let cells: Vec<String> = row.costs.iter().map(figure).collect();
-        text.push_str(&format!("| {} | {} |\n", name(row), cells.join(" | ")));
-    }
-    text
+    let figure = |one: &table::Figure| {
+        if one.fault { format!("**{}** (must be 0)", one.text) } else { one.text.clone() }
+    };
+    let row = |row: &table::Row| -> Vec<String> {
+        std::iter::once(name(report, row, false)).chain(row.costs.iter().map(figure)).collect()
+    };
+    let rows: Vec<Vec<String>> = table.rows.iter().map(row).collect();
+    let names = head(&["system"], table.costs.iter().map(|one| escape(&one.name)));
+    format!("\n## Cost\n{}", tables(1, &names, &rows))
 }
 
 /// The first metric by slice, one table per division.
@@ -185,21 +260,17 @@ fn slices(report: &Report) -> String {
         let column = |slice: &&SliceReport| {
             format!("{} ({})", escape(&slice.value), numbers::count(slice.requests))
         };
-        let columns: Vec<String> = slices.iter().map(column).collect();
-        text.push_str(&format!("\n{}", head(&[&format!("by {}", escape(by))], &columns)));
-        for system in words::ordered(report) {
+        let names = head(&[&format!("by {}", escape(by))], slices.iter().map(column));
+        let row = |system: &SystemReport| -> Vec<String> {
             let figure = |slice: &&SliceReport| {
                 let own = slice.systems.iter().find(|one| one.name == system.name);
-                let Some(one) = own.and_then(|one| one.metrics.get(metric)) else {
-                    return numbers::NONE.to_owned();
-                };
-                let [value, low, high] = [one.value, one.low, one.high].map(numbers::value);
-                format!("{value}<br><sub>{low} to {high}</sub>")
+                let own = own.and_then(|one| one.metrics.get(metric));
+                own.map_or_else(|| numbers::NONE.to_owned(), |one| numbers::value(one.value))
             };
-            let cells: Vec<String> = slices.iter().map(figure).collect();
-            let name = linked(&system.name, link::run(system).as_deref());
-            text.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
-        }
+            std::iter::once(named(&system.name)).chain(slices.iter().map(figure)).collect()
+        };
+        let rows: Vec<Vec<String>> = words::ordered(report).into_iter().map(row).collect();
+        text.push_str(&tables(1, &names, &rows));
         for slice in slices.iter().filter(|slice| !slice.meaning.is_empty()) {
             text.push_str(&format!("\n- {}: {}", escape(&slice.value), escape(&slice.meaning)));
         }
@@ -213,14 +284,13 @@ fn seeds(report: &Report) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let columns: Vec<String> = report.evaluation.metrics.iter().map(|one| escape(one)).collect();
-    let mut text = format!("\n### By seed\n\n{}", head(&["system", "seed"], &columns));
-    for row in rows {
-        let figures: Vec<&str> = row.figures.iter().map(|figure| figure.text.as_str()).collect();
-        let (system, seed) = (escape(&row.system), escape(&row.seed));
-        text.push_str(&format!("| {system} | {seed} | {} |\n", figures.join(" | ")));
-    }
-    text
+    let names = head(&["system", "seed"], report.evaluation.metrics.iter().map(|one| escape(one)));
+    let row = |row: &table::SeedRow| -> Vec<String> {
+        let figures = row.figures.iter().map(|figure| figure.text.clone());
+        [named(&row.system), escape(&row.seed)].into_iter().chain(figures).collect()
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+    format!("\n### By seed\n{}", tables(2, &names, &rows))
 }
 
 fn pairs(report: &Report) -> String {
@@ -229,24 +299,28 @@ fn pairs(report: &Report) -> String {
         return String::new();
     };
     let columns = ["difference", "interval", "p, corrected", "won / tied / lost"];
-    let mut text = format!(
-        "\n## Pairs of systems on {}\n\n{}",
+    let rows: Vec<Vec<String>> = pairs
+        .iter()
+        .map(|one| {
+            vec![
+                named(&one.system),
+                named(&one.baseline),
+                format!("{} {}", one.difference.text, one.mark).trim_end().to_owned(),
+                one.interval.clone(),
+                one.p_value.text.clone(),
+                if one.requests.is_empty() {
+                    numbers::NONE.to_owned()
+                } else {
+                    one.requests.clone()
+                },
+            ]
+        })
+        .collect();
+    format!(
+        "\n## Pairs of systems on {}\n{}",
         escape(metric),
-        head(&["system", "against"], &columns.map(str::to_owned))
-    );
-    for one in pairs {
-        text.push_str(&format!(
-            "| {} | {} | {} {} | {} | {} | {} |\n",
-            linked(&one.system, one.link.as_deref()),
-            linked(&one.baseline, one.baseline_link.as_deref()),
-            one.difference.text,
-            one.mark,
-            one.interval,
-            one.p_value.text,
-            if one.requests.is_empty() { numbers::NONE } else { &one.requests },
-        ));
-    }
-    text
+        tables(2, &head(&["system", "against"], columns.map(str::to_owned)), &rows)
+    )
 }
 
 /// The first requests, with the rank at which each system found something relevant.
@@ -255,7 +329,9 @@ fn requests(report: &Report) -> String {
         return String::new();
     }
     let mut text = "\n## Requests\n".to_owned();
-    for example in report.examples.iter().take(REQUESTS) {
+    let mut asked = BTreeSet::new();
+    let fresh = report.examples.iter().filter(|one| asked.insert(question(one)));
+    for example in fresh.take(REQUESTS) {
         let title = if example.text.is_empty() { &example.request } else { &example.text };
         text.push_str(&format!("\n- **{}**", escape(&cut(title))));
         if !example.chosen.is_empty() {
@@ -272,13 +348,10 @@ fn requests(report: &Report) -> String {
                     || example.relevant.iter().any(|one| one.item == item.item)
             };
             let found = system.items.iter().position(relevant);
-            let found = found.map_or_else(
-                || "none relevant in what is kept".to_owned(),
-                |rank| format!("found at {}", rank + 1),
-            );
+            let found = found_in(found, system.items.len());
             let value = example.values.get(&system.system);
             let value = value.map_or_else(String::new, |&v| format!(" ({})", numbers::value(v)));
-            let name = linked(&system.system, link::run_of(report, &system.system).as_deref());
+            let name = escape(&system.system);
             text.push_str(&format!("  - {name}: {found}{value}\n"));
         }
     }
@@ -296,22 +369,28 @@ fn training(report: &Report) -> String {
         return String::new();
     }
     let columns = ["steps", "first loss", "last loss", "time"].map(str::to_owned);
-    let mut text = format!("\n## Training\n\n{}", head(&["training", "objective"], &columns));
-    for one in &report.training {
+    let row = |one: &TrainingReport| {
         let mut losses = one.points.iter().filter_map(|point| point.loss);
         let first = losses.next();
         let last = losses.next_back().or(first);
         let short = |value: Option<f64>| value.map_or(numbers::NONE.to_owned(), numbers::short);
-        text.push_str(&format!(
-            "| {}{} | {} | {} | {} | {} | {} |\n",
-            escape(&one.name),
-            if one.diverged { " (diverged)" } else { "" },
+        vec![
+            format!("{}{}", named(&one.name), if one.diverged { " (diverged)" } else { "" }),
             escape(&one.objective),
             numbers::count(one.steps),
             short(first),
             short(last),
             one.seconds.map_or(numbers::NONE.to_owned(), numbers::seconds),
-        ));
+        ]
+    };
+    let rows: Vec<Vec<String>> = report.training.iter().map(row).collect();
+    let names = head(&["training", "objective"], columns);
+    let mut text = format!("\n## Training\n{}", tables(2, &names, &rows));
+    text.push('\n');
+    for one in &report.training {
+        let Some(health) = &one.health else { continue };
+        let (name, course) = (escape(&one.name), health.course.name());
+        text.push_str(&format!("- {name} is {course}: {}\n", escape(&health.sentences.join(" "))));
     }
     text
 }
@@ -334,20 +413,22 @@ fn trust(report: &Report) -> String {
     }
     if !report.reliability.is_empty() {
         let columns = ["predicted", "came true", "count"].map(str::to_owned);
-        text.push_str(&format!("\n## Calibration\n\n{}", head(&["system", "bin"], &columns)));
-        for one in &report.reliability {
-            for bin in &one.bins {
-                text.push_str(&format!(
-                    "| {} | {} to {} | {} | {} | {} |\n",
-                    linked(&one.system, link::run_of(report, &one.system).as_deref()),
-                    numbers::short(bin.low),
-                    numbers::short(bin.high),
+        let rows: Vec<Vec<String>> = report
+            .reliability
+            .iter()
+            .flat_map(|one| one.bins.iter().map(move |bin| (one, bin)))
+            .map(|(one, bin)| {
+                vec![
+                    named(&one.system),
+                    format!("{} to {}", numbers::short(bin.low), numbers::short(bin.high)),
                     numbers::value(bin.mean_prediction),
                     numbers::value(bin.share_positive),
                     numbers::count(bin.count),
-                ));
-            }
-        }
+                ]
+            })
+            .collect();
+        let names = head(&["system", "bin"], columns);
+        text.push_str(&format!("\n## Calibration\n{}", tables(2, &names, &rows)));
     }
     text
 }
@@ -388,12 +469,20 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
+    /// The text with runs of spaces as one.
+    fn plain(report: &Report) -> String {
+        let line = |line: &str| {
+            line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        };
+        markdown(report).lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+
     #[test]
     fn seeds_have_a_table_where_there_are_any() {
         let mut report = sample::report();
         assert!(!markdown(&report).contains("By seed"));
         sample::train_twice(&mut report);
-        let text = markdown(&report);
+        let text = plain(&report);
         assert!(text.contains("\n### By seed\n\n| system | seed | recall@10 |"), "{text}");
         assert!(text.contains("\n| aligned | 18 | 0.457 | – |"), "{text}");
     }
@@ -403,33 +492,46 @@ mod tests {
         let text = markdown(&sample::report());
         let rows: Vec<&str> =
             text.lines().skip_while(|line| *line != "## Systems").skip(4).take(7).collect();
-        assert!(
-            rows[0].starts_with("| [aligned](./steps/system.aligned/run.tsv) | **0.447** ▲<br>"),
-            "{}",
-            rows[0]
-        );
-        assert!(rows.iter().all(|row| row.matches('|').count() == 7));
+        assert!(rows[0].starts_with("| [aligned][5] "), "{}", rows[0]);
+        assert!(rows[0].contains("| **0.447** ▲ |"), "{}", rows[0]);
+        assert!(text.contains("\n[5]: ./steps/system.aligned/run.tsv\n"), "{text}");
         assert!(text.contains("colbert &lt;v2&gt;") && !text.contains("NaN"));
     }
 
     #[test]
+    fn tables_fit_a_terminal() {
+        let mut report = sample::report();
+        // What must be escaped is wider than it shows.
+        report.systems[2].name =
+            "a-very-long-name-of-a-system-with-all-its-settings-at-30".to_owned();
+        for one in report.comparisons.iter_mut().filter(|one| one.system.contains('<')) {
+            one.system = "colbert".to_owned();
+        }
+        let text = markdown(&report);
+        let rows = text.lines().filter(|line| line.starts_with('|') && !line.contains("&lt;"));
+        let widest = rows.max_by_key(|line| line.chars().count()).unwrap_or_default();
+        assert!(widest.chars().count() <= WIDTH, "{widest}");
+        assert!(widest.chars().count() > WIDTH / 2 && text.contains("-at-30"), "{widest}");
+    }
+
+    #[test]
     fn it_holds_what_the_page_holds() {
-        let text = markdown(&sample::report());
+        let text = plain(&sample::report());
         for piece in [
             "## Cost",
             "**0.2%** (must be 0)",
             "## recall@10 by slice",
             "| by item exposure | head (903) |",
             "- never seen: relevant item never shown in training",
-            "| [aligned](./steps/system.aligned/run.tsv) | [two-tower](./steps/system.two-tower/run.tsv) | +0.059 ▲ |",
-            "of [0.447 (95% interval 0.436 to 0.459)](./steps/system.aligned/run.tsv).",
+            "| aligned | two-tower | +0.059 ▲ |",
+            "of 0.447 (95% interval 0.436 to 0.459).",
             "- **small oak side table** (largest win of aligned over bm25)",
-            "  - [bm25](./steps/system.bm25/run.tsv): found at 3 (0.333)",
+            "- bm25: found at 3 (0.333)",
             "The JSON form has all 21 requests.",
             "| supervised | supervised | 900 |",
             "## Leak check",
             "such as small oak side table; brass lamp; &lt;svg onload=alert(1)&gt;",
-            "| [two-tower](./steps/system.two-tower/run.tsv) | 0 to 0.1 |",
+            "| two-tower | 0 to 0.1 |",
             "- fingerprint of items.csv: blake3:5d1f8c0a77b2e946 (412 kB)",
             "- commit: 4626671c0ffee",
             "values.parquet",

@@ -1,6 +1,7 @@
 //! Sentences whose figures know the run that they come from. Each form of the report shows the pieces its own way: as links,
 //! or as plain text. It knows no address but those that `link` gives.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -40,6 +41,15 @@ impl Sentence {
         let title = link.as_ref().map_or_else(String::new, |_| link::title(&system.name));
         self.pieces.push(Piece { text: text.into(), link, title });
         self
+    }
+
+    /// Keeps the first link to each address that is not among those `led` to before.
+    pub(super) fn lead_once(&mut self, led: &mut BTreeSet<String>) {
+        for piece in &mut self.pieces {
+            if piece.link.as_ref().is_some_and(|link| !led.insert(link.clone())) {
+                (piece.link, piece.title) = (None, String::new());
+            }
+        }
     }
 
     /// Adds a figure of no single run, such as a number of requests.

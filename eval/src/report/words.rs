@@ -1,5 +1,7 @@
 //! What came out, in sentences: who won, by how much, how sure, at what cost. Plain text; the caller escapes.
 
+use std::collections::BTreeSet;
+
 use super::model::{Comparison, Report, SystemReport, Verdict};
 use super::numbers;
 use super::sentence::Sentence;
@@ -33,6 +35,7 @@ pub(super) fn summary(report: &Report) -> Summary {
     let baseline = report.baseline.as_deref().and_then(|name| report.system(name));
     let comparison = report.comparison(&leader.name, metric);
     let mut sentences = vec![level_sentence(report, metric, leader)];
+    sentences.extend(seeds_sentence(report).map(say));
     if let Some(one) = comparison {
         sentences.push(certainty_sentence(report, leader, one));
         sentences.extend(requests_sentence(leader, one));
@@ -41,7 +44,13 @@ pub(super) fn summary(report: &Report) -> Summary {
     sentences.extend(metrics_sentence(report, metric, leader));
     sentences.extend(cost_sentence(leader, baseline));
     sentences.extend(ceiling_sentence(report, metric, leader));
-    Summary { headline: headline(report, metric, leader, baseline, comparison), sentences }
+    let mut headline = headline(report, metric, leader, baseline, comparison);
+    // Each run is led to once: a reader who wants it finds it, and one who reads is not held up.
+    let mut led = BTreeSet::new();
+    for sentence in std::iter::once(&mut headline).chain(&mut sentences) {
+        sentence.lead_once(&mut led);
+    }
+    Summary { headline, sentences }
 }
 
 /// A sentence that begins with these words.
@@ -62,6 +71,12 @@ pub(super) fn ordered(report: &Report) -> Vec<&SystemReport> {
         left.is_ceiling().cmp(&right.is_ceiling()).then(right_value.total_cmp(&left_value))
     });
     systems
+}
+
+/// The color and shape of a system in every chart: its place in the recipe among those that are no ceiling.
+pub(super) fn look(report: &Report, system: &str) -> usize {
+    let rivals = report.systems.iter().filter(|one| !one.is_ceiling());
+    rivals.take_while(|one| one.name != system).count()
 }
 
 /// A system's finite mean on a metric.
@@ -146,6 +161,33 @@ fn certainty_sentence(report: &Report, leader: &SystemReport, one: &Comparison) 
     }
     let corrected = format!(" after {} over ", correction(report));
     known.say(corrected).setting(format!("{n_comparisons} comparisons")).say(").")
+}
+
+/// Whose figures are means over several trainings, and over how many; none where every system has one run.
+pub(super) fn seeds_sentence(report: &Report) -> Option<String> {
+    let mut by_number: Vec<(usize, Vec<&str>)> = Vec::new();
+    let mut rest = false;
+    for system in ordered(report) {
+        let n_seeds = system.seed_values.values().map(Vec::len).max().unwrap_or(0);
+        if n_seeds < 2 {
+            rest = true;
+            continue;
+        }
+        match by_number.iter_mut().find(|(n, _)| *n == n_seeds) {
+            Some((_, names)) => names.push(&system.name),
+            None => by_number.push((n_seeds, vec![&system.name])),
+        }
+    }
+    let part = |(n, names): &(usize, Vec<&str>)| match rest || by_number.len() > 1 {
+        true => format!("those of {} over {n} seeds", list(names)),
+        false => format!("over {n} seeds"),
+    };
+    let parts: Vec<String> = by_number.iter().map(part).collect();
+    let one = if rest { "; the other systems have one run" } else { "" };
+    let every = format!("Figures are means {}{one}.", parts.join(", "));
+    let some = format!("Figures are means: {}{one}.", parts.join(", "));
+    let is_split = rest || by_number.len() > 1;
+    (!by_number.is_empty()).then_some(if is_split { some } else { every })
 }
 
 /// On how many requests it is ahead, which a mean does not tell.
@@ -269,6 +311,19 @@ mod tests {
         ] {
             assert!(text.contains(piece), "`{piece}` is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn means_over_seeds_are_said_to_be_such() {
+        let mut report = sample::report();
+        assert_eq!(seeds_sentence(&report), None);
+        sample::train_twice(&mut report);
+        let sentence = "Figures are means: those of aligned and supervised over 2 seeds; the other systems have one run.";
+        assert_eq!(seeds_sentence(&report).as_deref(), Some(sentence));
+        assert!(plain(&summary(&report)).contains(sentence));
+        assert!(crate::report::text_table(&report).replace('\n', " ").contains(sentence));
+        report.systems.retain(|one| !one.seed_values.is_empty());
+        assert_eq!(seeds_sentence(&report).as_deref(), Some("Figures are means over 2 seeds."));
     }
 
     #[test]

@@ -17,8 +17,12 @@ use crate::scores::{Column, SystemScores, Values};
 /// Most memory for resampled figures held at a time, in bytes; beyond, the metrics are worked through in groups.
 const FIGURE_BYTES: usize = 256 << 20;
 
+/// The family of comparisons that every report has.
+pub const WITH_BASELINE: &str = "comparisons with the baseline";
 /// Name of the test of systems with several seeds.
 const TWO_LEVEL: &str = "two-level bootstrap";
+/// Forgives the rounding of `1 − confidence`.
+const SLACK: f64 = 1e-12;
 
 /// Intervals of all systems and the comparisons asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +50,7 @@ pub fn assess(
     let others = (0..scores.len()).filter(|&system| system != baseline);
     let pairs: Vec<(usize, usize)> = others.map(|system| (system, baseline)).collect();
     let mut assessment = assess_pairs(scores, &pairs, options)?;
-    assessment.warnings.extend(few_resamples(&assessment.comparisons, options));
+    assessment.warnings.extend(correct(&mut assessment.comparisons, WITH_BASELINE, options));
     Ok(assessment)
 }
 
@@ -154,7 +158,8 @@ fn assess_groups(
     let mut comparisons: Vec<Comparison> = (0..pairs.len())
         .flat_map(|pair| by_metric.iter().map(move |of_metric| of_metric[pair].clone()))
         .collect();
-    correct(&mut comparisons, options);
+    // Who makes several families of them corrects each anew, and says what it cannot show.
+    correct(&mut comparisons, WITH_BASELINE, options);
     let n_requests = first.requests.len();
     if n_requests < 30 {
         warnings.push(format!(
@@ -295,47 +300,76 @@ fn randomize(
     }
 }
 
-/// Corrects the p values of a family of comparisons, and draws the verdicts. The family may be put together from several
-/// assessments.
-pub fn correct(comparisons: &mut [Comparison], options: &SignificanceOptions) {
+/// Corrects the p values of comparisons that are made together and gives each its verdict. Says of which of them no
+/// difference could have become significant with so few resamples: marks and this warning come from one rule, so that
+/// they cannot contradict each other. `of` names the family.
+pub fn correct(
+    comparisons: &mut [Comparison],
+    of: &str,
+    options: &SignificanceOptions,
+) -> Option<String> {
     let p_values: Vec<f64> = comparisons.iter().map(|one| one.p_value).collect();
-    let level = 1.0 - options.confidence;
+    let is_significant = |adjusted: f64| adjusted <= 1.0 - options.confidence + SLACK;
     for (one, adjusted) in comparisons.iter_mut().zip(options.correction.adjust(&p_values)) {
         one.p_adjusted = adjusted;
-        // The slack forgives the rounding of `1 − confidence`.
-        one.significant = adjusted <= level + 1e-12 && one.difference != 0.0;
+        one.significant = is_significant(adjusted) && one.difference != 0.0;
         one.verdict = match one.significant {
             true if (one.difference > 0.0) != one.lower_is_better => Verdict::Better,
             true => Verdict::Worse,
             false => Verdict::Inconclusive,
         };
     }
+    // Corrections rise with every p value, so that no difference ends below what the least values give.
+    let least: Vec<f64> = comparisons.iter().map(|one| least_p_value(one, options)).collect();
+    let reached = options.correction.adjust(&least);
+    let open: Vec<&Comparison> = comparisons
+        .iter()
+        .zip(reached)
+        .filter(|(_, least)| !is_significant(*least))
+        .map(|(one, _)| one)
+        .collect();
+    (!open.is_empty()).then(|| shortage(&open, comparisons.len(), of, options))
 }
 
-/// What the number of resamples does not allow to be shown of a family of comparisons that are
-/// corrected together.
-pub fn few_resamples(comparisons: &[Comparison], options: &SignificanceOptions) -> Option<String> {
-    let n_comparisons = comparisons.len();
-    let level = 1.0 - options.confidence;
-    // Fewest counts that a test by draws can find, times what the correction makes of them.
-    let counts = comparisons.iter().map(|one| match one.test.as_str() {
+/// The least p value that a comparison's test can give.
+fn least_p_value(one: &Comparison, options: &SignificanceOptions) -> f64 {
+    fewest_draws(one) / (f64::from(options.resamples) + 1.0)
+}
+
+/// Fewest draws that a test counts against a difference; 0 where nothing is drawn.
+fn fewest_draws(one: &Comparison) -> f64 {
+    match one.test.as_str() {
         test if test == Test::T.label() || test == Test::Wilcoxon.label() => 0.0,
         test if test == Test::Randomization.label() => 1.0,
         _ => 2.0,
-    });
-    let counts = counts.fold(0.0, f64::max);
+    }
+}
+
+/// What the number of resamples does not allow to be shown.
+fn shortage(
+    open: &[&Comparison],
+    n_comparisons: usize,
+    of: &str,
+    options: &SignificanceOptions,
+) -> String {
+    let level = 1.0 - options.confidence;
     let factor = match options.correction {
         Correction::Holm => n_comparisons as f64,
         Correction::BenjaminiHochberg | Correction::None => 1.0,
     };
-    if counts * factor / (f64::from(options.resamples) + 1.0) > level {
-        let needed = (counts * factor / level).ceil();
-        return Some(format!(
-            "with {} resamples and {n_comparisons} comparisons no difference can be significant after correction; set `bootstrap` to at least {needed}",
-            options.resamples
-        ));
-    }
-    None
+    let draws = open.iter().map(|one| fewest_draws(one)).fold(0.0, f64::max);
+    let needed = (draws * factor / level - SLACK).ceil();
+    let mut metrics: Vec<&str> = open.iter().map(|one| one.metric.as_str()).collect();
+    metrics.sort_unstable();
+    metrics.dedup();
+    let on = match open.len() == n_comparisons {
+        true => String::new(),
+        false => format!(" on {}", metrics.join(", ")),
+    };
+    format!(
+        "with {} resamples and {n_comparisons} {of} no difference{on} can be significant after correction; set `bootstrap` to at least {needed}",
+        options.resamples
+    )
 }
 
 #[cfg(test)]

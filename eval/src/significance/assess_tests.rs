@@ -359,6 +359,39 @@ fn too_few_resamples_are_said() {
 }
 
 #[test]
+fn a_mark_never_stands_beside_a_warning_that_denies_it() {
+    // As many systems as there are, all far above the baseline; some figures tested without draws.
+    for n_systems in 2..12 {
+        for resamples in [20, 39, 40, 100, 200, 400] {
+            for correction in [Correction::Holm, Correction::BenjaminiHochberg, Correction::None] {
+                for n_drawn in 0..n_systems {
+                    let options = SignificanceOptions { correction, ..options(resamples) };
+                    let least = 2.0 / (f64::from(resamples) + 1.0);
+                    let one = |at: usize| Comparison {
+                        metric: if at < n_drawn { "drawn" } else { "exact" }.to_owned(),
+                        difference: 0.3,
+                        p_value: if at < n_drawn { least } else { 0.0 },
+                        test: if at < n_drawn { Test::Bootstrap } else { Test::T }
+                            .label()
+                            .to_owned(),
+                        ..Comparison::default()
+                    };
+                    let mut family: Vec<Comparison> = (0..n_systems).map(one).collect();
+                    let said = correct(&mut family, "comparisons", &options).unwrap_or_default();
+                    let marked = |metric: &str| {
+                        family.iter().any(|one| one.metric == metric && one.significant)
+                    };
+                    let denies_all = said.contains("no difference can");
+                    let denies_drawn = denies_all || said.contains("no difference on drawn can");
+                    assert!(!(denies_all && (marked("drawn") || marked("exact"))), "{said}");
+                    assert_eq!(n_drawn > 0 && !marked("drawn"), denies_drawn, "{said}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn systems_that_cannot_be_compared_are_refused() {
     let mut other = scores("other", "mrr", |_| 0.1);
     other.requests[3] = "x".to_owned();

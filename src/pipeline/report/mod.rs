@@ -1,6 +1,7 @@
 //! Puts together the report of a run from its finished steps, and writes it in three forms.
 
 mod examples;
+mod health;
 mod systems;
 mod training;
 
@@ -85,7 +86,7 @@ pub fn assemble(
         index_bytes: Some(identifiers.iter().filter_map(|one| one.index_bytes).sum()),
         identifiers,
         examples: examples(&evaluation, recipe, plan, folder, corpus, catalogue)?,
-        warnings: summary.warnings.iter().chain(&evaluation.warnings).cloned().collect(),
+        warnings: [warnings(plan, folder, summary)?, evaluation.warnings.clone()].concat(),
         notes: notes(summary)
             .into_iter()
             .chain(if has_seeds { of_seeds(plan, &evaluation) } else { Vec::new() })
@@ -180,6 +181,23 @@ fn notes(summary: &CorpusSummary) -> Vec<String> {
         notes.push(format!("{} of judged test items have training feedback", share(items)));
     }
     notes
+}
+
+/// What was said of the corpus, and of every step of the plan while it was done.
+///
+/// # Errors
+/// [`Error::Data`] when a manifest cannot be read.
+pub(super) fn warnings(
+    plan: &Plan,
+    folder: &RunFolder,
+    summary: &CorpusSummary,
+) -> Result<Vec<String>> {
+    let mut warnings = summary.warnings.clone();
+    for step in &plan.steps {
+        let manifest = folder.manifest(&step.name, &step.key)?;
+        warnings.extend(manifest.into_iter().flat_map(|manifest| manifest.warnings));
+    }
+    Ok(warnings)
 }
 
 /// What is to be known of figures over several seeds.

@@ -6,6 +6,7 @@ use trieval_eval::report::model::{
     IdentifierReport, LevelReport, TrainingPoint, TrainingReport, finite,
 };
 
+use super::health::health;
 use crate::error::{Error, Result};
 use crate::generative::{INDEX_FILE, MODEL_DIR};
 use crate::identifier::Identifiers;
@@ -18,8 +19,11 @@ use crate::pipeline::step::{Step, step_name};
 use crate::recipe::Recipe;
 use crate::train::engine::LOG_FILE;
 use crate::train::log;
+use crate::train::validation::START;
 use crate::trained::kinds::Makes;
 
+/// Name of the largest norm of the gradient among the steps of a point.
+const GRADIENT_NORM: &str = "grad_norm";
 /// Points drawn per training curve.
 const CURVE_POINTS: usize = 200;
 
@@ -84,15 +88,32 @@ fn course(
     let records = log::read(&folder.step_dir(&step.name, &step.key).join(LOG_FILE))?;
     let every = records.len().div_ceil(CURVE_POINTS).max(1);
     let manifest = folder.manifest(&step.name, &step.key)?;
+    let warnings = manifest.as_ref().map_or(&[][..], |manifest| &manifest.warnings);
+    let health = health(&records, warnings);
     Ok(TrainingReport {
         name: name.to_owned(),
         objective: learned.objective.to_owned(),
-        steps: records.len() as u64,
+        steps: records.last().map_or(0, |record| record.step),
+        health,
         seconds: manifest.map(|manifest| manifest.seconds),
         parameters: Some(learned.parameters),
         diverged: false,
-        points: records.chunks(every).filter_map(curve_point).collect(),
+        points: start_point(&records)
+            .into_iter()
+            .chain(records.chunks(every).filter_map(curve_point))
+            .collect(),
     })
+}
+
+/// What validation said before the first step, where it was asked then.
+fn start_point(records: &[log::StepRecord]) -> Option<TrainingPoint> {
+    let first = records.first()?;
+    let at_start = first.metrics.iter().filter_map(|(name, &value)| {
+        let name = name.strip_prefix(START)?;
+        Some((name.to_owned(), finite(value)?))
+    });
+    let extra: BTreeMap<String, f64> = at_start.collect();
+    (!extra.is_empty()).then(|| TrainingPoint { step: 0, extra, ..TrainingPoint::default() })
 }
 
 /// The mean of a stretch of steps, named by its last.
@@ -104,16 +125,23 @@ fn curve_point(records: &[log::StepRecord]) -> Option<TrainingPoint> {
     // Some figures are measured every few steps only.
     let mut extra: BTreeMap<&String, (f64, u32)> = BTreeMap::new();
     for (name, value) in records.iter().flat_map(|record| &record.metrics) {
+        if name.starts_with(START) {
+            continue;
+        }
         let (sum, n) = extra.entry(name).or_default();
         *sum += value;
         *n += 1;
     }
     let extra = extra.into_iter().map(|(name, (sum, n))| (name.clone(), sum / f64::from(n)));
+    let mut extra: BTreeMap<String, f64> = extra.collect();
+    // A spike that a mean would hide is what this is looked at for.
+    let norm = records.iter().map(|record| record.grad_norm).fold(0.0, f64::max);
+    extra.extend(finite(norm).map(|norm| (GRADIENT_NORM.to_owned(), norm)));
     Some(TrainingPoint {
         step: last.step,
         loss: finite(mean(&|record| record.loss)),
         learning_rate: Some(last.learning_rate),
-        extra: extra.collect(),
+        extra,
     })
 }
 

@@ -73,7 +73,8 @@ pub struct Course<D = Plain> {
     #[serde(default)]
     pub optimizer: OptimizerSettings<D>,
     /// A look at the validation requests now and then: an early end, the best weights. Without it the last weights
-    /// are kept.
+    /// are kept. Left out in an alignment: recall@10 four times per epoch and at the start, whose weights stay where
+    /// nothing better comes.
     #[serde(default = "D::validation")]
     pub validation: Option<ValidationSettings<D>>,
     /// Passes over the training examples; may be a fraction.
@@ -243,6 +244,10 @@ pub struct ValidationSettings<D = Plain> {
     pub patience: Option<u32>,
     /// Which weights the training gives.
     pub keep: Keep,
+    /// Whether a training is done without validation, with a warning, where the corpus has no validation requests for it,
+    /// in place of being refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub if_possible: bool,
     /// Whose defaults they are.
     #[serde(skip)]
     pub of: PhantomData<D>,
@@ -258,6 +263,7 @@ impl<D: CourseDefaults> Default for ValidationSettings<D> {
             beam: None,
             patience: D::PATIENCE,
             keep: Keep::Best,
+            if_possible: false,
             of: PhantomData,
         }
     }
@@ -279,6 +285,7 @@ impl<D> ValidationSettings<D> {
             beam: self.beam,
             patience: self.patience,
             keep: self.keep,
+            if_possible: self.if_possible,
             of: PhantomData,
         }
     }
@@ -310,7 +317,7 @@ pub enum Keep {
 // One schema per kind, with its own defaults.
 #[schemars(inline, bound = "D: CourseDefaults")]
 pub struct OptimizerSettings<D = Plain> {
-    /// Largest learning rate, reached after the warm-up.
+    /// Largest learning rate, reached after the warm-up. Left out in an alignment: 2e-5.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub learning_rate: f64,
     /// Share of the steps that warm up linearly.

@@ -45,6 +45,11 @@ pub trait Objective {
     /// When a tensor operation fails.
     fn loss(&self, batch: &Self::Batch) -> Result<Loss>;
 
+    /// Whether it begins with weights that were trained for the same end, so that it is worth knowing how good they are.
+    fn begins_trained(&self) -> bool {
+        false
+    }
+
     /// Changes the gradients of a whole step, summed over all processes, before they are clipped: where parameters are
     /// a stack of particles, each in its own slice, the direction of one takes the others into account here.
     ///

@@ -15,6 +15,9 @@ pub(in crate::report) struct Series {
 
 /// Dash patterns of the lines, in order; lines beyond them begin again.
 const DASHES: [&str; 4] = ["", "6 4", "2 4", "9 3 2 3"];
+/// Points from which on a line is smoothed, and neighbours that its ends have at least.
+const SMOOTHED: usize = 40;
+const END: usize = 2;
 /// Most points of a drawn line; more are gathered into means.
 const MAX_POINTS: usize = 240;
 
@@ -84,14 +87,16 @@ fn draw(name: &Name, series: &[Series], room: Room) -> String {
     let mut labels: Vec<(f64, usize)> = drawn
         .iter()
         .enumerate()
-        .map(|(at, (_, _, points))| (points.last().map_or(BOTTOM, |point| y(point.1)), at))
+        .map(|(at, (_, _, points))| (smooth(points).last().map_or(BOTTOM, |one| y(one.1)), at))
         .collect();
     labels.sort_by(|left, right| left.0.total_cmp(&right.0));
     let mut lowest = f64::NEG_INFINITY;
     for (label_y, at) in labels {
         let (index, one, points) = &drawn[at];
-        let path: Vec<String> =
-            points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1))).collect();
+        let path = |points: &Points| -> String {
+            let places = points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1)));
+            places.collect::<Vec<_>>().join(" ")
+        };
         let dash = DASHES[index % DASHES.len()];
         let color = color(*index);
         if let [point] = points.as_slice() {
@@ -101,14 +106,21 @@ fn draw(name: &Name, series: &[Series], room: Room) -> String {
                 y(point.1)
             ));
         } else {
+            // What single steps did stands faint behind what they did on average.
+            if points.len() >= SMOOTHED {
+                svg.push_str(&format!(
+                    r#"<polyline class="line raw {color}" points="{}"/>"#,
+                    path(points)
+                ));
+            }
             svg.push_str(&format!(
                 r#"<polyline class="line {color}" stroke-dasharray="{dash}" points="{}"/>"#,
-                path.join(" ")
+                path(&smooth(points))
             ));
         }
         let label_y = label_y.max(lowest + 30.0).min(BOTTOM + 20.0);
         lowest = label_y;
-        let end = points.last().map_or(f64::NAN, |point| point.1);
+        let end = smooth(points).last().map_or(f64::NAN, |point| point.1);
         svg.push_str(&format!(
             r#"<text class="line-label" x="{lx:.1}" y="{label_y:.1}">{}</text><text class="tick" x="{lx:.1}" y="{:.1}">{}</text>"#,
             escape(&cut(&one.label.replace('_', " "), 17)),
@@ -119,6 +131,20 @@ fn draw(name: &Name, series: &[Series], room: Room) -> String {
     }
     svg.push_str("</svg>");
     svg
+}
+
+/// Each point's mean with its neighbours, a twentieth of the line on either side, fewer at its ends.
+fn smooth(points: &Points) -> Points {
+    if points.len() < SMOOTHED {
+        return points.clone();
+    }
+    let reach = points.len() / 20;
+    let around = |at: usize| {
+        let reach = reach.min(at).min(points.len() - 1 - at).max(usize::from(reach > 0) * END);
+        let near = &points[at.saturating_sub(reach)..(at + reach + 1).min(points.len())];
+        near.iter().map(|point| point.1).sum::<f64>() / near.len() as f64
+    };
+    (0..points.len()).map(|at| (points[at].0, around(at))).collect()
 }
 
 /// Finite points only, gathered into means where there are more than can be seen.
@@ -156,6 +182,20 @@ mod tests {
             assert_sound(&chart);
             assert_eq!(chart.matches("<svg").count(), 2);
         }
+    }
+
+    #[test]
+    fn noise_stands_behind_a_smooth_line() {
+        let noisy: Points = (0..200)
+            .map(|i| (f64::from(i), 5.0 - 0.01 * f64::from(i) + f64::from(i % 2)))
+            .collect();
+        let smooth = smooth(&noisy);
+        assert!(smooth.windows(2).skip(12).take(170).all(|two| (two[1].1 - two[0].1).abs() < 0.2));
+        assert!(smooth[0].1 > smooth[199].1 + 1.5);
+        let few: Points = noisy[..30].to_vec();
+        assert_eq!(super::smooth(&few), few);
+        let chart = curves(&name(), &[Series { label: "loss".to_owned(), points: noisy }]);
+        assert_eq!(chart.matches("class=\"line raw s0\"").count(), 2);
     }
 
     #[test]

@@ -3,18 +3,18 @@
 use super::{color, escape, marker};
 
 /// One entry of a key.
-pub(in crate::report) struct Key<'a> {
+pub(in crate::report) struct Key {
     /// Position in the row of colors and shapes.
     pub(in crate::report) index: usize,
-    pub(in crate::report) label: &'a str,
+    pub(in crate::report) label: String,
     /// Address of the run that the entry stands for, if it stands for one.
     pub(in crate::report) link: Option<String>,
 }
 
 /// A list of entries as HTML.
-pub(in crate::report) fn key(entries: &[Key<'_>]) -> String {
-    let entry = |one: &Key<'_>| {
-        let label = format!("<bdi>{}</bdi>", escape(one.label));
+pub(in crate::report) fn key(entries: &[Key]) -> String {
+    let entry = |one: &Key| {
+        let label = format!("<bdi>{}</bdi>", escape(&one.label));
         let label = match &one.link {
             Some(link) => format!(r#"<a class="quiet" href="{}">{label}</a>"#, escape(link)),
             None => label,

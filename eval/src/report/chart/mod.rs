@@ -75,15 +75,13 @@ fn open_as(role: &str, width: f64, height: f64, name: &Name) -> String {
     )
 }
 
-/// A figure of the drawing: marks that carry a title, and lead to the run they come from where there is one. With `quiet` the
-/// keyboard passes it by, for charts whose key has the same links.
-fn figure(class: &str, title: &str, link: Option<&str>, quiet: bool, marks: &str) -> String {
+/// A figure of the drawing: marks that carry a title, and lead to the run they come from where there is a link.
+fn figure(class: &str, title: &str, link: Option<&str>, marks: &str) -> String {
     let (class, title) = (escape(class), escape(title));
     match link {
         Some(link) => {
             let link = escape(link);
-            let passed = if quiet { r#" tabindex="-1""# } else { "" };
-            format!(r#"<a class="{class}" href="{link}"{passed}><title>{title}</title>{marks}</a>"#)
+            format!(r#"<a class="{class}" href="{link}"><title>{title}</title>{marks}</a>"#)
         }
         None => format!(r#"<g class="{class}"><title>{title}</title>{marks}</g>"#),
     }
@@ -134,7 +132,7 @@ fn marker(shape: usize, x: f64, y: f64, class: &str) -> String {
 }
 
 /// The class that gives the color of that series.
-fn color(index: usize) -> String {
+pub(super) fn color(index: usize) -> String {
     format!("s{}", index % N_COLORS)
 }
 

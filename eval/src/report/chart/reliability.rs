@@ -1,16 +1,12 @@
 //! Reliability diagrams: how often predictions came true, by bin, against the diagonal of perfect calibration.
 
-use super::{Name, figure, open_linked, ticks};
+use super::{Name, color, figure, open, ticks};
 use crate::report::model::ReliabilityBin;
 use crate::report::numbers;
 
 /// The diagram of one system; both axes have the same scale and begin at 0. The area of a dot grows with its count.
-/// `link` is the address of its run.
-pub(in crate::report) fn reliability(
-    name: &Name,
-    bins: &[ReliabilityBin],
-    link: Option<&str>,
-) -> String {
+/// `index` is the system's position in the row of colors.
+pub(in crate::report) fn reliability(name: &Name, bins: &[ReliabilityBin], index: usize) -> String {
     let known: Vec<&ReliabilityBin> = bins
         .iter()
         .filter(|bin| {
@@ -32,7 +28,7 @@ pub(in crate::report) fn reliability(
     let last = ticks[ticks.len() - 1].max(top);
     let x = |value: f64| LEFT + (value / last).clamp(0.0, 1.0) * (RIGHT - LEFT);
     let y = |value: f64| BOTTOM - (value / last).clamp(0.0, 1.0) * (BOTTOM - TOP);
-    let mut svg = open_linked(WIDTH, HEIGHT, name, link.is_some());
+    let mut svg = open(WIDTH, HEIGHT, name);
     for &tick in &ticks {
         let text = numbers::short(tick);
         svg.push_str(&format!(
@@ -53,15 +49,16 @@ pub(in crate::report) fn reliability(
         (LEFT + RIGHT) / 2.0,
         BOTTOM + 36.0
     ));
+    let color = color(index);
     let path: Vec<String> = known
         .iter()
         .map(|bin| format!("{:.1},{:.1}", x(bin.mean_prediction), y(bin.share_positive)))
         .collect();
-    svg.push_str(&format!(r#"<polyline class="line s0" points="{}"/>"#, path.join(" ")));
+    svg.push_str(&format!(r#"<polyline class="line {color}" points="{}"/>"#, path.join(" ")));
     let most = known.iter().map(|bin| bin.count).max().unwrap_or(1) as f64;
     for bin in known {
         let mark = format!(
-            r#"<circle class="dot s0" cx="{:.1}" cy="{:.1}" r="{:.1}"/>"#,
+            r#"<circle class="dot {color}" cx="{:.1}" cy="{:.1}" r="{:.1}"/>"#,
             x(bin.mean_prediction),
             y(bin.share_positive),
             (8.0 * (bin.count as f64 / most).sqrt()).max(2.5),
@@ -72,8 +69,7 @@ pub(in crate::report) fn reliability(
             numbers::value(bin.share_positive),
             numbers::count(bin.count)
         );
-        // The caption leads to the same run.
-        svg.push_str(&figure("bin", &title, link, true, &mark));
+        svg.push_str(&figure("bin", &title, None, &mark));
     }
     svg.push_str("</svg>");
     svg
@@ -93,12 +89,10 @@ mod tests {
             share_positive,
             count,
         };
-        assert_eq!(reliability(&name(), &[], None), "");
-        assert_eq!(reliability(&name(), &[bin(0.5, 0.5, 0), bin(f64::NAN, 0.5, 3)], None), "");
-        assert_eq!(reliability(&name(), &[bin(0.0, 0.0, 9)], None), "");
-        for link in [None, Some("./a%20b")] {
-            let bins = [bin(0.01, 0.02, 9), bin(-1.0, 0.5, u64::MAX)];
-            assert_sound(&reliability(&name(), &bins, link));
-        }
+        assert_eq!(reliability(&name(), &[], 0), "");
+        assert_eq!(reliability(&name(), &[bin(0.5, 0.5, 0), bin(f64::NAN, 0.5, 3)], 0), "");
+        assert_eq!(reliability(&name(), &[bin(0.0, 0.0, 9)], 0), "");
+        let bins = [bin(0.01, 0.02, 9), bin(-1.0, 0.5, u64::MAX)];
+        assert_sound(&reliability(&name(), &bins, 8));
     }
 }

@@ -1,7 +1,7 @@
 //! Quality against cost: one marker per system, its interval as a whisker, cost on a logarithmic axis, and a line along the
 //! systems that nothing else beats on both. Labels stand at the markers where there is room.
 
-use super::{Name, Room, both, bounds, color, cut, escape, figure, marker, open_linked, ticks};
+use super::{Name, Room, both, bounds, color, cut, escape, figure, marker, open, ticks};
 use crate::report::numbers;
 
 /// Beyond this number of systems only those on the line and the baseline carry labels.
@@ -10,16 +10,14 @@ const MAX_LABELS: usize = 12;
 /// One system.
 pub(in crate::report) struct Spot<'a> {
     pub(in crate::report) label: &'a str,
-    /// Position of its kind in the row of colors and shapes.
-    pub(in crate::report) kind: usize,
+    /// Position in the row of colors and shapes.
+    pub(in crate::report) index: usize,
     /// Milliseconds or bytes; systems at zero or below are left out, a logarithm has no place for them.
     pub(in crate::report) cost: f64,
     pub(in crate::report) value: f64,
     pub(in crate::report) low: f64,
     pub(in crate::report) high: f64,
     pub(in crate::report) baseline: bool,
-    /// Address of its run.
-    pub(in crate::report) link: Option<String>,
 }
 
 /// The axis of the cost and the direction of the quality.
@@ -66,8 +64,7 @@ fn draw(name: &Name, spots: &[&Spot<'_>], axis: &Axis, room: Room) -> String {
     let (y_first, y_last) = (y_ticks[0].min(low), y_ticks[y_ticks.len() - 1].max(high));
     let x = |cost: f64| left + (cost.log10() - x_first) / (x_last - x_first) * (right - left);
     let y = |value: f64| bottom - (value - y_first) / (y_last - y_first) * (bottom - top);
-    let linked = spots.iter().any(|one| one.link.is_some());
-    let mut svg = open_linked(width, height, name, linked);
+    let mut svg = open(width, height, name);
     for &tick in &y_ticks {
         svg.push_str(&format!(
             r#"<line class="grid" x1="{left:.1}" x2="{right:.1}" y1="{at:.1}" y2="{at:.1}"/><text class="tick" aria-hidden="true" x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
@@ -116,12 +113,12 @@ fn draw(name: &Name, spots: &[&Spot<'_>], axis: &Axis, room: Room) -> String {
     }
     for (index, (one, &(at_x, at_y))) in spots.iter().zip(&places).enumerate() {
         let class = if one.baseline { "spot base" } else { "spot" };
-        let marks = marker(one.kind, at_x, at_y, &color(one.kind));
+        let marks = marker(one.index, at_x, at_y, &color(one.index));
         // Ends wider than the marker, so that a short interval shows beside it.
         let (left_cap, right_cap) = (at_x - 7.0, at_x + 7.0);
         let mut marks = format!(
             r#"<path class="whisker {}" d="M{left_cap:.1} {low_y:.1}H{right_cap:.1}M{left_cap:.1} {high_y:.1}H{right_cap:.1}M{at_x:.1} {low_y:.1}V{high_y:.1}"/>{marks}"#,
-            color(one.kind),
+            color(one.index),
             low_y = y(one.low),
             high_y = y(one.high),
         );
@@ -139,7 +136,7 @@ fn draw(name: &Name, spots: &[&Spot<'_>], axis: &Axis, room: Room) -> String {
         let [value, low, high] = [one.value, one.low, one.high].map(numbers::value);
         let title =
             format!("{}: {value} ({low} to {high}) at {}", one.label, (axis.show)(one.cost));
-        svg.push_str(&figure(class, &title, one.link.as_deref(), false, &marks));
+        svg.push_str(&figure(class, &title, None, &marks));
     }
     svg.push_str("</svg>");
     svg
@@ -244,13 +241,12 @@ mod tests {
     fn spot(cost: f64, value: f64) -> Spot<'static> {
         Spot {
             label: "a<b",
-            kind: 1,
+            index: 1,
             cost,
             value,
             low: value - 0.1,
             high: value + 0.1,
             baseline: false,
-            link: (value > 0.1).then(|| "./a%20b".to_owned()),
         }
     }
 

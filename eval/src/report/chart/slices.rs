@@ -1,7 +1,7 @@
 //! A dot plot of one division of the requests: a band per slice, in it one marker with whisker per system.
 
 use super::across::Across;
-use super::{Name, Room, both, bounds, color, cut, escape, figure, marker, open_linked};
+use super::{Name, Room, both, bounds, color, cut, escape, figure, marker, open};
 use crate::report::numbers;
 
 /// One band.
@@ -20,8 +20,6 @@ pub(in crate::report) struct SliceDot<'a> {
     pub(in crate::report) value: f64,
     pub(in crate::report) low: f64,
     pub(in crate::report) high: f64,
-    /// Address of its run.
-    pub(in crate::report) link: Option<String>,
 }
 
 const DOT_STEP: f64 = 15.0;
@@ -49,8 +47,7 @@ fn draw(name: &Name, rows: &[SliceRow<'_>], span: (f64, f64), room: Room) -> Str
     let span = bounds([span.0, span.1].into_iter()).unwrap_or((0.0, 1.0));
     let across = Across::new(span, (left, right), if wide { 5 } else { 3 });
     let x = |value: f64| across.x(value);
-    let linked = rows.iter().flat_map(|row| &row.dots).any(|dot| dot.link.is_some());
-    let mut svg = open_linked(width, height, name, linked);
+    let mut svg = open(width, height, name);
     svg.push_str(&across.grid(0.0, height));
     let mut y = 0.0;
     for (index, row) in rows.iter().enumerate() {
@@ -87,8 +84,7 @@ fn draw(name: &Name, rows: &[SliceRow<'_>], span: (f64, f64), room: Room) -> Str
             );
             let [value, low, high] = [dot.value, dot.low, dot.high].map(numbers::value);
             let title = format!("{}, {}: {value} ({low} to {high})", row.label, dot.label);
-            // The key leads to the same runs: a stop of the keyboard for every dot would be a hundred of them.
-            svg.push_str(&figure("spot-small", &title, dot.link.as_deref(), true, &marks));
+            svg.push_str(&figure("spot-small", &title, None, &marks));
         }
         y += band(row);
     }
@@ -115,7 +111,6 @@ mod tests {
                     value,
                     low: value,
                     high: value,
-                    link: (index == 0).then(|| "./a%20b".to_owned()),
                 })
                 .collect(),
         };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::cut;
 use super::requests::{TEXT_CHARS, TITLE_CHARS, history, is_relevant, title};
 use crate::report::model::{Comparison, ExampleItem, ExampleReport, Report, Verdict};
-use crate::report::{link, words};
+use crate::report::{chart, link, words};
 
 /// Most requests that the page carries.
 const MAX_REQUESTS: usize = 2_000;
@@ -34,6 +34,8 @@ struct Data {
 #[derive(Serialize)]
 struct System {
     name: String,
+    /// The class of its color; empty for a ceiling.
+    look: String,
     link: Option<String>,
     /// `[metric]`: value, low, high.
     estimates: Vec<Option<[f64; 3]>>,
@@ -92,6 +94,10 @@ pub(super) fn data(report: &Report) -> String {
             .iter()
             .map(|system| System {
                 name: system.name.clone(),
+                look: match system.is_ceiling() {
+                    true => String::new(),
+                    false => chart::color(words::look(report, &system.name)),
+                },
                 link: link::run(system),
                 estimates: metrics
                     .iter()

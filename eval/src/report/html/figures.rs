@@ -1,5 +1,7 @@
 //! The charts of the page that show systems: what is drawn, and what each chart says of itself.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::report::chart::{self, Axis, Interval, Key, Name, SliceDot, SliceRow, Spot};
@@ -22,6 +24,7 @@ pub(super) fn intervals(report: &Report) -> String {
         .filter_map(|system| {
             let one = system.metrics.get(metric)?;
             Some(Interval {
+                index: words::look(report, &system.name),
                 label: &system.name,
                 value: one.value,
                 low: one.low,
@@ -58,14 +61,8 @@ pub(super) struct Chart {
 pub(super) fn costs(report: &Report) -> Option<Costs> {
     let metric = report.evaluation.metrics.first()?;
     let lower_is_better = words::lower_is_better(report, metric);
-    let mut kinds: Vec<&str> = Vec::new();
-    for system in report.systems.iter().filter(|one| !one.is_ceiling()) {
-        if !kinds.contains(&system.kind.as_str()) {
-            kinds.push(&system.kind);
-        }
-    }
     let spots = |cost: &dyn Fn(&SystemReport) -> Option<f64>| -> Vec<Spot<'_>> {
-        let spot = |system| spot(report, system, metric, &kinds, cost(system)?);
+        let spot = |system| spot(report, system, metric, cost(system)?);
         // What a ceiling costs says nothing: it looks its answers up.
         let rivals = words::ordered(report).into_iter().filter(|one| !one.is_ceiling());
         rivals.filter_map(spot).collect()
@@ -97,28 +94,44 @@ pub(super) fn costs(report: &Report) -> Option<Costs> {
     } else {
         add("chart-memory", "peak memory", bytes, spots(&peak));
     }
-    let entries: Vec<Key<'_>> =
-        kinds.iter().enumerate().map(|(index, label)| Key { index, label, link: None }).collect();
-    (!charts.is_empty()).then(|| Costs { key: chart::key(&entries), charts })
+    let rivals = words::ordered(report).into_iter().filter(|one| !one.is_ceiling());
+    let names: Vec<&str> = rivals.map(|one| one.name.as_str()).collect();
+    (!charts.is_empty()).then(|| Costs { key: key(report, &names), charts })
+}
+
+/// Color and shape of these systems, each name leading to its run.
+fn key(report: &Report, names: &[&str]) -> String {
+    let entry = |label: &&'_ str| Key {
+        index: words::look(report, label),
+        label: (*label).to_owned(),
+        link: link::run_of(report, label),
+    };
+    let entries: Vec<Key> = names.iter().map(entry).collect();
+    chart::key(&entries)
+}
+
+/// The key of all systems, the ceilings too.
+pub(super) fn all_systems(report: &Report) -> String {
+    let names: Vec<&str> =
+        words::ordered(report).into_iter().map(|one| one.name.as_str()).collect();
+    key(report, &names)
 }
 
 fn spot<'a>(
     report: &Report,
     system: &'a SystemReport,
     metric: &str,
-    kinds: &[&str],
     cost: f64,
 ) -> Option<Spot<'a>> {
     let one = system.metrics.get(metric)?;
     Some(Spot {
         label: &system.name,
-        kind: kinds.iter().position(|kind| *kind == system.kind).unwrap_or(0),
+        index: words::look(report, &system.name),
         cost,
         value: one.value,
         low: one.low,
         high: one.high,
         baseline: report.baseline.as_deref() == Some(&system.name),
-        link: link::run(system),
     })
 }
 
@@ -140,6 +153,8 @@ pub(super) struct Divisions {
 pub(super) struct Division {
     by: String,
     svg: String,
+    /// What its slices are: one sentence for all of them, or several by name of the slice.
+    meanings: Vec<(String, String)>,
     /// Value, meaning and number of requests of each slice.
     slices: Vec<(String, String, String)>,
     rows: Vec<SliceSystemRow>,
@@ -148,7 +163,6 @@ pub(super) struct Division {
 #[derive(Serialize)]
 struct SliceSystemRow {
     name: String,
-    link: Option<String>,
     /// Figure, interval, whether it is the best of its slice.
     cells: Vec<(Figure, String, bool)>,
 }
@@ -199,13 +213,8 @@ pub(super) fn divisions(report: &Report) -> Option<Divisions> {
     };
     let further: Vec<&String> = others.iter().filter(has).collect();
     let rivals = report.systems.iter().filter(|one| !one.is_ceiling()).count();
-    let entries: Vec<Key<'_>> = shown
-        .iter()
-        .enumerate()
-        .map(|(index, label)| Key { index, label, link: link::run_of(report, label) })
-        .collect();
     Some(Divisions {
-        key: chart::key(&entries),
+        key: key(report, &shown),
         left_out: rivals.saturating_sub(shown.len()),
         divisions,
         further: further.iter().take(SLICE_METRICS).map(|&metric| tables(metric)).collect(),
@@ -241,12 +250,11 @@ fn rows<'a>(
         side: format!("{} requests", numbers::count(slice.requests)),
         dots: shown
             .iter()
-            .enumerate()
-            .filter_map(|(index, name)| {
+            .filter_map(|name| {
                 let one = estimate(slice, name, metric)?;
                 let (value, low, high) = (one.value, one.low, one.high);
-                let link = link::run_of(report, name);
-                Some(SliceDot { index, label: name, value, low, high, link })
+                let index = words::look(report, name);
+                Some(SliceDot { index, label: name, value, low, high })
             })
             .collect(),
     };
@@ -274,7 +282,6 @@ fn division(
     let best: Vec<Option<f64>> = slices.iter().map(|slice| best(slice)).collect();
     let row = |system: &SystemReport| SliceSystemRow {
         name: system.name.clone(),
-        link: link::run(system),
         cells: slices
             .iter()
             .zip(&best)
@@ -292,12 +299,27 @@ fn division(
     Division {
         by: by.to_owned(),
         svg,
+        meanings: meanings(slices),
         slices: slices
             .iter()
             .map(|one| (one.value.clone(), one.meaning.clone(), numbers::count(one.requests)))
             .collect(),
         rows: words::ordered(report).into_iter().map(row).collect(),
     }
+}
+
+/// What slices are, by name; once without a name where they differ only in what their names say.
+fn meanings(slices: &[&SliceReport]) -> Vec<(String, String)> {
+    let bare = |slice: &&SliceReport| {
+        let ending = format!(": {}", slice.value);
+        slice.meaning.strip_suffix(&ending).map(str::to_owned)
+    };
+    let shared: Option<BTreeSet<String>> = slices.iter().map(bare).collect();
+    if let Some(shared) = shared.filter(|shared| shared.len() == 1) {
+        return shared.into_iter().map(|meaning| (String::new(), meaning)).collect();
+    }
+    let told = slices.iter().filter(|one| !one.meaning.is_empty());
+    told.map(|one| (one.value.clone(), one.meaning.clone())).collect()
 }
 
 #[cfg(test)]
@@ -319,6 +341,52 @@ mod tests {
         );
         report.baseline = None;
         assert_eq!(shown_systems(&report).len(), 5);
+    }
+
+    #[test]
+    fn slices_are_explained_once_where_one_sentence_does() {
+        let slice = |value: &str, meaning: &str| SliceReport {
+            value: value.to_owned(),
+            meaning: meaning.to_owned(),
+            ..SliceReport::default()
+        };
+        let alike = [slice("0", "words: 0"), slice("1 to 2", "words: 1 to 2")];
+        let own = [slice("head", "most seen"), slice("tail", "least seen"), slice("rest", "")];
+        let of = |slices: &[SliceReport]| meanings(&slices.iter().collect::<Vec<_>>());
+        let pair = |name: &str, meaning: &str| (name.to_owned(), meaning.to_owned());
+        assert_eq!(of(&alike), [pair("", "words")]);
+        assert_eq!(of(&own), [pair("head", "most seen"), pair("tail", "least seen")]);
+    }
+
+    #[test]
+    fn a_system_looks_alike_in_every_chart() {
+        let report = sample::report();
+        let mark = |name: &str| format!("dot s{}\"", words::look(&report, name));
+        let outcome = intervals(&report);
+        let spots = costs(&report).map(|costs| costs.charts).unwrap_or_default();
+        let slices = divisions(&report).map(|all| all.divisions).unwrap_or_default();
+        for name in ["aligned", "bm25", "supervised", "two-tower"] {
+            for (chart, group) in [
+                (&outcome, "<a class=\"row"),
+                (&spots[0].svg, "<g class=\"spot"),
+                (&slices[0].svg, "<g class=\"spot-small"),
+            ] {
+                let own = chart.split(group).filter(|group| {
+                    let title = group.split("<title>").nth(1).unwrap_or_default();
+                    title.starts_with(&format!("{name}:")) || title.contains(&format!(", {name}:"))
+                });
+                let own: Vec<&str> = own.collect();
+                assert!(!own.is_empty(), "{name} is not in {group}");
+                assert!(own.iter().all(|one| one.contains(&mark(name))), "{name}: {}", own[0]);
+            }
+        }
+        let looks: BTreeSet<usize> = report
+            .systems
+            .iter()
+            .filter(|one| !one.is_ceiling())
+            .map(|one| words::look(&report, &one.name))
+            .collect();
+        assert_eq!(looks.len(), report.systems.iter().filter(|one| !one.is_ceiling()).count());
     }
 
     #[test]

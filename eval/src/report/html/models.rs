@@ -1,17 +1,23 @@
 //! Trainings, identifiers, calibration and leaks as the template sees them.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::cut;
 use crate::report::chart::{self, Name, Series};
-use crate::report::model::{IdentifierReport, Report, TrainingReport};
-use crate::report::{link, numbers};
+use crate::report::model::{IdentifierReport, Report, TrainingPoint, TrainingReport};
+use crate::report::{link, numbers, words};
 
 #[derive(Serialize)]
 pub(super) struct Training {
     name: String,
     line: String,
     diverged: bool,
+    /// How it went, in a word; empty where that was not judged.
+    verdict: &'static str,
+    /// Why.
+    sentences: Vec<String>,
     /// Caption and drawing.
     charts: Vec<(String, String)>,
 }
@@ -57,7 +63,6 @@ pub(super) fn trainings(report: &Report) -> Vec<Training> {
     report.training.iter().enumerate().map(|(at, one)| training(at, one)).collect()
 }
 
-/// The loss with every further loss in one chart, then one chart per other figure.
 fn training(at: usize, training: &TrainingReport) -> Training {
     let mut line = vec![format!("{} steps", numbers::count(training.steps))];
     if let Some(n) = training.parameters {
@@ -67,35 +72,95 @@ fn training(at: usize, training: &TrainingReport) -> Training {
     if !training.objective.is_empty() {
         line.insert(0, training.objective.clone());
     }
-    let own = training.points.iter().filter_map(|point| Some((point.step as f64, point.loss?)));
-    let mut losses = vec![Series { label: "loss".to_owned(), points: own.collect() }];
-    let mut others = Vec::new();
-    let names: std::collections::BTreeSet<&String> =
-        training.points.iter().flat_map(|point| point.extra.keys()).collect();
-    for name in names {
-        let points = training.points.iter();
-        let points = points.filter_map(|point| Some((point.step as f64, *point.extra.get(name)?)));
-        let series = Series { label: name.clone(), points: points.collect() };
-        if name.ends_with("loss") { losses.push(series) } else { others.push(series) }
-    }
     let mut charts = Vec::new();
-    let mut add = |caption: String, series: &[Series]| {
+    for (caption, lines) in drawn(training) {
         let name = Name {
             id: format!("chart-training-{at}-{}", charts.len()),
             title: format!("{caption} of {} by step", training.name),
-            description: course(series),
+            description: course(&lines),
         };
-        let svg = chart::curves(&name, series);
+        let svg = chart::curves(&name, &lines);
         if !svg.is_empty() {
             charts.push((caption, svg));
         }
-    };
-    add("loss".to_owned(), &losses);
-    for series in others {
-        add(series.label.replace('_', " "), std::slice::from_ref(&series));
     }
     let (name, diverged) = (training.name.clone(), training.diverged);
-    Training { name, line: line.join(" · "), diverged, charts }
+    let health = training.health.as_ref();
+    let verdict = health.map(|one| one.course.name()).unwrap_or_default();
+    let sentences = health.map(|one| one.sentences.clone()).unwrap_or_default();
+    Training { name, line: line.join(" · "), diverged, verdict, sentences, charts }
+}
+
+/// Charts by what people call them: caption, and lines by figure of the log and label.
+const CHARTS: [(&str, &[(&str, &str)]); 7] = [
+    (
+        "Loss",
+        &[
+            ("loss", "training"),
+            ("loss/preference", "of pairs alone"),
+            ("validation_loss", "validation"),
+            ("validation/loss", "validation"),
+        ],
+    ),
+    (
+        "Log-probability gained since the start (nats)",
+        &[("drift/chosen", "chosen items"), ("drift/rejected", "rejected items")],
+    ),
+    ("Share of pairs won by the chosen item", &[("rewards/accuracies", "pairs won")]),
+    ("Margin of rewards, chosen over rejected", &[("rewards/margins", "margin")]),
+    ("Divergence from the start (nats)", &[("kl/first_token", "divergence")]),
+    ("Probability of tokens that no item has", &[("mass/illegal", "illegal")]),
+    ("Gradient norm", &[("grad_norm", "largest")]),
+];
+/// Figures of the log that a chart of others shows already, up to a factor or a constant.
+const TOLD: [&str; 5] =
+    ["logps/chosen", "logps/rejected", "rewards/chosen", "rewards/rejected", "drift/probe"];
+/// Prefix of figures of validation.
+const VALIDATION: &str = "validation/";
+
+/// The charts of a training that have figures: those that decide first, then those that are known, then any other.
+fn drawn(training: &TrainingReport) -> Vec<(String, Vec<Series>)> {
+    let points = |name: &str| -> Vec<(f64, f64)> {
+        let value = |point: &TrainingPoint| match name {
+            "loss" => point.loss,
+            _ => point.extra.get(name).copied(),
+        };
+        let points = training.points.iter();
+        points.filter_map(|point| Some((point.step as f64, value(point)?))).collect()
+    };
+    let known: BTreeSet<&str> = CHARTS
+        .iter()
+        .flat_map(|(_, lines)| lines.iter().map(|(name, _)| *name))
+        .chain(TOLD)
+        .collect();
+    let names: BTreeSet<&str> = training
+        .points
+        .iter()
+        .flat_map(|point| point.extra.keys().map(String::as_str))
+        .filter(|name| !known.contains(name))
+        .collect();
+    let further = |name: &&str| match name.strip_prefix(VALIDATION) {
+        Some(metric) => (format!("{metric} on the validation requests"), metric.to_owned()),
+        None => (name.replace('_', " "), name.replace('_', " ")),
+    };
+    let (validated, others): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| name.starts_with(VALIDATION));
+    let single = |name: &&str| {
+        let (caption, label) = further(name);
+        (caption, vec![Series { label, points: points(name) }])
+    };
+    let of_table = |(caption, lines): &(&str, &[(&str, &str)])| {
+        let lines = lines
+            .iter()
+            .map(|(name, label)| Series { label: (*label).to_owned(), points: points(name) });
+        let lines: Vec<Series> = lines.filter(|one| !one.points.is_empty()).collect();
+        ((*caption).to_owned(), lines)
+    };
+    let mut charts: Vec<(String, Vec<Series>)> = CHARTS.iter().map(of_table).collect();
+    charts.splice(1..1, validated.iter().map(single));
+    charts.extend(others.iter().map(single));
+    charts.retain(|(_, lines)| !lines.is_empty());
+    charts
 }
 
 /// From where to where each line runs, in words.
@@ -167,7 +232,7 @@ pub(super) fn reliability(report: &Report) -> Vec<Reliability> {
                     .to_owned(),
             },
             &one.bins,
-            link.as_deref(),
+            words::look(report, &one.system),
         ),
         rows: one
             .bins

@@ -1,10 +1,12 @@
 //! Single requests as the template sees them: the first few, with what every system returned.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::cut;
 use crate::report::model::{ExampleItem, ExampleReport, Report};
-use crate::report::{link, numbers};
+use crate::report::numbers;
 
 /// Requests that are readable without the script.
 const STATIC_REQUESTS: usize = 12;
@@ -28,10 +30,10 @@ pub(super) struct Request {
 #[derive(Serialize)]
 struct System {
     name: String,
-    link: Option<String>,
     value: String,
     items: Vec<Item>,
-    first_hit: Option<usize>,
+    /// Where the first relevant item stands in what is shown.
+    found: String,
 }
 
 #[derive(Serialize)]
@@ -44,7 +46,28 @@ struct Item {
 }
 
 pub(super) fn requests(report: &Report) -> Vec<Request> {
-    report.examples.iter().take(STATIC_REQUESTS).map(|one| request(report, one)).collect()
+    let mut asked = BTreeSet::new();
+    let fresh = report.examples.iter().filter(|one| asked.insert(question(one)));
+    fresh.take(STATIC_REQUESTS).map(|one| request(report, one)).collect()
+}
+
+/// What is asked, the same for every request of one query: its text, else its history, else its name.
+pub(in crate::report) fn question(example: &ExampleReport) -> (&str, &[String]) {
+    let text = match example.text.is_empty() && example.history.is_empty() {
+        true => &example.request,
+        false => &example.text,
+    };
+    (text, &example.history)
+}
+
+/// Where the first relevant item stands in a list of so many items that are shown; more may have been returned.
+pub(in crate::report) fn found(first: Option<usize>, n_shown: usize) -> String {
+    match (first, n_shown) {
+        (Some(place), _) => format!("found at {}", place + 1),
+        (None, 0) => "no answer".to_owned(),
+        (None, 1) => "not relevant: the one shown".to_owned(),
+        (None, n) => format!("none relevant in the {n} shown"),
+    }
 }
 
 /// Whether an item of a list counts as relevant. The list of relevant items may be cut: the grade decides as well.
@@ -77,18 +100,18 @@ fn request(report: &Report, example: &ExampleReport) -> Request {
         .iter()
         .map(|system| {
             let items: Vec<Item> = system.items.iter().map(item).collect();
-            let first_hit = items.iter().position(|one| one.relevant).map(|index| index + 1);
+            let first = items.iter().position(|one| one.relevant);
             let value = example.values.get(&system.system);
             System {
                 name: system.system.clone(),
-                link: link::run_of(report, &system.system),
                 value: value.map_or_else(String::new, |&value| numbers::value(value)),
+                found: found(first, items.len()),
                 items,
-                first_hit,
             }
         })
         .collect();
-    let n_found = systems.iter().filter(|one| one.first_hit.is_some()).count();
+    let n_found = systems.iter().filter(|one| one.items.iter().any(|item| item.relevant)).count();
+    let n_shown = systems.iter().map(|one| one.items.len()).max().unwrap_or(0);
     Request {
         request: cut(&example.request, TITLE_CHARS),
         text: cut(&example.text, TEXT_CHARS),
@@ -96,7 +119,10 @@ fn request(report: &Report, example: &ExampleReport) -> Request {
         history: history(example),
         n_more: example.relevant_total.saturating_sub(example.relevant.len() as u64),
         relevant: example.relevant.iter().map(item).collect(),
-        found_by: format!("{n_found} of {} systems found it", systems.len()),
+        found_by: match n_shown {
+            0 | 1 => format!("{n_found} of {} systems found it first", systems.len()),
+            n => format!("{n_found} of {} systems found it in the first {n}", systems.len()),
+        },
         systems,
     }
 }

@@ -23,7 +23,7 @@ pub use identifier::{IdentifierReport, LevelReport};
 pub use machine::{Fingerprint, Machine};
 pub use slice::{SliceReport, SliceSystem};
 pub use system::{Estimate, Latency, SystemReport};
-pub use training::{TrainingPoint, TrainingReport};
+pub use training::{Course, Health, TrainingPoint, TrainingReport};
 pub use trust::{LeakReport, ReliabilityBin, ReliabilityReport};
 
 use crate::error::{Error, Result};

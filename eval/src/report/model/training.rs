@@ -24,14 +24,50 @@ pub struct TrainingReport {
     /// Whether it stopped because the loss was no longer finite.
     #[serde(default)]
     pub diverged: bool,
+    /// Whether it went well, and why; null in reports that did not judge it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
     /// Logged points, by step.
     pub points: Vec<TrainingPoint>,
+}
+
+/// How a training went.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// The verdict.
+    pub course: Course,
+    /// What it rests on, in sentences, and what to do where it is doubtful.
+    pub sentences: Vec<String>,
+}
+
+/// The verdict on a training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Course {
+    /// Nothing speaks against it.
+    Healthy,
+    /// Something does: the sentences say what.
+    Doubtful,
+    /// Too little was logged.
+    #[default]
+    Unknown,
+}
+
+impl Course {
+    /// The verdict in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Doubtful => "doubtful",
+            Self::Unknown => "not judged",
+        }
+    }
 }
 
 /// One logged point of a training.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainingPoint {
-    /// Optimizer step, from 1.
+    /// Optimizer step, from 1; 0 for what was measured before the first.
     pub step: u64,
     /// Training loss; null where it was not finite or not logged.
     pub loss: Option<f64>,

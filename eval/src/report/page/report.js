@@ -1,4 +1,4 @@
-// Sorting, comparing any two systems, and open details when printing. The page is complete without it, but for choosing.
+// Sorting and comparing any two systems. The page is complete without it, but for choosing.
 "use strict";
 document.documentElement.classList.add("scripted-page");
 const byId = (id) => document.getElementById(id);
@@ -68,17 +68,15 @@ const comparer = () => {
   };
   const mark = (t) => (!t || !t[4] ? "○" : t[0] > 0 ? "▲" : "▼");
   const tone = (t) => (!t || !t[4] ? "" : t[4] > 0 ? "up" : "down");
-  /** Leads to the run of a system, if it has one. The keyboard stops at names, not at every figure. */
-  const linked = (system, child, className = "") => {
-    if (!system.link || child === none) return child;
-    const link = make("a", className, child);
+  /** A system's name, which leads to its run if it has one: once, in the head of the table. */
+  const named = (system) => {
+    if (!system.link) return isolated(system.name);
+    const link = make("a", "quiet", isolated(system.name));
     link.href = system.link;
-    if (className) link.title = `run of ${system.name}`;
-    else link.tabIndex = -1;
+    link.title = `run of ${system.name}`;
     return link;
   };
-  const named = (system) => linked(system, isolated(system.name), "quiet");
-  const figure = (system, estimate) => (estimate ? linked(system, showValue(estimate[0])) : none);
+  const figure = (estimate) => (estimate ? showValue(estimate[0]) : none);
 
   const verdict = (a, b, tests) => {
     const metric = data.metrics[0];
@@ -89,18 +87,18 @@ const comparer = () => {
     const bold = (text) => make("strong", "", isolated(text));
     if (!t) {
       const difference = x.estimates[0][0] - y.estimates[0][0];
-      return [bold(x.name), " has ", linked(x, signed(difference), "quiet"), ` ${metric.name} against `, bold(y.name), ". This pair was not tested: the difference may be chance."];
+      return [bold(x.name), " has ", signed(difference), ` ${metric.name} against `, bold(y.name), ". This pair was not tested: the difference may be chance."];
     }
     const how = !t[4] ? " is not shown to differ from " : t[4] > 0 ? " is significantly better than " : " is significantly worse than ";
     const test = data.tests[t[10]];
     const sure = ["", " It is shown not to be inferior by the stated margin.", " It is shown to be inferior by more than the stated margin.", " Non-inferiority is not shown."][t[9]];
-    return [bold(x.name), how, bold(y.name), ` on ${metric.name}: `, linked(x, `${signed(t[0])} (${signed(t[1])} to ${signed(t[2])}), ${pValue(t[3])}`, "quiet"), `${test ? `, ${test}` : ""}.${sure}`];
+    return [bold(x.name), how, bold(y.name), ` on ${metric.name}: `, `${signed(t[0])} (${signed(t[1])} to ${signed(t[2])}), ${pValue(t[3])}`, `${test ? `, ${test}` : ""}.${sure}`];
   };
 
-  const tally = (system, t) => {
+  const tally = (x, y, t) => {
     const total = t ? t[5] + t[6] + t[7] : 0;
     if (!total) return "";
-    const parts = [["ahead", t[5]], ["tied", t[6]], ["behind", t[7]]];
+    const parts = [[`ahead ${x.look}`, t[5]], ["tied", t[6]], [`behind ${y.look}`, t[7]]];
     const bar = make("div", "tally-bar");
     bar.setAttribute("aria-hidden", "true");
     for (const [name, count] of parts) {
@@ -108,7 +106,7 @@ const comparer = () => {
       part.style.flexGrow = count;
       if (count) bar.append(part);
     }
-    const text = (name, count) => make("li", "", make("span", `swatch ${name}`), ` ${name === "tied" ? "equal" : name} on `, linked(system, `${commas(count)} requests (${Math.round((100 * count) / total)}%)`));
+    const text = (name, count) => make("li", "", make("span", `swatch ${name}`), ` ${name === "tied" ? "equal" : name.split(" ")[0]} on `, `${commas(count)} requests (${Math.round((100 * count) / total)}%)`);
     return make("div", "", bar, make("ul", "tally-text", ...parts.map(([name, count]) => text(name, count))));
   };
 
@@ -118,18 +116,18 @@ const comparer = () => {
     const difference = t ? t[0] : known ? x.estimates[at][0] - y.estimates[at][0] : null;
     const head = make("th", "", metric.name);
     head.scope = "row";
-    const delta = make("td", "", linked(x, difference === null ? none : signed(difference)), " ");
+    const delta = make("td", "", difference === null ? none : signed(difference), " ");
     if (t) {
       const sign = make("span", `mark ${tone(t)}`, mark(t));
       sign.setAttribute("aria-hidden", "true");
       delta.append(sign);
     }
     const counted = t && t[5] + t[6] + t[7] > 0;
-    return make("tr", "", head, make("td", "", figure(x, x.estimates[at])), make("td", "", figure(y, y.estimates[at])), delta,
-      make("td", "", linked(x, t ? `${signed(t[1])} to ${signed(t[2])}` : none)),
-      make("td", "", t ? linked(x, pValue(t[3])) : known && a !== b ? "not tested" : none),
-      make("td", "", linked(x, counted ? `${commas(t[5])} / ${commas(t[6])} / ${commas(t[7])}` : none)),
-      make("td", "", linked(x, t && t[8] !== null ? signed(t[8]) : none)));
+    return make("tr", "", head, make("td", "", figure(x.estimates[at])), make("td", "", figure(y.estimates[at])), delta,
+      make("td", "", t ? `${signed(t[1])} to ${signed(t[2])}` : none),
+      make("td", "", t ? pValue(t[3]) : known && a !== b ? "not tested" : none),
+      make("td", "", counted ? `${commas(t[5])} / ${commas(t[6])} / ${commas(t[7])}` : none),
+      make("td", "", t && t[8] !== null ? signed(t[8]) : none));
   };
 
   const grade = ([, value, relevant]) => {
@@ -141,21 +139,21 @@ const comparer = () => {
   };
   const list = (system, value, items) => {
     const found = items ? items.findIndex((item) => item[2]) + 1 : 0;
-    const where = !items || !items.length ? ["no answer"] : found ? ["found at ", linked(system, String(found))] : ["none relevant"];
+    const where = !items || !items.length ? ["no answer"] : found ? [`found at ${found}`] : [items.length === 1 ? "not relevant: the one shown" : `none relevant in the ${items.length} shown`];
     const entry = (item) => {
       const row = make("li", item[2] ? "hit" : "", make("span", "", isolated(data.items[item[0]][1]), "\u00a0", grade(item)),
-        item[3] === null ? null : make("span", "score", linked(system, score(item[3]))));
+        item[3] === null ? null : make("span", "score", score(item[3])));
       row.title = data.items[item[0]][0];
       return row;
     };
-    const side = value === null ? where : [`${data.metrics[0].name} `, linked(system, showValue(value)), " · ", ...where];
+    const side = value === null ? where : [`${data.metrics[0].name} `, showValue(value), " · ", ...where];
     return make("div", "", make("h4", "", named(system), " ", make("span", "", ...side)), make("ol", "", ...(items || []).map(entry)));
   };
   const request = (one, a, b, open) => {
     const title = one.text || (one.history.length ? `after ${one.history.at(-1)}` : one.id);
     const [x, y] = [one.values[a], one.values[b]];
     const [s, r] = [data.systems[a], data.systems[b]];
-    const side = x === null || y === null ? [] : [linked(s, signed(x - y)), " (", linked(s, showValue(x)), " against ", linked(r, showValue(y)), ")"];
+    const side = x === null || y === null ? [] : [signed(x - y), " (", showValue(x), " against ", showValue(y), ")"];
     const inside = make("div", "inside");
     const fill = () => {
       if (inside.childElementCount) return;
@@ -172,11 +170,17 @@ const comparer = () => {
     return details;
   };
 
+  /** What is asked: the same for every request of one query. */
+  const question = (one) => (one.text || one.history.length ? JSON.stringify([one.text, one.history]) : one.id);
   const swings = (a, b) => {
     const lower = data.metrics[0]?.lower ? -1 : 1;
     const known = data.requests.filter((one) => one.values[a] !== null && one.values[b] !== null);
     const gain = (one) => lower * (one.values[a] - one.values[b]);
     const order = known.map((one) => [gain(one), one]).sort((x, y) => y[0] - x[0]);
+    // Of the requests of one query the largest win or loss stands for all.
+    const asked = new Set();
+    const single = (entries) => entries.filter(([, one]) => { const text = question(one); return !asked.has(text) && asked.add(text); });
+    const largest = new Set(single([...order].sort((x, y) => Math.abs(y[0]) - Math.abs(x[0]))));
     const group = (title, entries, sentence) => {
       const box = make("div", "swing", make("h3", "", title));
       if (!entries.length) { box.append(make("p", "lead", sentence)); return box; }
@@ -198,16 +202,17 @@ const comparer = () => {
     if (!known.length && !data.requests.length) return [];
     if (!known.length) return [group("Requests", data.requests.map((one) => [0, one]), "")];
     const ahead = order.filter(([g]) => g > 0), behind = order.filter(([g]) => g < 0).reverse();
+    const shown = (entries) => entries.filter((one) => largest.has(one));
     const kept = data.requests.length < data.total ? `the first ${commas(data.requests.length)} of ${commas(data.total)} kept requests` : `the ${commas(known.length)} requests that this report keeps`;
-    return [make("p", "lead", `Among ${kept}, it is ahead on `, linked(data.systems[a], commas(ahead.length)), " and behind on ", linked(data.systems[a], commas(behind.length)), "."),
-      make("div", "swings", group("Largest wins", ahead, "None."), group("Largest losses", behind, "None."))];
+    return [make("p", "lead", `Among ${kept}, it is ahead on `, commas(ahead.length), " and behind on ", commas(behind.length), "; every query is shown once."),
+      make("div", "swings", group("Largest wins", shown(ahead), "None."), group("Largest losses", shown(behind), "None."))];
   };
 
   const show = () => {
     const [a, b] = [Number(left.value), Number(right.value)];
     const tests = a === b ? null : pair(a, b);
     byId("verdict").replaceChildren(...verdict(a, b, tests));
-    byId("tally").replaceChildren(tally(data.systems[a], tests && tests[0]));
+    byId("tally").replaceChildren(tally(data.systems[a], data.systems[b], tests && tests[0]));
     byId("left-name").replaceChildren(named(data.systems[a]));
     byId("right-name").replaceChildren(named(data.systems[b]));
     byId("versus").tBodies[0].replaceChildren(...data.metrics.map((metric, at) => line(metric, at, a, b, tests && tests[at])));
@@ -227,14 +232,3 @@ const comparer = () => {
   show();
 };
 if (byId("chooser")) comparer();
-
-let opened = [];
-addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details:not([open])")];
-  opened.forEach((one) => {
-    one.open = true;
-    // Lists that are filled when opened must be there before the page is laid out.
-    one.dispatchEvent(new Event("toggle"));
-  });
-});
-addEventListener("afterprint", () => opened.forEach((one) => { one.open = false; }));

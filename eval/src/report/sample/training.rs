@@ -30,6 +30,10 @@ pub(super) fn curve(name: &str, steps: u64, first: f64, last: f64) -> TrainingRe
         seconds: Some(93.4),
         parameters: Some(1_310_720),
         diverged: false,
+        health: Some(Health {
+            course: if name == "aligned" { Course::Doubtful } else { Course::Healthy },
+            sentences: vec![format!("The loss fell from {first:.2} to {last:.2}.")],
+        }),
         points,
     }
 }

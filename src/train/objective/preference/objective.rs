@@ -84,6 +84,10 @@ impl Objective for Preference<'_> {
         self.data.groups.len() as u64
     }
 
+    fn begins_trained(&self) -> bool {
+        true
+    }
+
     fn length(&self, example: u64) -> u32 {
         self.data.prompts.length(self.data.groups[example as usize].prompt)
     }
