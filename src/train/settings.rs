@@ -151,7 +151,7 @@ impl Default for SupervisedSettings {
 pub struct PreferenceSettings {
     /// The loss; `docs/alignment.md` compares them.
     pub loss: PreferenceLoss,
-    /// Temperature β of the implicit reward (τ of ipo). Left out: 0.1; for s-dpo, dmpo and rad-dpo 1; for simpo 2.
+    /// Temperature β of the implicit reward (τ of ipo). Left out: 0.1; for ipo, s-dpo, dmpo and rad-dpo 1; for simpo 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0001, max = 100.0))]
     pub beta: Option<f64>,
@@ -208,7 +208,10 @@ impl PreferenceSettings {
     /// Temperature β.
     pub fn beta(&self) -> f64 {
         self.beta.unwrap_or(match self.loss {
-            PreferenceLoss::SDpo | PreferenceLoss::Dmpo | PreferenceLoss::RadDpo => 1.0,
+            PreferenceLoss::Ipo
+            | PreferenceLoss::SDpo
+            | PreferenceLoss::Dmpo
+            | PreferenceLoss::RadDpo => 1.0,
             PreferenceLoss::Simpo => 2.0,
             _ => 0.1,
         })

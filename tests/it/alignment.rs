@@ -163,7 +163,7 @@ fn reference_scores_are_kept_by_data_model_and_template() {
 
 #[test]
 fn an_alignment_that_takes_from_its_start_keeps_the_start_and_is_told_of_in_every_form() {
-    let ruinous = Realigned::new(&["optimizer.learning_rate=0.05", "epochs=2"]);
+    let ruinous = Realigned::new(&["optimizer.learning_rate=0.3"]);
     let first = ruinous.run();
     let told = "on the validation requests was";
     assert!(first.err.contains(told), "{}", first.err);

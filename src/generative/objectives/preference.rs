@@ -36,8 +36,8 @@ const KNOWN_BYTES: u64 = 16;
 impl Kind for PreferenceSettings {
     fn format(&self) -> u32 {
         // 2: the sampler. 3: groups instead of pairs; the log holds the figures of the probe; one score per answer.
-        // 4: validation searches with one width, whatever is excluded.
-        4
+        // 4: validation searches with one width, whatever is excluded. 5: it looks at the start, whose weights may stay.
+        5
     }
 
     fn draws(&self) -> Draws {
