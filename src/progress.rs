@@ -100,6 +100,11 @@ impl Context {
     /// A warning: printed even when quiet, and noted.
     pub fn warn(&self, line: impl AsRef<str>) {
         self.note(&line);
+        self.mention(line);
+    }
+
+    /// A warning of something that no result rests on: printed even when quiet, but not noted.
+    pub fn mention(&self, line: impl AsRef<str>) {
         if self.is_probing() {
             return;
         }

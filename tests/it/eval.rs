@@ -61,7 +61,7 @@ fn every_form_holds_the_figures() {
     for (form, part) in [
         ("--csv", "good,run-file"),
         ("--latex", r"\toprule"),
-        ("--markdown", "| [good]("),
+        ("--markdown", "| [good][2] "),
         ("", "good"),
     ] {
         let mut args = vec!["eval", "--qrels", text(&qrels), "--run", text(&bad)];

@@ -244,7 +244,7 @@ mod tests {
     fn courses_are_told_apart() {
         let settled = |at: f64| 1.0 + 4.0 * (-20.0 * at).exp();
         for (figures, course, part) in [
-            (&settled as &dyn Fn(f64) -> f64, Course::Healthy, "The loss fell from 2.7"),
+            (&settled as &dyn Fn(f64) -> f64, Course::Healthy, "The loss fell from 2.69"),
             (&settled, Course::Healthy, "had settled"),
             (&|at| 5.0 - 4.0 * at, Course::Healthy, "still falling"),
             (&|_| 2.0, Course::Doubtful, "is flat at 2.0"),

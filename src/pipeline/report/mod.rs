@@ -195,7 +195,12 @@ pub(super) fn warnings(
     let mut warnings = summary.warnings.clone();
     for step in &plan.steps {
         let manifest = folder.manifest(&step.name, &step.key)?;
-        warnings.extend(manifest.into_iter().flat_map(|manifest| manifest.warnings));
+        // Steps of several seeds, and a corpus that keeps its own, say the same.
+        for warning in manifest.into_iter().flat_map(|manifest| manifest.warnings) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
     }
     Ok(warnings)
 }

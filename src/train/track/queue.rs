@@ -150,7 +150,7 @@ impl Queue {
         let lost = self.lost.load(Ordering::Relaxed);
         if late || lost > 0 {
             let why = if late { "does not answer in time" } else { "was too slow" };
-            self.ctx.warn(format!(
+            self.ctx.mention(format!(
                 "{}: {} {why}; some steps are missing there, train.jsonl holds all of them",
                 self.label, self.name
             ));
@@ -247,7 +247,7 @@ impl Delivery {
         }
         let missing = self.lost + self.waiting.len();
         if missing > 0 {
-            self.ctx.warn(format!(
+            self.ctx.mention(format!(
                 "{}: {missing} steps are missing in {}; train.jsonl holds all of them",
                 self.label,
                 self.sink.name()
@@ -258,7 +258,7 @@ impl Delivery {
     /// The first fault only.
     fn tell(&mut self, fault: &Fault) {
         if !std::mem::replace(&mut self.told, true) {
-            self.ctx.warn(format!(
+            self.ctx.mention(format!(
                 "{}: {}: {}; the training goes on, and train.jsonl holds every step",
                 self.label,
                 self.sink.name(),
