@@ -447,7 +447,10 @@ fn a_probe_says_what_a_run_takes_and_leaves_nothing() {
     let out = folder.path().join("run");
     let plan = run(TINY, &out, &["--dry-run", "--probe", "--json"]).expect(0).json();
     let steps = plan.as_array().unwrap();
-    assert!(steps.iter().all(|step| step["hours"].as_f64().is_some_and(|hours| hours > 0.0)), "{plan}");
+    assert!(
+        steps.iter().all(|step| step["hours"].as_f64().is_some_and(|hours| hours > 0.0)),
+        "{plan}"
+    );
     assert!(!out.exists() && folder.path().read_dir().unwrap().next().is_none());
     // What is done already is used and not timed; the run folder stays as it is.
     let copy = folder.path().join("copy");
@@ -458,7 +461,9 @@ fn a_probe_says_what_a_run_takes_and_leaves_nothing() {
     assert!(tree(&copy) == before, "the run folder has changed");
     let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     assert!(line("train.aligned ").contains("takes ≈"), "{text}");
-    assert!(line("train.supervised ").contains("done") && !line("train.supervised ").contains("takes"));
+    assert!(
+        line("train.supervised ").contains("done") && !line("train.supervised ").contains("takes")
+    );
     assert!(line("in total").contains(" h ("), "{text}");
     run(TINY, &out, &["--probe"]).expect(2).says(&["--dry-run"]);
 }

@@ -157,7 +157,8 @@ fn any_two_systems_are_compared() {
         );
         assert_eq!(cells, expected);
         // The head of the table leads to both runs, no figure does.
-        let links = |part: &str| format!("document.querySelectorAll('#versus {part} a[href]').length");
+        let links =
+            |part: &str| format!("document.querySelectorAll('#versus {part} a[href]').length");
         assert_eq!(page.eval(&links("thead")), 2);
         assert_eq!(page.eval(&links("tbody")), 0);
 
