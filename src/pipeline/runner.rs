@@ -71,7 +71,7 @@ pub(super) fn probe(
     ctx: &Context,
 ) -> Result<Vec<Timed>> {
     check_devices(plan, out)?;
-    let scratch = tempfile::tempdir().map_err(|e| Error::unwritable(&std::env::temp_dir(), &e))?;
+    let scratch = tempfile::tempdir().map_err(|e| Error::unwritable(std::env::temp_dir(), &e))?;
     let folder = RunFolder::lock(scratch.path())?;
     let ctx = &ctx.probing();
     let runner = Runner { loaded, plan, folder: &folder, tables: Arc::default(), ctx };

@@ -279,7 +279,7 @@ mod tests {
             "{text}"
         );
         assert_eq!(course, Course::Healthy);
-        let spiked = |at: f64| if (at * 400.0) as u64 % 20 == 0 { 30.0 } else { 1.0 };
+        let spiked = |at: f64| if ((at * 400.0) as u64).is_multiple_of(20) { 30.0 } else { 1.0 };
         let (course, text) = judged(&log(400, |at| (fall(at), spiked(at))));
         assert!(course == Course::Doubtful && text.contains("optimizer.clip"), "{text}");
         // Large gradients at the start are the rule.
