@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
         },
         Verb::Report(args) => report::execute(args, &ctx),
         Verb::Compare(args) => compare::execute(args, &ctx),
-        Verb::Recipes(args) => recipes::execute(args, &ctx),
+        Verb::Recipes(args) => recipes::execute(args),
         Verb::Ids(args) => ids::execute(args),
         Verb::Bench(args) => bench::execute(args, &ctx),
     };

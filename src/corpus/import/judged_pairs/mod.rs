@@ -18,8 +18,9 @@ use super::clicks::draw_page;
 use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, read_csv};
+use super::records::open_csv;
 use super::split_by_hash;
-use super::text::{CsvFile, CsvRow, count_lines};
+use super::text::{CsvRow, check_id, count_lines};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{ImpressionRow, JudgementRow, RequestRow};
@@ -134,7 +135,7 @@ fn read_pairs(
     items: &ItemIds,
     faults: &mut Faults,
 ) -> Result<Vec<Query>> {
-    let mut file = CsvFile::open(path)?;
+    let mut file = open_csv(path)?;
     let names = &settings.columns;
     let columns = PairColumns {
         item: file.column(&names.item_id, "corpus.columns.item_id")?,
@@ -179,6 +180,13 @@ fn read_pairs(
             }
         };
         let query = &mut queries[place];
+        if query.text != pair.text {
+            let (key, before, now) = (pair.key, &query.text, pair.text);
+            let line = query.line;
+            let message = format!("query id `{key}` is `{now}` here and `{before}` in line {line}");
+            faults.fault(row.line, message);
+            continue;
+        }
         let Some(item) = pair.item else {
             let id = pair.item_id;
             faults.fault(row.line, format!("item id `{id}` is not in the items file"));
@@ -224,7 +232,11 @@ fn parse_pair<'a>(
         return Err("the query is empty".into());
     }
     let key = match columns.query_id {
-        Some(column) => row.field(column)?,
+        Some(column) => {
+            let id = row.field(column)?;
+            check_id(id).map_err(|message| format!("the query id is {message}"))?;
+            id
+        }
         None => text,
     };
     let grade_text = row.field(columns.grade)?;
@@ -450,11 +462,46 @@ mod tests {
             (" ,a,3,train\n", "the query is empty"),
             ("sofa,a,3,train\nsofa,b,3,test\n", "`sofa` is test here and train in line 2"),
             ("sofa,a,3,train\nsofa,a,1,train\n", "were judged before, in line 2"),
+            (
+                "\"best\" sofa,a,3,train\nsofa,b,3,test\n",
+                "pairs.csv:2: a quotation mark is followed",
+            ),
+            (
+                "\"best sofa,a,3,train\nsofa,b,3,test\n",
+                "pairs.csv:2: a quotation mark is never closed",
+            ),
         ];
         for (rows, fault) in cases {
             let pairs = format!("query,item_id,grade,split\n{rows}");
             assert_says(&Source::new(ITEMS.as_bytes(), pairs.as_bytes()).error(), &[fault]);
         }
+    }
+
+    #[test]
+    fn one_query_id_has_one_text_and_ids_have_no_blanks() {
+        let of = |pairs: &str, items: &str| {
+            let mut source = Source::new(items.as_bytes(), pairs.as_bytes());
+            source.1.columns.query_id = Some("qid".into());
+            source.error()
+        };
+        let header = "qid,query,item_id,grade,split\n";
+        let two = format!("{header}1,sofa,a,3,train\n1,couch,b,3,train\n");
+        assert_says(
+            &of(&two, ITEMS),
+            &["pairs.csv:3:", "query id `1` is `couch` here and `sofa` in line 2"],
+        );
+        let blank = format!("{header}1 a,sofa,a,3,train\n");
+        assert_says(
+            &of(&blank, ITEMS),
+            &["pairs.csv:2:", "the query id is `1 a`; an id holds no blanks"],
+        );
+        let items = ITEMS.replace("a,red", "set 1,red");
+        assert_says(&of(&two, &items), &["items.csv:2:", "the item id is `set 1`"]);
+        let twice = format!("qid,query,item_id,grade,query\n1,sofa,a,3,train\n");
+        assert_says(
+            &of(&twice, ITEMS),
+            &["pairs.csv:1:", "the header names the column `query` twice"],
+        );
     }
 
     #[test]
