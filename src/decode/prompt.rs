@@ -130,14 +130,29 @@ impl PromptBuilder {
     }
 }
 
-/// Whether a pretrained model's requests can be rendered: renders one.
+/// Whether a pretrained model's requests can be rendered, and leave room among its positions: renders one.
 ///
 /// # Errors
-/// As [`PromptBuilder::new`] and [`PromptBuilder::build`].
-pub fn check_template(tokenizer: &Tokenizer, settings: &PretrainedSettings) -> Result<()> {
-    if let Frame::Template { template, .. } = Frame::template(tokenizer, settings)? {
-        template.render(Some("query"), 2)?;
-        template.render(None, 1)?;
+/// As [`PromptBuilder::new`] and [`PromptBuilder::build`]; [`Error::Data`] when the frame alone is longer than the model
+/// reads.
+pub fn check_template(
+    tokenizer: &Tokenizer,
+    settings: &PretrainedSettings,
+    positions: usize,
+) -> Result<()> {
+    let Frame::Template { template, prefix } = Frame::template(tokenizer, settings)? else {
+        return Ok(());
+    };
+    for (query, n_history) in [(Some("query"), 2), (None, 1)] {
+        let pieces = template.render(query, n_history)?;
+        let tokens = prefix.len() + tokenizer.encode_pieces(&pieces, |_| &[])?.len();
+        if tokens >= positions {
+            let message = format!(
+                "a short request becomes a prompt of {tokens} tokens, but the model has {positions} positions"
+            );
+            return Err(Error::data(settings.path.path()?, message)
+                .with_help("see its chat template, and `system` and `ask` of the model"));
+        }
     }
     Ok(())
 }
@@ -159,7 +174,7 @@ impl Frame {
     fn template(tokenizer: &Tokenizer, settings: &PretrainedSettings) -> Result<Self> {
         let chat = match settings.prompt {
             PromptKind::Plain => None,
-            PromptKind::Chat => Some(tokenizer.chat_template().ok_or_else(|| {
+            PromptKind::Chat => Some(tokenizer.chat_template()?.ok_or_else(|| {
                 Error::Recipe(format!(
                     "model: {} has no chat template; set prompt = \"plain\"",
                     settings.path
@@ -300,8 +315,12 @@ pub(crate) mod tests {
         let golden = golden.join("tests/golden/tokenizers/llama3/tokenizer.json");
         std::fs::copy(golden, folder.path().join("tokenizer.json")).unwrap();
         let bare = Tokenizer::load(folder.path()).unwrap();
-        let told = check_template(&bare, &pretrained(PromptKind::Chat)).unwrap_err().to_string();
+        let told =
+            check_template(&bare, &pretrained(PromptKind::Chat), 256).unwrap_err().to_string();
         assert!(told.contains("has no chat template; set prompt = \"plain\""), "{told}");
-        check_template(&bare, &pretrained(PromptKind::Plain)).unwrap();
+        check_template(&bare, &pretrained(PromptKind::Plain), 256).unwrap();
+        let long =
+            check_template(&bare, &pretrained(PromptKind::Plain), 3).unwrap_err().to_string();
+        assert!(long.contains("but the model has 3 positions"), "{long}");
     }
 }

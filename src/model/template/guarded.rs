@@ -1,0 +1,165 @@
+//! Rendering within limits: steps, size of the output, depth of values, stack.
+//!
+//! `minijinja` counts fuel for every instruction and for the data it makes. What may nest deeply is bounded by the fuel,
+//! so that a stack of so many times the most that one level takes can hold it when it is printed, compared or dropped.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
+use minijinja::{Environment, ErrorKind, State, Value, functions};
+use minijinja_contrib::pycompat;
+
+use super::source;
+use crate::error::{Error, Result};
+
+/// Steps of one rendering; real chat templates take some hundreds. A step pays for 64 bytes.
+const FUEL: u64 = 100_000;
+/// Bytes of stack for parsing and rendering; only what is touched is taken. A level of a value that is printed takes
+/// less than 1,000 of them, and costs a step.
+const STACK: usize = 128 << 20;
+/// Most values within each other that a namespace may hold in the end; those of real templates have two.
+const DEEPEST_VALUE: usize = 100;
+/// Values of a namespace that are looked at for that.
+const MOST_VALUES: usize = 100_000;
+
+/// What is wrong, on one line.
+pub(super) fn line(error: &minijinja::Error) -> String {
+    let text = format!("{error:#}");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Templates as Hugging Face renders them.
+pub(super) fn environment() -> Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    environment.set_syntax(source::syntax().map_err(Error::Failed)?);
+    environment.set_fuel(Some(FUEL));
+    environment.set_unknown_method_callback(method);
+    environment.add_function("raise_exception", |message: String| -> Result<String, _> {
+        Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+    });
+    Ok(environment)
+}
+
+/// Adds a template that [`source::prepared`] accepted.
+pub(super) fn add(
+    environment: &mut Environment<'static>,
+    name: &'static str,
+    text: String,
+) -> Result<(), String> {
+    stacker::grow(STACK, || environment.add_template_owned(name, text)).map_err(|e| {
+        if e.to_string().contains("recursion limit") {
+            return format!("is nested too deeply: {}", line(&e));
+        }
+        let what = if name == super::ASK { "is not a template" } else { "cannot be read" };
+        format!("{what}: {}", line(&e))
+    })
+}
+
+/// Renders a template, or says why not.
+pub(super) fn render(
+    environment: &Environment<'_>,
+    name: &str,
+    values: Value,
+) -> Result<String, String> {
+    stacker::grow(STACK, || {
+        let made = Namespaces::default();
+        let values = minijinja::context! { namespace => made.function(), ..values };
+        let rendered = environment.get_template(name).and_then(|template| template.render(values));
+        if made.are_too_deep() {
+            return Err(format!(
+                "is nested too deeply: it makes more than {DEEPEST_VALUE} values within each other"
+            ));
+        }
+        rendered.map_err(|e| match e.kind() {
+            ErrorKind::OutOfFuel => format!(
+                "takes too long: more than {FUEL} steps, or {} MB of text, for one prompt",
+                64 * FUEL / 1_000_000
+            ),
+            _ => format!("cannot be rendered: {}", line(&e)),
+        })
+    })
+}
+
+/// The namespaces of a rendering. Only they carry a value from one turn of a loop into the next, so that only they can
+/// hold one that nests deeper than the template itself.
+#[derive(Default)]
+struct Namespaces(Arc<Mutex<Vec<Value>>>);
+
+impl Namespaces {
+    /// The function `namespace`, which remembers what it makes.
+    fn function(&self) -> Value {
+        let made = Arc::clone(&self.0);
+        let namespace = Value::from_function(functions::namespace);
+        Value::from_function(move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
+            let args: Vec<Value> = args.0.into_iter().map(Value::from).collect();
+            let namespace = namespace.call(state, &args)?;
+            made.lock().unwrap_or_else(PoisonError::into_inner).push(namespace.clone());
+            Ok::<_, minijinja::Error>(namespace)
+        })
+    }
+
+    fn are_too_deep(&self) -> bool {
+        let made = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut open: Vec<(Value, usize)> = made.into_iter().map(|value| (value, 0)).collect();
+        let mut seen = 0;
+        while let Some((value, depth)) = open.pop() {
+            seen += 1;
+            if depth > DEEPEST_VALUE || seen > MOST_VALUES {
+                return true;
+            }
+            if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
+                continue;
+            }
+            let Some(object) = value.as_object() else { continue };
+            let inner = object.try_iter_pairs().into_iter().flatten();
+            open.extend(inner.map(|(_, value)| (value, depth + 1)));
+        }
+        false
+    }
+}
+
+/// Methods of Python's strings, lists and maps. Those that make more than they are given are paid for first.
+fn method(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, minijinja::Error> {
+    let is_text = value.kind() == ValueKind::String;
+    match (name, args) {
+        ("join", [values]) if is_text => {
+            state.apply_filter("join", &[values.clone(), value.clone()])
+        }
+        ("replace", [old, new]) if is_text => {
+            state.apply_filter("replace", &[value.clone(), old.clone(), new.clone()])
+        }
+        ("startswith" | "endswith", _) => {
+            pycompat::unknown_method_callback(state, value, name, args)
+        }
+        // A width could ask for any amount of blanks.
+        ("format", _) if value.as_str().is_some_and(|text| text.contains(':')) => Err(
+            minijinja::Error::new(ErrorKind::InvalidOperation, "format: widths are not known here"),
+        ),
+        _ => {
+            let first = args.iter().take(if name == "get" { 1 } else { args.len() });
+            for arg in first.clone() {
+                if arg.as_object().is_some() {
+                    let message = format!("{name} of a {} is not known here", arg.kind());
+                    return Err(minijinja::Error::new(ErrorKind::InvalidOperation, message));
+                }
+            }
+            if is_text {
+                let bytes = |value: &Value| value.as_str().map_or(32, str::len) as u64;
+                let text = value.as_str().unwrap_or_default();
+                let holes = match name {
+                    "format" => text.matches('{').count() as u64,
+                    "replace" => text.len() as u64 + 1,
+                    _ => 1,
+                };
+                let made = holes.saturating_mul(first.map(bytes).sum::<u64>() + 1);
+                state.consume_fuel((made + bytes(value)) / 64)?;
+            }
+            pycompat::unknown_method_callback(state, value, name, args)
+        }
+    }
+}
