@@ -144,6 +144,9 @@ fn a_text_that_says_a_special_token_is_text() {
     let tokenizer = Tokenizer::load(folder(&value, &json!({"pad_token": "<pad>"})).path()).unwrap();
     assert_eq!(tokenizer.encode("<pad> red").unwrap(), [0, 2]);
     assert_eq!(tokenizer.role("pad_token"), Some("<pad>"));
+    // A character that fills rows as well stays what texts are made of.
+    let value = words(&[("<unk>", 0), ("!", 1)], json!([added(1, "!")]));
+    assert_eq!(load(&value).encode("! !").unwrap(), [1, 1]);
 }
 
 #[test]

@@ -10,8 +10,11 @@ use serde_json::{Map, Value};
 /// encoded.
 pub(super) const HIDDEN: char = '\u{fdd0}';
 
-/// Hides the texts of a tokenizer's model; whether any was there.
+/// Hides the texts of a tokenizer's model; whether any was there. A single character stays: some folders fill rows with
+/// `!`, which texts need.
 pub(super) fn hide(model: &mut Value, specials: &BTreeSet<&str>) -> bool {
+    let specials: &BTreeSet<&str> =
+        &specials.iter().copied().filter(|text| text.chars().count() > 1).collect();
     let is_special = |text: &Value| text.as_str().is_some_and(|text| specials.contains(text));
     match model.get_mut("vocab") {
         // Unigram: pieces with their scores, whose place is their id.
