@@ -21,13 +21,13 @@ pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
     let ask =
         run.ask(args.query.as_deref(), &args.history, args.user.as_deref(), &args.features)?;
     let found = system.search(&ask, args.top as usize)?;
-    let catalogue = run.catalogue()?;
-    let id = |item: u32| catalogue.ids[item as usize].as_str();
+    let names = run.names()?;
+    let id = |item: u32| names.ids()[item as usize].as_str();
     if args.json {
         let items: Vec<_> = (1..)
             .zip(&found)
             .map(|(rank, &(item, score))| {
-                json!({ "rank": rank, "item": id(item), "title": catalogue.title(item), "score": score })
+                json!({ "rank": rank, "item": id(item), "title": names.title(item), "score": score })
             })
             .collect();
         let object = json!({
@@ -46,7 +46,7 @@ pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
     let mut text = String::new();
     for (rank, &(item, score)) in (1..).zip(&found) {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {}  {}", id(item), catalogue.title(item));
+        let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {}  {}", id(item), names.title(item));
     }
     super::print(&text)
 }
