@@ -16,7 +16,7 @@
 use crate::error::{Error, Result};
 use crate::model::item_tokens::ItemTokens;
 use crate::model::settings::{ModelSettings, PretrainedSettings, PromptKind};
-use crate::model::template::Template;
+use crate::model::template::{ChatTemplate, Template};
 use crate::model::tokenizer::{Special, Tokenizer};
 
 /// Renders prompts for one model.
@@ -140,11 +140,9 @@ pub fn check_template(
     settings: &PretrainedSettings,
     positions: usize,
 ) -> Result<()> {
-    let Frame::Template { template, prefix } = Frame::template(tokenizer, settings)? else {
-        return Ok(());
-    };
-    for (query, n_history) in [(Some("query"), 2), (None, 1)] {
-        let pieces = template.render(query, n_history)?;
+    let (chat, [bos, eos]) = chat(tokenizer, settings)?;
+    let prefix = if chat.is_some() { Vec::new() } else { tokenizer.text_prefix()? };
+    for pieces in Template::try_out(&settings.ask, chat, settings.system.as_deref(), bos, eos)? {
         let tokens = prefix.len() + tokenizer.encode_pieces(&pieces, |_| &[])?.len();
         if tokens >= positions {
             let message = format!(
@@ -172,22 +170,30 @@ impl Frame {
     }
 
     fn template(tokenizer: &Tokenizer, settings: &PretrainedSettings) -> Result<Self> {
-        let chat = match settings.prompt {
-            PromptKind::Plain => None,
-            PromptKind::Chat => Some(tokenizer.chat_template()?.ok_or_else(|| {
-                Error::Recipe(format!(
-                    "model: {} has no chat template; set prompt = \"plain\"",
-                    settings.path
-                ))
-            })?),
-        };
-        let role = |name| tokenizer.role(name).unwrap_or_default();
-        let (bos, eos) = (role("bos_token"), role("eos_token"));
+        let (chat, [bos, eos]) = chat(tokenizer, settings)?;
         let template = Template::new(&settings.ask, chat, settings.system.as_deref(), bos, eos)?;
         // A chat template writes the token that begins a text itself.
         let prefix = if chat.is_some() { Vec::new() } else { tokenizer.text_prefix()? };
         Ok(Self::Template { template: Box::new(template), prefix })
     }
+}
+
+/// The chat template where prompts are chats, and the texts that it knows as `bos_token` and `eos_token`.
+fn chat<'t>(
+    tokenizer: &'t Tokenizer,
+    settings: &PretrainedSettings,
+) -> Result<(Option<ChatTemplate<'t>>, [&'t str; 2])> {
+    let chat = match settings.prompt {
+        PromptKind::Plain => None,
+        PromptKind::Chat => Some(tokenizer.chat_template()?.ok_or_else(|| {
+            Error::Recipe(format!(
+                "model: {} has no chat template; set prompt = \"plain\"",
+                settings.path
+            ))
+        })?),
+    };
+    let role = |name| tokenizer.role(name).unwrap_or_default();
+    Ok((chat, [role("bos_token"), role("eos_token")]))
 }
 
 #[cfg(test)]

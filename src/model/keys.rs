@@ -413,6 +413,9 @@ pub(in crate::model) mod tests {
 
     /// Compares what a document says of a table, between two comments of its name, with the table.
     pub(in crate::model) fn assert_documented(document: &str, name: &str, keys: &Keys) {
+        // A document has several tables, which may be written side by side.
+        static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let _writing = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(document);
         let text = std::fs::read_to_string(&path).expect("the document");
         let (begin, end) = (format!("<!-- keys: {name} -->\n"), "<!-- end of keys -->");

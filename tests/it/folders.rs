@@ -58,6 +58,15 @@ fn chat_templates_of_any_origin_are_read_or_refused_by_the_file() {
     with_template(minus.into()).expect(2).says(&[file, "is nested too deeply"]);
     let value = "{% set ns = namespace(a=[]) %}{% for i in range(90000) %}{% set ns.a = [ns.a] %}{% endfor %}";
     with_template(format!("{value}{PLAIN}").into()).expect(2).says(&[file, "is nested too deeply"]);
+    // Sixty lists that hold each other twice are short to write and long to compare.
+    let twice = |name: &str| {
+        format!("{{% set {name} = [1] %}}")
+            + &format!("{{% set {name} = [{name}, {name}] %}}").repeat(60)
+    };
+    let compared = twice("a") + &twice("b") + "{{ a == b }}" + PLAIN;
+    with_template(compared.into())
+        .expect(2)
+        .says(&[file, "takes too long: it does not come to an end"]);
     let named = |name: &str| json!([{"name": name, "template": PLAIN}, {"name": "tools", "template": "{{ tools }}"}]);
     with_template(named("default")).expect(0);
     with_template(named("rag"))

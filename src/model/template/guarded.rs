@@ -4,9 +4,10 @@
 //! so that a stack of so many times the most that one level takes can hold it when it is printed, compared or dropped.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
-use minijinja::{Environment, ErrorKind, State, Value, functions};
+use minijinja::value::{Kwargs, Rest, StringInput, ValueKind, ValueOrKwargs};
+use minijinja::{Environment, ErrorKind, State, Value, escape_formatter, filters, functions};
 use minijinja_contrib::pycompat;
 
 use super::source;
@@ -17,10 +18,16 @@ const FUEL: u64 = 100_000;
 /// Bytes of stack for parsing and rendering; only what is touched is taken. A level of a value that is printed takes
 /// less than 1,000 of them, and costs a step.
 const STACK: usize = 128 << 20;
-/// Most values within each other that a namespace may hold in the end; those of real templates have two.
+/// Most values within each other that a namespace may hold in the end, or that are printed; those of real templates
+/// have two.
 const DEEPEST_VALUE: usize = 100;
-/// Values of a namespace that are looked at for that.
+/// Most values in one that is printed, those that are there twice counted twice.
 const MOST_VALUES: usize = 100_000;
+/// Most blanks by which JSON is indented.
+const MOST_INDENT: usize = 16;
+/// How long a template may take when it is tried; what it computes is limited by steps, but for what compares values
+/// that hold each other many times.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// What is wrong, on one line.
 pub(super) fn line(error: &minijinja::Error) -> String {
@@ -34,6 +41,14 @@ pub(super) fn environment() -> Result<Environment<'static>> {
     environment.set_syntax(source::syntax().map_err(Error::Failed)?);
     environment.set_fuel(Some(FUEL));
     environment.set_unknown_method_callback(method);
+    environment.set_formatter(|out, state, value| {
+        modest(value)?;
+        escape_formatter(out, state, value)
+    });
+    environment.add_filter("join", join);
+    environment.add_filter("tojson", tojson);
+    // It takes time that grows with the square of the depth, and is for people who look for faults.
+    environment.remove_filter("pprint");
     environment.add_function("raise_exception", |message: String| -> Result<String, _> {
         Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
     });
@@ -65,10 +80,8 @@ pub(super) fn render(
         let made = Namespaces::default();
         let values = minijinja::context! { namespace => made.function(), ..values };
         let rendered = environment.get_template(name).and_then(|template| template.render(values));
-        if made.are_too_deep() {
-            return Err(format!(
-                "is nested too deeply: it makes more than {DEEPEST_VALUE} values within each other"
-            ));
+        if made.are_too_large() {
+            return Err(format!("is nested too deeply: it makes {}", too_large()));
         }
         rendered.map_err(|e| match e.kind() {
             ErrorKind::OutOfFuel => format!(
@@ -98,23 +111,75 @@ impl Namespaces {
         })
     }
 
-    fn are_too_deep(&self) -> bool {
+    fn are_too_large(&self) -> bool {
         let made = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut open: Vec<(Value, usize)> = made.into_iter().map(|value| (value, 0)).collect();
-        let mut seen = 0;
-        while let Some((value, depth)) = open.pop() {
-            seen += 1;
-            if depth > DEEPEST_VALUE || seen > MOST_VALUES {
-                return true;
-            }
-            if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
-                continue;
-            }
-            let Some(object) = value.as_object() else { continue };
-            let inner = object.try_iter_pairs().into_iter().flatten();
-            open.extend(inner.map(|(_, value)| (value, depth + 1)));
+        is_too_large(made)
+    }
+}
+
+/// Whether values nest too deeply, or are too many.
+fn is_too_large(values: Vec<Value>) -> bool {
+    let mut open: Vec<(Value, usize)> = values.into_iter().map(|value| (value, 0)).collect();
+    let mut seen = 0;
+    while let Some((value, depth)) = open.pop() {
+        seen += 1;
+        if depth > DEEPEST_VALUE || seen > MOST_VALUES {
+            return true;
         }
-        false
+        if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
+            continue;
+        }
+        let Some(object) = value.as_object() else { continue };
+        let inner = object.try_iter_pairs().into_iter().flatten();
+        open.extend(inner.map(|(_, value)| (value, depth + 1)));
+    }
+    false
+}
+
+fn too_large() -> String {
+    format!("more than {DEEPEST_VALUE} values within each other, or {MOST_VALUES} in one")
+}
+
+/// Refuses to print a value that is too large.
+fn modest(value: &Value) -> Result<(), minijinja::Error> {
+    if value.as_object().is_none() || !is_too_large(vec![value.clone()]) {
+        return Ok(());
+    }
+    let message = format!("it is nested too deeply: {}", too_large());
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+}
+
+fn join(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    joiner: Option<StringInput<'_>>,
+    attribute: Option<&str>,
+    kwargs: Kwargs,
+) -> Result<Value, minijinja::Error> {
+    modest(value)?;
+    filters::join(state, value, joiner, attribute, kwargs)
+}
+
+fn tojson(value: &Value, indent: Option<Value>, kwargs: Kwargs) -> Result<Value, minijinja::Error> {
+    modest(value)?;
+    let stated = indent.clone().or(kwargs.peek("indent")?);
+    if stated.and_then(|indent| usize::try_from(indent).ok()).is_some_and(|n| n > MOST_INDENT) {
+        let message = format!("tojson: indents by more than {MOST_INDENT}");
+        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, message));
+    }
+    filters::tojson(value, indent, kwargs)
+}
+
+/// Does what a template that nobody has tried before may do, and gives up on it when it takes too long. What does not
+/// end goes on until the program does, which a refusal ends.
+pub(super) fn tried<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T, Option<Error>> {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(work()));
+    match receive.recv_timeout(LONGEST) {
+        Ok(done) => done.map_err(Some),
+        Err(_) => Err(None),
     }
 }
 

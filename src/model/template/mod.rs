@@ -108,19 +108,49 @@ impl Template {
         pieces(&text).map_err(|fault| self.fault(CHAT, fault))
     }
 
+    /// Renders a short request with text, and one without, by a template that nobody has tried before.
+    ///
+    /// # Errors
+    /// As [`Template::new`] and [`Template::render`], or when it does not come to an end.
+    pub fn try_out(
+        ask: &str,
+        chat: Option<ChatTemplate<'_>>,
+        system: Option<&str>,
+        bos: &str,
+        eos: &str,
+    ) -> Result<[Vec<Piece>; 2]> {
+        let owned = chat.map(|chat| (chat.text.to_owned(), chat.origin.to_owned()));
+        let origin = owned.as_ref().map(|(_, origin)| origin.clone());
+        let system = system.map(str::to_owned);
+        let [ask, bos, eos] = [ask, bos, eos].map(str::to_owned);
+        let tried = guarded::tried(move || {
+            let chat = owned.as_ref().map(|(text, origin)| ChatTemplate { text, origin });
+            let template = Self::new(&ask, chat, system.as_deref(), &bos, &eos)?;
+            Ok([template.render(Some("query"), 2)?, template.render(None, 1)?])
+        });
+        tried.map_err(|error| {
+            let name = if origin.is_some() { CHAT } else { ASK };
+            error.unwrap_or_else(|| {
+                fault(origin.as_deref(), name, "takes too long: it does not come to an end")
+            })
+        })
+    }
+
     fn apply(&self, name: &str, values: Value) -> Result<String> {
         guarded::render(&self.environment, name, values).map_err(|fault| self.fault(name, &fault))
     }
 
-    /// What is wrong with a template, with its place.
     fn fault(&self, name: &str, what: &str) -> Error {
-        match &self.chat {
-            Some(origin) if name == CHAT => {
-                Error::data(origin, format!("its chat template {what}"))
-                    .with_help("correct the template, or set prompt = \"plain\"")
-            }
-            _ => Error::Recipe(format!("model: ask {what}")),
-        }
+        fault(self.chat.as_deref(), name, what)
+    }
+}
+
+/// What is wrong with a template, with its place.
+fn fault(chat: Option<&Path>, name: &str, what: &str) -> Error {
+    match chat {
+        Some(origin) if name == CHAT => Error::data(origin, format!("its chat template {what}"))
+            .with_help("correct the template, or set prompt = \"plain\""),
+        _ => Error::Recipe(format!("model: ask {what}")),
     }
 }
 

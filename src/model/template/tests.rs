@@ -155,7 +155,6 @@ fn values_that_nest_too_deeply_are_refused() {
         deep(turns, list, "");
         deep(turns, list, "{{ ns.a }}");
         deep(turns, list, "{{ ns.a | tojson }}");
-        deep(turns, list, "{{ ns.a | pprint }}");
         deep(turns, "{% set ns.a = {'a': ns.a} %}", "{{ ns.a | tojson(indent=9) }}");
         deep(turns, "{% set ns.a = (ns.a,) %}", "{{ ns.a }}");
         deep(turns, "{% set ns.a = [ns.a] %}{% set ns.b = [ns.b] %}", "{{ ns.a == ns.b }}");
@@ -194,9 +193,10 @@ fn a_rendering_takes_no_longer_and_no_more_than_a_prompt_needs() {
         "{{ 'a' | indent(1000000000, true) }}".into(),
         "{{ 'a' | center(1000000000) }}".into(),
         format!("{}{{% for i in range(60) %}}{{% set ns.a = [ns.a, ns.a] %}}{{% endfor %}}{{{{ ns.a }}}}", "{% set ns = namespace(a=[1]) %}"),
-        format!("{}{{% for i in range(60) %}}{{% set ns.a = [ns.a, ns.a] %}}{{% set ns.b = [ns.b, ns.b] %}}{{% endfor %}}{{{{ ns.a == ns.b }}}}", "{% set ns = namespace(a=[1], b=[1]) %}"),
         format!("{}{{% for i in range(60) %}}{{% set ns.a = [ns.a, ns.a] %}}{{% endfor %}}{{{{ ns.a.count(ns.a) }}}}", "{% set ns = namespace(a=[1]) %}"),
         format!("{}{{% for i in range(60) %}}{{% set ns.a = [ns.a, ns.a] %}}{{% endfor %}}{{{{ ','.join(ns.a) }}}}", "{% set ns = namespace(a=[1]) %}"),
+        "{{ [1] | tojson(indent=1000000000) }}".into(),
+        "{{ [1] | pprint }}".into(),
         "{% set ns = namespace(a='ab') %}{% for i in range(60) %}{% set ns.a = ns.a + ns.a %}{% endfor %}".into(),
         "{% set ns = namespace(a='ab') %}{% for i in range(60) %}{% set ns.a = ns.a ~ ns.a %}{% endfor %}{{ ns.a }}".into(),
         "{{ 2 ** 100000000000 }}".into(),
