@@ -35,6 +35,8 @@ pub enum Verb {
     Run(RunArgs),
     /// Check a recipe and print nothing but its faults.
     Check(RecipeArgs),
+    /// Import the corpus of a recipe and tell what came in.
+    Corpus(CorpusArgs),
     /// Ask a finished run.
     Search(SearchArgs),
     /// Judge run files against judgments, without a recipe.
@@ -59,6 +61,24 @@ pub struct RecipeArgs {
     /// Change a key, for instance `--set train.aligned.optimizer.learning_rate=1e-4`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+}
+
+/// Arguments of `corpus`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  trieval corpus recipes/quickstart.toml\n  \
+    trieval corpus my-shop.toml --json\n  \
+    trieval corpus recipes/quickstart.toml --export shop")]
+pub struct CorpusArgs {
+    /// The recipe.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Also write the corpus as a log: items, users, requests with what was shown, and grades, as JSON lines, with the
+    /// `[corpus]` table that imports them.
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `run`.
@@ -309,6 +329,20 @@ pub enum RecipesAction {
         name: String,
         /// File or folder to write to.
         to: PathBuf,
+    },
+    /// Propose a recipe for files of your own: what looks like items, queries and clicks, with what was seen.
+    New {
+        /// Recipe to write; a file that is there is not replaced.
+        to: PathBuf,
+        /// Items: CSV, TSV, JSON, JSON lines or Parquet.
+        #[arg(long, value_name = "FILE")]
+        items: PathBuf,
+        /// Events or requests.
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// Texts of queries, where the log names them by ids.
+        #[arg(long, value_name = "FILE")]
+        queries: Option<PathBuf>,
     },
     /// Tell value, origin and meaning of a key.
     Explain {

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod check;
 mod compare;
+mod corpus;
 mod docs;
 mod eval;
 mod form;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
     let outcome = match &arguments.verb {
         Verb::Run(args) => run::execute(args, &ctx),
         Verb::Check(args) => check::execute(args),
+        Verb::Corpus(args) => corpus::execute(args, &ctx),
         Verb::Search(args) => search::execute(args, &ctx),
         Verb::Eval(args) => match &args.qrels {
             Some(qrels) => eval::execute(args, qrels, &ctx),
@@ -57,7 +59,7 @@ pub fn main() -> ExitCode {
         },
         Verb::Report(args) => report::execute(args, &ctx),
         Verb::Compare(args) => compare::execute(args, &ctx),
-        Verb::Recipes(args) => recipes::execute(args),
+        Verb::Recipes(args) => recipes::execute(args, &ctx),
         Verb::Ids(args) => ids::execute(args),
         Verb::Bench(args) => bench::execute(args, &ctx),
     };
