@@ -42,7 +42,6 @@ pub(super) const ADAPTER_KEYS: Keys = Keys {
         only("arrow_config", &["{}"], "adapters are not mixed"),
         only("alora_invocation_tokens", &["[]"], "all tokens are adapted"),
         only("megatron_config", &["{}"], "layers of Megatron are not read"),
-        only("auto_mapping", &["{}"], "programs that come with a model are not run"),
         only("ensure_weight_tying", &["false"], "tied rows are trained together in any case"),
     ],
     harmless: &[(
@@ -55,6 +54,8 @@ pub(super) const ADAPTER_KEYS: Keys = Keys {
             "megatron_core",
             "qalora_group_size",
             "runtime_config",
+            "auto_mapping",
+            "unsloth_*",
         ],
     )],
     others_are_harmless: false,

@@ -40,6 +40,8 @@ pub(super) const DECODER_KEYS: Keys = Keys {
         only("tie_encoder_decoder", &["false"], "there is no encoder"),
         only("pruned_heads", &["{}"], "all heads of all layers are computed"),
         only("use_qk_norm", &["false"], "`qwen3` alone normalizes queries and keys"),
+        only("use_mrope", &["false"], "positions are those of texts"),
+        only("rope_interleaved", &["false"], "the halves of a head are turned, not its neighbours"),
         only(
             "quantization_config",
             &["{}"],
@@ -54,7 +56,10 @@ pub(super) const DECODER_KEYS: Keys = Keys {
         COMMON[3],
         COMMON[4],
         ("since it would only matter to sliding windows", &["max_window_layers"]),
-        ("since a decoder is one in any case", &["is_decoder"]),
+        (
+            "since they say again what other keys say",
+            &["is_decoder", "is_llama_config", "max_sequence_length", "transformers.js_config"],
+        ),
     ],
     others_are_harmless: false,
 };
