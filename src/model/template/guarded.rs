@@ -10,7 +10,7 @@ use minijinja::value::{Kwargs, Rest, StringInput, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, ErrorKind, State, Value, escape_formatter, filters, functions};
 use minijinja_contrib::pycompat;
 
-use super::source;
+use super::source::{self, line};
 use crate::error::{Error, Result};
 
 /// Steps of one rendering; real chat templates take some hundreds. A step pays for 64 bytes.
@@ -28,12 +28,6 @@ const MOST_INDENT: usize = 16;
 /// How long a template may take when it is tried; what it computes is limited by steps, but for what compares values
 /// that hold each other many times.
 const LONGEST: Duration = Duration::from_secs(5);
-
-/// What is wrong, on one line.
-pub(super) fn line(error: &minijinja::Error) -> String {
-    let text = format!("{error:#}");
-    text.lines().next().unwrap_or_default().to_owned()
-}
 
 /// Templates as Hugging Face renders them.
 pub(super) fn environment() -> Result<Environment<'static>> {
@@ -62,10 +56,8 @@ pub(super) fn add(
     text: String,
 ) -> Result<(), String> {
     stacker::grow(STACK, || environment.add_template_owned(name, text)).map_err(|e| {
-        if e.to_string().contains("recursion limit") {
-            return format!("is nested too deeply: {}", line(&e));
-        }
-        let what = if name == super::ASK { "is not a template" } else { "cannot be read" };
+        let is_deep = e.to_string().contains("recursion limit");
+        let what = if is_deep { "is nested too deeply" } else { "is not a template" };
         format!("{what}: {}", line(&e))
     })
 }

@@ -19,7 +19,13 @@ const MARKS: [(&str, &str); 2] = [("generation", "with"), ("endgeneration", "end
 /// How Hugging Face reads chat templates.
 pub(super) fn syntax() -> Result<SyntaxConfig, String> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    syntax.map_err(|e| super::guarded::line(&e))
+    syntax.map_err(|e| line(&e))
+}
+
+/// What is wrong, on one line.
+pub(super) fn line(error: &minijinja::Error) -> String {
+    let text = format!("{error:#}");
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The template as it can be parsed, or what is wrong with it.
