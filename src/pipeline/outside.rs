@@ -38,6 +38,13 @@ impl Outside {
             }
             files.insert(name, kind.sources()?);
         }
+        for settings in recipe.model.values() {
+            let spoken = settings.identifiers().into_iter();
+            let spoken = spoken.filter_map(|name| Some(recipe.identifier.get(name)?.it()));
+            settings
+                .it()
+                .check_vocabulary(&spoken.map(|one| one.known_levels()).collect::<Vec<_>>())?;
+        }
         let all: BTreeSet<&PathBuf> = files.values().flatten().collect();
         let (known, new): (Vec<&PathBuf>, Vec<&PathBuf>) =
             all.into_iter().partition(|path| look_up(path).is_some());

@@ -15,6 +15,7 @@ mod click_rate;
 mod data;
 mod docs;
 mod eval;
+mod folders;
 mod identifiers;
 mod index;
 mod logistic;
