@@ -2,59 +2,122 @@
 //!
 //! Bars on a terminal, plain lines elsewhere; components only see [`Context`] and know neither.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{
+    MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
+};
 
 use crate::error::{Error, Result};
+use crate::text::visible;
 
 /// Seconds between plain progress lines where no terminal is attached.
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Draws of bars in a second.
+const DRAWS: u8 = 20;
+
+/// Writes lines to standard error as they may reach a terminal ([`visible`]). One that is closed or
+/// full is no reason to stop: the work goes on without messages.
+pub fn talk(text: &str) {
+    talk_drawn(&visible(text));
+}
+
+/// As [`talk`], for what was made visible before it was drawn with colors.
+pub fn talk_drawn(text: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
 
 /// Handed to every long-running function: where to report, and the interrupt flag.
 #[derive(Clone)]
 pub struct Context {
     bars: Option<MultiProgress>,
     quiet: bool,
-    interrupted: Arc<AtomicBool>,
+    interrupts: Interrupts,
+}
+
+/// What the handler of signals and the work know of each other.
+#[derive(Clone, Default)]
+pub struct Interrupts {
+    asked: Arc<AtomicBool>,
+    held: Arc<AtomicUsize>,
+}
+
+impl Interrupts {
+    /// Asks the work to stop; whether it was asked before.
+    pub fn ask(&self) -> bool {
+        self.asked.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether the work is at something that it must end before it can be continued later.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::SeqCst) > 0
+    }
+}
+
+impl From<Arc<AtomicBool>> for Interrupts {
+    fn from(asked: Arc<AtomicBool>) -> Self {
+        Self { asked, held: Arc::default() }
+    }
+}
+
+/// While it lives, an interrupt waits: see [`Context::hold`].
+pub struct Held(Interrupts);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Context {
     /// Reports on standard error: bars on a terminal, lines elsewhere, nothing when quiet.
-    pub fn new(quiet: bool, interrupted: Arc<AtomicBool>) -> Self {
+    pub fn new(quiet: bool, interrupts: impl Into<Interrupts>) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let bars = (terminal && !quiet).then(MultiProgress::new);
-        Self { bars, quiet, interrupted }
+        let screen = || {
+            let screen = Box::new(Screen(console::Term::buffered_stderr()));
+            MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(screen, DRAWS))
+        };
+        Self { bars: (terminal && !quiet).then(screen), quiet, interrupts: interrupts.into() }
     }
 
     /// Says nothing and is never interrupted: for tests and library use.
     pub fn silent() -> Self {
-        Self { bars: None, quiet: true, interrupted: Arc::new(AtomicBool::new(false)) }
+        Self { bars: None, quiet: true, interrupts: Interrupts::default() }
     }
 
     /// One line of talk on standard error.
     pub fn say(&self, line: impl AsRef<str>) {
-        match (&self.bars, self.quiet) {
-            (_, true) => {}
-            (Some(bars), _) => bars.suspend(|| eprintln!("{}", line.as_ref())),
-            (None, false) => eprintln!("{}", line.as_ref()),
+        if !self.quiet {
+            self.above_bars(|| talk(line.as_ref()));
         }
     }
 
     /// A warning: printed even when quiet.
     pub fn warn(&self, line: impl AsRef<str>) {
+        self.above_bars(|| talk(&format!("warning: {}", line.as_ref())));
+    }
+
+    fn above_bars(&self, print: impl FnOnce()) {
         match &self.bars {
-            Some(bars) => bars.suspend(|| eprintln!("warning: {}", line.as_ref())),
-            None => eprintln!("warning: {}", line.as_ref()),
+            Some(bars) => bars.suspend(print),
+            None => print(),
         }
     }
 
     /// Whether the user asked to stop.
     pub fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        self.interrupts.asked.load(Ordering::Relaxed)
+    }
+
+    /// While what it returns lives, an interrupt waits for this work: for a training that writes a
+    /// checkpoint when its step is done. All other work is left within seconds.
+    pub fn hold(&self) -> Held {
+        self.interrupts.held.fetch_add(1, Ordering::SeqCst);
+        Held(self.interrupts.clone())
     }
 
     /// Returns [`Error::Interrupted`] once the user asked to stop; for use between units of work.
@@ -78,7 +141,7 @@ impl Context {
             };
             bar.set_style(style.with_key("rate", rate));
         }
-        bar.set_prefix(label.to_owned());
+        bar.set_prefix(visible(label).into_owned());
         let plain = self.bars.is_none() && !self.quiet;
         let now = Instant::now();
         Bar { bar, label: label.to_owned(), unit: unit.to_owned(), plain, started: now, last: now }
@@ -109,19 +172,19 @@ impl Bar {
             self.last = Instant::now();
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let message = self.bar.message();
-            eprintln!(
+            talk(&format!(
                 "{}: {done}/{total} {}s, {:.1}/s, {:.0} s left {message}",
                 self.label,
                 self.unit,
                 self.bar.per_sec(),
                 self.bar.eta().as_secs_f64(),
-            );
+            ));
         }
     }
 
     /// Sets the text behind the bar, for instance the loss.
     pub fn message(&mut self, text: impl Into<String>) {
-        self.bar.set_message(text.into());
+        self.bar.set_message(visible(&text.into()).into_owned());
     }
 }
 
@@ -133,7 +196,64 @@ impl Drop for Bar {
         if self.plain {
             let seconds = self.started.elapsed().as_secs_f64();
             let message = self.bar.message();
-            eprintln!("{}: {done} {}s in {seconds:.1} s {message}", self.label, self.unit);
+            talk(&format!("{}: {done} {}s in {seconds:.1} s {message}", self.label, self.unit));
         }
+    }
+}
+
+/// The terminal behind standard error. One that went away is no reason to stop.
+#[derive(Debug)]
+struct Screen(console::Term);
+
+impl Screen {
+    #[allow(clippy::unnecessary_wraps)] // as `TermLike` wants it
+    fn draw(
+        &self,
+        draw: impl FnOnce(&console::Term) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        let _ = draw(&self.0);
+        Ok(())
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        self.0.size().1
+    }
+
+    fn height(&self) -> u16 {
+        self.0.size().0
+    }
+
+    fn move_cursor_up(&self, n: usize) -> std::io::Result<()> {
+        self.draw(|term| term.move_cursor_up(n))
+    }
+
+    fn move_cursor_down(&self, n: usize) -> std::io::Result<()> {
+        self.draw(|term| term.move_cursor_down(n))
+    }
+
+    fn move_cursor_right(&self, n: usize) -> std::io::Result<()> {
+        self.draw(|term| term.move_cursor_right(n))
+    }
+
+    fn move_cursor_left(&self, n: usize) -> std::io::Result<()> {
+        self.draw(|term| term.move_cursor_left(n))
+    }
+
+    fn write_line(&self, s: &str) -> std::io::Result<()> {
+        self.draw(|term| term.write_line(s))
+    }
+
+    fn write_str(&self, s: &str) -> std::io::Result<()> {
+        self.draw(|term| term.write_str(s))
+    }
+
+    fn clear_line(&self) -> std::io::Result<()> {
+        self.draw(console::Term::clear_line)
+    }
+
+    fn flush(&self) -> std::io::Result<()> {
+        self.draw(console::Term::flush)
     }
 }

@@ -2,12 +2,13 @@
 
 use super::args::RecipeArgs;
 use crate::error::Result;
+use crate::progress::talk_drawn;
 use crate::recipe::Recipe;
 
 pub(super) fn execute(args: &RecipeArgs) -> Result<()> {
     let loaded = Recipe::open(&args.recipe, &args.overrides)?;
     if let Some(warnings) = &loaded.warnings {
-        eprintln!("{warnings}");
+        talk_drawn(warnings);
     }
     super::print(&format!("{}: no faults\n", loaded.source_name()))
 }

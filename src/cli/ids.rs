@@ -25,7 +25,7 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
             if args.json {
                 let text = serde_json::to_string_pretty(&identifiers.diagnostics)
                     .map_err(|e| Error::Failed(e.to_string()))?;
-                return super::print(&format!("{text}\n"));
+                return super::print_json(&format!("{text}\n"));
             }
             return super::print(&format!("{}\n", identifiers.diagnostics));
         }
@@ -38,7 +38,7 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
         let rows: Vec<_> = rows
             .map(|(id, tokens, title)| json!({ "item": id, "tokens": tokens, "title": title }))
             .collect();
-        return super::print(&format!("{:#}\n", json!({ "total": total, "items": rows })));
+        return super::print_json(&format!("{:#}\n", json!({ "total": total, "items": rows })));
     }
     if total == 0 {
         return Err(Error::Usage("no item has these tokens".into()));

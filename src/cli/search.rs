@@ -38,7 +38,7 @@ pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
             "system": system.name,
             "items": items,
         });
-        return super::print(&format!("{object:#}\n"));
+        return super::print_json(&format!("{object:#}\n"));
     }
     if found.is_empty() {
         return super::print(&format!("{} found nothing\n", system.name));

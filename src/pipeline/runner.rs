@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use trieval_eval::report::Report;
 
-use super::folder::{Manifest, RunFolder, WORK_DIR, recall_digests};
+use super::folder::{RunFolder, WORK_DIR, recall_digests};
 use super::locate::inputs;
+use super::manifest::Manifest;
 use super::needs;
-use super::plan::{Plan, Status};
+use super::plan::{PLAN_FILE, Plan, Status};
+use super::record::RECIPE_FILE;
 use super::report;
 use super::step::{CORPUS, Step};
 use crate::corpus::Corpus;
@@ -22,8 +24,6 @@ use crate::steps::write_finished_board;
 use crate::store::{create_dir, sweep_partial, write_atomic};
 use crate::train::course::settings::TrainDevice;
 
-/// The resolved recipe inside a run folder.
-pub const RECIPE_FILE: &str = "recipe.toml";
 /// Event files inside a run folder: outside of the steps, for they are views of the steps' logs.
 const BOARD_DIR: &str = "tensorboard";
 /// Letters of a step's key that tell trainings of one name apart.
@@ -37,11 +37,14 @@ const KEY_LETTERS: usize = 12;
 /// refused before any step was finished.
 pub fn run(loaded: &LoadedRecipe, seeds: &[u64], out: &Path, ctx: &Context) -> Result<Report> {
     recall_digests(out);
-    let plan = Plan::under(&loaded.recipe, seeds)?;
+    let mut plan = Plan::under(&loaded.recipe, seeds)?;
+    let recipe = format!("{}{}", plan.remark(), loaded.resolved_toml()?);
+    plan.recipe = Some(blake3::hash(recipe.as_bytes()).to_hex().to_string());
     check_devices(&plan, out)?;
     let created = !out.exists();
     let folder = RunFolder::lock(out)?;
-    let result = Runner { loaded, plan: &plan, folder: &folder, tables: Arc::default(), ctx }.run();
+    let runner = Runner { loaded, plan: &plan, folder: &folder, tables: Arc::default(), ctx };
+    let result = runner.run(&recipe);
     let refused = result.as_ref().is_err_and(|error| error.exit_code() == 2);
     if refused && created && folder.is_empty() {
         drop(folder);
@@ -72,9 +75,14 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn run(&self) -> Result<Report> {
+    fn run(&self, recipe: &str) -> Result<Report> {
+        for written in [RECIPE_FILE, PLAN_FILE, BOARD_DIR].map(Path::new) {
+            self.folder.refuse_links(written)?;
+        }
+        for step in &self.plan.steps {
+            self.folder.refuse_step_links(&step.name, &step.key)?;
+        }
         let recipe_path = self.folder.root().join(RECIPE_FILE);
-        let recipe = format!("{}{}", self.plan.remark(), self.loaded.resolved_toml()?);
         write_atomic(&recipe_path, |writer| {
             std::io::Write::write_all(writer, recipe.as_bytes())
                 .map_err(|e| Error::unwritable(&recipe_path, &e))
@@ -92,6 +100,7 @@ impl Runner<'_> {
         self.write_finished_boards();
         let report = report::assemble(self.loaded, self.plan, self.folder, &self.tables)?;
         self.settle()?;
+        report::record(self.folder.root())?;
         Ok(report)
     }
 

@@ -53,7 +53,7 @@ impl Recipe {
     /// Reads, overrides and checks a recipe file.
     ///
     /// # Errors
-    /// [`Error::Data`] when the file cannot be read or is not UTF-8, and [`Error::Recipe`] with all
+    /// [`Error::Data`] when the file cannot be read or is not UTF-8, and [`Error::Faults`] with all
     /// faults rendered.
     pub fn load(path: &Path, overrides: &[String]) -> Result<LoadedRecipe> {
         let metadata = std::fs::metadata(path).map_err(|cause| {
@@ -81,9 +81,9 @@ impl Recipe {
     /// Overrides and checks the text of a recipe; `source_name` stands in messages.
     ///
     /// # Errors
-    /// [`Error::Recipe`] with all faults rendered, sorted by position and counted.
+    /// [`Error::Faults`] with all faults rendered, sorted by position and counted.
     pub fn parse(text: &str, source_name: &str, overrides: &[String]) -> Result<LoadedRecipe> {
-        parse_styled(text, source_name, overrides, Style::detect()).map_err(Error::Recipe)
+        parse_styled(text, source_name, overrides, Style::detect()).map_err(Error::Faults)
     }
 
     /// Loads the recipe file `name_or_path`, or the shipped recipe of that name where no such file exists.
