@@ -42,6 +42,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(|c| if is_hidden(c) { SIGN } else { c }).collect())
 }
 
+/// Text as one cell of a table shows it: on one line, and [`visible`].
+pub fn one_line(text: &str) -> String {
+    visible(text).replace(['\n', '\t'], " ")
+}
+
 /// JSON text with the control characters escaped that JSON itself lets pass: the same value.
 pub fn visible_json(text: &str) -> Cow<'_, str> {
     let text = without_credentials(text);

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::IdsArgs;
 use crate::error::{Error, Result};
 use crate::pipeline::finished::FinishedRun;
+use crate::text::one_line;
 
 /// Items printed for a prefix.
 const MOST_ITEMS: usize = 100;
@@ -15,7 +16,7 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
     let run = FinishedRun::open(&args.run, args.seed)?;
     let identifiers = run.identifiers(args.identifier.as_deref())?;
     let catalogue = run.catalogue()?;
-    let items: Vec<u32> = match (&args.item, &args.tokens) {
+    let items: Vec<u32> = match (args.positional.as_ref().or(args.item.as_ref()), &args.tokens) {
         (Some(id), _) => vec![run.item(id)?],
         (None, Some(tokens)) => {
             let prefix = identifiers.parse_tokens(tokens).map_err(Error::Usage)?;
@@ -45,6 +46,7 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
     }
     let mut text = String::new();
     for (id, tokens, title) in rows {
+        let (id, title) = (one_line(id), one_line(title));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{id}  {tokens}  {title}");
     }

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod check;
+mod clean;
 mod compare;
 mod docs;
 mod eval;
@@ -15,6 +16,7 @@ mod recipes;
 mod report;
 mod run;
 mod search;
+mod shell;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -60,6 +62,9 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::execute(args, &ctx),
         Verb::Recipes(args) => recipes::execute(args),
         Verb::Ids(args) => ids::execute(args),
+        Verb::Clean(args) => clean::execute(args, &ctx),
+        Verb::Completions(args) => shell::completions(args),
+        Verb::Man(args) => shell::man(args),
         Verb::Bench(args) => bench::execute(args, &ctx),
     };
     match outcome {

@@ -1,5 +1,7 @@
 //! `trieval recipes`: list, show, copy and explain.
 
+use std::path::Path;
+
 use super::args::{RecipesAction, RecipesArgs};
 use crate::error::Result;
 use crate::recipe::{self, Recipe};
@@ -9,7 +11,7 @@ pub(super) fn execute(args: &RecipesArgs) -> Result<()> {
         RecipesAction::List => super::print(&recipe::list_text()),
         RecipesAction::Show { name } => super::print(recipe::find(name)?.text),
         RecipesAction::Copy { name, to } => {
-            let written = recipe::copy(name, to)?;
+            let written = recipe::copy(name, to.as_deref().unwrap_or(Path::new(".")))?;
             super::print(&format!("{}\n", written.display()))
         }
         RecipesAction::Explain { key, recipe, overrides } => {

@@ -5,6 +5,7 @@
 //! - `facts`: what a corpus turns out to hold
 //! - `labels`: impressions as labelled examples; `features`: what requests carry; `daily`: items before a day
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
+//! - `heard`: what of a question a system makes use of
 //! - `folds`: training requests held out, as a corpus of its own
 //! - `import`: judged pairs and sequences from files; `simulator`: the shop with known truth
 //!
@@ -20,6 +21,7 @@ mod facts;
 mod features;
 mod folder;
 mod folds;
+mod heard;
 mod histories;
 mod import;
 mod impressions;
@@ -42,6 +44,7 @@ pub use daily::{DailyStatistics, Shown};
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use folds::Fold;
+pub use heard::{Heard, Words};
 pub use histories::{choices, training_histories};
 pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};

@@ -9,10 +9,9 @@ use trieval_eval::slice::{Slice, SliceBy};
 use trieval_eval::{Qrels, Run};
 
 use super::builder::{evaluated, system_of};
-use super::folder::RunFolder;
+use super::folder::{RECIPE_FILE, RunFolder};
 use super::locate::inputs;
 use super::plan::Plan;
-use super::record::RECIPE_FILE;
 use super::step::{CORPUS, EVALUATION, Step, step_name};
 use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, OpenColumn, Request};
 use crate::error::{Error, Result};
@@ -228,7 +227,22 @@ impl FinishedRun {
         // What was tuned for the system lies beside its answers.
         inputs.put(Role::Tuned, &self.folder.step_dir(&step.name, &step.key));
         let retrieve = system.open(&inputs)?;
-        Ok(OpenSystem { run: self, name: settings.name().to_owned(), retrieve })
+        let at_most = settings.it().at_most().map(|(most, key)| {
+            let key: Vec<String> = key.iter().map(ToString::to_string).collect();
+            (most, format!("{name}.{}", key.join(".")))
+        });
+        let (name, kind) = (settings.name().to_owned(), settings.kind());
+        Ok(OpenSystem { run: self, name, kind, at_most, retrieve })
+    }
+
+    /// Names of the other systems that can be asked.
+    pub fn others_to_ask(&self, name: &str) -> Vec<&str> {
+        let others = self.recipe.system.iter().filter(|one| one.name() != name);
+        let can = |one: &&SystemSettings| {
+            let whole = system_of(&self.recipe, one);
+            whole.is_ok_and(|it| it.all().iter().all(|one| one.it().refuses_questions().is_none()))
+        };
+        others.filter(can).map(SystemSettings::name).collect()
     }
 
     /// Index of an item.
@@ -329,10 +343,19 @@ pub struct OpenSystem<'a> {
     run: &'a FinishedRun,
     /// Its name.
     pub name: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Most items that it finds, and the key that says so, where one does.
+    pub at_most: Option<(u32, String)>,
     retrieve: Box<dyn Retrieve>,
 }
 
 impl OpenSystem<'_> {
+    /// What of a question it leaves aside, one sentence each.
+    pub fn remarks(&self, ask: &Ask) -> Vec<String> {
+        self.retrieve.hears(ask).remarks(&self.name, ask)
+    }
+
     /// Items for a question, with scores, best first.
     ///
     /// # Errors

@@ -15,14 +15,21 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::manifest::{MANIFEST_FILE, Manifest, read_manifest};
-use super::record::RECIPE_FILE;
 use crate::error::{Error, Result};
 use crate::store::{create_dir, digest, keep, known_digests, recall, sweep_partial};
 
+/// The resolved recipe inside a run folder.
+pub const RECIPE_FILE: &str = "recipe.toml";
 /// Digests of files that were read: of results, and of what lies outside.
 const KNOWN_FILE: &str = "fingerprints.json";
 /// Letters of a step's key in the name of its folder.
-const SHORT_KEY: usize = 16;
+pub(super) const SHORT_KEY: usize = 16;
+/// Folders of steps inside a run folder.
+pub(super) const STEPS_DIR: &str = "steps";
+/// Event files inside a run folder: outside of the steps, for they are views of the steps' logs.
+pub(super) const BOARD_DIR: &str = "tensorboard";
+/// Letters of a step's key that tell its event files apart.
+pub(super) const BOARD_LETTERS: usize = 12;
 /// Letters of a checksum in messages.
 const SHORT_SUM: usize = 12;
 /// Folder inside a step's folder for state that only an unfinished step needs.
@@ -172,11 +179,19 @@ impl RunFolder {
         refuse_links(&self.root, inner)
     }
 
+    /// Makes sure that no folder on the way to something in the run folder is a symbolic link, nor that itself.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the link.
+    pub fn refuse_links_to(&self, inner: &Path) -> Result<()> {
+        refuse_links_to(&self.root, inner).map(drop)
+    }
+
     /// Whether no step was ever finished here.
     pub fn is_empty(&self) -> bool {
         let finished =
             |step: &Path| subfolders(step).iter().any(|key| key.join(MANIFEST_FILE).exists());
-        !subfolders(&self.root.join("steps")).iter().any(|step| finished(step))
+        !subfolders(&self.root.join(STEPS_DIR)).iter().any(|step| finished(step))
     }
 }
 
@@ -188,7 +203,7 @@ pub fn recall_digests(root: &Path) {
 /// Folder of one step with one key under a run folder that may not exist yet: where it was done under another name, the
 /// folder of that name.
 pub fn step_dir(root: &Path, step: &str, key: &str) -> PathBuf {
-    let (steps, short) = (root.join("steps"), key.get(..SHORT_KEY).unwrap_or(key));
+    let (steps, short) = (root.join(STEPS_DIR), key.get(..SHORT_KEY).unwrap_or(key));
     let own = steps.join(step).join(short);
     if own.exists() {
         return own;
@@ -202,7 +217,7 @@ pub fn step_dir(root: &Path, step: &str, key: &str) -> PathBuf {
 /// The most recently finished manifest of a step under a key that is not wanted now.
 pub fn previous(root: &Path, step: &str, is_current: impl Fn(&str) -> bool) -> Option<Manifest> {
     let mut found: Vec<(std::time::SystemTime, Manifest)> =
-        subfolders(&root.join("steps").join(step))
+        subfolders(&root.join(STEPS_DIR).join(step))
             .into_iter()
             .filter_map(|folder| {
                 let manifest = read_manifest(&folder).ok()??;
@@ -236,36 +251,37 @@ fn short(sum: &str) -> &str {
 
 /// Refuses symbolic links on the way from a run folder to something in it, and below that.
 fn refuse_links(root: &Path, inner: &Path) -> Result<()> {
-    let refuse = |path: &Path| {
-        Error::data(
-            path,
-            "is a symbolic link, and nothing is written through links in a run folder",
-        )
-        .with_help(
-            "put what it leads to in its place, or give this run another folder with --out DIR",
-        )
-    };
-    let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|it| it.is_symlink());
-    let mut path = root.to_owned();
-    for part in inner {
-        path.push(part);
-        if is_link(&path) {
-            return Err(refuse(&path));
-        }
-    }
-    let mut pending = vec![path];
+    let mut pending = vec![refuse_links_to(root, inner)?];
     while let Some(folder) = pending.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            if is_link(&path) {
-                return Err(refuse(&path));
-            }
+            refuse_link(&path)?;
             if path.is_dir() {
                 pending.push(path);
             }
         }
     }
     Ok(())
+}
+
+/// Refuses symbolic links on the way from a run folder to something in it; gives its path.
+fn refuse_links_to(root: &Path, inner: &Path) -> Result<PathBuf> {
+    let mut path = root.to_owned();
+    for part in inner {
+        path.push(part);
+        refuse_link(&path)?;
+    }
+    Ok(path)
+}
+
+fn refuse_link(path: &Path) -> Result<()> {
+    if !path.symlink_metadata().is_ok_and(|it| it.is_symlink()) {
+        return Ok(());
+    }
+    let message = "is a symbolic link, and nothing is written through links in a run folder";
+    Err(Error::data(path, message).with_help(
+        "put what it leads to in its place, or give this run another folder with --out DIR",
+    ))
 }
 
 fn subfolders(folder: &Path) -> Vec<PathBuf> {

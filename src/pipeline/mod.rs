@@ -6,6 +6,7 @@
 //! gathers what it shows. Knows kinds of components as [`crate::kind::Kind`]s, and none by name.
 
 mod builder;
+pub mod clean;
 pub mod estimate;
 pub mod finished;
 pub mod folder;

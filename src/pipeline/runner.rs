@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use trieval_eval::report::Report;
 
-use super::folder::{RunFolder, WORK_DIR, recall_digests};
+use super::folder::{BOARD_DIR, BOARD_LETTERS, RECIPE_FILE, RunFolder, WORK_DIR, recall_digests};
 use super::locate::inputs;
 use super::manifest::Manifest;
 use super::needs;
 use super::plan::{PLAN_FILE, Plan, Status};
-use super::record::RECIPE_FILE;
 use super::report;
 use super::step::{CORPUS, Step};
 use crate::corpus::Corpus;
@@ -23,11 +22,6 @@ use crate::seed::Seed;
 use crate::steps::write_finished_board;
 use crate::store::{create_dir, sweep_partial, write_atomic};
 use crate::train::course::settings::TrainDevice;
-
-/// Event files inside a run folder: outside of the steps, for they are views of the steps' logs.
-const BOARD_DIR: &str = "tensorboard";
-/// Letters of a step's key that tell trainings of one name apart.
-const KEY_LETTERS: usize = 12;
 
 /// Runs a recipe in the folder `out` and returns the report; under each of `seeds`, of which the
 /// recipe has the first, where there are any.
@@ -100,7 +94,7 @@ impl Runner<'_> {
         self.write_finished_boards();
         let report = report::assemble(self.loaded, self.plan, self.folder, &self.tables)?;
         self.settle()?;
-        report::record(self.folder.root())?;
+        report::record(self.folder.root(), self.plan)?;
         Ok(report)
     }
 
@@ -189,7 +183,7 @@ impl Runner<'_> {
 }
 
 fn board(folder: &RunFolder, step: &Step) -> PathBuf {
-    let key = step.key.get(..KEY_LETTERS).unwrap_or(&step.key);
+    let key = step.key.get(..BOARD_LETTERS).unwrap_or(&step.key);
     folder.root().join(BOARD_DIR).join(&step.name).join(key)
 }
 

@@ -102,8 +102,9 @@ pub fn assemble(
 }
 
 /// Writes down what was written, last of all.
-pub(super) fn record(run_folder: &Path) -> Result<()> {
-    record::write(run_folder, &[REPORT_JSON, REPORT_HTML, REPORT_MARKDOWN])
+pub(super) fn record(run_folder: &Path, plan: &Plan) -> Result<()> {
+    let steps = plan.steps.iter().map(|step| step.key.clone()).collect();
+    record::write(run_folder, &[REPORT_JSON, REPORT_HTML, REPORT_MARKDOWN], steps)
 }
 
 /// The report of a finished run, the JSON text that it was read from, and what it belongs to.
