@@ -15,7 +15,7 @@ const MOST_ITEMS: usize = 100;
 pub(super) fn execute(args: &IdsArgs) -> Result<()> {
     let run = FinishedRun::open(&args.run, args.seed)?;
     let identifiers = run.identifiers(args.identifier.as_deref())?;
-    let catalogue = run.catalogue()?;
+    let names = run.names()?;
     let items: Vec<u32> = match (args.positional.as_ref().or(args.item.as_ref()), &args.tokens) {
         (Some(id), _) => vec![run.item(id)?],
         (None, Some(tokens)) => {
@@ -33,7 +33,7 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
     };
     let total = items.len();
     let rows = items.iter().take(MOST_ITEMS).map(|&item| {
-        (catalogue.ids[item as usize].as_str(), identifiers.spell(item), catalogue.title(item))
+        (names.ids()[item as usize].as_str(), identifiers.spell(item), names.title(item))
     });
     if args.json {
         let rows: Vec<_> = rows

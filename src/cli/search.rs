@@ -6,7 +6,7 @@ use std::io::{BufRead, Read};
 use serde_json::{Value, json};
 
 use super::args::SearchArgs;
-use crate::corpus::Catalogue;
+use crate::corpus::Names;
 use crate::error::{Error, Result};
 use crate::pipeline::finished::{FinishedRun, OpenSystem};
 use crate::progress::Context;
@@ -138,7 +138,7 @@ impl Asking<'_> {
         let ask = run.ask(query, &args.history, args.user.as_deref(), &args.features)?;
         let remarks = system.remarks(&ask);
         let found = system.search(&ask, self.top)?;
-        let catalogue = run.catalogue()?;
+        let names = run.names()?;
         let object = json!({
             "query": query,
             "history": args.history,
@@ -147,9 +147,9 @@ impl Asking<'_> {
             "system": system.name,
             "kind": system.kind,
             "remarks": remarks,
-            "items": objects(catalogue, &found),
+            "items": objects(names, &found),
         });
-        Ok(Answer { object, table: table(catalogue, &system.name, &found), remarks })
+        Ok(Answer { object, table: table(names, &system.name, &found), remarks })
     }
 }
 
@@ -160,22 +160,22 @@ struct Answer {
     remarks: Vec<String>,
 }
 
-fn objects(catalogue: &Catalogue, found: &[(u32, f32)]) -> Vec<Value> {
+fn objects(names: &Names, found: &[(u32, f32)]) -> Vec<Value> {
     let one = |(rank, &(item, score)): (u32, &(u32, f32))| {
-        let (id, title) = (&catalogue.ids[item as usize], catalogue.title(item));
+        let (id, title) = (&names.ids()[item as usize], names.title(item));
         json!({ "rank": rank, "item": id, "title": title, "score": score })
     };
     (1..).zip(found).map(one).collect()
 }
 
-fn table(catalogue: &Catalogue, system: &str, found: &[(u32, f32)]) -> String {
+fn table(names: &Names, system: &str, found: &[(u32, f32)]) -> String {
     if found.is_empty() {
         return format!("{system} found nothing\n");
     }
     let mut text = String::new();
     for (rank, &(item, score)) in (1..).zip(found) {
         let (id, title) =
-            (one_line(&catalogue.ids[item as usize]), one_line(catalogue.title(item)));
+            (one_line(&names.ids()[item as usize]), one_line(names.title(item)));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {id}  {title}");
     }

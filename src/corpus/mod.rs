@@ -38,7 +38,7 @@ pub(crate) mod testing;
 mod types;
 
 pub use build::{build, build_seeded, world_seed};
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, Names};
 pub use cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 pub use daily::{DailyStatistics, Shown};
 pub use exposure::{training_exposure, weighted_exposure};

@@ -36,6 +36,8 @@ pub struct SimulatorSettings {
     /// Most recent clicked items of the user that a request carries as its history; 0 carries none.
     #[schemars(range(min = 0, max = 1_000))]
     pub history: u32,
+    /// Whether systems may answer with items of the request's history.
+    pub seen: Seen,
     /// What lifts a shown item to which level, the lowest level first; by default clicked, carted, ordered.
     pub levels: Vec<LevelRule>,
     /// Constants of the world's laws, documented in `docs/simulator.md`.
@@ -53,6 +55,7 @@ impl Default for SimulatorSettings {
             validation_days: 1,
             test_days: 2,
             history: 0,
+            seen: Seen::Keep,
             levels: default_levels(),
             world: WorldSettings::default(),
         }
@@ -309,6 +312,30 @@ impl Default for LabelRule {
     }
 }
 
+/// Format of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Lines of fields under a header: commas, tabs, semicolons, bars.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+    /// One JSON list of objects, or one object that maps keys to objects (the key is the field `$key`).
+    Json,
+    /// Parquet.
+    Parquet,
+}
+
+/// Whether systems may answer with items that stand in the history of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// No system returns them, and a wanted item among them counts as not found.
+    Remove,
+    /// They are items like others.
+    Keep,
+}
+
 /// A field of an item that becomes a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -340,6 +367,9 @@ pub struct SequencesSettings {
     /// Column of the item id when `items_file` is CSV.
     #[serde(default = "default_item_column")]
     pub item_column: String,
+    /// Whether systems may answer with items that the user met before.
+    #[serde(default = "remove")]
+    pub seen: Seen,
     /// Users with fewer items are left out.
     #[serde(default = "default_min_items")]
     #[schemars(range(min = 3))]
@@ -360,6 +390,10 @@ pub(super) fn default_text_fields() -> Vec<String> {
 
 fn default_item_column() -> String {
     "item_id".into()
+}
+
+fn remove() -> Seen {
+    Seen::Remove
 }
 
 fn default_min_items() -> u32 {

@@ -13,7 +13,7 @@ use super::folder::{RECIPE_FILE, RunFolder};
 use super::locate::inputs;
 use super::plan::Plan;
 use super::step::{CORPUS, EVALUATION, Step, step_name};
-use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, OpenColumn, Request};
+use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, Names, OpenColumn, Request};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::Tables;
@@ -208,6 +208,14 @@ impl FinishedRun {
         self.tables.catalogue(&self.corpus_folder)
     }
 
+    /// Ids and titles of the items.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn names(&self) -> Result<&Names> {
+        self.tables.names(&self.corpus_folder)
+    }
+
     /// Opens a system, by default the last generative one, to be asked any number of times.
     ///
     /// # Errors
@@ -250,9 +258,9 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Usage`] when the catalogue has no such item.
     pub fn item(&self, id: &str) -> Result<u32> {
-        let catalogue = self.catalogue()?;
-        catalogue.index_of(id).ok_or_else(|| {
-            let n = catalogue.len();
+        let names = self.names()?;
+        names.index_of(id).ok_or_else(|| {
+            let n = names.ids().len();
             Error::Usage(format!("item {id} is not in the catalogue of {n} items"))
         })
     }

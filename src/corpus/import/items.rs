@@ -57,7 +57,7 @@ impl ItemIds {
     }
 
     /// Writes an item, unless its id is empty or was there before: then the text of a fault.
-    fn add(
+    pub(super) fn add(
         &mut self,
         mut item: ItemRow,
         line: u64,
@@ -100,7 +100,7 @@ impl ItemIds {
     }
 
     /// Refuses an open column in which no item has a value.
-    fn check_columns(&self, path: &Path) -> Result<()> {
+    pub(super) fn check_columns(&self, path: &Path) -> Result<()> {
         let Some((unmet, _)) = self.columns.iter().find(|(_, is_met)| !is_met) else {
             return Ok(());
         };

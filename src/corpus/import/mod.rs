@@ -1,12 +1,18 @@
 //! Importers: files of others into corpus folders. Format faults become errors with file and line.
 //!
-//! - `text`: CSV with named columns, UTF-8 checked per field; `faults`: malformed rows
-//! - `items`: items files (CSV or JSON); `judged_pairs` with `clicks`, `sequences`: the sources
+//! - `records`: rows of files of any format; `text`: CSV with named columns, UTF-8 checked per field
+//! - `faults`: malformed rows; `items`: items files (CSV or JSON); `hashed`: splits by a hash
+//! - `judged_pairs` with `clicks`, `sequences`, `log`: the sources
 
 mod clicks;
 mod columns;
 mod faults;
+mod hashed;
 mod items;
 mod judged_pairs;
+pub(super) mod log;
+mod records;
 mod sequences;
 mod text;
+
+use hashed::split_by_hash;

@@ -1,7 +1,7 @@
 //! Text files: CSV with named columns, and whole UTF-8 files. Knows nothing of items or queries.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
@@ -17,7 +17,7 @@ pub(super) const MAX_TEXT: usize = 32_768;
 /// A CSV file with a header line; other than `.tsv` files are separated by commas.
 pub(super) struct CsvFile {
     path: PathBuf,
-    reader: Reader<BufReader<File>>,
+    reader: Reader<Box<dyn Read>>,
     header: Vec<String>,
     /// Lines by which the reader is behind: a record begins before the line feed that ends the one
     /// before, where lines end in a carriage return, too.
@@ -32,10 +32,26 @@ impl CsvFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = open(path)?;
         let tabs = path.extension().is_some_and(|extension| extension == "tsv");
-        let mut reader = ReaderBuilder::new()
-            .delimiter(if tabs { b'\t' } else { b',' })
-            .flexible(true)
-            .from_reader(BufReader::with_capacity(1 << 18, file));
+        let reader = BufReader::with_capacity(1 << 18, file);
+        Self::of(path, reader, if tabs { b'\t' } else { b',' }, false)
+    }
+
+    /// Reads the header of a file that is opened already; `skips_line` where one stands before it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it is empty or not UTF-8 in the header.
+    pub(super) fn of(
+        path: &Path,
+        mut reader: impl BufRead + 'static,
+        delimiter: u8,
+        skips_line: bool,
+    ) -> Result<Self> {
+        if skips_line {
+            reader.skip_until(b'\n').map_err(|e| Error::unreadable(path, &e))?;
+        }
+        let reader: Box<dyn Read> = Box::new(reader);
+        let mut reader =
+            ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(reader);
         let record =
             reader.byte_headers().map_err(|e| Error::data_at(path, 1, e.to_string()))?.clone();
         if record.is_empty() {
@@ -50,7 +66,7 @@ impl CsvFile {
             })
             .collect::<Result<_>>()?;
         // The header was read: the reader stands behind its end, before the line feed or after it.
-        let behind = u64::from(reader.position().line() < 2);
+        let behind = u64::from(reader.position().line() < 2) + u64::from(skips_line);
         Ok(Self { path: path.to_owned(), reader, header, behind })
     }
 
@@ -67,18 +83,7 @@ impl CsvFile {
         if let Some(place) = self.header.iter().position(|column| column == name) {
             return Ok(place);
         }
-        let distance = |column: &&String| {
-            let nearness = strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
-            (nearness * 1e6) as u64
-        };
-        let nearest = self.header.iter().max_by_key(distance).map_or("", String::as_str);
-        let found: Vec<String> = self.header.iter().map(|column| format!("`{column}`")).collect();
-        Err(Error::data_at(
-            &self.path,
-            1,
-            format!("no column `{name}`; the header has {}", found.join(", ")),
-        )
-        .with_help(format!("did you mean `{nearest}`? set {key} = \"{nearest}\"")))
+        Err(without_column(&self.path, name, key, &self.header))
     }
 
     /// Reads the next row; `None` at the end. A row with another number of fields than the header
@@ -125,6 +130,18 @@ impl CsvRow {
     }
 }
 
+/// What is said where a file has no column of a name; `key` names it in the recipe.
+pub(super) fn without_column(path: &Path, name: &str, key: &str, header: &[String]) -> Error {
+    let distance = |column: &&String| {
+        let nearness = strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
+        (nearness * 1e6) as u64
+    };
+    let nearest = header.iter().max_by_key(distance).map_or("", String::as_str);
+    let found: Vec<String> = header.iter().map(|column| format!("`{column}`")).collect();
+    Error::data_at(path, 1, format!("no column `{name}`; the header has {}", found.join(", ")))
+        .with_help(format!("did you mean `{nearest}`? set {key} = \"{nearest}\""))
+}
+
 /// Opens an input file; a folder is refused by name.
 pub(super) fn open(path: &Path) -> Result<File> {
     let file = File::open(path).map_err(|e| {
@@ -147,6 +164,16 @@ pub(super) fn read_utf8(path: &Path) -> Result<String> {
         let line = 1 + e.as_bytes()[..good].iter().filter(|&&b| b == b'\n').count() as u64;
         Error::data_at(path, line, "is not UTF-8 here").with_help("convert the file to UTF-8")
     })
+}
+
+/// A text without control characters: each run of them, and of blanks around it, is a blank.
+pub(super) fn plain(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
+    if !text.contains(|c: char| c.is_control()) {
+        return text.trim().to_owned();
+    }
+    let words = text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Cuts a text to [`MAX_TEXT`] bytes at a character; whether anything was cut.

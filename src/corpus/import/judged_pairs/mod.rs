@@ -18,6 +18,7 @@ use super::clicks::draw_page;
 use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, read_csv};
+use super::split_by_hash;
 use super::text::{CsvFile, CsvRow, count_lines};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
@@ -86,6 +87,7 @@ fn import(
         dropped_requests: dropped,
         warnings,
         sources: vec![items_path, pairs_path],
+        start: None,
     };
     writer.finish(facts, ctx)
 }
@@ -251,22 +253,6 @@ fn parse_pair<'a>(
     };
     let item_id = row.field(columns.item)?;
     Ok(Pair { key, text, split, item: items.get(item_id), item_id, grade })
-}
-
-/// The first 53 bits of the BLAKE3 of the text, as a number in [0, 1): below `test` is test, below
-/// `test + validation` is validation.
-fn split_by_hash(text: &str, validation: f64, test: f64) -> Split {
-    let hash = blake3::hash(text.to_lowercase().as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.as_bytes()[..8]);
-    let point = (u64::from_le_bytes(first) >> 11) as f64 / (1_u64 << 53) as f64;
-    if point < test {
-        Split::Test
-    } else if point < test + validation {
-        Split::Validation
-    } else {
-        Split::Train
-    }
 }
 
 /// Writes requests split by split; returns how many queries had no known item.

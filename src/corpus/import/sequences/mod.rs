@@ -21,7 +21,7 @@ use super::text::{count_lines, open};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{JudgementRow, RequestRow};
-use crate::corpus::settings::{SequencesSettings, default_text_fields};
+use crate::corpus::settings::{Seen, SequencesSettings, default_text_fields};
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::corpus::types::Split;
 
@@ -91,13 +91,14 @@ fn import(settings: &SequencesSettings, out: &Path, ctx: &Context) -> Result<Cor
     let facts = Facts {
         kind: "sequences",
         sequences: true,
-        remove_history: true,
+        remove_history: settings.seen == Seen::Remove,
         levels: default_levels(),
         malformed,
         truncated_texts: items.truncated,
         dropped_requests: unknown,
         warnings,
         sources,
+        start: None,
     };
     writer.finish(facts, ctx)
 }
@@ -337,6 +338,7 @@ mod tests {
                 items_file: items.map(|(name, _)| name.into()),
                 text_fields: vec!["title".into(), "description".into()],
                 item_column: "id".into(),
+                seen: Seen::Remove,
                 min_items: 3,
                 item_columns: Vec::new(),
                 malformed_share: 0.0,
