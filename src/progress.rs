@@ -3,7 +3,8 @@
 //! Bars on a terminal, plain lines elsewhere; components only see [`Context`] and know neither.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,35 @@ use crate::error::{Error, Result};
 use crate::text::visible;
 
 /// Seconds between plain progress lines where no terminal is attached.
-const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
+const PLAIN_LINE_EVERY: Duration = Duration::from_secs(5);
+/// Silence after which work says that it goes on.
+const SILENCE: Duration = Duration::from_millis(4_500);
+/// How often it is looked whether that long was silence.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Draws of bars in a second.
 const DRAWS: u8 = 20;
+
+/// When something was last said.
+static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// Characters in a line of the terminal that standard error leads to, where it leads to one.
+pub fn message_columns() -> Option<usize> {
+    columns(&console::Term::stderr())
+}
+
+/// Characters in a line of the terminal that standard output leads to, where it leads to one.
+pub fn data_columns() -> Option<usize> {
+    columns(&console::Term::stdout())
+}
+
+fn columns(term: &console::Term) -> Option<usize> {
+    term.is_term().then(|| usize::from(term.size().1))
+}
+
+fn said() -> MutexGuard<'static, Option<Instant>> {
+    SAID.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Writes lines to standard error as they may reach a terminal ([`visible`]). One that is closed or
 /// full is no reason to stop: the work goes on without messages.
@@ -28,6 +54,7 @@ pub fn talk(text: &str) {
 
 /// As [`talk`], for what was made visible before it was drawn with colors.
 pub fn talk_drawn(text: &str) {
+    *said() = Some(Instant::now());
     let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
@@ -125,6 +152,42 @@ impl Context {
         if self.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
+    /// Says on a terminal, below all lines, what is being done and for how long; elsewhere as
+    /// [`Context::working`]. Ends when dropped.
+    pub fn step(&self, text: &str) -> Working {
+        let Some(bars) = &self.bars else { return self.working(text) };
+        let bar = bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed_precise}") {
+            bar.set_style(style);
+        }
+        bar.set_message(visible(text).into_owned());
+        bar.enable_steady_tick(LOOK);
+        Working { bar: Some(bar), ended: None, thread: None }
+    }
+
+    /// While what it returns lives, a line says that the work goes on whenever nothing was said for five seconds.
+    pub fn working(&self, text: &str) -> Working {
+        if self.quiet {
+            return Working::default();
+        }
+        let ended = Arc::new((Mutex::new(false), Condvar::new()));
+        let (ctx, text, hears) = (self.clone(), text.to_owned(), Arc::clone(&ended));
+        let started = Instant::now();
+        let thread = std::thread::spawn(move || {
+            let (ended, bell) = &*hears;
+            let mut is_over = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*is_over {
+                let waited = bell.wait_timeout(is_over, LOOK);
+                is_over = waited.unwrap_or_else(PoisonError::into_inner).0;
+                let last = said().unwrap_or(started).max(started);
+                if !*is_over && last.elapsed() >= SILENCE {
+                    ctx.say(format!("{text}: {:.0} s", started.elapsed().as_secs_f64()));
+                }
+            }
+        });
+        Working { bar: None, ended: Some(ended), thread: Some(thread) }
+    }
+
     /// Starts a progress display of `total` units called `unit` (for instance `"request"`).
     pub fn bar(&self, label: &str, total: u64, unit: &str) -> Bar {
         let bar = match &self.bars {
@@ -132,7 +195,7 @@ impl Context {
             None => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
         };
         let template = format!(
-            "{{prefix:24}} {{bar:28}} {{human_pos}}/{{human_len}} {unit}s · {{rate}} · {{eta}} left {{msg}}"
+            "{{prefix:20!}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}s · {{rate}} · {{eta}} {{msg}}"
         );
         if let Ok(style) = ProgressStyle::with_template(&template) {
             let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
@@ -145,6 +208,30 @@ impl Context {
         let plain = self.bars.is_none() && !self.quiet;
         let now = Instant::now();
         Bar { bar, label: label.to_owned(), unit: unit.to_owned(), plain, started: now, last: now }
+    }
+}
+
+/// Work that says that it goes on, until this is dropped.
+#[derive(Default)]
+pub struct Working {
+    bar: Option<ProgressBar>,
+    ended: Option<Arc<(Mutex<bool>, Condvar)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if let Some(ended) = &self.ended {
+            *ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            ended.1.notify_all();
+        }
+        if let Some(thread) = self.thread.take() {
+            // It ends at once, and has nothing to tell.
+            let _ = thread.join();
+        }
     }
 }
 

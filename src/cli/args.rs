@@ -44,8 +44,8 @@ const AFTER_HELP: &str = "Exit codes: 0 done · 1 ran, but a stated gate failed 
 pub enum Verb {
     /// Run a recipe: do every step that is not done yet, and write the report.
     Run(RunArgs),
-    /// Check a recipe and print nothing but its faults.
-    Check(RecipeArgs),
+    /// Check a recipe, and the paths, folders and headers that it names; bulk data are not read.
+    Check(CheckArgs),
     /// Ask a finished run.
     Search(SearchArgs),
     /// Judge run files against judgments, without a recipe.
@@ -71,11 +71,26 @@ pub enum Verb {
 /// A recipe and changes to it.
 #[derive(Debug, Args)]
 pub struct RecipeArgs {
-    /// Recipe file, or the name of a shipped recipe.
+    /// Recipe file, or the name of a shipped recipe. Paths in a file begin at its folder, and at the working folder where
+    /// nothing is there; those of --set begin at the working folder.
     pub recipe: String,
     /// Change a key, for instance `--set train.aligned.optimizer.learning_rate=1e-4`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  trieval check my.toml\n  \
+    trieval check home-depot --set corpus.path=DIR\n  \
+    trieval check home-depot --set corpus.path=DIR --recipe-only")]
+pub struct CheckArgs {
+    /// The recipe.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Look at the recipe alone: what it names need not be on this machine.
+    #[arg(long)]
+    pub recipe_only: bool,
 }
 
 /// Arguments of `run`.

@@ -6,6 +6,7 @@ use trieval_eval::report::{self, Report};
 
 use super::args::FormArgs;
 use crate::error::{Error, Result};
+use crate::progress::data_columns;
 use crate::store::write_atomic;
 use crate::text::visible;
 
@@ -43,7 +44,7 @@ pub(super) fn show(report: &Report, form: &FormArgs) -> Result<()> {
     } else if form.markdown {
         report::markdown(report)
     } else {
-        report::text_table(report)
+        report::text_table_within(report, data_columns().unwrap_or(usize::MAX))
     };
     super::print(&text)
 }

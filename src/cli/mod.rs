@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
     }
     let outcome = match &arguments.verb {
         Verb::Run(args) => run::execute(args, &ctx),
-        Verb::Check(args) => check::execute(args),
+        Verb::Check(args) => check::execute(args, &ctx),
         Verb::Search(args) => search::execute(args, &ctx),
         Verb::Eval(args) => match &args.qrels {
             Some(qrels) => eval::execute(args, qrels, &ctx),

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::pipeline::finished::unfinished;
 use crate::pipeline::record::Standing;
 use crate::pipeline::report;
-use crate::progress::Context;
+use crate::progress::{Context, data_columns};
 
 pub(super) fn execute(args: &ReportArgs, ctx: &Context) -> Result<()> {
     let (found, text, standing) = report::read(&args.run)?;
@@ -32,5 +32,6 @@ pub(super) fn execute(args: &ReportArgs, ctx: &Context) -> Result<()> {
     if args.markdown {
         return super::print(&trieval_eval::report::markdown(&found));
     }
-    super::print(&trieval_eval::report::text_table(&found))
+    let columns = data_columns().unwrap_or(usize::MAX);
+    super::print(&trieval_eval::report::text_table_within(&found, columns))
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::folder::recall_digests;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::{estimate, runner};
-use crate::progress::{Context, talk_drawn};
+use crate::progress::{Context, data_columns, talk_drawn};
 use crate::recipe::{LoadedRecipe, Recipe};
 
 pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
@@ -37,7 +37,8 @@ pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
         let text = report.to_json().map_err(|e| Error::Failed(e.to_string()))?;
         return super::print_json(&text);
     }
-    super::print(&trieval_eval::report::text_table(&report))?;
+    let columns = data_columns().unwrap_or(usize::MAX);
+    super::print(&trieval_eval::report::text_table_within(&report, columns))?;
     ctx.say(format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

@@ -39,8 +39,10 @@ pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
             _ => {}
         }
     }
+    let opening = ctx.working("opening the run");
     let run = FinishedRun::open(&args.run, args.seed)?;
     let system = run.open_system(args.system.as_deref())?;
+    drop(opening);
     let top = top(args, &system)?;
     let others = run.others_to_ask(&system.name);
     let others = match others.as_slice() {

@@ -13,7 +13,7 @@ pub mod folder;
 mod locate;
 mod manifest;
 mod needs;
-mod outside;
+pub mod outside;
 pub mod plan;
 pub mod record;
 mod replicates;

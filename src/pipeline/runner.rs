@@ -31,7 +31,9 @@ use crate::train::course::settings::TrainDevice;
 /// refused before any step was finished.
 pub fn run(loaded: &LoadedRecipe, seeds: &[u64], out: &Path, ctx: &Context) -> Result<Report> {
     recall_digests(out);
+    let reading = ctx.working("reading outside files");
     let mut plan = Plan::under(&loaded.recipe, seeds)?;
+    drop(reading);
     let recipe = format!("{}{}", plan.remark(), loaded.resolved_toml()?);
     plan.recipe = Some(blake3::hash(recipe.as_bytes()).to_hex().to_string());
     check_devices(&plan, out)?;
@@ -83,14 +85,15 @@ impl Runner<'_> {
         })?;
         self.plan.write(self.folder.root())?;
         self.folder.keep_digests();
-        for step in &self.plan.steps {
+        for (place, step) in (1..).zip(&self.plan.steps) {
             self.ctx.check_interrupt()?;
-            self.step(step)?;
+            self.step(step, place)?;
             if step.purpose == CORPUS {
                 let folder = self.folder.step_dir(&step.name, &step.key);
                 needs::verify(&self.loaded.recipe, &Corpus::open(&folder)?)?;
             }
         }
+        let _reporting = self.ctx.step("report");
         self.write_finished_boards();
         let report = report::assemble(self.loaded, self.plan, self.folder, &self.tables)?;
         self.settle()?;
@@ -110,9 +113,11 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn step(&self, step: &Step) -> Result<()> {
+    fn step(&self, step: &Step, place: usize) -> Result<()> {
         let Self { folder, ctx, .. } = self;
         let label = self.plan.label(step);
+        let of = format!("step {place} of {}", self.plan.steps.len());
+        let working = ctx.step(&format!("{of}: {label}"));
         let reason = match self.plan.status(step, folder.root())? {
             Status::Cached => {
                 if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
@@ -162,7 +167,10 @@ impl Runner<'_> {
             sources: step.sources.clone(),
             files: Default::default(),
             seconds: started.elapsed().as_secs_f64(),
-        })
+        })?;
+        drop(working);
+        ctx.say(format!("{label}: {of}, {:.1} s", started.elapsed().as_secs_f64()));
+        Ok(())
     }
 
     /// Writes event files of trainings that were finished before anyone asked for them.

@@ -11,10 +11,14 @@ use miette::{
 };
 
 use super::place::{Place, Source};
+use crate::progress::message_columns;
 use crate::text::{visible, visible_excerpt};
 
 /// Most faults shown in full; further ones are counted.
 const SHOWN: usize = 50;
+
+/// Most characters of a line; a narrower terminal has fewer.
+const WIDTH: usize = 100;
 
 /// Longest line in bytes that is shown as an excerpt.
 const LONGEST_LINE: usize = 1_000;
@@ -97,7 +101,11 @@ pub(super) fn render(sources: &[Source], faults: &[Fault], style: Style) -> Stri
         Style::Color => GraphicalTheme::unicode(),
         Style::Plain => GraphicalTheme::unicode_nocolor(),
     };
-    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
+    let width = match style {
+        Style::Color => message_columns().unwrap_or(WIDTH).min(WIDTH),
+        Style::Plain => WIDTH,
+    };
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(width);
     let mut text = String::new();
     let sources: Vec<Source> = sources.iter().map(shown_source).collect();
     for fault in faults.iter().take(SHOWN) {

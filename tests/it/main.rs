@@ -18,6 +18,7 @@ mod eval;
 mod identifiers;
 mod index;
 mod logistic;
+mod places;
 mod pretrained;
 mod resume;
 mod run_folder;
