@@ -46,6 +46,8 @@ pub enum Verb {
     Run(RunArgs),
     /// Check a recipe, and the paths, folders and headers that it names; bulk data are not read.
     Check(CheckArgs),
+    /// Import the corpus of a recipe and tell what came in.
+    Corpus(CorpusArgs),
     /// Ask a finished run.
     Search(SearchArgs),
     /// Judge run files against judgments, without a recipe.
@@ -91,6 +93,24 @@ pub struct CheckArgs {
     /// Look at the recipe alone: what it names need not be on this machine.
     #[arg(long)]
     pub recipe_only: bool,
+}
+
+/// Arguments of `corpus`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  trieval corpus recipes/quickstart.toml\n  \
+    trieval corpus my-shop.toml --json\n  \
+    trieval corpus recipes/quickstart.toml --export shop")]
+pub struct CorpusArgs {
+    /// The recipe.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Also write the corpus as a log: items, users, requests with what was shown, and grades, as JSON lines, with the
+    /// `[corpus]` table that imports them.
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `run`.
@@ -347,6 +367,20 @@ pub enum RecipesAction {
         /// File or folder to write to; by default NAME.toml in the working folder. A file that is there is never
         /// written over.
         to: Option<PathBuf>,
+    },
+    /// Propose a recipe for files of your own: what looks like items, queries and clicks, with what was seen.
+    New {
+        /// Recipe to write; a file that is there is not replaced.
+        to: PathBuf,
+        /// Items: CSV, TSV, JSON, JSON lines or Parquet.
+        #[arg(long, value_name = "FILE")]
+        items: PathBuf,
+        /// Events or requests.
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// Texts of queries, where the log names them by ids.
+        #[arg(long, value_name = "FILE")]
+        queries: Option<PathBuf>,
     },
     /// Tell value, origin and meaning of a key.
     Explain {

@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod clean;
 mod compare;
+mod corpus;
 mod docs;
 mod eval;
 mod form;
@@ -53,6 +54,7 @@ pub fn main() -> ExitCode {
     let outcome = match &arguments.verb {
         Verb::Run(args) => run::execute(args, &ctx),
         Verb::Check(args) => check::execute(args, &ctx),
+        Verb::Corpus(args) => corpus::execute(args, &ctx),
         Verb::Search(args) => search::execute(args, &ctx),
         Verb::Eval(args) => match &args.qrels {
             Some(qrels) => eval::execute(args, qrels, &ctx),
@@ -60,7 +62,7 @@ pub fn main() -> ExitCode {
         },
         Verb::Report(args) => report::execute(args, &ctx),
         Verb::Compare(args) => compare::execute(args, &ctx),
-        Verb::Recipes(args) => recipes::execute(args),
+        Verb::Recipes(args) => recipes::execute(args, &ctx),
         Verb::Ids(args) => ids::execute(args),
         Verb::Clean(args) => clean::execute(args, &ctx),
         Verb::Completions(args) => shell::completions(args),

@@ -176,8 +176,7 @@ fn table(names: &Names, system: &str, found: &[(u32, f32)]) -> String {
     }
     let mut text = String::new();
     for (rank, &(item, score)) in (1..).zip(found) {
-        let (id, title) =
-            (one_line(&names.ids()[item as usize]), one_line(names.title(item)));
+        let (id, title) = (one_line(&names.ids()[item as usize]), one_line(names.title(item)));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {id}  {title}");
     }

@@ -7,7 +7,8 @@
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
 //! - `heard`: what of a question a system makes use of
 //! - `folds`: training requests held out, as a corpus of its own
-//! - `import`: judged pairs and sequences from files; `simulator`: the shop with known truth
+//! - `import`: corpora from files; `export`: the way back; `simulator`: the shop with known truth
+//! - `profile`: a corpus in figures for people
 //!
 //! Knows nothing of models, identifiers, rankers or metrics.
 
@@ -16,6 +17,7 @@ mod catalogue;
 mod cell;
 mod cells;
 mod daily;
+mod export;
 mod exposure;
 mod facts;
 mod features;
@@ -28,6 +30,7 @@ mod impressions;
 pub mod kinds;
 mod labels;
 mod levels;
+mod profile;
 mod rows;
 pub mod settings;
 pub mod simulator;
@@ -46,8 +49,10 @@ pub use folder::Corpus;
 pub use folds::Fold;
 pub use heard::{Heard, Words};
 pub use histories::{choices, training_histories};
+pub use import::propose;
 pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};
+pub use profile::Profile;
 pub use rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 pub use settings::LabelRule;
 pub use summary::{

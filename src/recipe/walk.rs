@@ -342,9 +342,10 @@ impl<'d> Walker<'d> {
             {
                 Some(format!("write {text}, without quotes"))
             }
-            (Shape::Text | Shape::Path | Shape::Choice(_), Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_)) => {
-                Some("put it in double quotes".into())
-            }
+            (
+                Shape::Text | Shape::Path | Shape::Choice(_),
+                Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_),
+            ) => Some("put it in double quotes".into()),
             (Shape::List { item, .. }, Kind::Table(_))
                 if matches!(**item, Shape::Table(_) | Shape::Tagged { .. }) =>
             {

@@ -93,7 +93,9 @@ impl Vectors {
         let bytes = map(path)?;
         let (dim, data) = match extension(path) {
             "npy" => npy(path, &bytes).map(|(dim, numbers)| (dim, f32s(numbers)))?,
-            "safetensors" => safetensors(path, &bytes).map(|(dim, numbers)| (dim, f32s(numbers)))?,
+            "safetensors" => {
+                safetensors(path, &bytes).map(|(dim, numbers)| (dim, f32s(numbers)))?
+            }
             _ => return Err(unknown_type(path)),
         };
         let vectors = Self::new(dim, data, path)?;

@@ -330,6 +330,13 @@ impl Kind for LogSettings {
                 _ => {}
             }
         }
+        if let Some(queries) = &self.queries {
+            delimiter_fault(queries.delimiter, keys!["queries", "delimiter"], faults);
+            if !self.has(|log| log.query.is_some()) {
+                let message = "the log names no queries";
+                faults.key(keys!["queries"], message, "nothing to join", "give corpus.log.query");
+            }
+        }
         if let Some(users) = &self.users {
             delimiter_fault(users.delimiter, keys!["users", "delimiter"], faults);
             if !self.has(|log| log.user.is_some()) {
@@ -357,6 +364,7 @@ impl Kind for LogSettings {
         let named = named
             .chain(self.items.iter().map(|items| &items.file))
             .chain(self.users.iter().map(|users| &users.file))
+            .chain(self.queries.iter().map(|queries| &queries.file))
             .chain(self.grades.iter().map(|grades| &grades.file));
         let mut files = Vec::new();
         for name in named {

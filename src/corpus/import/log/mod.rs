@@ -8,6 +8,7 @@ mod grades;
 mod items;
 mod kind;
 mod pages;
+mod queries;
 mod remarks;
 mod rows;
 pub(in crate::corpus) mod settings;
@@ -77,8 +78,16 @@ fn import(settings: &LogSettings, out: &Path, ctx: &Context) -> Result<CorpusSum
         }
         _ => Vec::new(),
     };
+    let texts = match &settings.queries {
+        Some(queries) => {
+            let (texts, files) = queries::read_queries(queries, folder, (&mut faults, share), ctx)?;
+            sources.extend(files);
+            Some(texts)
+        }
+        None => None,
+    };
     let items = Items { ids: &mut ids, writer: &mut writer, unknown };
-    let mut collector = Collector::new(items, to, splits);
+    let mut collector = Collector::new(items, to, splits, texts);
     for (place, files) in settings.log.iter().enumerate() {
         let place_of = |column: &LogColumn| {
             let is_it = |other: &&LogColumn| other.of == column.of && other.name == column.name;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::collected::{Asked, Collected, NONE, Shown, Signals};
+use super::queries::Texts;
 use super::settings::{EventFiles, LogColumn, UnknownItems};
 use super::time::{Time, time};
 use crate::corpus::build::CorpusWriter;
@@ -147,6 +148,8 @@ pub(super) struct Collector<'c> {
     joins: bool,
     /// What a split may be called, where a field names it.
     splits: Vec<String>,
+    /// Texts of queries by their ids, where the log has ids.
+    texts: Option<Texts>,
     last_time: Option<i64>,
     key: String,
 }
@@ -172,11 +175,17 @@ struct Read<'v> {
 }
 
 impl<'c> Collector<'c> {
-    pub(super) fn new(items: Items<'c>, to: Collected, splits: Vec<String>) -> Self {
+    pub(super) fn new(
+        items: Items<'c>,
+        to: Collected,
+        splits: Vec<String>,
+        texts: Option<Texts>,
+    ) -> Self {
         Self {
             to,
             items,
             splits,
+            texts,
             places: HashMap::default(),
             joins: false,
             last_time: None,
@@ -236,6 +245,14 @@ impl<'c> Collector<'c> {
         let user = id(value(slots.user), &s.user)?;
         let session = id(value(slots.session), &s.session)?;
         let query = value(slots.query).text().map_err(|message| of_field(&s.query, &message))?;
+        if let (Some(texts), Some(id)) = (&self.texts, query)
+            && !texts.contains_key(id)
+        {
+            return Err(of_field(
+                &s.query,
+                &format!("`{id}`, which is not in the files of queries"),
+            ));
+        }
         let at = time(value(slots.time), s.time_unit).map_err(|m| of_field(&s.time, &m))?;
         if slots.time.is_some() && at.is_none() {
             return Err(of_field(&s.time, "nothing; expected a time"));
@@ -297,7 +314,11 @@ impl<'c> Collector<'c> {
         to.rows += 1;
         let key = self.key.trim_end_matches('\u{1f}');
         let known = to.keys.find(key);
-        let query = read.query.map(plain).filter(|query| !query.is_empty());
+        let text_of = |query| match &self.texts {
+            Some(texts) => texts.get(query).map_or(query, String::as_str),
+            None => query,
+        };
+        let query = read.query.map(text_of).map(plain).filter(|query| !query.is_empty());
         if let Some(request) = known {
             let asked = &to.asked[request as usize];
             let parts = [

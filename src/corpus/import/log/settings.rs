@@ -27,6 +27,9 @@ pub struct LogSettings {
     /// What is known of users.
     #[serde(default)]
     pub users: Option<UserFiles>,
+    /// Texts of queries, where `log.query` holds their ids.
+    #[serde(default)]
+    pub queries: Option<QueryFiles>,
     /// Grades of items for requests: then they are what is judged by, and not what held-out requests chose.
     #[serde(default)]
     pub grades: Option<GradeFiles>,
@@ -153,6 +156,24 @@ pub struct UserFiles {
     pub id: String,
     /// Fields that become columns of the users table.
     pub columns: Vec<ItemColumn>,
+}
+
+/// Files of query texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryFiles {
+    /// File relative to `corpus.path`, or a pattern.
+    pub file: PathBuf,
+    /// Format, by default as name and first bytes say.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// What separates the fields of a line, by default what the header shows.
+    #[serde(default)]
+    pub delimiter: Option<char>,
+    /// Query id, as `log.query` has it.
+    pub id: String,
+    /// Query text.
+    pub text: String,
 }
 
 /// Files of graded items.

@@ -13,9 +13,9 @@ const PLAIN: [&str; 4] =
 
 /// A time, and how it was written.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Time {
+pub(in crate::corpus) struct Time {
     /// Seconds; since 1970, since the start of the log, or steps of an order.
-    pub(super) seconds: i64,
+    pub(in crate::corpus) seconds: i64,
     /// Whether it was a text with a zone, or one without; none for numbers.
     pub(super) zoned: Option<bool>,
 }
@@ -60,7 +60,7 @@ fn seconds(number: f64, unit: Option<TimeUnit>) -> i64 {
 }
 
 /// A date or a time in ISO 8601; without a zone it is UTC.
-pub(super) fn dated(text: &str) -> Option<Time> {
+pub(in crate::corpus) fn dated(text: &str) -> Option<Time> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(Time { seconds: time.timestamp(), zoned: Some(true) });
     }
