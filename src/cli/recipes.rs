@@ -1,7 +1,8 @@
 //! `trieval recipes`: list, show, copy and explain.
 
-use super::args::{RecipesAction, RecipesArgs};
 use std::path::Path;
+
+use super::args::{RecipesAction, RecipesArgs};
 
 use crate::corpus::propose::Proposal;
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ pub(super) fn execute(args: &RecipesArgs) -> Result<()> {
         RecipesAction::List => super::print(&recipe::list_text()),
         RecipesAction::Show { name } => super::print(recipe::find(name)?.text),
         RecipesAction::Copy { name, to } => {
-            let written = recipe::copy(name, to)?;
+            let written = recipe::copy(name, to.as_deref().unwrap_or(Path::new(".")))?;
             super::print(&format!("{}\n", written.display()))
         }
         RecipesAction::New { to, items, log, queries } => {

@@ -75,7 +75,7 @@ pub fn list_text() -> String {
 pub fn copy(name: &str, to: &Path) -> Result<PathBuf> {
     let recipe = find(name)?;
     let target = if to.is_dir() { to.join(format!("{}.toml", recipe.name)) } else { to.to_owned() };
-    if target.exists() {
+    if target.symlink_metadata().is_ok() {
         let message = format!("{} exists already\n  help: name another file", target.display());
         return Err(Error::Usage(message));
     }

@@ -49,15 +49,9 @@ fn import(
     let folder = settings.path.path()?;
     let items_path = folder.join(&settings.items_file);
     let pairs_path = folder.join(&settings.pairs_file);
-    let columns = &settings.columns;
     let mut faults = Faults::default();
     let mut writer = CorpusWriter::create(out, &open_columns(&settings.item_columns))?;
-    let fields = ItemFields {
-        id: (&columns.item_id, "corpus.columns.item_id"),
-        text: std::iter::once((columns.title.as_str(), "corpus.columns.title"))
-            .chain(columns.text.iter().map(|name| (name.as_str(), "corpus.columns.text")))
-            .collect(),
-    };
+    let fields = item_fields(settings);
     let share = settings.malformed_share;
     let items = read_csv(&items_path, &fields, share, &mut faults, &mut writer)?;
     ctx.check_interrupt()?;
@@ -93,6 +87,29 @@ fn import(
     writer.finish(facts, ctx)
 }
 
+/// The columns of the items file that are read by name.
+fn item_fields(settings: &JudgedPairsSettings) -> ItemFields<'_> {
+    let columns = &settings.columns;
+    ItemFields {
+        id: (&columns.item_id, "corpus.columns.item_id"),
+        text: std::iter::once((columns.title.as_str(), "corpus.columns.title"))
+            .chain(columns.text.iter().map(|name| (name.as_str(), "corpus.columns.text")))
+            .collect(),
+    }
+}
+
+/// Whether both files have the columns that are read by name; no row is looked at.
+fn check_headers(settings: &JudgedPairsSettings) -> Result<()> {
+    let folder = settings.path.path()?;
+    let items = CsvFile::open(&folder.join(&settings.items_file))?;
+    let fields = item_fields(settings);
+    for (name, key) in fields.text.iter().chain([&fields.id]) {
+        items.column(name, key)?;
+    }
+    let pairs = CsvFile::open(&folder.join(&settings.pairs_file))?;
+    PairColumns::of(&pairs, settings).map(drop)
+}
+
 /// Row counts of the files, where they exist and are small enough to count; splits are unknown.
 fn estimate(settings: &JudgedPairsSettings) -> SizeEstimate {
     let items = settings.path.path().ok();
@@ -119,6 +136,27 @@ struct PairColumns {
     split: Option<usize>,
 }
 
+impl PairColumns {
+    fn of(file: &CsvFile, settings: &JudgedPairsSettings) -> Result<Self> {
+        let names = &settings.columns;
+        Ok(Self {
+            item: file.column(&names.item_id, "corpus.columns.item_id")?,
+            query: file.column(&names.query, "corpus.columns.query")?,
+            query_id: match &names.query_id {
+                Some(name) => Some(file.column(name, "corpus.columns.query_id")?),
+                None => None,
+            },
+            grade: file.column(&names.grade, "corpus.columns.grade")?,
+            split: match &settings.split {
+                PairSplit::Column { column, .. } => {
+                    Some(file.column(column, "corpus.split.column")?)
+                }
+                PairSplit::QueryHash { .. } => None,
+            },
+        })
+    }
+}
+
 /// One usable row of the pairs file.
 struct Pair<'a> {
     key: &'a str,
@@ -137,19 +175,7 @@ fn read_pairs(
 ) -> Result<Vec<Query>> {
     let mut file = open_csv(path)?;
     let names = &settings.columns;
-    let columns = PairColumns {
-        item: file.column(&names.item_id, "corpus.columns.item_id")?,
-        query: file.column(&names.query, "corpus.columns.query")?,
-        query_id: match &names.query_id {
-            Some(name) => Some(file.column(name, "corpus.columns.query_id")?),
-            None => None,
-        },
-        grade: file.column(&names.grade, "corpus.columns.grade")?,
-        split: match &settings.split {
-            PairSplit::Column { column, .. } => Some(file.column(column, "corpus.split.column")?),
-            PairSplit::QueryHash { .. } => None,
-        },
-    };
+    let columns = PairColumns::of(&file, settings)?;
     let mut queries: Vec<Query> = Vec::new();
     let mut by_key: HashMap<String, usize> = HashMap::new();
     let mut seen: HashMap<(usize, u32), u64> = HashMap::new();
