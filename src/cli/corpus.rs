@@ -26,7 +26,7 @@ pub(super) fn execute(args: &CorpusArgs, ctx: &Context) -> Result<()> {
     if args.json {
         let text =
             serde_json::to_string_pretty(&profile).map_err(|e| Error::Failed(e.to_string()))?;
-        return super::print(&format!("{text}\n"));
+        return super::print_json(&format!("{text}\n"));
     }
     super::print(&text(&profile))
 }

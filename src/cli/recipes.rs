@@ -1,23 +1,24 @@
 //! `trieval recipes`: list, show, copy and explain.
 
-use super::args::{RecipesAction, RecipesArgs};
 use std::path::Path;
+
+use super::args::{RecipesAction, RecipesArgs};
 
 use crate::corpus::propose::Proposal;
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::recipe::{self, Recipe};
 
-pub(super) fn execute(args: &RecipesArgs, ctx: &Context) -> Result<()> {
+pub(super) fn execute(args: &RecipesArgs) -> Result<()> {
     match &args.action {
         RecipesAction::List => super::print(&recipe::list_text()),
         RecipesAction::Show { name } => super::print(recipe::find(name)?.text),
         RecipesAction::Copy { name, to } => {
-            let written = recipe::copy(name, to)?;
+            let written = recipe::copy(name, to.as_deref().unwrap_or(Path::new(".")))?;
             super::print(&format!("{}\n", written.display()))
         }
         RecipesAction::New { to, items, log, queries } => {
-            propose(to, items, log, queries.as_deref(), ctx)
+            propose(to, items, log, queries.as_deref())
         }
         RecipesAction::Explain { key, recipe, overrides } => {
             let loaded = recipe.as_deref().map(|name| Recipe::open(name, overrides)).transpose()?;
@@ -29,19 +30,14 @@ pub(super) fn execute(args: &RecipesArgs, ctx: &Context) -> Result<()> {
 }
 
 /// Writes a proposed recipe, and tells what was guessed.
-fn propose(
-    to: &Path,
-    items: &Path,
-    log: &Path,
-    queries: Option<&Path>,
-    ctx: &Context,
-) -> Result<()> {
+fn propose(to: &Path, items: &Path, log: &Path, queries: Option<&Path>) -> Result<()> {
     if to.exists() {
         return Err(Error::Usage(format!("{} is there already; name another file", to.display())));
     }
     let stem = to.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = stem.filter(|stem| !stem.is_empty()).unwrap_or_else(|| "shop".into());
-    let proposal = Proposal::of(items, log, queries, ctx)?;
+    // Looking takes no time worth a bar.
+    let proposal = Proposal::of(items, log, queries, &Context::silent())?;
     let (folder, _) = proposal.folder();
     // Files named from the working folder are found from there; a recipe that stands elsewhere names them in full.
     let stands_here = to.parent().is_none_or(|parent| parent.as_os_str().is_empty());

@@ -5,6 +5,7 @@
 //! - `facts`: what a corpus turns out to hold
 //! - `labels`: impressions as labelled examples; `features`: what requests carry; `daily`: items before a day
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
+//! - `heard`: what of a question a system makes use of
 //! - `folds`: training requests held out, as a corpus of its own
 //! - `import`: corpora from files; `export`: the way back; `simulator`: the shop with known truth
 //! - `profile`: a corpus in figures for people
@@ -22,6 +23,7 @@ mod facts;
 mod features;
 mod folder;
 mod folds;
+mod heard;
 mod histories;
 mod import;
 mod impressions;
@@ -45,6 +47,7 @@ pub use daily::{DailyStatistics, Shown};
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use folds::Fold;
+pub use heard::{Heard, Words};
 pub use histories::{choices, training_histories};
 pub use import::propose;
 pub use labels::{Labelled, Labels};

@@ -366,6 +366,10 @@ pub struct SequencesSettings {
     /// Folder that holds the files.
     #[schemars(extend("x-key" = false))]
     pub path: Source,
+    /// Names of the fields where `sequences_file` holds interactions, a row of a user and an item each: CSV, JSON lines,
+    /// JSON, Parquet, or RecBole's `.inter`.
+    #[serde(default)]
+    pub interactions: Option<InteractionFields>,
     /// Sequences, relative to `path`: JSON that maps a user to a list of items, or S3-Rec text
     /// (`user item item …`, one user a line); the first character of the file tells which.
     pub sequences_file: PathBuf,
@@ -394,6 +398,29 @@ pub struct SequencesSettings {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub malformed_share: f64,
+}
+
+/// Fields of interactions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InteractionFields {
+    /// User id.
+    pub user: String,
+    /// Item id.
+    pub item: String,
+    /// Time, by which a user's items are put in order; without it, the order of the rows.
+    #[serde(default)]
+    pub time: Option<String>,
+    /// A number that says how much of an interaction it was, such as a rating; without it, all rows count.
+    #[serde(default)]
+    pub signal: Option<String>,
+    /// The least signal of an interaction that counts.
+    #[serde(default = "least_signal")]
+    pub from: f64,
+}
+
+fn least_signal() -> f64 {
+    1.0
 }
 
 pub(super) fn default_text_fields() -> Vec<String> {

@@ -159,6 +159,8 @@ impl Training<'_> {
             if validation.as_ref().is_some_and(|one| one.is_exhausted(&state.course)) {
                 break;
             }
+            // What moved the weights is written down before an interrupt ends the process.
+            let _held = ctx.hold();
             let started = Instant::now();
             let draws = sampler.step(step, |example| objective.length(example));
             let mut gradients = step_gradients(parameters, objective, draws, settings.batch, world)
@@ -202,7 +204,8 @@ impl Training<'_> {
                 }
                 is_exhausted = validation.is_exhausted(&state.course);
                 if let Some(stretch) = &mut stretch {
-                    stretch.looks = looked.elapsed().as_secs_f64() * (n_steps / interval) as f64;
+                    stretch.looks = looked.elapsed().as_secs_f64()
+                        * (n_steps / interval).saturating_sub(1) as f64;
                 }
             }
             let record = StepRecord {
@@ -371,7 +374,7 @@ struct Stretch {
     first: u64,
     started: Instant,
     seconds: f64,
-    /// Seconds that validation would take in all.
+    /// Seconds that all validations but the one that is done would take.
     looks: f64,
 }
 

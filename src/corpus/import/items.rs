@@ -1,6 +1,7 @@
 //! Items files: CSV with a header, JSON that maps an id to an object, or lines of an id and its text. Keeps ids for
 //! look-ups.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -8,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 
@@ -16,7 +17,8 @@ use super::super::build::CorpusWriter;
 use super::super::cell::{Cell, OpenColumn};
 use super::super::rows::ItemRow;
 use super::faults::Faults;
-use super::text::{CsvFile, MAX_TEXT, open, read_utf8, truncate};
+use super::records::{Value, open_csv, parse};
+use super::text::{MAX_TEXT, check_id, open, read_utf8, truncate};
 
 /// Row numbers of item ids, with the line (or entry) where each was found.
 #[derive(Default)]
@@ -66,6 +68,9 @@ impl ItemIds {
     ) -> Result<std::result::Result<(), String>> {
         if item.id.is_empty() {
             return Ok(Err("the item id is empty".into()));
+        }
+        if let Err(message) = check_id(&item.id) {
+            return Ok(Err(format!("the item id is {message}")));
         }
         let cells = match self.cells(&item) {
             Ok(cells) => cells,
@@ -141,7 +146,7 @@ pub(super) fn read_csv(
     faults: &mut Faults,
     writer: &mut CorpusWriter,
 ) -> Result<ItemIds> {
-    let mut file = CsvFile::open(path)?;
+    let mut file = open_csv(path)?;
     let id_column = file.column(fields.id.0, fields.id.1)?;
     let text_columns: Vec<usize> =
         fields.text.iter().map(|(name, key)| file.column(name, key)).collect::<Result<_>>()?;
@@ -208,8 +213,8 @@ pub(super) fn read_json(
         entry += 1;
         faults.row();
         let item = match value {
-            Value::Object(fields) => item_of(&id, &fields, text_fields, &mut used),
-            other => Err(format!("item `{id}` is {}; expected an object", kind_of(&other))),
+            Value::Map(fields) => item_of(&id, &fields, text_fields, &mut used),
+            other => Err(format!("item `{id}` is {}; expected an object", other.kind())),
         };
         let added = match item {
             Ok(item) => ids.add(item, entry, "entry", writer)?,
@@ -280,7 +285,7 @@ pub(super) fn read_lines(
 /// Calls `entry` for each key and value of a JSON object, in order, repeated keys included.
 pub(super) fn for_each_entry(
     path: &Path,
-    entry: &mut dyn FnMut(String, Value) -> Result<()>,
+    entry: &mut dyn FnMut(String, Value<'_>) -> Result<()>,
 ) -> Result<()> {
     let text = read_utf8(path)?;
     if text.trim().is_empty() {
@@ -300,7 +305,7 @@ pub(super) fn for_each_entry(
 }
 
 struct Entries<'a> {
-    entry: &'a mut dyn FnMut(String, Value) -> Result<()>,
+    entry: &'a mut dyn FnMut(String, Value<'_>) -> Result<()>,
     failure: &'a mut Option<Error>,
 }
 
@@ -320,7 +325,8 @@ impl<'de> Visitor<'de> for Entries<'_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<(), M::Error> {
-        while let Some((key, value)) = map.next_entry::<String, Value>()? {
+        while let Some((key, raw)) = map.next_entry::<String, &RawValue>()? {
+            let value = parse(raw.get()).map_err(serde::de::Error::custom)?;
             if let Err(error) = (self.entry)(key, value) {
                 *self.failure = Some(error);
                 return Err(serde::de::Error::custom("stopped"));
@@ -332,19 +338,19 @@ impl<'de> Visitor<'de> for Entries<'_> {
 
 fn item_of(
     id: &str,
-    fields: &Map<String, Value>,
+    fields: &[(Cow<'_, str>, Value<'_>)],
     text_fields: &[String],
     used: &mut [bool],
 ) -> std::result::Result<ItemRow, String> {
     let mut texts = Vec::new();
     for (field, used) in text_fields.iter().zip(used) {
-        let Some(value) = fields.get(field) else {
+        let Some((_, value)) = fields.iter().find(|(name, _)| name == field) else {
             texts.push(String::new());
             continue;
         };
         *used = true;
         texts.push(text_of(value).ok_or_else(|| {
-            format!("field `{field}` of item `{id}` is {}; expected text", kind_of(value))
+            format!("field `{field}` of item `{id}` is {}; expected text", value.kind())
         })?);
     }
     let (title, text) = title_and_text(texts);
@@ -354,8 +360,8 @@ fn item_of(
         let Some(value) = text_of(value) else { continue };
         if is_category(name) {
             category = category_path(&value);
-        } else if !text_fields.contains(name) && !value.is_empty() {
-            attributes.push((name.clone(), value));
+        } else if !text_fields.iter().any(|field| field == name) && !value.is_empty() {
+            attributes.push((name.to_string(), value));
         }
     }
     Ok(ItemRow {
@@ -386,28 +392,12 @@ fn category_path(value: &str) -> Vec<String> {
 }
 
 /// A scalar as text, a list of such separated by commas; nothing for objects.
-fn text_of(value: &Value) -> Option<String> {
+fn text_of(value: &Value<'_>) -> Option<String> {
     match value {
-        Value::Null => Some(String::new()),
-        Value::String(text) => Some(text.trim().to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Array(values) => {
+        Value::List(values) => {
             let texts: Option<Vec<String>> = values.iter().map(text_of).collect();
             texts.map(|texts| texts.join(", "))
         }
-        Value::Object(_) => None,
-    }
-}
-
-/// What a JSON value is, for messages.
-pub(super) fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a flag",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        single => Some(single.text().ok()?.unwrap_or_default().to_owned()),
     }
 }

@@ -1,7 +1,7 @@
 //! Importers: files of others into corpus folders. Format faults become errors with file and line.
 //!
 //! - `records`: rows of files of any format; `text`: CSV with named columns, UTF-8 checked per field
-//! - `faults`: malformed rows; `items`: items files (CSV or JSON); `hashed`: splits by a hash
+//! - `faults`: malformed rows; `quotes`: stray quotation marks; `items`: items files (CSV or JSON); `hashed`: splits by a hash
 //! - `propose`: which fields of files that nobody described are what
 //! - `judged_pairs` with `clicks`, `sequences`, `log`: the sources
 
@@ -13,6 +13,7 @@ mod items;
 mod judged_pairs;
 pub(super) mod log;
 pub mod propose;
+mod quotes;
 mod records;
 mod sequences;
 mod text;

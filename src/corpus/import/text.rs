@@ -1,7 +1,7 @@
 //! Text files: CSV with named columns, and whole UTF-8 files. Knows nothing of items or queries.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
@@ -9,37 +9,30 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use crate::error::{Error, Result};
 
 use super::faults::Faults;
+use super::quotes::{Quotes, Strays};
 
 /// Longest title and longest further text of an item that are kept, in bytes; what is beyond is
 /// cut at a character and counted.
 pub(super) const MAX_TEXT: usize = 32_768;
 
-/// A CSV file with a header line; other than `.tsv` files are separated by commas.
+/// A CSV file with a header line.
 pub(super) struct CsvFile {
     path: PathBuf,
-    reader: Reader<Box<dyn Read>>,
+    reader: Reader<Quotes<Box<dyn Read>>>,
+    strays: Strays,
     header: Vec<String>,
+    /// Records read, the header among them.
+    records: u64,
     /// Lines by which the reader is behind: a record begins before the line feed that ends the one
     /// before, where lines end in a carriage return, too.
     behind: u64,
 }
 
 impl CsvFile {
-    /// Opens a file and reads its header.
-    ///
-    /// # Errors
-    /// [`Error::Data`] when the file is missing, empty or not UTF-8 in the header.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = open(path)?;
-        let tabs = path.extension().is_some_and(|extension| extension == "tsv");
-        let reader = BufReader::with_capacity(1 << 18, file);
-        Self::of(path, reader, if tabs { b'\t' } else { b',' }, false)
-    }
-
     /// Reads the header of a file that is opened already; `skips_line` where one stands before it.
     ///
     /// # Errors
-    /// [`Error::Data`] when it is empty or not UTF-8 in the header.
+    /// [`Error::Data`] when it is empty, not UTF-8 in the header, or names a column twice there.
     pub(super) fn of(
         path: &Path,
         mut reader: impl BufRead + 'static,
@@ -49,15 +42,21 @@ impl CsvFile {
         if skips_line {
             reader.skip_until(b'\n').map_err(|e| Error::unreadable(path, &e))?;
         }
-        let reader: Box<dyn Read> = Box::new(reader);
+        let first_line = 1 + u64::from(skips_line);
+        let quotes = Quotes::new(Box::new(reader) as Box<dyn Read>, delimiter, first_line);
+        let strays = quotes.strays();
         let mut reader =
-            ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(reader);
+            ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(quotes);
         let record =
             reader.byte_headers().map_err(|e| Error::data_at(path, 1, e.to_string()))?.clone();
         if record.is_empty() {
             return Err(Error::data(path, "the file is empty; expected a header line"));
         }
-        let header = record
+        if let Some(stray) = strays.of(0) {
+            let message = format!("a quotation mark {}", stray.what);
+            return Err(Error::data_at(path, stray.line, message));
+        }
+        let header: Vec<String> = record
             .iter()
             .map(|name| {
                 std::str::from_utf8(name)
@@ -65,9 +64,16 @@ impl CsvFile {
                     .map_err(|_| Error::data_at(path, 1, "the header is not UTF-8"))
             })
             .collect::<Result<_>>()?;
+        let is_twice =
+            |(place, name): (usize, &String)| !name.is_empty() && header[..place].contains(name);
+        if let Some(place) = header.iter().enumerate().position(is_twice) {
+            let message = format!("the header names the column `{}` twice", header[place]);
+            return Err(Error::data_at(path, first_line, message)
+                .with_help("give each column a name of its own"));
+        }
         // The header was read: the reader stands behind its end, before the line feed or after it.
         let behind = u64::from(reader.position().line() < 2) + u64::from(skips_line);
-        Ok(Self { path: path.to_owned(), reader, header, behind })
+        Ok(Self { path: path.to_owned(), reader, strays, header, records: 1, behind })
     }
 
     /// Names of the columns.
@@ -101,6 +107,18 @@ impl CsvFile {
             }
             faults.row();
             let line = record.position().map_or(0, csv::Position::line) + self.behind;
+            let number = self.records;
+            self.records += 1;
+            if let Some(stray) = self.strays.of(number) {
+                faults.fault(stray.line, format!("a quotation mark {}", stray.what));
+                // Each line that it swallowed is a row that is lost.
+                for line in stray.line + 1..=stray.last_line {
+                    faults.row();
+                    let message = format!("inside the quotation mark of line {}", stray.line);
+                    faults.fault(line, message);
+                }
+                continue;
+            }
             if record.len() == self.header.len() {
                 return Ok(Some(CsvRow { line, record }));
             }
@@ -164,6 +182,21 @@ pub(super) fn read_utf8(path: &Path) -> Result<String> {
         let line = 1 + e.as_bytes()[..good].iter().filter(|&&b| b == b'\n').count() as u64;
         Error::data_at(path, line, "is not UTF-8 here").with_help("convert the file to UTF-8")
     })
+}
+
+/// Refuses an id that no list of results could name.
+///
+/// # Errors
+/// The text of a fault.
+pub(super) fn check_id(id: &str) -> std::result::Result<(), String> {
+    match id.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        false => Ok(()),
+        true => Err(format!(
+            "`{}`; an id holds no blanks and no control characters, because run files separate their \
+             columns by blanks",
+            id.escape_debug()
+        )),
+    }
 }
 
 /// A text without control characters: each run of them, and of blanks around it, is a blank.

@@ -18,8 +18,9 @@ use super::clicks::draw_page;
 use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, read_csv};
+use super::records::open_csv;
 use super::split_by_hash;
-use super::text::{CsvFile, CsvRow, count_lines};
+use super::text::{CsvFile, CsvRow, check_id, count_lines};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{ImpressionRow, JudgementRow, RequestRow};
@@ -48,15 +49,9 @@ fn import(
     let folder = settings.path.path()?;
     let items_path = folder.join(&settings.items_file);
     let pairs_path = folder.join(&settings.pairs_file);
-    let columns = &settings.columns;
     let mut faults = Faults::default();
     let mut writer = CorpusWriter::create(out, &open_columns(&settings.item_columns))?;
-    let fields = ItemFields {
-        id: (&columns.item_id, "corpus.columns.item_id"),
-        text: std::iter::once((columns.title.as_str(), "corpus.columns.title"))
-            .chain(columns.text.iter().map(|name| (name.as_str(), "corpus.columns.text")))
-            .collect(),
-    };
+    let fields = item_fields(settings);
     let share = settings.malformed_share;
     let items = read_csv(&items_path, &fields, share, &mut faults, &mut writer)?;
     ctx.check_interrupt()?;
@@ -92,6 +87,29 @@ fn import(
     writer.finish(facts, ctx)
 }
 
+/// The columns of the items file that are read by name.
+fn item_fields(settings: &JudgedPairsSettings) -> ItemFields<'_> {
+    let columns = &settings.columns;
+    ItemFields {
+        id: (&columns.item_id, "corpus.columns.item_id"),
+        text: std::iter::once((columns.title.as_str(), "corpus.columns.title"))
+            .chain(columns.text.iter().map(|name| (name.as_str(), "corpus.columns.text")))
+            .collect(),
+    }
+}
+
+/// Whether both files have the columns that are read by name; no row is looked at.
+fn check_headers(settings: &JudgedPairsSettings) -> Result<()> {
+    let folder = settings.path.path()?;
+    let items = open_csv(&folder.join(&settings.items_file))?;
+    let fields = item_fields(settings);
+    for (name, key) in fields.text.iter().chain([&fields.id]) {
+        items.column(name, key)?;
+    }
+    let pairs = open_csv(&folder.join(&settings.pairs_file))?;
+    PairColumns::of(&pairs, settings).map(drop)
+}
+
 /// Row counts of the files, where they exist and are small enough to count; splits are unknown.
 fn estimate(settings: &JudgedPairsSettings) -> SizeEstimate {
     let items = settings.path.path().ok();
@@ -118,6 +136,27 @@ struct PairColumns {
     split: Option<usize>,
 }
 
+impl PairColumns {
+    fn of(file: &CsvFile, settings: &JudgedPairsSettings) -> Result<Self> {
+        let names = &settings.columns;
+        Ok(Self {
+            item: file.column(&names.item_id, "corpus.columns.item_id")?,
+            query: file.column(&names.query, "corpus.columns.query")?,
+            query_id: match &names.query_id {
+                Some(name) => Some(file.column(name, "corpus.columns.query_id")?),
+                None => None,
+            },
+            grade: file.column(&names.grade, "corpus.columns.grade")?,
+            split: match &settings.split {
+                PairSplit::Column { column, .. } => {
+                    Some(file.column(column, "corpus.split.column")?)
+                }
+                PairSplit::QueryHash { .. } => None,
+            },
+        })
+    }
+}
+
 /// One usable row of the pairs file.
 struct Pair<'a> {
     key: &'a str,
@@ -134,21 +173,9 @@ fn read_pairs(
     items: &ItemIds,
     faults: &mut Faults,
 ) -> Result<Vec<Query>> {
-    let mut file = CsvFile::open(path)?;
+    let mut file = open_csv(path)?;
     let names = &settings.columns;
-    let columns = PairColumns {
-        item: file.column(&names.item_id, "corpus.columns.item_id")?,
-        query: file.column(&names.query, "corpus.columns.query")?,
-        query_id: match &names.query_id {
-            Some(name) => Some(file.column(name, "corpus.columns.query_id")?),
-            None => None,
-        },
-        grade: file.column(&names.grade, "corpus.columns.grade")?,
-        split: match &settings.split {
-            PairSplit::Column { column, .. } => Some(file.column(column, "corpus.split.column")?),
-            PairSplit::QueryHash { .. } => None,
-        },
-    };
+    let columns = PairColumns::of(&file, settings)?;
     let mut queries: Vec<Query> = Vec::new();
     let mut by_key: HashMap<String, usize> = HashMap::new();
     let mut seen: HashMap<(usize, u32), u64> = HashMap::new();
@@ -179,6 +206,13 @@ fn read_pairs(
             }
         };
         let query = &mut queries[place];
+        if query.text != pair.text {
+            let (key, before, now) = (pair.key, &query.text, pair.text);
+            let line = query.line;
+            let message = format!("query id `{key}` is `{now}` here and `{before}` in line {line}");
+            faults.fault(row.line, message);
+            continue;
+        }
         let Some(item) = pair.item else {
             let id = pair.item_id;
             faults.fault(row.line, format!("item id `{id}` is not in the items file"));
@@ -224,7 +258,11 @@ fn parse_pair<'a>(
         return Err("the query is empty".into());
     }
     let key = match columns.query_id {
-        Some(column) => row.field(column)?,
+        Some(column) => {
+            let id = row.field(column)?;
+            check_id(id).map_err(|message| format!("the query id is {message}"))?;
+            id
+        }
         None => text,
     };
     let grade_text = row.field(columns.grade)?;
@@ -450,11 +488,46 @@ mod tests {
             (" ,a,3,train\n", "the query is empty"),
             ("sofa,a,3,train\nsofa,b,3,test\n", "`sofa` is test here and train in line 2"),
             ("sofa,a,3,train\nsofa,a,1,train\n", "were judged before, in line 2"),
+            (
+                "\"best\" sofa,a,3,train\nsofa,b,3,test\n",
+                "pairs.csv:2: a quotation mark is followed",
+            ),
+            (
+                "\"best sofa,a,3,train\nsofa,b,3,test\n",
+                "pairs.csv:2: a quotation mark is never closed",
+            ),
         ];
         for (rows, fault) in cases {
             let pairs = format!("query,item_id,grade,split\n{rows}");
             assert_says(&Source::new(ITEMS.as_bytes(), pairs.as_bytes()).error(), &[fault]);
         }
+    }
+
+    #[test]
+    fn one_query_id_has_one_text_and_ids_have_no_blanks() {
+        let of = |pairs: &str, items: &str| {
+            let mut source = Source::new(items.as_bytes(), pairs.as_bytes());
+            source.1.columns.query_id = Some("qid".into());
+            source.error()
+        };
+        let header = "qid,query,item_id,grade,split\n";
+        let two = format!("{header}1,sofa,a,3,train\n1,couch,b,3,train\n");
+        assert_says(
+            &of(&two, ITEMS),
+            &["pairs.csv:3:", "query id `1` is `couch` here and `sofa` in line 2"],
+        );
+        let blank = format!("{header}1 a,sofa,a,3,train\n");
+        assert_says(
+            &of(&blank, ITEMS),
+            &["pairs.csv:2:", "the query id is `1 a`; an id holds no blanks"],
+        );
+        let items = ITEMS.replace("a,red", "set 1,red");
+        assert_says(&of(&two, &items), &["items.csv:2:", "the item id is `set 1`"]);
+        let twice = format!("qid,query,item_id,grade,query\n1,sofa,a,3,train\n");
+        assert_says(
+            &of(&twice, ITEMS),
+            &["pairs.csv:1:", "the header names the column `query` twice"],
+        );
     }
 
     #[test]

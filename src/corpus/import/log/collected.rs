@@ -48,6 +48,8 @@ pub(super) struct Asked {
     pub(super) time: Option<i64>,
     pub(super) day: Option<i32>,
     pub(super) history: Option<Box<[u32]>>,
+    /// Whether the same counted query is asked before.
+    pub(super) is_repeat: bool,
     /// Items that its rows named, known or not.
     pub(super) named: u32,
     /// Of them, those that are items of the corpus.
@@ -64,6 +66,7 @@ impl Default for Asked {
             time: None,
             day: None,
             history: None,
+            is_repeat: false,
             named: 0,
             known: 0,
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{EventFiles, LogSettings, LogSplit};
+use super::settings::{EventFiles, LogSettings, LogSplit, Meaning};
 use super::{import, open_columns};
 use crate::corpus::cell::{Entity, Holds};
 use crate::corpus::import::columns::column_faults;
@@ -33,6 +33,8 @@ impl EventFiles {
             (
                 "click",
                 self.click.is_some()
+                    || self.means == Some(Meaning::Click)
+                    || self.clicks.is_some()
                     || self.clicked.is_some()
                     || label(|label| label.click.is_some())
                     || event(|event| &event.click),
@@ -40,6 +42,7 @@ impl EventFiles {
             (
                 "cart",
                 self.cart.is_some()
+                    || self.means == Some(Meaning::Cart)
                     || self.carted.is_some()
                     || label(|label| label.cart.is_some())
                     || event(|event| &event.cart),
@@ -47,6 +50,7 @@ impl EventFiles {
             (
                 "order",
                 self.order.is_some()
+                    || self.means == Some(Meaning::Order)
                     || self.ordered.is_some()
                     || label(|label| label.order.is_some())
                     || event(|event| &event.order),
@@ -119,6 +123,18 @@ impl EventFiles {
                 "give `request`, or what tells requests apart: `user`, `session`, `time`, `query`";
             let message = "nothing tells which rows are of one request";
             faults.value(keys!["log", place], message, "no field of requests", help);
+        }
+        if self.clicks.is_some() && (self.item.is_none() || self.query.is_none()) {
+            let message = "counts are of an item for a query";
+            faults.key(key("clicks"), message, "without `item` or `query`", "give both");
+        }
+        if self.clicks.is_some() && !self.request.is_empty() {
+            let message = "counts belong to no single request";
+            faults.key(key("request"), message, "beside `clicks`", "leave it out");
+        }
+        if self.impressions.is_some() && self.clicks.is_none() {
+            let message = "impressions are counted beside clicks";
+            faults.key(key("impressions"), message, "without `clicks`", "give `clicks`");
         }
         if self.time_unit.is_some() && self.time.is_none() {
             faults.key(key("time_unit"), "a unit of no time", "without `time`", "give `time`");

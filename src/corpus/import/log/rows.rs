@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 
 use super::collected::{Asked, Collected, NONE, Shown, Signals};
 use super::queries::Texts;
-use super::settings::{EventFiles, LogColumn, UnknownItems};
+use super::settings::{EventFiles, LogColumn, Meaning, UnknownItems};
 use super::time::{Time, time};
 use crate::corpus::build::CorpusWriter;
 use crate::corpus::cell::{Cell, Entity};
@@ -18,6 +18,9 @@ use crate::error::Result;
 
 /// Items shown for one request: positions are 16-bit numbers.
 pub(super) const MOST_SHOWN: usize = u16::MAX as usize;
+
+/// The largest count of one row.
+const MOST_COUNTED: i64 = 1_000_000;
 
 /// Flags that fields of their own record, with what says that it was recorded at all.
 const FLAGS: [(u8, u8); 5] = [
@@ -53,6 +56,8 @@ pub(super) struct Slots<'s> {
     flags: [Slot; 5],
     label: Slot,
     event: Slot,
+    /// Times clicked, times shown.
+    counts: [Slot; 2],
     /// With the place of each column among all open columns of the log.
     columns: Vec<(usize, usize, &'s LogColumn)>,
 }
@@ -101,6 +106,7 @@ impl<'s> Slots<'s> {
                 slot(&s.like, "like"),
                 slot(&s.share, "share"),
             ],
+            counts: [slot(&s.clicks, "clicks"), slot(&s.impressions, "impressions")],
             label: s.label.as_ref().map(|label| add(&label.field, "label.field")),
             event: s.event.as_ref().map(|event| add(&event.field, "event.field")),
             columns: s
@@ -170,6 +176,8 @@ struct Read<'v> {
     day: Option<i32>,
     history: Vec<Cow<'v, str>>,
     said: Vec<Said<'v>>,
+    /// Times clicked and shown, where rows are counts.
+    counts: Option<(u32, u32)>,
     /// Items chosen that were not shown.
     unshown: Vec<String>,
 }
@@ -211,7 +219,10 @@ impl<'c> Collector<'c> {
     ) -> Result<std::result::Result<(), String>> {
         match self.read(slots, record) {
             Ok(None) => Ok(Ok(())),
-            Ok(Some(read)) => self.keep(slots, record, read),
+            Ok(Some(read)) => match read.counts {
+                Some((clicked, shown)) => self.keep_counted(slots, record, &read, clicked, shown),
+                None => self.keep(slots, record, &read),
+            },
             Err(message) => Ok(Err(message)),
         }
     }
@@ -269,6 +280,7 @@ impl<'c> Collector<'c> {
         }
         let history = ids(value(slots.history), slots.separator());
         let history = history.map_err(|message| of_field(&s.history, &message))?;
+        let counts = counts(slots, value)?;
         let (said, unshown) = match slots.is_lists() {
             true => lists(slots, record)?,
             false => (single(slots, record, event.unwrap_or_default())?, Vec::new()),
@@ -284,18 +296,51 @@ impl<'c> Collector<'c> {
                 return Err(of(column.field(), &message));
             }
         }
-        Ok(Some(Read { user, session, query, split, at, day, history, said, unshown }))
+        Ok(Some(Read { user, session, query, split, at, day, history, said, counts, unshown }))
+    }
+
+    /// Keeps a count as what it counts: the query asked again and again, with the item clicked the first times.
+    fn keep_counted(
+        &mut self,
+        slots: &Slots<'_>,
+        record: &Record<'_>,
+        read: &Read<'_>,
+        clicked: u32,
+        shown: u32,
+    ) -> Result<std::result::Result<(), String>> {
+        use std::fmt::Write as _;
+        let query = read.query.unwrap_or_default();
+        for time in 0..shown {
+            self.key.clear();
+            let _ = write!(self.key, "{query}\u{1f}{time}");
+            let said = read.said.iter().map(|one| {
+                let mut shown = one.shown;
+                shown.signals.set(Signals::CLICK, time < clicked);
+                Said { id: one.id.clone(), shown }
+            });
+            let again =
+                Read { said: said.collect(), history: Vec::new(), unshown: Vec::new(), ..*read };
+            if let Err(message) = self.keep(slots, record, &again)? {
+                return Ok(Err(message));
+            }
+            if time > 0
+                && let Some(number) = self.to.keys.find(&self.key)
+            {
+                self.to.asked[number as usize].is_repeat = true;
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn keep(
         &mut self,
         slots: &Slots<'_>,
         record: &Record<'_>,
-        read: Read<'_>,
+        read: &Read<'_>,
     ) -> Result<std::result::Result<(), String>> {
         let to = &mut self.to;
         let s = slots.settings;
-        if s.request.is_empty() {
+        if s.request.is_empty() && read.counts.is_none() {
             // A row of lists is a request of its own.
             use std::fmt::Write as _;
             let key = &mut self.key;
@@ -364,8 +409,8 @@ impl<'c> Collector<'c> {
             }
         }
         asked.day = asked.day.or(read.day);
-        for id in read.unshown {
-            to.unshown.one(|| id);
+        for id in &read.unshown {
+            to.unshown.one(|| id.clone());
         }
         if asked.history.is_none() && !read.history.is_empty() {
             let mut items = Vec::new();
@@ -541,6 +586,12 @@ fn signals<'v>(
             shown.signals.set(known, true);
         }
     }
+    match s.means {
+        Some(Meaning::Click) => shown.signals.set(Signals::CLICK, true),
+        Some(Meaning::Cart) => shown.signals.set(Signals::CART, true),
+        Some(Meaning::Order) => shown.signals.set(Signals::ORDER, true),
+        None => {}
+    }
     labelled(s, value(slots.label), &mut shown.signals)?;
     let [propensity, dwell, grade] = slots.numbers;
     for (slot, name, own) in [
@@ -562,6 +613,29 @@ fn signals<'v>(
         shown.position = position as u32;
     }
     Ok(())
+}
+
+/// Times clicked and shown, where rows are counts.
+fn counts<'v>(
+    slots: &Slots<'_>,
+    value: impl Fn(Slot) -> &'v Value<'v>,
+) -> std::result::Result<Option<(u32, u32)>, String> {
+    let s = slots.settings;
+    let count = |slot: Slot, name: &Option<String>| {
+        whole(value(slot), 0, MOST_COUNTED).map_err(|message| of_field(name, &message))
+    };
+    let [clicks, impressions] = slots.counts;
+    if clicks.is_none() {
+        return Ok(None);
+    }
+    let clicked = count(clicks, &s.clicks)?.unwrap_or(0);
+    let shown = count(impressions, &s.impressions)?.unwrap_or(clicked);
+    if clicked > shown {
+        let message = format!("{clicked} clicks of {shown} impressions");
+        return Err(of_field(&s.clicks, &message));
+    }
+    // Both are at most MOST_COUNTED.
+    Ok(Some((clicked as u32, shown as u32)))
 }
 
 /// The ids of a list.

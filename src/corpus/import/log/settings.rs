@@ -261,12 +261,31 @@ pub struct EventFiles {
     pub dwell: Option<String>,
     /// Grade that the log gives to the impression.
     pub grade: Option<String>,
+    /// What each row of an item, or each entry of `shown`, means by itself: for logs of nothing but clicks or orders.
+    pub means: Option<Meaning>,
+    /// Times that the item was clicked for the query, where rows are counts: the query is asked as often as its items were
+    /// shown, and once where it is held out.
+    pub clicks: Option<String>,
+    /// Times that the item was shown for the query; by default as often as it was clicked.
+    pub impressions: Option<String>,
     /// One number that says how far the item got.
     pub label: Option<LabelField>,
     /// One field that says what happened, in words.
     pub event: Option<EventField>,
     /// Fields that become columns.
     pub columns: Vec<LogColumn>,
+}
+
+/// What a row means by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Meaning {
+    /// The item was clicked.
+    Click,
+    /// It was put into the cart.
+    Cart,
+    /// It was ordered.
+    Order,
 }
 
 /// A field that says in a number how far an item got.

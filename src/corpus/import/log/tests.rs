@@ -259,6 +259,56 @@ fn lists_of_ids_labels_and_events_say_what_was_chosen() {
 }
 
 #[test]
+fn counts_are_what_they_count_and_rows_may_mean_a_click_by_themselves() {
+    let counts = "query,item,n,shown\ntee,a,2,3\ntee,b,1,4\nsofa,b,1,1\nlamp,007,0,2\n";
+    let log = EventFiles {
+        file: "log.csv".into(),
+        query: some("query"),
+        item: some("item"),
+        clicks: some("n"),
+        impressions: some("shown"),
+        ..EventFiles::default()
+    };
+    let mut shop = Shop::new(log.clone(), &[("log.csv", counts)]);
+    shop.settings.split = LogSplit::Query { validation: 0.0, test: 0.5 };
+    let (corpus, summary) = shop.import().unwrap();
+    let asked = |split| -> Vec<String> {
+        corpus.requests(split).unwrap().into_iter().filter_map(|one| one.ask.query).collect()
+    };
+    let (train, test) = (asked(Split::Train), asked(Split::Test));
+    // A query that is held out is asked once, the others as often as any of their items was shown.
+    for (query, times) in [("tee", 4), ("sofa", 1), ("lamp", 2)] {
+        let n_train = train.iter().filter(|one| *one == query).count();
+        let n_test = test.iter().filter(|one| *one == query).count();
+        assert!((n_train, n_test) == (times, 0) || (n_train, n_test) == (0, 1), "{query}");
+    }
+    assert!(!train.is_empty() && !test.is_empty());
+    assert!(summary.clicks >= 2);
+    let wrong = Shop::new(log, &[("log.csv", &counts.replace("2,3", "5,3"))]).error();
+    assert_says(&wrong, &["log.csv:2:", "`n` holds 5 clicks of 3 impressions"]);
+
+    // RecBole's atomic files.
+    let inter = "user_id:token\titem_id:token\ttimestamp:float\n\
+                 u\ta\t3\nu\tb\t1\nu\t007\t2\nv\ta\t1\nv\tb\t2\nv\t007\t3\nv\ta\t4\n";
+    let rows = EventFiles {
+        file: "x.inter".into(),
+        user: some("user_id"),
+        item: some("item_id"),
+        time: some("timestamp"),
+        means: Some(Meaning::Click),
+        ..EventFiles::default()
+    };
+    let mut shop = Shop::new(rows, &[("x.inter", inter)]);
+    shop.settings.split = LogSplit::LeaveOneOut {};
+    let (corpus, _) = shop.import().unwrap();
+    let histories: Vec<Vec<u32>> =
+        corpus.requests(Split::Test).unwrap().into_iter().map(|one| one.ask.history).collect();
+    assert_eq!(histories, [vec![1, 2], vec![0, 1, 2]]);
+    let lists = crate::corpus::choices(&corpus).unwrap();
+    assert_eq!(lists.iter().filter(|list| !list.is_empty()).count(), 2);
+}
+
+#[test]
 fn several_logs_say_different_things_of_one_request() {
     let pages =
         "request,user,time,query,shown\nr1,u,1,tee,a b\nr2,u,2,sofa,b\nr3,u,3,x,a\nr4,u,4,y,b\n";
@@ -545,7 +595,7 @@ fn a_split_without_test_says_what_there_is() {
     let mut shop = Shop::new(events("log.csv"), &[("log.csv", CSV)]);
     shop.settings.split = LogSplit::Date { validation_from: None, test_from: "2027-01-01".into() };
     assert_says(
-        &shop.error(),
+        &shop.warnings(),
         &[
             "by date leaves nothing to test on: 4 requests, from 2026-05-01T10:00:00Z to 2026-05-04T10:00:00Z",
         ],

@@ -24,7 +24,10 @@ pub(in crate::corpus) struct Time {
 ///
 /// # Errors
 /// The text of a fault.
-pub(super) fn time(value: &Value<'_>, unit: Option<TimeUnit>) -> Result<Option<Time>, String> {
+pub(in crate::corpus::import) fn time(
+    value: &Value<'_>,
+    unit: Option<TimeUnit>,
+) -> Result<Option<Time>, String> {
     let Some(text) = value.text()? else { return Ok(None) };
     if let Ok(number) = text.parse::<f64>() {
         if !number.is_finite() || number.abs() > 9e18 {

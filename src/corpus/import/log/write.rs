@@ -38,6 +38,9 @@ pub(super) struct Written {
     pub(super) strangers: u64,
 }
 
+/// Times of a calendar are no smaller: that is 1973.
+const EARLIEST: i64 = 100_000_000;
+
 /// Requests between two looks at whether the user wants to stop.
 const REQUESTS_PER_LOOK: usize = 65_536;
 
@@ -74,6 +77,11 @@ pub(super) fn write(
             .any(|(row, shown, position)| level(row, &shown.impression(position)).is_chosen());
     }
     let split_of = splits(&settings.split, log, &order, &is_chosen)?;
+    // What was counted is asked once where it is held out.
+    order.retain(|&request| {
+        let is_train = split_of[request as usize] == Split::Train;
+        is_train || !log.asked[request as usize].is_repeat
+    });
     let histories = histories(settings, log, &pages, &order, level);
 
     let is_calendar = settings
@@ -102,7 +110,9 @@ pub(super) fn write(
         start: None,
         strangers,
     };
-    written.start = range.filter(|_| is_calendar).map(|(first, _)| shown(first));
+    // Smaller numbers count from the start of the log, and not from 1970.
+    let since_1970 = range.filter(|(first, _)| is_calendar && *first >= EARLIEST);
+    written.start = since_1970.map(|(first, _)| shown(first));
     (written.torn_sessions, written.long_sessions) = sessions(log, &order, &split_of);
     let columns_of = |of| columns_of(settings, log, of);
     let (request_columns, impression_columns) =

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::path::below;
-use super::unpacked::Unpacked;
+use super::unpacked::{Position, Unpacked};
 use super::value::Value;
-use super::{Head, Record, Rows, json};
-use crate::corpus::import::text::{CsvFile, CsvRow};
+use super::{Head, Reading, Record, Rows, head, json};
+use crate::corpus::import::text::{CsvFile, CsvRow, without_column};
+use crate::corpus::settings::Format;
 use crate::error::Result;
 
 /// Types that RecBole's atomic files write behind the names of their columns.
@@ -16,9 +17,7 @@ const ATOMIC_TYPES: [&str; 4] = [":token", ":token_seq", ":float", ":float_seq"]
 /// Reads a file whose first line names its columns. A path that leads below a column reads the field
 /// as JSON.
 pub(super) fn read(path: &Path, head: &Head, rows: &mut Rows<'_, '_>) -> Result<()> {
-    let reader = Unpacked::open(path)?;
-    let position = reader.watch();
-    let mut file = CsvFile::of(path, reader, head.delimiter, head.skips_line)?;
+    let (mut file, position) = open(path, head)?;
     let names = plain_names(file.header());
     let mut places = Vec::new();
     for (field, key) in &rows.wanted.fields {
@@ -26,7 +25,7 @@ pub(super) fn read(path: &Path, head: &Head, rows: &mut Rows<'_, '_>) -> Result<
         let place = place.or_else(|| names.iter().position(|name| field.behind(name).is_some()));
         places.push(match place {
             Some(place) => place,
-            None => file.column(field.text(), key)?,
+            None => return Err(without_column(path, field.text(), key, &names)),
         });
     }
     while let Some(row) = file.next(rows.faults)? {
@@ -35,6 +34,22 @@ pub(super) fn read(path: &Path, head: &Head, rows: &mut Rows<'_, '_>) -> Result<
         rows.counted(row.line, position.get(), record)?;
     }
     Ok(())
+}
+
+/// A file with a header, whatever separates its fields, and how far it is read.
+fn open(path: &Path, head: &Head) -> Result<(CsvFile, Position)> {
+    let reader = Unpacked::open(path)?;
+    let position = reader.watch();
+    Ok((CsvFile::of(path, reader, head.delimiter, head.skips_line)?, position))
+}
+
+/// Opens a file with a header; name and first line tell what separates its fields.
+///
+/// # Errors
+/// [`crate::Error::Data`] when it cannot be read, is empty, or is no file of fields.
+pub(in crate::corpus::import) fn open_csv(path: &Path) -> Result<CsvFile> {
+    let reading = Reading { format: Some(Format::Csv), delimiter: None };
+    Ok(open(path, &head(path, &reading)?)?.0)
 }
 
 fn record<'r>(

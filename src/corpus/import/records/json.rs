@@ -255,7 +255,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
 }
 
 /// A JSON value, with numbers in their digits.
-pub(super) fn parse(text: &str) -> std::result::Result<Value<'_>, String> {
+pub(in crate::corpus::import) fn parse(text: &str) -> std::result::Result<Value<'_>, String> {
     parse_below(text.trim(), DEEPEST)
 }
 

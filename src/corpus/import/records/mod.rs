@@ -13,8 +13,10 @@ mod value;
 
 use std::path::PathBuf;
 
+pub(super) use delimited::open_csv;
 pub(super) use files::matching;
 pub(super) use head::{Head, head};
+pub(super) use json::parse;
 pub(super) use path::FieldPath;
 pub(super) use value::Value;
 

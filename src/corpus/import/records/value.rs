@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::corpus::import::text::check_id;
+
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::corpus::import) enum Value<'a> {
@@ -80,14 +82,8 @@ impl<'a> Value<'a> {
             }
             other => return Err(format!("{}; an id is text or a whole number", other.kind())),
         };
-        match id.chars().find(|c| c.is_whitespace() || c.is_control()) {
-            None => Ok(Some(id)),
-            Some(_) => Err(format!(
-                "`{}`; an id holds no blanks and no control characters, because run files \
-                 separate their columns by blanks",
-                id.escape_debug()
-            )),
-        }
+        check_id(id)?;
+        Ok(Some(id))
     }
 
     /// The same of a value that is no longer needed.
