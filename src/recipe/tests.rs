@@ -539,7 +539,6 @@ mod shipped {
             let direct: Recipe = toml::from_str(&loaded.resolved_toml().unwrap()).unwrap();
             assert_eq!(direct, loaded.recipe);
             if shipped.name == "quickstart" {
-                // The loader gives a training its kind, and an alignment its validation.
                 let validation = "[train.validation]\nmetric = \"recall@10\"\nevery_epochs = 0.25\n\
                                   requests = 1000\nif_possible = true\n\n";
                 let text = shipped.text.replace("[[train]]", "[[train]]\nkind = \"decoder\"");
