@@ -20,7 +20,7 @@ use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, read_csv};
 use super::records::open_csv;
 use super::split_by_hash;
-use super::text::{CsvRow, check_id, count_lines};
+use super::text::{CsvFile, CsvRow, check_id, count_lines};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{ImpressionRow, JudgementRow, RequestRow};
@@ -101,12 +101,12 @@ fn item_fields(settings: &JudgedPairsSettings) -> ItemFields<'_> {
 /// Whether both files have the columns that are read by name; no row is looked at.
 fn check_headers(settings: &JudgedPairsSettings) -> Result<()> {
     let folder = settings.path.path()?;
-    let items = CsvFile::open(&folder.join(&settings.items_file))?;
+    let items = open_csv(&folder.join(&settings.items_file))?;
     let fields = item_fields(settings);
     for (name, key) in fields.text.iter().chain([&fields.id]) {
         items.column(name, key)?;
     }
-    let pairs = CsvFile::open(&folder.join(&settings.pairs_file))?;
+    let pairs = open_csv(&folder.join(&settings.pairs_file))?;
     PairColumns::of(&pairs, settings).map(drop)
 }
 
