@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::data::{PAIRS, write_npy, write_pairs};
-use crate::support::{Answer, command, run, run_args, trieval};
+use crate::support::{Answer, command, trieval};
 use crate::verified::Small;
 
 fn path(path: &Path) -> &str {
@@ -111,20 +111,8 @@ fn every_step_says_its_place_and_its_time() {
 }
 
 #[test]
-fn silence_is_broken_every_five_seconds() {
-    // A query that does not come: nothing to do and nothing said. A search that reads a slow pipe as its corpus would be
-    // work; the clock is tried on the library itself.
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-    use trieval::progress::Context;
-    let ctx = Context::new(true, Arc::new(AtomicBool::new(false)));
-    // Quiet contexts start no clock.
-    drop(ctx.working("nothing"));
-    drop(ctx.step("nothing"));
+fn quiet_says_warnings_alone() {
     let small = Small::new();
-    let args = run_args(path(&small.recipe), &small.out, &["--quiet"]);
-    let output = command(&args).output().unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(!text.contains("step "), "quiet says warnings alone: {text}");
-    run(path(&small.recipe), &small.out, &[]).expect(0);
+    let answer = small.run(&["--quiet"]).expect(0);
+    assert!(answer.err.lines().all(|line| line.starts_with("warning: ")), "{}", answer.err);
 }

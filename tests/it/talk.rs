@@ -202,16 +202,17 @@ fn one_interrupt_ends_what_never_looks() {
     let qrels = write("a.qrels", &|q, p| format!("q{q} 0 d{} 1\n", (q * 7 + p * 3) % 9_999));
     let lists = write("a.run", &|q, p| format!("q{q} Q0 d{} {p} {}.5 a\n", q + p, 90 - p));
     let page = folder.path().join("page.html").display().to_string();
-    let mut args = vec!["eval", "--qrels", &qrels, "--html", &page, "--bootstrap", "100000"];
+    let mut args = vec!["eval", "--qrels", &qrels, "--html", &page, "--bootstrap", "100000000"];
     for _ in 0..2 {
         args.extend(["--run", &lists]);
     }
     let named = format!("b={lists}");
     args[8] = &named;
     let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-    for signal in ["INT", "TERM"] {
-        let (answer, took) = interrupted(&args, Duration::from_millis(400), signal);
-        answer.expect(130).says(&["interrupted"]);
+    for (signal, after, says) in [("INT", 400, "interrupted"), ("TERM", 6_000, "judging: ")] {
+        let (answer, took) = interrupted(&args, Duration::from_millis(after), signal);
+        // Work that goes on for longer than five seconds says so.
+        answer.expect(130).says(&["interrupted", says]);
         assert!(took < Duration::from_secs(4), "{took:?}");
     }
     let left: Vec<_> =
