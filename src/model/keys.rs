@@ -27,7 +27,9 @@ pub(in crate::model) enum Is {
     Flag,
     /// A text.
     Text,
-    /// One id of a token, or several; -1 says "none".
+    /// The id of a token; -1 says "none".
+    Id,
+    /// One such id, or several.
     Ids,
     /// A list of texts.
     Texts,
@@ -99,8 +101,8 @@ impl Keys {
         &self,
         object: Map<String, Value>,
     ) -> Result<T, String> {
-        let is_read = |name: &str| matches!(self.role(name), Some((Role::Read(_), _)));
-        let stated = object.into_iter().filter(|(name, value)| !(value.is_null() && is_read(name)));
+        let is_own = |name: &str| self.keys.iter().any(|key| key.name == name);
+        let stated = object.into_iter().filter(|(name, value)| !(value.is_null() && is_own(name)));
         serde_json::from_value(Value::Object(stated.collect())).map_err(|e| e.to_string())
     }
 
@@ -209,6 +211,7 @@ impl Is {
             Self::Number => "a number",
             Self::Flag => "true or false",
             Self::Text => "a text",
+            Self::Id => "the id of a token",
             Self::Ids => "ids of tokens",
             Self::Texts => "a list of texts",
             Self::Object => "an object",
@@ -228,6 +231,7 @@ impl Is {
             Self::Number => (value.as_f64().is_some_and(f64::is_finite), "a number"),
             Self::Flag => (value.is_boolean(), "true or false"),
             Self::Text => (value.is_string(), "a text"),
+            Self::Id => (id(value), "the id of a token"),
             Self::Ids => {
                 let fits = value.as_array().map_or_else(|| id(value), |ids| ids.iter().all(id));
                 (fits, "the id of a token, or a list of them")

@@ -41,10 +41,8 @@ impl Outside {
         }
         for settings in recipe.model.values() {
             let spoken = settings.identifiers().into_iter();
-            let spoken = spoken.filter_map(|name| Some(recipe.identifier.get(name)?.it()));
-            settings
-                .it()
-                .check_vocabulary(&spoken.map(|one| one.known_levels()).collect::<Vec<_>>())?;
+            let known = |name| Some(recipe.identifier.get(name)?.it().known_levels());
+            settings.it().check_vocabulary(&spoken.filter_map(known).collect::<Vec<_>>())?;
         }
         let all: BTreeSet<&PathBuf> = files.values().flatten().collect();
         let (known, new): (Vec<&PathBuf>, Vec<&PathBuf>) =

@@ -14,7 +14,7 @@ pub(super) const ENCODER_KEYS: Keys = Keys {
         read("max_position_embeddings", Is::Count, "rows of the table of positions"),
         read("type_vocab_size", Is::Count, "kinds of text; the first is used"),
         read("layer_norm_eps", Is::Number, "of the norms"),
-        read("pad_token_id", Is::Ids, "positions of `roberta` begin behind it"),
+        read("pad_token_id", Is::Id, "positions of `roberta` begin behind it"),
         only("hidden_act", &["\"gelu\""], "no other activation is computed"),
         only("position_embedding_type", &["\"absolute\""], "positions have a table"),
         only("is_decoder", &["false"], "a token sees all others"),

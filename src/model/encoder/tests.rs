@@ -351,7 +351,7 @@ fn the_longest_text_is_where_sentence_transformers_finds_it() {
         fs::write(at.join("tokenizer_config.json"), config.to_string()).unwrap();
     };
     let stated = |at: &Path, longest: Value| {
-        edit(&at.join(usual), |v| v["max_seq_length"] = longest.clone())
+        edit(&at.join(usual), |v| v["max_seq_length"] = longest.clone());
     };
     assert_eq!(tokens(&|at| stated(at, 6.into())), 6);
     // What is stated is not asked of the tokenizer.
@@ -422,6 +422,8 @@ fn every_key_of_an_encoder_is_read_known_or_refused_by_name() {
         ("config.json", "num_attention_heads", 0.into()),
         ("config.json", "hidden_size", (1u64 << 40).into()),
         ("config.json", "layer_norm_eps", "small".into()),
+        ("config.json", "hidden_act", Value::Null),
+        ("config.json", "pad_token_id", serde_json::json!([])),
         ("1_Pooling/config.json", "include_prompt", false.into()),
         ("1_Pooling/config.json", "pooling_mode_lasttoken", true.into()),
         ("1_Pooling/config.json", "word_embedding_dimension", 17.into()),
@@ -439,7 +441,7 @@ fn every_key_of_an_encoder_is_read_known_or_refused_by_name() {
         assert!(told.contains(file) && told.contains(key), "{file} {key}: {told}");
     }
     let module = refusal(|at| {
-        edit(&at.join("modules.json"), |v| v[1]["kwargs"] = serde_json::json!(["task"]))
+        edit(&at.join("modules.json"), |v| v[1]["kwargs"] = serde_json::json!(["task"]));
     });
     assert!(module.contains("module 1: kwargs is [\"task\"]"), "{module}");
     let fine: &[Change<'_>] = &[

@@ -55,33 +55,36 @@ pub(super) fn add(
     name: &'static str,
     text: String,
 ) -> Result<(), String> {
-    stacker::grow(STACK, || environment.add_template_owned(name, text)).map_err(|e| {
+    on_large_stack(|| environment.add_template_owned(name, text)).map_err(|e| {
         let is_deep = e.to_string().contains("recursion limit");
         let what = if is_deep { "is nested too deeply" } else { "is not a template" };
         format!("{what}: {}", line(&e))
     })
 }
 
-/// Renders a template, or says why not.
+/// Does what may nest deeply on a stack that can hold it. A new one takes 70 µs, so that a prompt takes one.
+pub(super) fn on_large_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::grow(STACK, work)
+}
+
+/// Renders a template, or says why not; [`on_large_stack`].
 pub(super) fn render(
     environment: &Environment<'_>,
     name: &str,
     values: Value,
 ) -> Result<String, String> {
-    stacker::grow(STACK, || {
-        let made = Namespaces::default();
-        let values = minijinja::context! { namespace => made.function(), ..values };
-        let rendered = environment.get_template(name).and_then(|template| template.render(values));
-        if made.are_too_large() {
-            return Err(format!("is nested too deeply: it makes {}", too_large()));
-        }
-        rendered.map_err(|e| match e.kind() {
-            ErrorKind::OutOfFuel => format!(
-                "takes too long: more than {FUEL} steps, or {} MB of text, for one prompt",
-                64 * FUEL / 1_000_000
-            ),
-            _ => format!("cannot be rendered: {}", line(&e)),
-        })
+    let made = Namespaces::default();
+    let values = minijinja::context! { namespace => made.function(), ..values };
+    let rendered = environment.get_template(name).and_then(|template| template.render(values));
+    if made.are_too_large() {
+        return Err(format!("is nested too deeply: it makes {}", too_large()));
+    }
+    rendered.map_err(|e| match e.kind() {
+        ErrorKind::OutOfFuel => format!(
+            "takes too long: more than {FUEL} steps, or {} MB of text, for one prompt",
+            64 * FUEL / 1_000_000
+        ),
+        _ => format!("cannot be rendered: {}", line(&e)),
     })
 }
 

@@ -84,6 +84,10 @@ impl Template {
     /// # Errors
     /// As [`Template::new`], when a template refuses, does too much, or changes what is put into it.
     pub fn render(&self, query: Option<&str>, n_history: usize) -> Result<Vec<Piece>> {
+        guarded::on_large_stack(|| self.rendered(query, n_history))
+    }
+
+    fn rendered(&self, query: Option<&str>, n_history: usize) -> Result<Vec<Piece>> {
         let framed = |[open, close]: [char; 2], text: &str| format!("{open}{text}{close}");
         let query = query.map(|query| framed(USER, &plain(query)));
         let history: Vec<String> =

@@ -81,7 +81,7 @@ fn repeats(regex: &str) -> u64 {
         let Some((counts, _)) = part.split_once('}') else { continue };
         let counts = counts.split(',').map(|count| count.trim().parse::<u64>());
         // Anything else is a name, as in `\p{L}`.
-        let Some(most) = counts.filter_map(|count| count.ok()).max() else { continue };
+        let Some(most) = counts.filter_map(Result::ok).max() else { continue };
         product = product.saturating_mul(most.max(1));
     }
     product

@@ -18,9 +18,11 @@ fn added(id: u32, content: &str) -> Value {
 fn words(words: &[(&str, u32)], added: Value) -> Value {
     let vocab: serde_json::Map<String, Value> =
         words.iter().map(|(word, id)| ((*word).to_owned(), json!(id))).collect();
-    json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+    let mut tokenizer = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": null,
         "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null,
-        "decoder": null, "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"}})
+        "decoder": null, "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"}});
+    tokenizer["added_tokens"] = added;
+    tokenizer
 }
 
 fn folder(tokenizer: &Value, config: &Value) -> TempDir {
