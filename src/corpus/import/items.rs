@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -16,7 +16,7 @@ use super::super::build::CorpusWriter;
 use super::super::cell::{Cell, OpenColumn};
 use super::super::rows::ItemRow;
 use super::faults::Faults;
-use super::text::{CsvFile, MAX_TEXT, open, read_utf8, truncate};
+use super::text::{CsvFile, MAX_TEXT, id_fault, next_line, open, read_utf8, truncate};
 
 /// Row numbers of item ids, with the line (or entry) where each was found.
 #[derive(Default)]
@@ -64,8 +64,8 @@ impl ItemIds {
         unit: &str,
         writer: &mut CorpusWriter,
     ) -> Result<std::result::Result<(), String>> {
-        if item.id.is_empty() {
-            return Ok(Err("the item id is empty".into()));
+        if let Some(fault) = id_fault("item", &item.id) {
+            return Ok(Err(fault));
         }
         let cells = match self.cells(&item) {
             Ok(cells) => cells,
@@ -246,14 +246,7 @@ pub(super) fn read_lines(
     let mut reader = BufReader::with_capacity(1 << 18, open(path)?);
     let mut ids = ItemIds::of(writer);
     let (mut bytes, mut line) = (Vec::new(), 0);
-    loop {
-        bytes.clear();
-        let n_read =
-            reader.read_until(b'\n', &mut bytes).map_err(|e| Error::unreadable(path, &e))?;
-        if n_read == 0 {
-            break;
-        }
-        line += 1;
+    while next_line(&mut reader, &mut bytes, path, &mut line)? {
         let added = match std::str::from_utf8(&bytes) {
             Err(e) => Err(format!("not UTF-8 from byte {}", e.valid_up_to())),
             Ok(text) => {
@@ -397,6 +390,22 @@ fn text_of(value: &Value) -> Option<String> {
             texts.map(|texts| texts.join(", "))
         }
         Value::Object(_) => None,
+    }
+}
+
+/// An id in JSON: text, or a whole number whose digits are kept.
+///
+/// # Errors
+/// What it is instead.
+pub(super) fn json_id(value: Value) -> std::result::Result<String, String> {
+    match value {
+        Value::String(id) => Ok(id),
+        Value::Number(id) if !id.is_f64() => Ok(id.to_string()),
+        Value::Number(id) => Err(format!(
+            "the number {id}, a fraction or one of too many digits; ids are text or whole numbers: \
+             write it in quotation marks"
+        )),
+        other => Err(format!("{}; expected item ids", kind_of(&other))),
     }
 }
 

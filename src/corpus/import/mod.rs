@@ -1,6 +1,6 @@
 //! Importers: files of others into corpus folders. Format faults become errors with file and line.
 //!
-//! - `text`: CSV with named columns, UTF-8 checked per field; `faults`: malformed rows
+//! - `text`: CSV with named columns, UTF-8 checked per field; `quotes`: stray quotation marks; `faults`: malformed rows
 //! - `items`: items files (CSV or JSON); `judged_pairs` with `clicks`, `sequences`: the sources
 
 mod clicks;
@@ -8,5 +8,6 @@ mod columns;
 mod faults;
 mod items;
 mod judged_pairs;
+mod quotes;
 mod sequences;
 mod text;

@@ -1,7 +1,7 @@
 //! Text files: CSV with named columns, and whole UTF-8 files. Knows nothing of items or queries.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
@@ -9,16 +9,21 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use crate::error::{Error, Result};
 
 use super::faults::Faults;
+use super::quotes::{MAX_BYTES, Stray, Strict};
 
 /// Longest title and longest further text of an item that are kept, in bytes; what is beyond is
 /// cut at a character and counted.
 pub(super) const MAX_TEXT: usize = 32_768;
 
+/// Likeness (Jaro-Winkler) from which another column is offered.
+const LEAST_NEARNESS: f64 = 0.75;
+
 /// A CSV file with a header line; other than `.tsv` files are separated by commas.
 pub(super) struct CsvFile {
     path: PathBuf,
-    reader: Reader<BufReader<File>>,
+    reader: Reader<Strict<File>>,
     header: Vec<String>,
+    separator: char,
     /// Lines by which the reader is behind: a record begins before the line feed that ends the one
     /// before, where lines end in a carriage return, too.
     behind: u64,
@@ -32,16 +37,17 @@ impl CsvFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = open(path)?;
         let tabs = path.extension().is_some_and(|extension| extension == "tsv");
+        let separator = if tabs { b'\t' } else { b',' };
         let mut reader = ReaderBuilder::new()
-            .delimiter(if tabs { b'\t' } else { b',' })
+            .delimiter(separator)
             .flexible(true)
-            .from_reader(BufReader::with_capacity(1 << 18, file));
-        let record =
-            reader.byte_headers().map_err(|e| Error::data_at(path, 1, e.to_string()))?.clone();
+            .buffer_capacity(1 << 18)
+            .from_reader(Strict::new(file, separator));
+        let record = reader.byte_headers().map_err(|e| unreadable(path, &e))?.clone();
         if record.is_empty() {
             return Err(Error::data(path, "the file is empty; expected a header line"));
         }
-        let header = record
+        let header: Vec<String> = record
             .iter()
             .map(|name| {
                 std::str::from_utf8(name)
@@ -49,9 +55,11 @@ impl CsvFile {
                     .map_err(|_| Error::data_at(path, 1, "the header is not UTF-8"))
             })
             .collect::<Result<_>>()?;
+        check_header(path, &header)?;
         // The header was read: the reader stands behind its end, before the line feed or after it.
         let behind = u64::from(reader.position().line() < 2);
-        Ok(Self { path: path.to_owned(), reader, header, behind })
+        let separator = char::from(separator);
+        Ok(Self { path: path.to_owned(), reader, header, separator, behind })
     }
 
     /// Names of the columns.
@@ -67,18 +75,40 @@ impl CsvFile {
         if let Some(place) = self.header.iter().position(|column| column == name) {
             return Ok(place);
         }
-        let distance = |column: &&String| {
-            let nearness = strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
-            (nearness * 1e6) as u64
-        };
-        let nearest = self.header.iter().max_by_key(distance).map_or("", String::as_str);
+        if let Some(other) = self.other_separator(name) {
+            let (own, other) = (separator_name(self.separator), separator_name(other));
+            let message = format!("the fields seem to be separated by {other}, not by {own}");
+            let help = format!(
+                "save the file with commas, or with tabs under a name that ends in .tsv: then `{name}` is looked for again"
+            );
+            return Err(Error::data_at(&self.path, 1, message).with_help(help));
+        }
+        let nearness =
+            |column: &String| strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
+        let nearest = self.header.iter().map(|column| (nearness(column), column));
+        let nearest = nearest.max_by(|left, right| left.0.total_cmp(&right.0));
         let found: Vec<String> = self.header.iter().map(|column| format!("`{column}`")).collect();
-        Err(Error::data_at(
-            &self.path,
-            1,
-            format!("no column `{name}`; the header has {}", found.join(", ")),
-        )
-        .with_help(format!("did you mean `{nearest}`? set {key} = \"{nearest}\"")))
+        let message = format!("no column `{name}`; the header has {}", found.join(", "));
+        let help = match nearest {
+            Some((near, column)) if near >= LEAST_NEARNESS => {
+                format!("did you mean `{column}`? set {key} = \"{column}\"")
+            }
+            _ => format!("set {key} to one of them, or add the column"),
+        };
+        Err(Error::data_at(&self.path, 1, message).with_help(help))
+    }
+
+    /// Another character that separates the fields of the header, where a column is missing.
+    fn other_separator(&self, wanted: &str) -> Option<char> {
+        let line = self.header.join(&self.separator.to_string());
+        let splits = |&other: &char| {
+            let mut parts = line.split(other).map(|part| part.trim().trim_matches('"'));
+            let is_alone = self.header.len() == 1 && line.contains(other);
+            other != self.separator
+                && line.contains(other)
+                && (is_alone || parts.any(|part| part == wanted))
+        };
+        ['\t', ';', ',', '|'].into_iter().find(splits)
     }
 
     /// Reads the next row; `None` at the end. A row with another number of fields than the header
@@ -92,7 +122,7 @@ impl CsvFile {
             match self.reader.read_byte_record(&mut record) {
                 Ok(false) => return Ok(None),
                 Ok(true) => {}
-                Err(e) => return Err(Error::data(&self.path, format!("cannot be read: {e}"))),
+                Err(e) => return Err(unreadable(&self.path, &e)),
             }
             faults.row();
             let line = record.position().map_or(0, csv::Position::line) + self.behind;
@@ -103,6 +133,76 @@ impl CsvFile {
             faults.fault(line, format!("{found} fields; the header has {expected}"));
         }
     }
+}
+
+/// Refuses a header with a column twice, or one that is a note of Excel's.
+fn check_header(path: &Path, header: &[String]) -> Result<()> {
+    if header.first().is_some_and(|first| first.to_ascii_lowercase().starts_with("sep=")) {
+        let message = "the first line names the separator, as Excel writes it; expected the header";
+        let help = "remove the line and save the file with commas, or with tabs under a name that ends in .tsv";
+        return Err(Error::data_at(path, 1, message).with_help(help));
+    }
+    let again =
+        |(place, name): &(usize, &String)| !name.is_empty() && header[..*place].contains(name);
+    match header.iter().enumerate().find(again) {
+        Some((_, name)) => {
+            let message = format!("the header names the column `{name}` twice");
+            Err(Error::data_at(path, 1, message).with_help("rename or remove one of them"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn separator_name(separator: char) -> String {
+    if separator == '\t' { "tabs".into() } else { format!("`{separator}`") }
+}
+
+/// A fault of the CSV reader; a stray quotation mark has its line.
+fn unreadable(path: &Path, error: &csv::Error) -> Error {
+    if let csv::ErrorKind::Io(io) = error.kind()
+        && let Some(stray) = io.get_ref().and_then(|inner| inner.downcast_ref::<Stray>())
+    {
+        return Error::data_at(path, stray.line, stray.what.clone()).with_help(
+            "put quotation marks around the whole field and double those inside, as in `\"a \"\"big\"\" sofa\"`",
+        );
+    }
+    Error::data(path, format!("cannot be read: {error}"))
+}
+
+/// Reads the next line into `bytes`, at most so many; `false` at the end.
+///
+/// # Errors
+/// [`Error::Data`] for a line that is too long or a disk that refuses.
+pub(super) fn next_line(
+    reader: &mut impl BufRead,
+    bytes: &mut Vec<u8>,
+    path: &Path,
+    line: &mut u64,
+) -> Result<bool> {
+    bytes.clear();
+    let mut limited = std::io::Read::take(reader, MAX_BYTES as u64 + 1);
+    let n_read = limited.read_until(b'\n', bytes).map_err(|e| Error::unreadable(path, &e))?;
+    *line += u64::from(n_read > 0);
+    if n_read > MAX_BYTES {
+        let message = format!("the line is longer than {MAX_BYTES} bytes");
+        return Err(Error::data_at(path, *line, message).with_help("is it a text file of lines?"));
+    }
+    Ok(n_read > 0)
+}
+
+/// What is wrong with an id. Run files and judgments are fields between blanks for every reader of theirs, and an escape
+/// would be another id to trec_eval: an id with a blank is refused before any work.
+pub(super) fn id_fault(what: &str, id: &str) -> Option<String> {
+    if id.is_empty() {
+        return Some(format!("the {what} id is empty"));
+    }
+    let shown = id.escape_debug();
+    let is_bad = |c: char| c.is_whitespace() || c.is_control();
+    id.contains(is_bad).then(|| {
+        format!(
+            "{what} id `{shown}` holds a blank or control character, which run files cannot; replace it, by `_` say"
+        )
+    })
 }
 
 /// A row of a CSV file.

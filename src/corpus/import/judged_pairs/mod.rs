@@ -18,7 +18,7 @@ use super::clicks::draw_page;
 use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, read_csv};
-use super::text::{CsvFile, CsvRow, count_lines};
+use super::text::{CsvFile, CsvRow, count_lines, id_fault};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{ImpressionRow, JudgementRow, RequestRow};
@@ -177,6 +177,15 @@ fn read_pairs(
             }
         };
         let query = &mut queries[place];
+        if query.text != pair.text {
+            let (text, line) = (&query.text, query.line);
+            let message = format!(
+                "query id `{}` has the text `{}` here and `{text}` in line {line}",
+                query.id, pair.text
+            );
+            faults.fault(row.line, message);
+            continue;
+        }
         let Some(item) = pair.item else {
             let id = pair.item_id;
             faults.fault(row.line, format!("item id `{id}` is not in the items file"));
@@ -222,7 +231,10 @@ fn parse_pair<'a>(
         return Err("the query is empty".into());
     }
     let key = match columns.query_id {
-        Some(column) => row.field(column)?,
+        Some(column) => {
+            let id = row.field(column)?;
+            id_fault("query", id).map_or(Ok(id), Err)?
+        }
         None => text,
     };
     let grade_text = row.field(columns.grade)?;
@@ -433,6 +445,68 @@ mod tests {
     fn broken_utf8_is_reported_with_its_line() {
         let source = Source::new(b"item_id,title\na,x\nb,\xff\xfe\nc,y\n", PAIRS.as_bytes());
         assert_says(&source.error(), &["items.csv:3:", "not UTF-8", "1 of 3 rows"]);
+    }
+
+    #[test]
+    fn stray_quotation_marks_are_refused_with_the_line_of_their_field() {
+        let items = "item_id,title\n1,\"Big\" sofa\n2,desk\n3,\"Small\" lamp\n";
+        assert_says(
+            &Source::new(items.as_bytes(), PAIRS.as_bytes()).error(),
+            &["items.csv:2:", "text follows", "double those inside"],
+        );
+        let pairs = "query,item_id,grade,split\n\"sofa,a,3,train\nlamp,b,3,train\n";
+        let error = Source::new(ITEMS.as_bytes(), pairs.as_bytes()).error();
+        assert_says(&error, &["pairs.csv:2:", "a quotation mark is not closed"]);
+        let endless = format!("item_id,title\na,\"{}", "x\n".repeat(9 << 20));
+        let error = Source::new(endless.as_bytes(), PAIRS.as_bytes()).error();
+        assert_says(&error, &["items.csv:2:", "longer than", "not closed?"]);
+        let inside = "item_id,title\na,5\" pipe\nb,\"a \"\"b\"\"\"\nc,z\n";
+        let (corpus, _) = Source::new(inside.as_bytes(), PAIRS.as_bytes()).import().unwrap();
+        let catalogue = corpus.catalogue().unwrap();
+        assert_eq!((catalogue.title(0), catalogue.title(1)), ("5\" pipe", "a \"b\""));
+    }
+
+    #[test]
+    fn other_separators_are_named() {
+        for (items, parts) in [
+            ("item_id;title\na;x\n", ["items.csv:1:", "separated by `;`, not by `,`"]),
+            ("item_id;title, text\na;x\n", ["items.csv:1:", "separated by `;`, not by `,`"]),
+            ("item_id\ttitle\na\tx\n", ["separated by tabs", "ends in .tsv"]),
+            ("sep=;\nitem_id;title\na;x\n", ["items.csv:1:", "as Excel writes it"]),
+            ("item_id,title,title\na,x,y\n", ["items.csv:1:", "the column `title` twice"]),
+        ] {
+            let error = Source::new(items.as_bytes(), PAIRS.as_bytes()).error();
+            assert_says(&error, &parts);
+            assert!(!error.contains("did you mean"), "{error}");
+        }
+        let far = Source::new(b"number,title\na,x\n", PAIRS.as_bytes()).error();
+        assert!(!far.contains("did you mean"), "{far}");
+    }
+
+    #[test]
+    fn ids_that_no_run_file_holds_are_refused_with_their_row() {
+        for id in ["set 1", "set\u{a0}1", "\"set\t1\"", "a\u{7}b"] {
+            let items = format!("item_id,title\na,x\n{id},y\n");
+            let error = Source::new(items.as_bytes(), PAIRS.as_bytes()).error();
+            assert_says(&error, &["items.csv:3:", "item id `", "blank or control character"]);
+        }
+        let items = "item_id,title\n007,x\n123456789012345678901,y\n1.0,z\n";
+        let pairs = "query,item_id,grade,split\nsofa,007,3,test\n";
+        let (corpus, _) = Source::new(items.as_bytes(), pairs.as_bytes()).import().unwrap();
+        assert_eq!(corpus.catalogue().unwrap().ids, ["007", "123456789012345678901", "1.0"]);
+        let pairs = "query,item_id,grade,split,qid\nsofa,a,3,train,q 1\n";
+        let mut source = Source::new(ITEMS.as_bytes(), pairs.as_bytes());
+        source.1.columns.query_id = Some("qid".into());
+        assert_says(&source.error(), &["pairs.csv:2:", "query id `q 1`"]);
+    }
+
+    #[test]
+    fn a_query_id_has_one_text() {
+        let pairs = "query,item_id,grade,split,qid\nsofa,a,3,train,1\nlamp,b,3,train,1\n";
+        let mut source = Source::new(ITEMS.as_bytes(), pairs.as_bytes());
+        source.1.columns.query_id = Some("qid".into());
+        let text = "query id `1` has the text `lamp` here and `sofa` in line 2";
+        assert_says(&source.error(), &["pairs.csv:3:", text]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod kind;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use serde_json::Value;
@@ -16,8 +16,10 @@ use crate::progress::Context;
 
 use super::columns::open_columns;
 use super::faults::Faults;
-use super::items::{ItemFields, ItemIds, for_each_entry, kind_of, read_csv, read_json, read_lines};
-use super::text::{count_lines, open};
+use super::items::{
+    ItemFields, ItemIds, for_each_entry, json_id, kind_of, read_csv, read_json, read_lines,
+};
+use super::text::{count_lines, id_fault, next_line, open};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{JudgementRow, RequestRow};
@@ -185,14 +187,7 @@ impl SequenceReader<'_> {
     fn read_text(&mut self, path: &Path) -> Result<()> {
         let mut reader = BufReader::with_capacity(1 << 18, open(path)?);
         let (mut bytes, mut line) = (Vec::new(), 0);
-        loop {
-            bytes.clear();
-            let n_read =
-                reader.read_until(b'\n', &mut bytes).map_err(|e| Error::unreadable(path, &e))?;
-            if n_read == 0 {
-                break;
-            }
-            line += 1;
+        while next_line(&mut reader, &mut bytes, path, &mut line)? {
             let text = match std::str::from_utf8(&bytes) {
                 Ok(text) => text.trim_start_matches('\u{feff}'),
                 Err(e) => {
@@ -225,15 +220,9 @@ impl SequenceReader<'_> {
             };
             let ids: std::result::Result<Vec<String>, String> = values
                 .into_iter()
-                .map(|value| match value {
-                    Value::String(id) => Ok(id),
-                    Value::Number(id) => Ok(id.to_string()),
-                    other => Err(format!(
-                        "the list of user `{user}` holds {}; expected item ids",
-                        kind_of(&other)
-                    )),
-                })
-                .collect();
+                .map(json_id)
+                .collect::<std::result::Result<_, _>>()
+                .map_err(|what| format!("the list of user `{user}` holds {what}"));
             match ids {
                 Ok(ids) => self.sequence(&user, ids.iter().map(String::as_str), entry, "entry"),
                 Err(message) => {
@@ -252,6 +241,14 @@ impl SequenceReader<'_> {
         line: u64,
         unit: &str,
     ) -> Result<()> {
+        let ids: Vec<&str> = ids.collect();
+        let new = |id: &&&str| self.open_catalogue && self.items.get(id).is_none();
+        let fault = id_fault("user", user);
+        let fault = fault.or_else(|| ids.iter().filter(new).find_map(|id| id_fault("item", id)));
+        if let Some(message) = fault {
+            self.faults.fault(line, message);
+            return Ok(());
+        }
         if let Some(first) = self.seen_users.insert(user.to_owned(), line) {
             self.faults.fault(line, format!("user `{user}` again; first in {unit} {first}"));
             return Ok(());
@@ -458,6 +455,38 @@ mod tests {
             let text = Source::new(sequences, items).error();
             assert!(text.contains(fault), "`{fault}` is not in: {text}");
         }
+    }
+
+    #[test]
+    fn ids_are_kept_exactly_or_refused_with_their_entry() {
+        let kept = br#"{"u": ["007", "123456789012345678901", 18446744073709551615, -3]}"#;
+        let (corpus, _) = Source::new(("s.json", kept), None).import().unwrap();
+        let ids = ["007", "123456789012345678901", "18446744073709551615", "-3"];
+        assert_eq!(corpus.catalogue().unwrap().ids, ids);
+        let cases: [(&[u8], &str); 5] = [
+            (
+                br#"{"t": [1, 2, 3], "u": [184467440737095516150, 2, 3]}"#,
+                "s.json:2: the list of user `u`",
+            ),
+            (br#"{"u": [1.0, 2, 3]}"#, "ids are text or whole numbers"),
+            (br#"{"u": ["set 1", 2, 3]}"#, "s.json:1: item id `set 1` holds a blank"),
+            (br#"{"u 1": [1, 2, 3]}"#, "s.json:1: user id `u 1` holds a blank"),
+            (br#"{"u": ["", 2, 3]}"#, "s.json:1: the item id is empty"),
+        ];
+        for (sequences, fault) in cases {
+            let text = Source::new(("s.json", sequences), None).error();
+            assert!(text.contains(fault), "`{fault}` is not in: {text}");
+        }
+        let spaced = br#"{"7": {"title": "x", "description": ""}, "set 1": {"title": "y"}}"#;
+        let text = Source::new(("s.txt", b"u 7 7 7\n"), Some(("i.json", spaced))).error();
+        assert!(text.contains("i.json:2: item id `set 1` holds a blank"), "{text}");
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let long = "a ".repeat(9 << 20);
+        let text = Source::new(("s.txt", format!("u a b c\nv {long}").as_bytes()), None).error();
+        assert!(text.contains("s.txt:2: the line is longer than"), "{text}");
     }
 
     #[test]
