@@ -19,7 +19,7 @@ use crate::train::held_out::Judge;
 
 impl Kind for Bm25Settings {
     fn format(&self) -> u32 {
-        4
+        5
     }
 
     fn abilities(&self) -> Abilities {
