@@ -64,6 +64,11 @@ fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(default_case_fold_str(&composed).nfkc().collect())
 }
 
+/// Whether a text has letters of such a script.
+pub(super) fn has_unspaced(text: &str) -> bool {
+    !text.is_ascii() && text.chars().any(is_unspaced)
+}
+
 fn is_unspaced(c: char) -> bool {
     let scripts = c.script_extension();
     // Common characters, such as digits, say that they are of every script.
