@@ -26,6 +26,10 @@ pub enum Error {
     /// A recipe that cannot be run; the text is a rendered list of all faults (exit code 2).
     #[error("{0}")]
     Recipe(String),
+    /// As [`Self::Recipe`], drawn with excerpts, and in colors where standard error is a terminal: what it
+    /// quotes was made visible before (exit code 2).
+    #[error("{0}")]
+    Faults(String),
     /// The command line asks for something impossible (exit code 2).
     #[error("{0}")]
     Usage(String),
@@ -135,7 +139,7 @@ impl Error {
     /// Process exit code, as documented in `docs/cli.md`.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Data { .. } | Self::Recipe(_) | Self::Usage(_) => 2,
+            Self::Data { .. } | Self::Recipe(_) | Self::Faults(_) | Self::Usage(_) => 2,
             Self::Environment { .. } | Self::Device(_) | Self::Memory { .. } => 3,
             Self::Failed(_) | Self::Tensor(_) => 1,
             Self::Interrupted => 130,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::corpus::{Catalogue, Corpus};
+use crate::corpus::{Catalogue, Corpus, Names};
 use crate::error::{Error, Result};
 use crate::kind::Role;
 use crate::progress::Context;
@@ -15,6 +15,7 @@ use crate::seed::Seed;
 pub struct Tables {
     corpus: OnceLock<Corpus>,
     catalogue: OnceLock<Catalogue>,
+    names: OnceLock<Names>,
 }
 
 impl Tables {
@@ -40,6 +41,18 @@ impl Tables {
         }
         let catalogue = self.corpus(folder)?.catalogue()?;
         Ok(self.catalogue.get_or_init(|| catalogue))
+    }
+
+    /// Ids and titles of the items of these tables.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn names(&self, folder: &Path) -> Result<&Names> {
+        if let Some(names) = self.names.get() {
+            return Ok(names);
+        }
+        let names = self.corpus(folder)?.names()?;
+        Ok(self.names.get_or_init(|| names))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use candle_core::DType;
 use clap::{Args, Parser, Subcommand};
@@ -15,7 +16,7 @@ use crate::train::course::settings::TrainDevice;
 
 /// Generative retrieval from recipe to report.
 #[derive(Debug, Parser)]
-#[command(name = "trieval", version, about, after_help = AFTER_HELP)]
+#[command(name = "trieval", version = version(), about, after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Say nothing but warnings and errors.
     #[arg(long, short, global = true)]
@@ -23,6 +24,16 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+/// Version, commit and features of this build.
+fn version() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let commit = option_env!("TRIEVAL_COMMIT").unwrap_or("not known to a development build");
+        let features = if cfg!(feature = "cuda") { "cuda" } else { "none" };
+        format!("{} (commit {commit}; features: {features})", env!("CARGO_PKG_VERSION"))
+    })
 }
 
 const AFTER_HELP: &str = "Exit codes: 0 done · 1 ran, but a stated gate failed or the training diverged · \
@@ -33,8 +44,10 @@ const AFTER_HELP: &str = "Exit codes: 0 done · 1 ran, but a stated gate failed 
 pub enum Verb {
     /// Run a recipe: do every step that is not done yet, and write the report.
     Run(RunArgs),
-    /// Check a recipe and print nothing but its faults.
-    Check(RecipeArgs),
+    /// Check a recipe, and the paths, folders and headers that it names; bulk data are not read.
+    Check(CheckArgs),
+    /// Import the corpus of a recipe and tell what came in.
+    Corpus(CorpusArgs),
     /// Ask a finished run.
     Search(SearchArgs),
     /// Judge run files against judgments, without a recipe.
@@ -47,6 +60,12 @@ pub enum Verb {
     Recipes(RecipesArgs),
     /// Look up identifiers of a finished run: item to tokens, tokens to item, diagnostics.
     Ids(IdsArgs),
+    /// List what a run folder holds of earlier recipes, and delete it.
+    Clean(CleanArgs),
+    /// Print what a shell needs to complete verbs and flags.
+    Completions(CompletionsArgs),
+    /// Print the manual page of the program, or of a verb, in roff.
+    Man(ManArgs),
     /// Measure this machine: a training step, or a search for nearest neighbors.
     Bench(BenchArgs),
 }
@@ -54,11 +73,44 @@ pub enum Verb {
 /// A recipe and changes to it.
 #[derive(Debug, Args)]
 pub struct RecipeArgs {
-    /// Recipe file, or the name of a shipped recipe.
+    /// Recipe file, or the name of a shipped recipe. Paths in a file begin at its folder, and at the working folder where
+    /// nothing is there; those of --set begin at the working folder.
     pub recipe: String,
     /// Change a key, for instance `--set train.aligned.optimizer.learning_rate=1e-4`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  trieval check my.toml\n  \
+    trieval check home-depot --set corpus.path=DIR\n  \
+    trieval check home-depot --set corpus.path=DIR --recipe-only")]
+pub struct CheckArgs {
+    /// The recipe.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Look at the recipe alone: what it names need not be on this machine.
+    #[arg(long)]
+    pub recipe_only: bool,
+}
+
+/// Arguments of `corpus`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  trieval corpus recipes/quickstart.toml\n  \
+    trieval corpus my-shop.toml --json\n  \
+    trieval corpus recipes/quickstart.toml --export shop")]
+pub struct CorpusArgs {
+    /// The recipe.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Also write the corpus as a log: items, users, requests with what was shown, and grades, as JSON lines, with the
+    /// `[corpus]` table that imports them.
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `run`.
@@ -96,12 +148,16 @@ pub struct RunArgs {
 /// Arguments of `search`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  trieval search runs/quickstart \"red sofa\"\n  \
-    trieval search runs/scientific --history B00B7CPUHW,B005PR3K0U --json")]
+    trieval search runs/scientific --history B00B7CPUHW,B005PR3K0U --json\n  \
+    trieval search runs/home-depot - --system bm25 --json < queries.txt > answers.jsonl")]
 pub struct SearchArgs {
     /// Folder of a finished run.
     pub run: PathBuf,
-    /// The query.
+    /// The query; `-` reads many from standard input.
     pub query: Option<String>,
+    /// Read queries from standard input, one per line, and answer each; blank lines are passed over.
+    #[arg(long, conflicts_with = "query")]
+    pub stdin: bool,
     /// Ids of items that the user met, oldest first, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "ID,…")]
     pub history: Vec<String>,
@@ -118,10 +174,11 @@ pub struct SearchArgs {
     /// Of a run under several seeds, the replicate of this one; by default the first.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Most items returned.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    pub top: u32,
-    /// One JSON object on standard output.
+    /// Most items returned, by default 10 where the system finds as many. More than the system can find, as the beam of a
+    /// generative one says, is refused.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
+    /// One JSON object on standard output; one per line for queries from standard input.
     #[arg(long)]
     pub json: bool,
 }
@@ -307,8 +364,23 @@ pub enum RecipesAction {
     Copy {
         /// Name of the recipe.
         name: String,
-        /// File or folder to write to.
+        /// File or folder to write to; by default NAME.toml in the working folder. A file that is there is never
+        /// written over.
+        to: Option<PathBuf>,
+    },
+    /// Propose a recipe for files of your own: what looks like items, queries and clicks, with what was seen.
+    New {
+        /// Recipe to write; a file that is there is not replaced.
         to: PathBuf,
+        /// Items: CSV, TSV, JSON, JSON lines or Parquet.
+        #[arg(long, value_name = "FILE")]
+        items: PathBuf,
+        /// Events or requests.
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// Texts of queries, where the log names them by ids.
+        #[arg(long, value_name = "FILE")]
+        queries: Option<PathBuf>,
     },
     /// Tell value, origin and meaning of a key.
     Explain {
@@ -332,7 +404,7 @@ pub enum RecipesAction {
 /// Arguments of `ids`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  trieval ids runs/quickstart\n  trieval ids runs/quickstart --item item-17\n  \
+    after_help = "Examples:\n  trieval ids runs/quickstart\n  trieval ids runs/quickstart item-17\n  \
     trieval ids runs/quickstart --tokens \"<a_3><b_17><c_5><d_0>\""
 )]
 pub struct IdsArgs {
@@ -345,7 +417,10 @@ pub struct IdsArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Print the tokens of this item.
-    #[arg(long, value_name = "ID", conflicts_with = "tokens")]
+    #[arg(value_name = "ITEM", conflicts_with_all = ["tokens", "item"])]
+    pub positional: Option<String>,
+    /// The same, for an id that begins with a hyphen.
+    #[arg(long, value_name = "ID", conflicts_with = "tokens", allow_hyphen_values = true)]
     pub item: Option<String>,
     /// Print the item, or the items below a prefix, that these tokens spell.
     #[arg(long, value_name = "TOKENS")]
@@ -353,6 +428,38 @@ pub struct IdsArgs {
     /// JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `clean`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  trieval clean runs/quickstart\n  trieval clean runs/quickstart --yes"
+)]
+pub struct CleanArgs {
+    /// A run folder. What its last report and its present recipe rest on is kept.
+    pub run: PathBuf,
+    /// Delete what is listed: going back to an earlier recipe then does its steps again.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  trieval completions bash > ~/.local/share/bash-completion/completions/trieval\n  \
+    trieval completions fish > ~/.config/fish/completions/trieval.fish"
+)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  trieval man | man -l -\n  trieval man run > trieval-run.1")]
+pub struct ManArgs {
+    /// The verb; by default the program.
+    pub verb: Option<String>,
 }
 
 /// Arguments of `bench`.

@@ -18,7 +18,7 @@ fn show<T: Serialize>(figures: &T, as_json: bool, table: fn(&T) -> String) -> Re
     if as_json {
         let json = serde_json::to_string(figures)
             .map_err(|e| Error::Failed(format!("figures cannot be written as JSON: {e}")))?;
-        return super::print(&format!("{json}\n"));
+        return super::print_json(&format!("{json}\n"));
     }
     super::print(&table(figures))
 }

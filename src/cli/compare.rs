@@ -52,6 +52,7 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
             file.display()
         )));
     }
+    let _working = ctx.working("comparing");
     let (runs, paths) = open(args, ctx)?;
     let Some((first, others)) = runs.split_first() else {
         return Err(Error::Usage("name at least one finished run".into()));

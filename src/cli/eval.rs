@@ -64,7 +64,9 @@ pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()
         catalog: args.catalog.as_deref(),
         vectors: args.vectors.as_deref(),
     };
+    let working = ctx.working("judging");
     let (report, contest) = judge_files(&inputs, ctx)?;
+    drop(working);
     if let Some(folder) = &args.per_request {
         write_per_request(&contest, folder)?;
     }

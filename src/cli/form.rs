@@ -6,7 +6,9 @@ use trieval_eval::report::{self, Report};
 
 use super::args::FormArgs;
 use crate::error::{Error, Result};
+use crate::progress::data_columns;
 use crate::store::write_atomic;
+use crate::text::visible;
 
 /// The report with the paths of its runs as the page at `path` must name them: from the page's folder, or in full.
 fn seen_from(report: &Report, path: &Path) -> Report {
@@ -28,20 +30,21 @@ pub(super) fn show(report: &Report, form: &FormArgs) -> Result<()> {
     if let Some(path) = &form.html {
         let page = report::html(&seen_from(report, path)).map_err(failed)?;
         write_atomic(path, |writer| {
-            std::io::Write::write_all(writer, page.as_bytes())
+            std::io::Write::write_all(writer, visible(&page).as_bytes())
                 .map_err(|e| Error::unwritable(path, &e))
         })?;
     }
-    let text = if form.json {
-        report.to_json().map_err(failed)?
-    } else if form.latex {
+    if form.json {
+        return super::print_json(&report.to_json().map_err(failed)?);
+    }
+    let text = if form.latex {
         report::latex(report)
     } else if form.csv {
         report::csv(report)
     } else if form.markdown {
         report::markdown(report)
     } else {
-        report::text_table(report)
+        report::text_table_within(report, data_columns().unwrap_or(usize::MAX))
     };
     super::print(&text)
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::IdsArgs;
 use crate::error::{Error, Result};
 use crate::pipeline::finished::FinishedRun;
+use crate::text::one_line;
 
 /// Items printed for a prefix.
 const MOST_ITEMS: usize = 100;
@@ -14,8 +15,8 @@ const MOST_ITEMS: usize = 100;
 pub(super) fn execute(args: &IdsArgs) -> Result<()> {
     let run = FinishedRun::open(&args.run, args.seed)?;
     let identifiers = run.identifiers(args.identifier.as_deref())?;
-    let catalogue = run.catalogue()?;
-    let items: Vec<u32> = match (&args.item, &args.tokens) {
+    let names = run.names()?;
+    let items: Vec<u32> = match (args.positional.as_ref().or(args.item.as_ref()), &args.tokens) {
         (Some(id), _) => vec![run.item(id)?],
         (None, Some(tokens)) => {
             let prefix = identifiers.parse_tokens(tokens).map_err(Error::Usage)?;
@@ -25,26 +26,27 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
             if args.json {
                 let text = serde_json::to_string_pretty(&identifiers.diagnostics)
                     .map_err(|e| Error::Failed(e.to_string()))?;
-                return super::print(&format!("{text}\n"));
+                return super::print_json(&format!("{text}\n"));
             }
             return super::print(&format!("{}\n", identifiers.diagnostics));
         }
     };
     let total = items.len();
     let rows = items.iter().take(MOST_ITEMS).map(|&item| {
-        (catalogue.ids[item as usize].as_str(), identifiers.spell(item), catalogue.title(item))
+        (names.ids()[item as usize].as_str(), identifiers.spell(item), names.title(item))
     });
     if args.json {
         let rows: Vec<_> = rows
             .map(|(id, tokens, title)| json!({ "item": id, "tokens": tokens, "title": title }))
             .collect();
-        return super::print(&format!("{:#}\n", json!({ "total": total, "items": rows })));
+        return super::print_json(&format!("{:#}\n", json!({ "total": total, "items": rows })));
     }
     if total == 0 {
         return Err(Error::Usage("no item has these tokens".into()));
     }
     let mut text = String::new();
     for (id, tokens, title) in rows {
+        let (id, title) = (one_line(id), one_line(title));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{id}  {tokens}  {title}");
     }

@@ -3,29 +3,34 @@
 mod args;
 mod bench;
 mod check;
+mod clean;
 mod compare;
+mod corpus;
 mod docs;
 mod eval;
 mod form;
 mod ids;
+mod interrupt;
 mod judging;
 mod policy;
 mod recipes;
 mod report;
 mod run;
 mod search;
+mod shell;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 pub use args::Arguments;
 pub use docs::cli_reference;
 
 use crate::error::Error;
-use crate::progress::Context;
+use crate::progress::{Context, Interrupts, talk, talk_drawn};
+use crate::text::{visible, visible_json};
 use args::Verb;
 
 /// Exit code of an interrupted process.
@@ -33,23 +38,23 @@ const INTERRUPTED: u8 = 130;
 
 /// Parses the arguments, does what they say, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    let handler = ctrlc::set_handler(move || {
-        // The second interrupt does not wait for a checkpoint.
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        eprintln!("interrupted: finishing the current step of work (again to leave at once)");
-    });
-    let ctx = Context::new(arguments.quiet, interrupted);
-    if let Err(e) = handler {
+    std::panic::set_hook(Box::new(|panic| {
+        talk(&format!("{panic}\nthis is a fault of trieval, please report it"));
+    }));
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let arguments = match Arguments::try_parse_from(&typed) {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error, &typed),
+    };
+    let interrupts = Interrupts::default();
+    let ctx = Context::new(arguments.quiet, interrupts.clone());
+    if let Err(e) = interrupt::catch(interrupts) {
         ctx.warn(format!("interrupts cannot be caught: {e}"));
     }
     let outcome = match &arguments.verb {
         Verb::Run(args) => run::execute(args, &ctx),
-        Verb::Check(args) => check::execute(args),
+        Verb::Check(args) => check::execute(args, &ctx),
+        Verb::Corpus(args) => corpus::execute(args, &ctx),
         Verb::Search(args) => search::execute(args, &ctx),
         Verb::Eval(args) => match &args.qrels {
             Some(qrels) => eval::execute(args, qrels, &ctx),
@@ -59,22 +64,58 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::execute(args, &ctx),
         Verb::Recipes(args) => recipes::execute(args),
         Verb::Ids(args) => ids::execute(args),
+        Verb::Clean(args) => clean::execute(args, &ctx),
+        Verb::Completions(args) => shell::completions(args),
+        Verb::Man(args) => shell::man(args),
         Verb::Bench(args) => bench::execute(args, &ctx),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Broken) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            match &error {
+                Error::Faults(drawn) => talk_drawn(&format!("error: {drawn}")),
+                other => talk(&format!("error: {other}")),
+            }
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// Prints data to standard output. A reader that went away is not an error.
+/// What the parser of arguments has to say: help and version too.
+fn refused(error: &clap::Error, typed: &[OsString]) -> ExitCode {
+    let plain = error.render().to_string();
+    let quotes = |text: &OsString| {
+        let text = text.to_string_lossy();
+        visible(&text) != text
+    };
+    match error.kind() {
+        // Colors only where nothing quoted could act on the terminal.
+        _ if !typed.iter().any(quotes) => {
+            let _ = error.print();
+        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = print(&plain);
+        }
+        _ => talk(plain.trim_end()),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// Prints text to standard output as it may reach a terminal. A reader that went away is not an error.
 fn print(text: &str) -> crate::Result<()> {
+    write(&visible(text))
+}
+
+/// Prints JSON to standard output: the same values, without characters that act on a terminal.
+fn print_json(text: &str) -> crate::Result<()> {
+    write(&visible_json(text))
+}
+
+fn write(text: &str) -> crate::Result<()> {
     use std::io::Write;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Error::Broken),
         Err(e) => Err(Error::unwritable("standard output", &e)),
         Ok(()) => Ok(()),

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::folder::recall_digests;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::{estimate, runner};
-use crate::progress::Context;
+use crate::progress::{Context, data_columns, talk_drawn};
 use crate::recipe::{LoadedRecipe, Recipe};
 
 pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
@@ -17,7 +17,7 @@ pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
         loaded.recipe.seed = first;
     }
     if let Some(warnings) = &loaded.warnings {
-        eprintln!("{warnings}");
+        talk_drawn(warnings);
     }
     let default = || PathBuf::from("runs").join(&loaded.recipe.name);
     let out = args.out.clone().unwrap_or_else(default);
@@ -30,14 +30,15 @@ pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
         }
         let text =
             serde_json::to_string_pretty(&steps).map_err(|e| Error::Failed(e.to_string()))?;
-        return super::print(&format!("{text}\n"));
+        return super::print_json(&format!("{text}\n"));
     }
     let report = runner::run(&loaded, &args.seeds, &out, ctx)?;
     if args.json {
         let text = report.to_json().map_err(|e| Error::Failed(e.to_string()))?;
-        return super::print(&text);
+        return super::print_json(&text);
     }
-    super::print(&trieval_eval::report::text_table(&report))?;
+    let columns = data_columns().unwrap_or(usize::MAX);
+    super::print(&trieval_eval::report::text_table_within(&report, columns))?;
     ctx.say(format!("report: {}", out.join("report.html").display()));
     Ok(())
 }

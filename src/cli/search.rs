@@ -1,52 +1,184 @@
 //! `trieval search`: ask a finished run.
 
 use std::fmt::Write as _;
+use std::io::{BufRead, Read};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::SearchArgs;
+use crate::corpus::Names;
 use crate::error::{Error, Result};
-use crate::pipeline::finished::FinishedRun;
+use crate::pipeline::finished::{FinishedRun, OpenSystem};
 use crate::progress::Context;
+use crate::text::one_line;
+
+/// Items returned where nothing is said.
+const TOP: u32 = 10;
+/// Most bytes of a query that is read from standard input.
+const LONGEST: u64 = 1 << 20;
+/// How standard input is named as a query, and in messages.
+const STDIN: &str = "-";
 
 pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
-    if args.query.is_none() && args.history.is_empty() {
-        return Err(Error::Usage("nothing to search for: give a query, or --history ID,…".into()));
+    let reads_many = args.stdin || args.query.as_deref() == Some(STDIN);
+    if !reads_many {
+        match &args.query {
+            Some(query) if query.trim().is_empty() => {
+                return Err(Error::Usage(
+                    "the query is empty: give words, or leave it out and ask with --history ID,…"
+                        .into(),
+                ));
+            }
+            None if args.history.is_empty() => {
+                return Err(Error::Usage(
+                    "nothing to search for: give a query, `-` for queries from standard input, or \
+                     --history ID,…"
+                        .into(),
+                ));
+            }
+            _ => {}
+        }
     }
+    let opening = ctx.working("opening the run");
     let run = FinishedRun::open(&args.run, args.seed)?;
     let system = run.open_system(args.system.as_deref())?;
-    if args.system.is_none() {
-        ctx.say(format!("{} answers; --system asks another", system.name));
+    drop(opening);
+    let top = top(args, &system)?;
+    let others = run.others_to_ask(&system.name);
+    let others = match others.as_slice() {
+        [] => String::new(),
+        others => format!("; --system asks another: {}", others.join(", ")),
+    };
+    ctx.say(format!("{} ({}) answers{others}", system.name, system.kind));
+    let asking = Asking { args, run: &run, system: &system, top, ctx };
+    if reads_many { asking.many() } else { asking.one() }
+}
+
+/// How many items are asked for: never more than the system can find, which would be fewer without a word.
+fn top(args: &SearchArgs, system: &OpenSystem<'_>) -> Result<usize> {
+    let most = system.at_most.as_ref();
+    match (args.top, most) {
+        (Some(top), Some((most, key))) if top > *most => Err(Error::Usage(format!(
+            "--top {top} is more than {} can find, which is {most} ({key}); ask for {most} or fewer, or give \
+             the key a larger value and run the recipe again",
+            system.name
+        ))),
+        (Some(top), _) => Ok(top as usize),
+        (None, Some((most, _))) => Ok(TOP.min(*most) as usize),
+        (None, None) => Ok(TOP as usize),
     }
-    let ask =
-        run.ask(args.query.as_deref(), &args.history, args.user.as_deref(), &args.features)?;
-    let found = system.search(&ask, args.top as usize)?;
-    let catalogue = run.catalogue()?;
-    let id = |item: u32| catalogue.ids[item as usize].as_str();
-    if args.json {
-        let items: Vec<_> = (1..)
-            .zip(&found)
-            .map(|(rank, &(item, score))| {
-                json!({ "rank": rank, "item": id(item), "title": catalogue.title(item), "score": score })
-            })
-            .collect();
+}
+
+/// What is asked of whom.
+struct Asking<'a> {
+    args: &'a SearchArgs,
+    run: &'a FinishedRun,
+    system: &'a OpenSystem<'a>,
+    top: usize,
+    ctx: &'a Context,
+}
+
+impl Asking<'_> {
+    fn one(&self) -> Result<()> {
+        let answer = self.answer(self.args.query.as_deref())?;
+        self.warn(&answer);
+        if self.args.json {
+            return super::print_json(&format!("{:#}\n", answer.object));
+        }
+        super::print(&answer.table)
+    }
+
+    /// One query per line, each answered before the next is read.
+    fn many(&self) -> Result<()> {
+        let mut input = std::io::stdin().lock();
+        let mut blank = 0u64;
+        let mut told: Vec<String> = Vec::new();
+        for number in 1.. {
+            let mut line = Vec::new();
+            let unreadable = |e: std::io::Error| Error::unreadable("standard input", &e);
+            input.by_ref().take(LONGEST + 1).read_until(b'\n', &mut line).map_err(unreadable)?;
+            if line.is_empty() {
+                break;
+            }
+            let fault = |message: String| Error::data_at("standard input", number, message);
+            if line.len() as u64 > LONGEST {
+                return Err(fault(format!("more than {LONGEST} bytes in one query")));
+            }
+            let line = String::from_utf8(line).map_err(|_| fault("is not UTF-8".into()))?;
+            let query = line.trim_end_matches(['\n', '\r']);
+            if query.trim().is_empty() {
+                blank += 1;
+                continue;
+            }
+            let answer = self.answer(Some(query))?;
+            if self.args.json {
+                super::print_json(&format!("{}\n", answer.object))?;
+                continue;
+            }
+            // What holds for all queries is said once.
+            if answer.remarks != told {
+                self.warn(&answer);
+                told.clone_from(&answer.remarks);
+            }
+            super::print(&format!("{}\n{}\n", one_line(query), answer.table))?;
+        }
+        if blank > 0 {
+            let (lines, were) = if blank == 1 { ("line", "was") } else { ("lines", "were") };
+            self.ctx.warn(format!("{blank} blank {lines} of standard input {were} passed over"));
+        }
+        Ok(())
+    }
+
+    fn warn(&self, answer: &Answer) {
+        for remark in &answer.remarks {
+            self.ctx.warn(remark);
+        }
+    }
+
+    fn answer(&self, query: Option<&str>) -> Result<Answer> {
+        let Self { args, run, system, .. } = self;
+        let ask = run.ask(query, &args.history, args.user.as_deref(), &args.features)?;
+        let remarks = system.remarks(&ask);
+        let found = system.search(&ask, self.top)?;
+        let names = run.names()?;
         let object = json!({
-            "query": args.query,
+            "query": query,
             "history": args.history,
             "user": args.user,
             "features": args.features,
             "system": system.name,
-            "items": items,
+            "kind": system.kind,
+            "remarks": remarks,
+            "items": objects(names, &found),
         });
-        return super::print(&format!("{object:#}\n"));
+        Ok(Answer { object, table: table(names, &system.name, &found), remarks })
     }
+}
+
+/// An answer in its forms.
+struct Answer {
+    object: Value,
+    table: String,
+    remarks: Vec<String>,
+}
+
+fn objects(names: &Names, found: &[(u32, f32)]) -> Vec<Value> {
+    let one = |(rank, &(item, score)): (u32, &(u32, f32))| {
+        let (id, title) = (&names.ids()[item as usize], names.title(item));
+        json!({ "rank": rank, "item": id, "title": title, "score": score })
+    };
+    (1..).zip(found).map(one).collect()
+}
+
+fn table(names: &Names, system: &str, found: &[(u32, f32)]) -> String {
     if found.is_empty() {
-        return super::print(&format!("{} found nothing\n", system.name));
+        return format!("{system} found nothing\n");
     }
     let mut text = String::new();
-    for (rank, &(item, score)) in (1..).zip(&found) {
+    for (rank, &(item, score)) in (1..).zip(found) {
+        let (id, title) = (one_line(&names.ids()[item as usize]), one_line(names.title(item)));
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {}  {}", id(item), catalogue.title(item));
+        let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {id}  {title}");
     }
-    super::print(&text)
+    text
 }

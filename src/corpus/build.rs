@@ -1,6 +1,6 @@
 //! Building a corpus folder from whatever source the recipe names, and knowing its size beforehand.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -66,6 +66,8 @@ pub(super) struct Facts {
     pub(super) dropped_requests: u64,
     pub(super) warnings: Vec<String>,
     pub(super) sources: Vec<PathBuf>,
+    /// The first moment, where the source has times of a calendar.
+    pub(super) start: Option<String>,
 }
 
 /// The six tables under construction.
@@ -178,7 +180,8 @@ impl CorpusWriter {
         self.requests.finish()?;
         self.judgements.finish()?;
         let levels = Levels::new(&facts.levels);
-        let Looked { overlap, judgements, highest } = look(&folder, &self.splits, items, &levels)?;
+        let Looked { overlap, judgements, highest, repeats } =
+            look(&folder, &self.splits, items, &levels)?;
         let [clicks, carts, orders] = self.signals;
         let mut warnings = facts.warnings;
         if items == 0 {
@@ -192,6 +195,7 @@ impl CorpusWriter {
         if self.splits.test == 0 && is_source {
             warnings.push("there are no test requests; nothing can be evaluated".into());
         }
+        warnings.extend(repeats.remark(facts.remove_history).filter(|_| is_source));
         // Levels that a recipe does not name may stay empty: not every source has carts.
         if facts.levels != default_levels() {
             let unreached = facts.levels.iter().zip(highest).filter(|(_, n)| *n == 0);
@@ -232,6 +236,7 @@ impl CorpusWriter {
             malformed: facts.malformed,
             truncated_texts: facts.truncated_texts,
             dropped_requests: facts.dropped_requests,
+            start: facts.start,
             warnings,
             sources,
             tables,
@@ -265,6 +270,60 @@ struct Looked {
     judgements: SplitCounts,
     /// `[level]`: training impressions of which it is the highest.
     highest: Vec<u64>,
+    repeats: Repeats,
+}
+
+/// Test requests whose wanted items stand in their history. Judgements come request by request.
+#[derive(Default)]
+struct Repeats {
+    last: Option<(u32, u64, u64)>,
+    /// Requests with judged items.
+    requests: u64,
+    /// Requests with a judged item in the history.
+    some: u64,
+    /// Requests all of whose judged items are in it.
+    all: u64,
+}
+
+impl Repeats {
+    fn count(&mut self, request: u32, is_repeat: bool) {
+        if self.last.is_none_or(|last| last.0 != request) {
+            self.close();
+            self.last = Some((request, 0, 0));
+        }
+        if let Some((_, judged, repeats)) = &mut self.last {
+            *judged += 1;
+            *repeats += u64::from(is_repeat);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some((_, judged, repeats)) = self.last.take() {
+            self.requests += 1;
+            self.some += u64::from(repeats > 0);
+            self.all += u64::from(repeats == judged);
+        }
+    }
+
+    fn finish(mut self) -> Self {
+        self.close();
+        self
+    }
+
+    /// What a reader should know, where systems `remove` what was met before or not.
+    fn remark(&self, remove: bool) -> Option<String> {
+        let Self { some, all, requests, .. } = self;
+        match (some, remove) {
+            (0, _) => None,
+            (_, true) => Some(format!(
+                "of {requests} judged test requests, {some} want an item of their own history, and {all} nothing else: it \
+                 counts as not found, because systems leave out what was met before; corpus.seen = \"keep\" lets them answer it"
+            )),
+            (_, false) => Some(format!(
+                "of {requests} judged test requests, {some} want an item of their own history"
+            )),
+        }
+    }
 }
 
 fn look(folder: &Path, splits: &SplitCounts, n_items: u64, levels: &Levels) -> Result<Looked> {
@@ -272,8 +331,9 @@ fn look(folder: &Path, splits: &SplitCounts, n_items: u64, levels: &Levels) -> R
     let mut seen_items = vec![false; n_items as usize];
     let mut seen_queries: HashSet<[u8; 16]> = HashSet::new();
     let mut seen_users: HashSet<u32> = HashSet::new();
-    let [mut queries, mut users, mut items] = [Share::default(); 3];
-    for row in TableReader::<RequestRow>::open(folder)? {
+    let [mut queries, mut users, mut items, mut history] = [Share::default(); 4];
+    let mut histories: HashMap<u32, Vec<u32>> = HashMap::new();
+    for (request, row) in (0..).zip(TableReader::<RequestRow>::open(folder)?) {
         let row = row?;
         let query = row.query.as_deref().map(query_key);
         match row.split {
@@ -288,6 +348,9 @@ fn look(folder: &Path, splits: &SplitCounts, n_items: u64, levels: &Levels) -> R
             Split::Test => {
                 queries.count(query.map(|key| seen_queries.contains(&key)));
                 users.count(row.user.map(|user| seen_users.contains(&user)));
+                if !row.history.is_empty() {
+                    histories.insert(request, row.history);
+                }
             }
         }
     }
@@ -303,6 +366,8 @@ fn look(folder: &Path, splits: &SplitCounts, n_items: u64, levels: &Levels) -> R
         seen_items[row.impression.item as usize] |= level.is_chosen();
     }
     let mut judgements = SplitCounts::default();
+    // `[requests with a repeat]`: judged items in all, and those in the history.
+    let mut repeats = Repeats::default();
     for row in TableReader::<JudgementRow>::open(folder)? {
         let row = row?;
         let request = u64::from(row.request);
@@ -313,10 +378,19 @@ fn look(folder: &Path, splits: &SplitCounts, n_items: u64, levels: &Levels) -> R
         } else {
             judgements.test += 1;
             items.count(Some(seen_items[row.item as usize]));
+            let of = histories.get(&row.request);
+            let is_repeat = of.is_some_and(|history| history.contains(&row.item));
+            history.count(Some(is_repeat));
+            repeats.count(row.request, is_repeat);
         }
     }
-    let overlap = Overlap { queries: queries.value(), users: users.value(), items: items.value() };
-    Ok(Looked { overlap, judgements, highest })
+    let overlap = Overlap {
+        queries: queries.value(),
+        users: users.value(),
+        items: items.value(),
+        history: history.value().filter(|_| !histories.is_empty()),
+    };
+    Ok(Looked { overlap, judgements, highest, repeats: repeats.finish() })
 }
 
 /// Sixteen bytes of the hash of a query in lower case with single spaces.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-use super::rows::{ItemRow, ItemTextRow};
+use super::rows::{ItemRow, ItemTextRow, ItemTitleRow};
 use super::table::{TableReader, table_path};
 use super::types::ItemIdx;
 
@@ -99,6 +99,45 @@ impl Catalogue {
             .binary_search_by(|&item| self.ids[item as usize].as_str().cmp(id))
             .ok()
             .map(|place| self.by_id[place])
+    }
+}
+
+/// Ids and titles of all items: what answers are shown with, for a fraction of the catalogue's time.
+#[derive(Debug, Clone)]
+pub struct Names(Catalogue);
+
+impl Names {
+    /// Reads the items table of a corpus folder without its further texts.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table is missing, damaged, too long or holds an id twice.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let mut builder = CatalogueBuilder::default();
+        for row in TableReader::<ItemTitleRow>::open(folder)? {
+            let row = row?;
+            builder.push(row.id, &row.title, "");
+        }
+        builder.finish(&table_path::<ItemRow>(folder)).map(Self)
+    }
+
+    /// Ids by row number.
+    pub fn ids(&self) -> &[String] {
+        &self.0.ids
+    }
+
+    /// BLAKE3 of the ids in order, hexadecimal; the same as in `corpus.json`.
+    pub fn hash(&self) -> &str {
+        &self.0.hash
+    }
+
+    /// Title of an item; empty for a row number that does not exist.
+    pub fn title(&self, item: ItemIdx) -> &str {
+        self.0.title(item)
+    }
+
+    /// Row number of an id.
+    pub fn index_of(&self, id: &str) -> Option<ItemIdx> {
+        self.0.index_of(id)
     }
 }
 

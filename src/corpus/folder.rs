@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::store::{Digest, known_digests};
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Names};
 use super::cell::{Cell, ColumnName, Entity};
 use super::cells::{Cells, column_names};
 use super::features::Features;
@@ -101,14 +101,28 @@ impl Corpus {
     /// [`Error::Data`] when the items table cannot be read or is not that of `corpus.json`.
     pub fn catalogue(&self) -> Result<Catalogue> {
         let catalogue = Catalogue::read(&self.folder)?;
-        if catalogue.hash != self.summary.catalogue {
-            return Err(Error::data(
-                table_path::<ItemRow>(&self.folder),
-                "holds other items than corpus.json says",
-            )
-            .with_help("build the corpus again"));
-        }
+        self.check_ids(&catalogue.hash)?;
         Ok(catalogue)
+    }
+
+    /// Ids and titles of all items, in memory.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the items table cannot be read or is not that of `corpus.json`.
+    pub fn names(&self) -> Result<Names> {
+        let names = Names::read(&self.folder)?;
+        self.check_ids(names.hash())?;
+        Ok(names)
+    }
+
+    /// Refuses items other than those that `corpus.json` names.
+    fn check_ids(&self, hash: &str) -> Result<()> {
+        if hash == self.summary.catalogue {
+            return Ok(());
+        }
+        let path = table_path::<ItemRow>(&self.folder);
+        Err(Error::data(path, "holds other items than corpus.json says")
+            .with_help("build the corpus again"))
     }
 
     /// Rows of the items table with categories, attributes and statistics, streamed.

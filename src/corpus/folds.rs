@@ -165,6 +165,7 @@ impl Corpus {
             dropped_requests: 0,
             warnings: Vec::new(),
             sources: Vec::new(),
+            start: None,
         };
         writer.finish(facts, ctx)
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::cell::{ColumnName, OpenColumn};
+use super::import::log::settings::LogSettings;
 use super::rows::fixed_columns;
 use super::settings::{JudgedPairsSettings, SequencesSettings, SimulatorSettings};
 use super::summary::{CorpusSummary, SizeEstimate};
@@ -20,6 +21,8 @@ crate::kind::kinds! {
         "judged-pairs" => JudgedPairs(JudgedPairsSettings),
         /// Users' item sequences in time order (S3-Rec text or a JSON map).
         "sequences" => Sequences(SequencesSettings),
+        /// Events as shops log them, with items and users: CSV, JSON, Parquet, RecBole's atomic files.
+        "log" => Log(LogSettings),
     }
 }
 

@@ -5,8 +5,10 @@
 //! - `facts`: what a corpus turns out to hold
 //! - `labels`: impressions as labelled examples; `features`: what requests carry; `daily`: items before a day
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
+//! - `heard`: what of a question a system makes use of
 //! - `folds`: training requests held out, as a corpus of its own
-//! - `import`: judged pairs and sequences from files; `simulator`: the shop with known truth
+//! - `import`: corpora from files; `export`: the way back; `simulator`: the shop with known truth
+//! - `profile`: a corpus in figures for people
 //!
 //! Knows nothing of models, identifiers, rankers or metrics.
 
@@ -15,17 +17,20 @@ mod catalogue;
 mod cell;
 mod cells;
 mod daily;
+mod export;
 mod exposure;
 mod facts;
 mod features;
 mod folder;
 mod folds;
+mod heard;
 mod histories;
 mod import;
 mod impressions;
 pub mod kinds;
 mod labels;
 mod levels;
+mod profile;
 mod rows;
 pub mod settings;
 pub mod simulator;
@@ -36,15 +41,18 @@ pub(crate) mod testing;
 mod types;
 
 pub use build::{build, build_seeded, world_seed};
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, Names};
 pub use cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 pub use daily::{DailyStatistics, Shown};
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use folds::Fold;
+pub use heard::{Heard, Words};
 pub use histories::{choices, training_histories};
+pub use import::propose;
 pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};
+pub use profile::Profile;
 pub use rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
 pub use settings::LabelRule;
 pub use summary::{

@@ -51,6 +51,13 @@ pub(super) struct ItemTextRow {
     pub(super) text: String,
 }
 
+/// Id and title of an item: the first two columns of the items table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ItemTitleRow {
+    pub(super) id: String,
+    pub(super) title: String,
+}
+
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {
@@ -268,6 +275,28 @@ impl Row for ItemTextRow {
                 title: titles.value(row).to_owned(),
                 text: texts.value(row).to_owned(),
             })
+            .collect())
+    }
+}
+
+impl Row for ItemTitleRow {
+    const NAME: &'static str = ItemRow::NAME;
+
+    fn schema() -> Schema {
+        Schema::new(ItemRow::schema().fields().iter().take(2).cloned().collect::<Vec<_>>())
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        let texts = |get: fn(&Self) -> &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(get)))
+        };
+        vec![texts(|r| &r.id), texts(|r| &r.title)]
+    }
+
+    fn rows(batch: &RecordBatch) -> Result<Vec<Self>, String> {
+        let [ids, titles] = [0, 1].map(|c| batch.column(c).as_string::<i32>());
+        Ok((0..batch.num_rows())
+            .map(|row| Self { id: ids.value(row).to_owned(), title: titles.value(row).to_owned() })
             .collect())
     }
 }

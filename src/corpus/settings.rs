@@ -36,6 +36,8 @@ pub struct SimulatorSettings {
     /// Most recent clicked items of the user that a request carries as its history; 0 carries none.
     #[schemars(range(min = 0, max = 1_000))]
     pub history: u32,
+    /// Whether systems may answer with items of the request's history.
+    pub seen: Seen,
     /// What lifts a shown item to which level, the lowest level first; by default clicked, carted, ordered.
     pub levels: Vec<LevelRule>,
     /// Constants of the world's laws, documented in `docs/simulator.md`.
@@ -53,6 +55,7 @@ impl Default for SimulatorSettings {
             validation_days: 1,
             test_days: 2,
             history: 0,
+            seen: Seen::Keep,
             levels: default_levels(),
             world: WorldSettings::default(),
         }
@@ -309,6 +312,42 @@ impl Default for LabelRule {
     }
 }
 
+/// Format of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Lines of fields under a header: commas, tabs, semicolons, bars.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+    /// One JSON list of objects, or one object that maps keys to objects (the key is the field `$key`).
+    Json,
+    /// Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// As recipes spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::JsonLines => "json-lines",
+            Self::Json => "json",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// Whether systems may answer with items that stand in the history of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// No system returns them, and a wanted item among them counts as not found.
+    Remove,
+    /// They are items like others.
+    Keep,
+}
+
 /// A field of an item that becomes a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -327,6 +366,10 @@ pub struct SequencesSettings {
     /// Folder that holds the files.
     #[schemars(extend("x-key" = false))]
     pub path: Source,
+    /// Names of the fields where `sequences_file` holds interactions, a row of a user and an item each: CSV, JSON lines,
+    /// JSON, Parquet, or RecBole's `.inter`.
+    #[serde(default)]
+    pub interactions: Option<InteractionFields>,
     /// Sequences, relative to `path`: JSON that maps a user to a list of items, or S3-Rec text
     /// (`user item item …`, one user a line); the first character of the file tells which.
     pub sequences_file: PathBuf,
@@ -340,6 +383,9 @@ pub struct SequencesSettings {
     /// Column of the item id when `items_file` is CSV.
     #[serde(default = "default_item_column")]
     pub item_column: String,
+    /// Whether systems may answer with items that the user met before.
+    #[serde(default = "remove")]
+    pub seen: Seen,
     /// Users with fewer items are left out.
     #[serde(default = "default_min_items")]
     #[schemars(range(min = 3))]
@@ -354,12 +400,39 @@ pub struct SequencesSettings {
     pub malformed_share: f64,
 }
 
+/// Fields of interactions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InteractionFields {
+    /// User id.
+    pub user: String,
+    /// Item id.
+    pub item: String,
+    /// Time, by which a user's items are put in order; without it, the order of the rows.
+    #[serde(default)]
+    pub time: Option<String>,
+    /// A number that says how much of an interaction it was, such as a rating; without it, all rows count.
+    #[serde(default)]
+    pub signal: Option<String>,
+    /// The least signal of an interaction that counts.
+    #[serde(default = "least_signal")]
+    pub from: f64,
+}
+
+fn least_signal() -> f64 {
+    1.0
+}
+
 pub(super) fn default_text_fields() -> Vec<String> {
     vec!["title".into()]
 }
 
 fn default_item_column() -> String {
     "item_id".into()
+}
+
+fn remove() -> Seen {
+    Seen::Remove
 }
 
 fn default_min_items() -> u32 {

@@ -56,6 +56,9 @@ pub struct Overlap {
     pub users: Option<f64>,
     /// Judged test items (counted per judgement) that occur in training feedback.
     pub items: Option<f64>,
+    /// Judged test items (counted per judgement) that stand in the history of their request.
+    #[serde(default)]
+    pub history: Option<f64>,
 }
 
 /// Rows of the source that could not be used.
@@ -98,7 +101,7 @@ pub struct TableFile {
 pub struct CorpusSummary {
     /// [`FORMAT`] of the writer.
     pub format: u32,
-    /// The recipe's `kind`: `simulator`, `judged-pairs` or `sequences`.
+    /// The recipe's `kind`: `simulator`, `judged-pairs`, `sequences` or `log`.
     pub kind: String,
     /// Number of items.
     pub items: u64,
@@ -138,6 +141,9 @@ pub struct CorpusSummary {
     pub truncated_texts: u64,
     /// Requests left out because none of their items is known.
     pub dropped_requests: u64,
+    /// The first moment of the log in UTC, from whose midnight days and seconds are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// Remarks for the reader of figures, one sentence each.
     pub warnings: Vec<String>,
     /// Input files.

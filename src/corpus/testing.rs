@@ -91,6 +91,7 @@ impl Shop {
             dropped_requests: 0,
             warnings: Vec::new(),
             sources: Vec::new(),
+            start: None,
         };
         writer.finish(facts, &Context::silent()).unwrap();
         let corpus = Corpus::open(folder.path()).unwrap();

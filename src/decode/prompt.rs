@@ -16,7 +16,7 @@
 use crate::error::{Error, Result};
 use crate::model::item_tokens::ItemTokens;
 use crate::model::settings::{ModelSettings, PretrainedSettings, PromptKind};
-use crate::model::template::Template;
+use crate::model::template::{ChatTemplate, Template};
 use crate::model::tokenizer::{Special, Tokenizer};
 
 /// Renders prompts for one model.
@@ -130,14 +130,27 @@ impl PromptBuilder {
     }
 }
 
-/// Whether a pretrained model's requests can be rendered: renders one.
+/// Whether a pretrained model's requests can be rendered, and leave room among its positions: renders one.
 ///
 /// # Errors
-/// As [`PromptBuilder::new`] and [`PromptBuilder::build`].
-pub fn check_template(tokenizer: &Tokenizer, settings: &PretrainedSettings) -> Result<()> {
-    if let Frame::Template { template, .. } = Frame::template(tokenizer, settings)? {
-        template.render(Some("query"), 2)?;
-        template.render(None, 1)?;
+/// As [`PromptBuilder::new`] and [`PromptBuilder::build`]; [`Error::Data`] when the frame alone is longer than the model
+/// reads.
+pub fn check_template(
+    tokenizer: &Tokenizer,
+    settings: &PretrainedSettings,
+    positions: usize,
+) -> Result<()> {
+    let (chat, [bos, eos]) = chat(tokenizer, settings)?;
+    let prefix = if chat.is_some() { Vec::new() } else { tokenizer.text_prefix()? };
+    for pieces in Template::try_out(&settings.ask, chat, settings.system.as_deref(), bos, eos)? {
+        let tokens = prefix.len() + tokenizer.encode_pieces(&pieces, |_| &[])?.len();
+        if tokens >= positions {
+            let message = format!(
+                "a short request becomes a prompt of {tokens} tokens, but the model has {positions} positions"
+            );
+            return Err(Error::data(settings.path.path()?, message)
+                .with_help("see its chat template, and `system` and `ask` of the model"));
+        }
     }
     Ok(())
 }
@@ -157,22 +170,30 @@ impl Frame {
     }
 
     fn template(tokenizer: &Tokenizer, settings: &PretrainedSettings) -> Result<Self> {
-        let chat = match settings.prompt {
-            PromptKind::Plain => None,
-            PromptKind::Chat => Some(tokenizer.chat_template().ok_or_else(|| {
-                Error::Recipe(format!(
-                    "model: {} has no chat template; set prompt = \"plain\"",
-                    settings.path
-                ))
-            })?),
-        };
-        let role = |name| tokenizer.role(name).unwrap_or_default();
-        let (bos, eos) = (role("bos_token"), role("eos_token"));
+        let (chat, [bos, eos]) = chat(tokenizer, settings)?;
         let template = Template::new(&settings.ask, chat, settings.system.as_deref(), bos, eos)?;
         // A chat template writes the token that begins a text itself.
         let prefix = if chat.is_some() { Vec::new() } else { tokenizer.text_prefix()? };
         Ok(Self::Template { template: Box::new(template), prefix })
     }
+}
+
+/// The chat template where prompts are chats, and the texts that it knows as `bos_token` and `eos_token`.
+fn chat<'t>(
+    tokenizer: &'t Tokenizer,
+    settings: &PretrainedSettings,
+) -> Result<(Option<ChatTemplate<'t>>, [&'t str; 2])> {
+    let chat = match settings.prompt {
+        PromptKind::Plain => None,
+        PromptKind::Chat => Some(tokenizer.chat_template()?.ok_or_else(|| {
+            Error::Recipe(format!(
+                "model: {} has no chat template; set prompt = \"plain\"",
+                settings.path
+            ))
+        })?),
+    };
+    let role = |name| tokenizer.role(name).unwrap_or_default();
+    Ok((chat, [role("bos_token"), role("eos_token")]))
 }
 
 #[cfg(test)]
@@ -300,8 +321,12 @@ pub(crate) mod tests {
         let golden = golden.join("tests/golden/tokenizers/llama3/tokenizer.json");
         std::fs::copy(golden, folder.path().join("tokenizer.json")).unwrap();
         let bare = Tokenizer::load(folder.path()).unwrap();
-        let told = check_template(&bare, &pretrained(PromptKind::Chat)).unwrap_err().to_string();
+        let told =
+            check_template(&bare, &pretrained(PromptKind::Chat), 256).unwrap_err().to_string();
         assert!(told.contains("has no chat template; set prompt = \"plain\""), "{told}");
-        check_template(&bare, &pretrained(PromptKind::Plain)).unwrap();
+        check_template(&bare, &pretrained(PromptKind::Plain), 256).unwrap();
+        let long =
+            check_template(&bare, &pretrained(PromptKind::Plain), 3).unwrap_err().to_string();
+        assert!(long.contains("but the model has 3 positions"), "{long}");
     }
 }

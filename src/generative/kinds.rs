@@ -57,6 +57,15 @@ pub trait ModelKind: Kind {
     /// When a folder or the corpus cannot be used, or the disk refuses.
     fn make(&self, step: &StepContext<'_>) -> Result<()>;
 
+    /// Whether a vocabulary that is there already can hold the tokens of identifiers, of whose levels these codes are
+    /// known; before any work.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it holds others of the same names.
+    fn check_vocabulary(&self, _levels: &[Vec<u32>]) -> Result<()> {
+        Ok(())
+    }
+
     /// The decoder that it will be, with `tokens` more in its vocabulary and at most `levels` of
     /// them per item; none where a folder cannot be read, which is told when its files are listed.
     fn shape(&self, tokens: u32, levels: u32) -> Option<DecoderConfig>;

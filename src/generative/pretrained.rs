@@ -20,8 +20,8 @@ use crate::model::{ModelFolder, Tokenizer, adapter, added_rows};
 
 impl Kind for PretrainedSettings {
     fn format(&self) -> u32 {
-        // 2: bundle.json.
-        2
+        // 2: bundle.json. 3: ids of added tokens, and special texts, are those of the file.
+        3
     }
 
     fn draws(&self) -> Draws {
@@ -50,7 +50,8 @@ impl Kind for PretrainedSettings {
         if let Some(adapter) = &self.adapter {
             adapter::check(adapter.path()?, folder.config(), path)?;
         }
-        check_template(folder.tokenizer(), self)?;
+        folder.tokenizer().check_holes()?;
+        check_template(folder.tokenizer(), self, folder.config().positions())?;
         source_files(self)
     }
 
@@ -61,6 +62,14 @@ impl Kind for PretrainedSettings {
 }
 
 impl ModelKind for PretrainedSettings {
+    fn check_vocabulary(&self, levels: &[Vec<u32>]) -> Result<()> {
+        let path = self.path.path()?;
+        if !vocabulary::may_hold_identifiers(path, levels.len()) {
+            return Ok(());
+        }
+        vocabulary::check_known(&Tokenizer::load(path)?, levels, path)
+    }
+
     fn make(&self, step: &StepContext<'_>) -> Result<()> {
         let identifiers = identifiers(step)?;
         let path = self.path.path()?;
@@ -87,6 +96,7 @@ impl ModelKind for PretrainedSettings {
             ));
             known
         } else {
+            vocabulary::check_exact(&tokenizer, &identifiers, path)?;
             let first = vocabulary::add(&mut tokenizer, &identifiers)?;
             // Some vocabularies are padded beyond their tokenizer: those rows are taken first, none is dropped.
             config.vocab_size = config.vocab_size.max(tokenizer.len());

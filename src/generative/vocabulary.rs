@@ -4,9 +4,12 @@
 //! Tokens tell identifiers apart by their place among those of the model, which enters the keys of
 //! steps. Their names do not, so that a vocabulary must not depend on them.
 
-use crate::error::Result;
+use std::path::Path;
+
+use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::model::Tokenizer;
+use crate::model::folder::model_files;
 
 /// Mode tokens of a model of `n` identifiers: one needs none.
 pub fn n_modes(n: usize) -> usize {
@@ -49,6 +52,70 @@ pub(super) fn find(tokenizer: &Tokenizer, all: &[Identifiers]) -> Option<u32> {
     tokenizer.find(&[codes, modes].concat()).map(|ids| ids.start)
 }
 
+/// Whether a folder's files name the first token of an identifier, or a mode: most name none, which their text tells
+/// without building a vocabulary.
+pub(super) fn may_hold_identifiers(folder: &Path, n: usize) -> bool {
+    let first = Identifiers::token(0, 0);
+    let names: Vec<String> =
+        (0..n).map(|place| spelled(place, &first)).chain((0..n_modes(n)).map(mode)).collect();
+    let texts = model_files(folder).unwrap_or_default().into_iter();
+    let texts = texts.filter(|path| path.extension().is_some_and(|e| e == "json"));
+    texts
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .any(|text| names.iter().any(|name| text.contains(name.as_str())))
+}
+
+/// Codes of each level, as far as a vocabulary has tokens of the identifier at a place.
+fn held(tokenizer: &Tokenizer, place: usize) -> Vec<u32> {
+    let has = |level, code| tokenizer.token_id(&spelled(place, &Identifiers::token(level, code)));
+    let codes = |level| (0..).take_while(|code| has(level, *code).is_some()).count() as u32;
+    (0..).map(codes).take_while(|codes| *codes > 0).collect()
+}
+
+/// Refuses a vocabulary with tokens of identifiers that are not those of `levels`, whose last level may be unknown.
+pub(super) fn check_known(tokenizer: &Tokenizer, levels: &[Vec<u32>], folder: &Path) -> Result<()> {
+    let held: Vec<Vec<u32>> = (0..levels.len()).map(|place| held(tokenizer, place)).collect();
+    let fits = |(held, known): (&Vec<u32>, &Vec<u32>)| {
+        held.starts_with(known) && held.len() <= known.len() + 1
+    };
+    if held.iter().all(Vec::is_empty) || held.iter().zip(levels).all(fits) {
+        return Ok(());
+    }
+    Err(clash(&held, levels, folder))
+}
+
+/// Refuses a vocabulary that has some of the identifiers' tokens and not all of them.
+pub(super) fn check_exact(tokenizer: &Tokenizer, all: &[Identifiers], folder: &Path) -> Result<()> {
+    let (codes, modes) = tokens(all);
+    if codes.iter().chain(&modes).all(|token| tokenizer.token_id(token).is_none()) {
+        return Ok(());
+    }
+    let held: Vec<Vec<u32>> = (0..all.len()).map(|place| held(tokenizer, place)).collect();
+    let levels: Vec<Vec<u32>> = all.iter().map(|one| one.levels.clone()).collect();
+    Err(clash(&held, &levels, folder))
+}
+
+fn clash(held: &[Vec<u32>], wanted: &[Vec<u32>], folder: &Path) -> Error {
+    let told = |all: &[Vec<u32>]| {
+        let levels = all.iter().enumerate().flat_map(|(place, levels)| {
+            levels.iter().enumerate().map(move |(level, codes)| {
+                let token = |code| spelled(place, &Identifiers::token(level, code));
+                format!("{} to {}", token(0), token(codes.saturating_sub(1)))
+            })
+        });
+        let levels: Vec<String> = levels.collect();
+        if levels.is_empty() { "none of codes".to_owned() } else { levels.join(", ") }
+    };
+    let message = format!(
+        "its vocabulary has identifier tokens already ({}), but the identifier needs {}",
+        told(held),
+        told(wanted)
+    );
+    Error::data(folder, message).with_help(
+        "give the identifier the levels and codes of the folder, or begin from the base model that it was made of",
+    )
+}
+
 /// Where the tokens of each identifier begin, and its mode token where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ids {
@@ -83,6 +150,46 @@ mod tests {
 
     fn random(levels: &[u32], codes: &[u32]) -> Identifiers {
         Identifiers::new(codes.to_vec(), levels.to_vec(), Made::by("random"), "cafe").unwrap()
+    }
+
+    #[test]
+    fn a_vocabulary_with_tokens_of_another_identifier_is_refused() {
+        let mut tokenizer = Tokenizer::train_bpe(["red"].iter(), 270, &Context::silent()).unwrap();
+        let folder = Path::new("model");
+        let known = |tokenizer: &Tokenizer, levels: &[&[u32]]| {
+            let levels: Vec<Vec<u32>> = levels.iter().map(|levels| levels.to_vec()).collect();
+            let told = check_known(tokenizer, &levels, folder).err();
+            told.map(|error| (assert_eq!(error.exit_code(), 2), error.to_string()).1)
+                .unwrap_or_default()
+        };
+        assert_eq!(known(&tokenizer, &[&[8, 8]]), "");
+        add(&mut tokenizer, &[random(&[4, 4], &[0, 1])]).unwrap();
+        assert_eq!(known(&tokenizer, &[&[4, 4]]), "");
+        // A level that tells items apart may follow.
+        assert_eq!(known(&tokenizer, &[&[4]]), "");
+        for other in [&[8u32, 8] as &[u32], &[4, 8], &[2, 4], &[4, 4, 4], &[3]] {
+            let told = known(&tokenizer, &[other]);
+            let held = "has identifier tokens already (<a_0> to <a_3>, <b_0> to <b_3>)";
+            assert!(told.contains("model: its vocabulary") && told.contains(held), "{told}");
+        }
+        assert!(known(&tokenizer, &[&[8, 8]]).contains("needs <a_0> to <a_7>, <b_0> to <b_7>"));
+        let second = known(&tokenizer, &[&[4, 4], &[4, 4]]);
+        assert!(second.contains("<2:b_0> to <2:b_3>"), "{second}");
+        let exact = |levels: &[u32], codes: &[u32]| {
+            let all = [random(levels, codes)];
+            check_exact(&tokenizer, &all, folder).err().map_or(0, |error| error.exit_code())
+        };
+        assert_eq!(exact(&[4, 4, 2], &[0, 1, 1]), 2);
+        assert_eq!(
+            check_exact(
+                &Tokenizer::train_bpe(["a"].iter(), 270, &Context::silent()).unwrap(),
+                &[random(&[8], &[0])],
+                folder
+            )
+            .err()
+            .map(|e| e.to_string()),
+            None
+        );
     }
 
     #[test]

@@ -13,6 +13,15 @@ pub enum Key {
     Place(usize),
 }
 
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Place(place) => write!(f, "{place}"),
+        }
+    }
+}
+
 impl From<&str> for Key {
     fn from(name: &str) -> Self {
         Self::Name(name.to_owned())

@@ -125,6 +125,14 @@ pub trait Kind {
         Ok(Vec::new())
     }
 
+    /// What is wrong with the headers of the outside files: column names, types and shapes, never the rows.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when an outside file cannot be used.
+    fn check_headers(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// What is wrong with the content of the outside files, however large; before any work, and not
     /// in a dry run.
     ///

@@ -142,7 +142,7 @@ impl Decoder {
         let head = if config.tie_word_embeddings { None } else { Some(parts.table(HEAD)?) };
         let norm = parts.vector(FINAL_NORM)?;
         let frequencies = frequencies(config.head_dim, config.rope_theta, config.rope_scaling);
-        let rope = Arc::new(RopeTable::new(&frequencies, config.max_position_embeddings)?);
+        let rope = Arc::new(RopeTable::new(&frequencies, config.positions())?);
         Ok(Self {
             config,
             frozen,

@@ -76,19 +76,7 @@ impl ModelFolder {
         }
         let config = DecoderConfig::read(&folder.join(CONFIG))?;
         let tokenizer = Tokenizer::load(folder)?;
-        if tokenizer.len() > config.vocab_size {
-            return Err(Error::data(
-                folder,
-                format!(
-                    "the tokenizer has {} entries but config.json only {} embedding rows",
-                    tokenizer.len(),
-                    config.vocab_size
-                ),
-            )
-            .with_help(
-                "the tokenizer belongs to another model, or config.json's vocab_size is wrong",
-            ));
-        }
+        tokenizer.check_rows(config.vocab_size)?;
         let files = WeightFiles::open(folder)?;
         let is_bare = files.shape(&bare(EMBEDDING)).is_some();
         let mut expected = config.parameters();

@@ -112,7 +112,7 @@ impl HiddenStateEncoder {
 }
 
 fn reader(folder: &ModelFolder, max_tokens: Option<usize>) -> Result<TextReader> {
-    let positions = folder.config().max_position_embeddings;
+    let positions = folder.config().positions();
     let max_tokens = match max_tokens {
         Some(asked) if asked > positions => {
             let message = format!("the model has {positions} positions, `max_tokens` is {asked}");
@@ -242,7 +242,7 @@ mod tests {
         );
         // Qwen puts nothing around a text.
         assert_eq!(cut.vectors(&[""], |_| Ok(())).unwrap(), vec![0.0; cut.dim()]);
-        let positions = folder.config().max_position_embeddings;
+        let positions = folder.config().positions();
         assert_eq!(encoder("qwen3", HiddenPooling::Mean).max_tokens(), positions.min(512));
         let text = open(positions + 1).err().unwrap().to_string();
         assert!(text.contains(&format!("has {positions} positions, `max_tokens` is")), "{text}");

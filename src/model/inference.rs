@@ -173,7 +173,7 @@ impl FrozenDecoder {
             embedding: get(EMBEDDING)?,
             head: if config.tie_word_embeddings { None } else { Some(get(HEAD)?) },
             norm: get(FINAL_NORM)?,
-            rope: RopeTable::new(&frequencies, config.max_position_embeddings)?,
+            rope: RopeTable::new(&frequencies, config.positions())?,
             threads,
             config,
         })
@@ -347,12 +347,12 @@ impl FrozenDecoder {
     }
 
     fn check_position(&self, position: usize) -> Result<()> {
-        let limit = self.config.max_position_embeddings;
+        let limit = self.config.positions();
         if position < limit {
             return Ok(());
         }
         Err(Error::Failed(format!(
-            "decoder: position {position} is beyond max_position_embeddings = {limit}; shorten the prompt"
+            "decoder: position {position} is beyond the {limit} positions of the model; shorten the prompt"
         )))
     }
 
@@ -547,9 +547,9 @@ mod tests {
         assert!(text(frozen.prefill(&[])).contains("the prompt is empty"));
         assert!(frozen.hidden(&[]).is_err() && frozen.hidden(&[50]).is_err());
         assert!(text(frozen.prefill(&[50])).contains("token 50 is outside the vocabulary of 50"));
-        let most = frozen.config().max_position_embeddings;
+        let most = frozen.config().positions();
         let told = text(frozen.prefill(&vec![1; most + 1]));
-        assert!(told.contains(&format!("max_position_embeddings = {most}")), "{told}");
+        assert!(told.contains(&format!("the {most} positions")), "{told}");
         let prompt = frozen.prefill(&vec![1; most]).unwrap();
         assert!(frozen.extend(&prompt, &mut BeamCache::new(), &[0], &[1]).is_err());
         let prompt = frozen.prefill(&[1]).unwrap();

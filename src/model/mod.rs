@@ -12,6 +12,7 @@ pub mod folder;
 pub mod hidden_states;
 pub mod inference;
 pub mod item_tokens;
+mod keys;
 pub mod lora;
 pub mod parameters;
 mod projection;

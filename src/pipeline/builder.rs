@@ -531,7 +531,7 @@ impl<'a> Builder<'a> {
             reads.insert(Role::System(place).text(), self.system(system)?);
         }
         let draws = Draws::Seeded(recipe.evaluation.seed);
-        let about = About { purpose: "evaluation", format: 2, draws, reads, files: Vec::new() };
+        let about = About { purpose: "evaluation", format: 3, draws, reads, files: Vec::new() };
         self.add(EVALUATION, about, self.evaluate()).map(drop)
     }
 
@@ -555,7 +555,7 @@ impl<'a> Builder<'a> {
             }
         }
         let draws = Draws::Seeded(recipe.evaluation.seed);
-        let about = About { purpose: "replicates", format: 1, draws, reads, files: Vec::new() };
+        let about = About { purpose: "replicates", format: 2, draws, reads, files: Vec::new() };
         let seeds = seeds.iter().map(|one| one.seed).collect();
         let work = EvaluateSeeds { each: self.evaluate(), seeds };
         self.add(REPLICATES, about, work).map(drop)

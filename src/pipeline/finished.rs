@@ -9,12 +9,11 @@ use trieval_eval::slice::{Slice, SliceBy};
 use trieval_eval::{Qrels, Run};
 
 use super::builder::{evaluated, system_of};
-use super::folder::RunFolder;
-use super::locate::{finished, inputs};
+use super::folder::{RECIPE_FILE, RunFolder};
+use super::locate::inputs;
 use super::plan::Plan;
-use super::runner::RECIPE_FILE;
 use super::step::{CORPUS, EVALUATION, Step, step_name};
-use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, OpenColumn, Request};
+use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, Names, OpenColumn, Request};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::Tables;
@@ -26,6 +25,7 @@ use crate::ranker::Retrieve;
 use crate::ranker::kinds::SystemSettings;
 use crate::recipe::Recipe;
 use crate::steps::{LABELS_FILE, QRELS_FILE};
+use crate::store::known_digest;
 
 /// A finished run with its catalogue.
 pub struct FinishedRun {
@@ -56,8 +56,15 @@ impl FinishedRun {
     /// [`Error::Data`] when it holds no finished run, [`Error::Usage`] when it has no such seed.
     pub fn open(root: &Path, seed: Option<u64>) -> Result<Self> {
         let folder = RunFolder::open(root)?;
-        let mut recipe = Recipe::load(&root.join(RECIPE_FILE), &[])?.recipe;
         let mut plan = Plan::read(root)?;
+        let recipe_file = root.join(RECIPE_FILE);
+        let found = known_digest(&recipe_file)?.blake3;
+        if plan.recipe.as_ref().is_some_and(|written| *written != found) {
+            return Err(Error::data(&recipe_file, "altered since the run wrote it").with_help(
+                "run the recipe again: what is finished is kept; a change belongs into the recipe that was run",
+            ));
+        }
+        let mut recipe = Recipe::load(&recipe_file, &[])?.recipe;
         if let Some(seed) = seed.filter(|seed| *seed != recipe.seed) {
             plan.turn_to(seed).map_err(|has| {
                 let has = if has.is_empty() { vec![recipe.seed] } else { has };
@@ -73,8 +80,13 @@ impl FinishedRun {
                 Error::data(root, message).with_help("run the same recipe again to continue it")
             );
         }
-        let corpus_folder = finished(&plan, &folder, CORPUS)?;
+        let corpus_folder = intact(&plan, &folder, CORPUS)?;
         Ok(Self { recipe, plan, folder, tables: Arc::default(), corpus_folder })
+    }
+
+    /// Folder of the step of a component, every file of which is what the step wrote.
+    fn intact(&self, name: &str) -> Result<PathBuf> {
+        intact(&self.plan, &self.folder, name)
     }
 
     /// The seeds of the run.
@@ -93,7 +105,7 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Data`] when they cannot be read.
     pub fn qrels(&self) -> Result<Qrels> {
-        let path = finished(&self.plan, &self.folder, EVALUATION)?.join(QRELS_FILE);
+        let path = self.intact(EVALUATION)?.join(QRELS_FILE);
         read_trec_qrels(&path).map_err(|e| Error::data(&path, e.to_string()))
     }
 
@@ -107,7 +119,7 @@ impl FinishedRun {
     ) -> Result<Option<trieval_eval::Catalogue>> {
         let name = self.recipe.vectors.keys().next();
         let step = name.map(|name| step_name(Family::Vectors, name));
-        let folder = step.map(|step| finished(&self.plan, &self.folder, &step)).transpose()?;
+        let folder = step.map(|step| self.intact(&step)).transpose()?;
         measured_catalogue(self.corpus()?, self.catalogue()?, folder.as_deref(), metrics)
     }
 
@@ -134,10 +146,12 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Data`] when they cannot be read.
     pub fn labels(&self) -> Result<Option<Qrels>> {
-        let path = finished(&self.plan, &self.folder, EVALUATION)?.join(LABELS_FILE);
-        if !path.exists() {
+        let step = self.plan.expect(EVALUATION, self.folder.root())?;
+        let written = self.folder.manifest(&step.name, &step.key)?;
+        if !written.is_some_and(|one| one.files.contains_key(LABELS_FILE)) {
             return Ok(None);
         }
+        let path = self.intact(EVALUATION)?.join(LABELS_FILE);
         read_trec_qrels(&path).map(Some).map_err(|e| Error::data(&path, e.to_string()))
     }
 
@@ -170,7 +184,7 @@ impl FinishedRun {
         let mut answers = Vec::new();
         for system in &self.recipe.system {
             let step = step_name(Family::System, system.name());
-            let folder = finished(&self.plan, &self.folder, &step)?;
+            let folder = self.intact(&step)?;
             let (path, run) = (folder.join(RUN_FILE), read_answers(&folder)?);
             let (system, kind) = (system.name().to_owned(), system.kind().to_owned());
             answers.push(Answers { system, kind, path, run });
@@ -194,6 +208,14 @@ impl FinishedRun {
         self.tables.catalogue(&self.corpus_folder)
     }
 
+    /// Ids and titles of the items.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn names(&self) -> Result<&Names> {
+        self.tables.names(&self.corpus_folder)
+    }
+
     /// Opens a system, by default the last generative one, to be asked any number of times.
     ///
     /// # Errors
@@ -206,15 +228,29 @@ impl FinishedRun {
             return Err(Error::Usage(format!("{why}; ask another with --system")));
         }
         let name = step_name(Family::System, settings.name());
-        let step = self.plan.step(&name);
-        let step = step.ok_or_else(|| Error::Failed(format!("the plan has no step {name}")))?;
+        let step = self.plan.expect(&name, self.folder.root())?;
+        self.intact(&name)?;
         self.verify_inputs(step)?;
-        self.folder.keep_digests();
         let mut inputs = inputs(&self.plan, &self.folder, step, &self.tables)?;
         // What was tuned for the system lies beside its answers.
         inputs.put(Role::Tuned, &self.folder.step_dir(&step.name, &step.key));
         let retrieve = system.open(&inputs)?;
-        Ok(OpenSystem { run: self, name: settings.name().to_owned(), retrieve })
+        let at_most = settings.it().at_most().map(|(most, key)| {
+            let key: Vec<String> = key.iter().map(ToString::to_string).collect();
+            (most, format!("{name}.{}", key.join(".")))
+        });
+        let (name, kind) = (settings.name().to_owned(), settings.kind());
+        Ok(OpenSystem { run: self, name, kind, at_most, retrieve })
+    }
+
+    /// Names of the other systems that can be asked.
+    pub fn others_to_ask(&self, name: &str) -> Vec<&str> {
+        let others = self.recipe.system.iter().filter(|one| one.name() != name);
+        let can = |one: &&SystemSettings| {
+            let whole = system_of(&self.recipe, one);
+            whole.is_ok_and(|it| it.all().iter().all(|one| one.it().refuses_questions().is_none()))
+        };
+        others.filter(can).map(SystemSettings::name).collect()
     }
 
     /// Index of an item.
@@ -222,9 +258,9 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Usage`] when the catalogue has no such item.
     pub fn item(&self, id: &str) -> Result<u32> {
-        let catalogue = self.catalogue()?;
-        catalogue.index_of(id).ok_or_else(|| {
-            let n = catalogue.len();
+        let names = self.names()?;
+        names.index_of(id).ok_or_else(|| {
+            let n = names.ids().len();
             Error::Usage(format!("item {id} is not in the catalogue of {n} items"))
         })
     }
@@ -247,14 +283,13 @@ impl FinishedRun {
             }
         };
         let step = step_name(Family::Identifier, name);
-        Identifiers::load(&finished(&self.plan, &self.folder, &step)?, None)
+        Identifiers::load(&self.intact(&step)?, None)
     }
 
-    /// Checks the files that a system reads, its corpus excepted: a damaged model answers too.
+    /// Checks the files that a system reads: a damaged model answers too.
     fn verify_inputs(&self, step: &Step) -> Result<()> {
-        for (role, key) in &step.inputs {
+        for key in step.inputs.values() {
             if let Some(input) = self.plan.with_key(key)
-                && Role::parse(role) != Some(Role::Corpus)
                 && let Some(manifest) = self.folder.manifest(&input.name, key)?
             {
                 self.folder.verify(&manifest)?;
@@ -279,6 +314,21 @@ impl FinishedRun {
     }
 }
 
+impl Drop for FinishedRun {
+    /// What was read need not be read by the next process.
+    fn drop(&mut self) {
+        self.folder.keep_digests();
+    }
+}
+
+fn intact(plan: &Plan, folder: &RunFolder, name: &str) -> Result<PathBuf> {
+    let step = plan.expect(name, folder.root())?;
+    if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
+        folder.verify(&manifest)?;
+    }
+    Ok(folder.step_dir(&step.name, &step.key))
+}
+
 /// A step that a run folder still lacks of what it was last worked on for.
 ///
 /// # Errors
@@ -301,10 +351,19 @@ pub struct OpenSystem<'a> {
     run: &'a FinishedRun,
     /// Its name.
     pub name: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Most items that it finds, and the key that says so, where one does.
+    pub at_most: Option<(u32, String)>,
     retrieve: Box<dyn Retrieve>,
 }
 
 impl OpenSystem<'_> {
+    /// What of a question it leaves aside, one sentence each.
+    pub fn remarks(&self, ask: &Ask) -> Vec<String> {
+        self.retrieve.hears(ask).remarks(&self.name, ask)
+    }
+
     /// Items for a question, with scores, best first.
     ///
     /// # Errors

@@ -5,27 +5,33 @@
 //!   lock                       held by the process that works here
 //!   recipe.toml                the resolved recipe of the last run
 //!   report.{html,md,json}      the latest report
+//!   finished.json              written last: which recipe and plan it belongs to, and its checksums
 //!   fingerprints.json          digests by path, size and time; may be deleted
 //!   steps/train.supervised/3f2a…/   one folder per step and key; a renamed part keeps the folder it has
 //!     step.json                written last: settings, inputs, checksums of every file
 //! ```
 
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
+use super::manifest::{MANIFEST_FILE, Manifest, read_manifest};
 use crate::error::{Error, Result};
-use crate::store::{create_dir, digest, keep, known_digests, recall, sweep_partial, write_json};
+use crate::store::{create_dir, digest, keep, known_digests, recall, sweep_partial};
 
-/// Version of the manifest's layout.
-const MANIFEST_FORMAT: u32 = 2;
-/// Written when a step is finished; its presence is what "finished" means.
-const MANIFEST_FILE: &str = "step.json";
+/// The resolved recipe inside a run folder.
+pub const RECIPE_FILE: &str = "recipe.toml";
 /// Digests of files that were read: of results, and of what lies outside.
 const KNOWN_FILE: &str = "fingerprints.json";
+/// Letters of a step's key in the name of its folder.
+pub(super) const SHORT_KEY: usize = 16;
+/// Folders of steps inside a run folder.
+pub(super) const STEPS_DIR: &str = "steps";
+/// Event files inside a run folder: outside of the steps, for they are views of the steps' logs.
+pub(super) const BOARD_DIR: &str = "tensorboard";
+/// Letters of a step's key that tell its event files apart.
+pub(super) const BOARD_LETTERS: usize = 12;
+/// Letters of a checksum in messages.
+const SHORT_SUM: usize = 12;
 /// Folder inside a step's folder for state that only an unfinished step needs.
 pub const WORK_DIR: &str = "work";
 
@@ -35,38 +41,15 @@ pub struct RunFolder {
     _lock: Option<File>,
 }
 
-/// What a finished step was made from, and what it wrote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Version of this layout.
-    pub format: u32,
-    /// Version of trieval that did the work.
-    pub trieval: String,
-    /// Name of the step when it was done.
-    pub step: String,
-    /// Content key: the hash of everything below that goes in.
-    pub key: String,
-    /// Resolved settings.
-    pub settings: Value,
-    /// Seed of all that was drawn; none where nothing was.
-    pub seed: Option<u64>,
-    /// Keys of the steps it reads, by what they are to it.
-    pub inputs: BTreeMap<String, String>,
-    /// Checksums of the files it reads from outside.
-    pub sources: BTreeMap<String, String>,
-    /// BLAKE3 checksums of the files it wrote, by path inside the step's folder.
-    pub files: BTreeMap<String, String>,
-    /// Wall seconds of the process that finished it.
-    pub seconds: f64,
-}
-
 impl RunFolder {
     /// Opens a run folder for work, creating it where needed, and locks it.
     ///
     /// # Errors
-    /// [`Error::Environment`] when it cannot be written or another process works in it.
+    /// [`Error::Environment`] when it cannot be written or another process works in it, [`Error::Data`] when its lock is a
+    /// symbolic link.
     pub fn lock(root: &Path) -> Result<Self> {
         create_dir(root)?;
+        refuse_links(root, Path::new("lock"))?;
         let path = root.join("lock");
         let lock = File::create(&path).map_err(|e| {
             Error::unwritable(&path, &e)
@@ -91,7 +74,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Data`] when there is no run.
     pub fn open(root: &Path) -> Result<Self> {
-        if root.join("recipe.toml").is_file() {
+        if root.join(RECIPE_FILE).is_file() {
             recall_digests(root);
             return Ok(Self { root: root.to_owned(), _lock: None });
         }
@@ -117,9 +100,9 @@ impl RunFolder {
     /// Manifest of a finished step, or `None` while it is not finished.
     ///
     /// # Errors
-    /// [`Error::Data`] when the manifest is damaged.
+    /// [`Error::Data`] when the manifest is damaged or was altered.
     pub fn manifest(&self, step: &str, key: &str) -> Result<Option<Manifest>> {
-        read_manifest(&self.step_dir(step, key))
+        manifest_of(&self.root, step, key)
     }
 
     /// Checks every file of a finished step against its recorded checksum. What is known of a file
@@ -130,7 +113,9 @@ impl RunFolder {
     pub fn verify(&self, manifest: &Manifest) -> Result<()> {
         let folder = self.step_dir(&manifest.step, &manifest.key);
         let paths: Vec<PathBuf> = manifest.files.keys().map(|name| folder.join(name)).collect();
-        let found = known_digests(&paths)?;
+        let redo =
+            format!("delete {} and run again: only this step will be redone", folder.display());
+        let found = known_digests(&paths).map_err(|error| error.with_help(redo.as_str()))?;
         for ((path, expected), found) in paths.iter().zip(manifest.files.values()).zip(found) {
             let found = found.blake3;
             if &found != expected {
@@ -139,14 +124,11 @@ impl RunFolder {
                     format!(
                         "altered since step {} wrote it: expected checksum {}…, found {}…",
                         manifest.step,
-                        &expected[..12],
-                        &found[..12]
+                        short(expected),
+                        short(&found)
                     ),
                 )
-                .with_help(format!(
-                    "delete {} and run again: only this step will be redone",
-                    folder.display()
-                )));
+                .with_help(redo));
             }
         }
         Ok(())
@@ -158,13 +140,11 @@ impl RunFolder {
     /// [`Error::Environment`] when the disk refuses.
     pub fn finish(&self, mut manifest: Manifest) -> Result<()> {
         let folder = self.step_dir(&manifest.step, &manifest.key);
-        manifest.format = MANIFEST_FORMAT;
-        manifest.trieval = env!("CARGO_PKG_VERSION").into();
         manifest.files = list_files(&folder)?
             .into_iter()
             .map(|name| Ok((name.clone(), digest(&folder.join(&name))?.blake3)))
             .collect::<Result<_>>()?;
-        write_json(&folder.join(MANIFEST_FILE), &manifest)?;
+        manifest.write(&folder)?;
         // Only now: a kill before the manifest was on disk must still find the checkpoint.
         self.clear_work(&manifest.step, &manifest.key)
     }
@@ -181,11 +161,37 @@ impl RunFolder {
         }
     }
 
+    /// Makes sure that nothing of a step is written or removed through a symbolic link: neither a folder on the way to it
+    /// nor anything in it may be one.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the link.
+    pub fn refuse_step_links(&self, step: &str, key: &str) -> Result<()> {
+        let folder = self.step_dir(step, key);
+        refuse_links(&self.root, folder.strip_prefix(&self.root).unwrap_or(&folder))
+    }
+
+    /// As [`Self::refuse_step_links`], for a file or folder by its path inside the run folder.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the link.
+    pub fn refuse_links(&self, inner: &Path) -> Result<()> {
+        refuse_links(&self.root, inner)
+    }
+
+    /// Makes sure that no folder on the way to something in the run folder is a symbolic link, nor that itself.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the link.
+    pub fn refuse_links_to(&self, inner: &Path) -> Result<()> {
+        refuse_links_to(&self.root, inner).map(drop)
+    }
+
     /// Whether no step was ever finished here.
     pub fn is_empty(&self) -> bool {
         let finished =
             |step: &Path| subfolders(step).iter().any(|key| key.join(MANIFEST_FILE).exists());
-        !subfolders(&self.root.join("steps")).iter().any(|step| finished(step))
+        !subfolders(&self.root.join(STEPS_DIR)).iter().any(|step| finished(step))
     }
 }
 
@@ -197,7 +203,7 @@ pub fn recall_digests(root: &Path) {
 /// Folder of one step with one key under a run folder that may not exist yet: where it was done under another name, the
 /// folder of that name.
 pub fn step_dir(root: &Path, step: &str, key: &str) -> PathBuf {
-    let (steps, short) = (root.join("steps"), &key[..16]);
+    let (steps, short) = (root.join(STEPS_DIR), key.get(..SHORT_KEY).unwrap_or(key));
     let own = steps.join(step).join(short);
     if own.exists() {
         return own;
@@ -208,28 +214,10 @@ pub fn step_dir(root: &Path, step: &str, key: &str) -> PathBuf {
     others.into_iter().find(|folder| folder.exists()).unwrap_or(own)
 }
 
-/// Manifest in a step's folder, or `None` while the step is not finished.
-///
-/// # Errors
-/// [`Error::Data`] when the manifest is damaged.
-pub fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
-    let path = folder.join(MANIFEST_FILE);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::unreadable(&path, &e)),
-    };
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|e| {
-        Error::data(&path, format!("not a step manifest: {e}"))
-            .with_help("delete the step's folder and run again: only this step will be redone")
-    })?;
-    Ok((manifest.format == MANIFEST_FORMAT).then_some(manifest))
-}
-
 /// The most recently finished manifest of a step under a key that is not wanted now.
 pub fn previous(root: &Path, step: &str, is_current: impl Fn(&str) -> bool) -> Option<Manifest> {
     let mut found: Vec<(std::time::SystemTime, Manifest)> =
-        subfolders(&root.join("steps").join(step))
+        subfolders(&root.join(STEPS_DIR).join(step))
             .into_iter()
             .filter_map(|folder| {
                 let manifest = read_manifest(&folder).ok()??;
@@ -239,6 +227,61 @@ pub fn previous(root: &Path, step: &str, is_current: impl Fn(&str) -> bool) -> O
             .collect();
     found.sort_by_key(|(modified, _)| *modified);
     found.pop().map(|(_, manifest)| manifest)
+}
+
+/// Manifest of a finished step under a run folder that may not exist, or `None` while it is not finished.
+///
+/// # Errors
+/// [`Error::Data`] when the manifest is damaged, was altered, or is another step's.
+pub fn manifest_of(root: &Path, step: &str, key: &str) -> Result<Option<Manifest>> {
+    let folder = step_dir(root, step, key);
+    let found = read_manifest(&folder)?;
+    if let Some(other) = found.as_ref().filter(|found| found.key != key) {
+        let name = &other.step;
+        let message = format!("is of another step, {name} with key {}…", short(&other.key));
+        return Err(Error::data(folder.join(MANIFEST_FILE), message)
+            .with_help("delete the step's folder and run again: only this step will be redone"));
+    }
+    Ok(found)
+}
+
+fn short(sum: &str) -> &str {
+    sum.get(..SHORT_SUM).unwrap_or(sum)
+}
+
+/// Refuses symbolic links on the way from a run folder to something in it, and below that.
+fn refuse_links(root: &Path, inner: &Path) -> Result<()> {
+    let mut pending = vec![refuse_links_to(root, inner)?];
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            refuse_link(&path)?;
+            if path.is_dir() {
+                pending.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses symbolic links on the way from a run folder to something in it; gives its path.
+fn refuse_links_to(root: &Path, inner: &Path) -> Result<PathBuf> {
+    let mut path = root.to_owned();
+    for part in inner {
+        path.push(part);
+        refuse_link(&path)?;
+    }
+    Ok(path)
+}
+
+fn refuse_link(path: &Path) -> Result<()> {
+    if !path.symlink_metadata().is_ok_and(|it| it.is_symlink()) {
+        return Ok(());
+    }
+    let message = "is a symbolic link, and nothing is written through links in a run folder";
+    Err(Error::data(path, message).with_help(
+        "put what it leads to in its place, or give this run another folder with --out DIR",
+    ))
 }
 
 fn subfolders(folder: &Path) -> Vec<PathBuf> {
@@ -272,6 +315,10 @@ fn list_files(folder: &Path) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
     use super::*;
 
     fn manifest(key: &str) -> Manifest {
@@ -293,7 +340,8 @@ mod tests {
     fn a_step_is_finished_by_its_manifest_and_damage_is_noticed() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let run = RunFolder::lock(folder.path()).expect("lock");
-        let key = "0123456789abcdef0123";
+        let key = "0123456789abcdef".repeat(4);
+        let key = key.as_str();
         let step = run.step_dir("corpus", key);
         create_dir(&step.join("sub")).expect("dir");
         create_dir(&step.join(WORK_DIR)).expect("dir");

@@ -13,10 +13,9 @@ use crate::kind::Role;
 /// Folder of the step of a component, by the name that the step would have alone.
 ///
 /// # Errors
-/// [`Error::Failed`] when the plan has no such step: a fault of this program.
+/// [`Error::Data`] when the plan has no such step.
 pub(super) fn finished(plan: &Plan, folder: &RunFolder, name: &str) -> Result<PathBuf> {
-    let step = plan.step(name);
-    let step = step.ok_or_else(|| Error::Failed(format!("the plan has no step {name}")))?;
+    let step = plan.expect(name, folder.root())?;
     Ok(folder.step_dir(&step.name, &step.key))
 }
 

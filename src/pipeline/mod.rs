@@ -6,13 +6,16 @@
 //! gathers what it shows. Knows kinds of components as [`crate::kind::Kind`]s, and none by name.
 
 mod builder;
+pub mod clean;
 pub mod estimate;
 pub mod finished;
 pub mod folder;
 mod locate;
+mod manifest;
 mod needs;
-mod outside;
+pub mod outside;
 pub mod plan;
+pub mod record;
 mod replicates;
 pub mod report;
 pub mod runner;

@@ -7,10 +7,11 @@
 //! known.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::step::{CORPUS, step_name};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kind::{Family, Kind};
 use crate::recipe::Recipe;
 use crate::store::{known_digests, look_up};
@@ -38,6 +39,13 @@ impl Outside {
             }
             files.insert(name, kind.sources()?);
         }
+        for settings in recipe.model.values() {
+            let spoken = settings.identifiers().into_iter();
+            let spoken = spoken.filter_map(|name| Some(recipe.identifier.get(name)?.it()));
+            settings
+                .it()
+                .check_vocabulary(&spoken.map(|one| one.known_levels()).collect::<Vec<_>>())?;
+        }
         let all: BTreeSet<&PathBuf> = files.values().flatten().collect();
         let (known, new): (Vec<&PathBuf>, Vec<&PathBuf>) =
             all.into_iter().partition(|path| look_up(path).is_some());
@@ -62,6 +70,23 @@ impl Outside {
     pub(super) fn digest(&self, path: &Path) -> Option<&str> {
         self.digests.get(path).map(String::as_str)
     }
+}
+
+/// Looks at the outside files of a recipe without reading what is large: whether folders are what they must be, files
+/// can be opened, and headers fit. All that is wrong, one error for each component.
+pub fn faults(recipe: &Recipe) -> Vec<Error> {
+    let look = |kind: &dyn Kind| {
+        for path in kind.sources()? {
+            let file = File::open(&path).map_err(|e| Error::unreadable(&path, &e));
+            let kind = file?.metadata().map_err(|e| Error::unreadable(&path, &e))?;
+            if kind.is_dir() {
+                return Err(Error::data(&path, "is a folder, expected a file"));
+            }
+        }
+        kind.check_headers()
+    };
+    let each = components(recipe).into_iter();
+    each.filter_map(|(_, kind)| look(kind).err()).collect()
 }
 
 /// All components of a recipe that may read files, by the name of their step.

@@ -11,15 +11,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::builder::Builder;
-use super::folder::{Manifest, previous, read_manifest, step_dir};
+use super::folder::{manifest_of, previous, step_dir};
+use super::manifest::Manifest;
 use super::outside::{DRY_BYTES, Outside};
-use super::step::{Replicate, Step};
+use super::step::{CORPUS, Replicate, Step};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::store::write_json;
+use crate::store::{is_checksum, read_checked, write_checked};
 
 /// The plan inside a run folder.
-const PLAN_FILE: &str = "plan.json";
+pub const PLAN_FILE: &str = "plan.json";
+/// Version of a written plan; earlier ones have no version and no checksum, and are otherwise the same.
+const FORMAT: u64 = 2;
+/// What to do about a plan that cannot be used.
+const HELP: &str = "run the recipe again: what is finished is kept";
+
 /// All steps of a recipe in an order in which each comes after its inputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
@@ -30,6 +36,9 @@ pub struct Plan {
     /// The steps of every seed, where the plan was made for several; `names` are the first's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replicates: Vec<Replicate>,
+    /// BLAKE3 of the resolved recipe beside it, once it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
 }
 
 /// Whether a step has to be done, and why.
@@ -69,20 +78,35 @@ impl Plan {
         let mut builder = Builder::new(recipe, Outside::of(recipe, most)?);
         builder.all()?;
         let (steps, names) = builder.finish();
-        Ok(Self { steps, names, replicates: Vec::new() })
+        Ok(Self { steps, names, replicates: Vec::new(), recipe: None })
     }
 
     /// Reads the plan that a run folder was last worked on with, so that a finished run can be
     /// asked when its source data are gone.
     ///
     /// # Errors
-    /// [`Error::Data`] when there is none or it is damaged.
+    /// [`Error::Data`] when there is none, or it is damaged or was altered.
     pub fn read(run_folder: &Path) -> Result<Self> {
         let path = run_folder.join(PLAN_FILE);
-        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-        serde_json::from_slice(&text).map_err(|e| {
-            Error::data(&path, format!("not a plan: {e}")).with_help("run the recipe again")
-        })
+        let mut read = read_checked(&path, "a plan", HELP)?;
+        let fault = |message: String| Error::data(&path, message).with_help(HELP);
+        let format = read.value.as_object_mut().and_then(|object| object.shift_remove("format"));
+        match format {
+            None if !read.has_checksum => {}
+            Some(format) if !read.has_checksum && format == FORMAT => {
+                return Err(fault(
+                    "altered since trieval wrote it: its checksum is missing".into(),
+                ));
+            }
+            Some(format) if format == FORMAT => {}
+            other => {
+                let got = other.unwrap_or_default();
+                return Err(fault(format!("has format version {got}, expected {FORMAT}")));
+            }
+        }
+        let plan: Self =
+            serde_json::from_value(read.value).map_err(|e| fault(format!("not a plan: {e}")))?;
+        plan.fault().map_or(Ok(plan), |message| Err(fault(message)))
     }
 
     /// Writes the plan into a run folder.
@@ -90,7 +114,42 @@ impl Plan {
     /// # Errors
     /// [`Error::Environment`] when the disk refuses.
     pub fn write(&self, run_folder: &Path) -> Result<()> {
-        write_json(&run_folder.join(PLAN_FILE), self)
+        #[derive(Serialize)]
+        struct Written<'a> {
+            format: u64,
+            #[serde(flatten)]
+            plan: &'a Plan,
+        }
+        write_checked(&run_folder.join(PLAN_FILE), &Written { format: FORMAT, plan: self })
+    }
+
+    /// What a plan cannot be: without steps, with keys that are none, or naming steps that it lacks.
+    fn fault(&self) -> Option<String> {
+        let all_names = || self.replicates.iter().map(|one| &one.names).chain([&self.names]);
+        let keys = self.steps.iter().map(|step| &step.key);
+        if let Some(bad) = keys.clone().find(|key| !is_checksum(key)) {
+            return Some(format!("not a plan: `{bad}` is not a key of 64 letters"));
+        }
+        let known: std::collections::BTreeSet<&String> = keys.collect();
+        let used = self.steps.iter().flat_map(|step| step.inputs.values());
+        if let Some(missing) =
+            used.chain(all_names().flat_map(BTreeMap::values)).find(|key| !known.contains(key))
+        {
+            return Some(format!("not a plan: it has no step with key {missing}"));
+        }
+        let lacks = all_names().any(|names| !names.contains_key(CORPUS));
+        lacks.then(|| format!("not a plan: it has no step {CORPUS}"))
+    }
+
+    /// The step of a component of the plan that a run folder holds.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the plan has no such step.
+    pub(super) fn expect(&self, name: &str, run_folder: &Path) -> Result<&Step> {
+        self.step(name).ok_or_else(|| {
+            let message = format!("the plan has no step {name}, which the recipe beside it needs");
+            Error::data(run_folder.join(PLAN_FILE), message).with_help(HELP)
+        })
     }
 
     /// The step of a component, by the name that it would have alone.
@@ -112,7 +171,7 @@ impl Plan {
             return Ok(Status::Unread);
         }
         let folder = step_dir(run_folder, &step.name, &step.key);
-        if read_manifest(&folder)?.is_some_and(|manifest| manifest.key == step.key) {
+        if manifest_of(run_folder, &step.name, &step.key)?.is_some() {
             return Ok(Status::Cached);
         }
         if folder.exists() {

@@ -38,7 +38,7 @@ impl Plan {
             builder.replicates(&replicates)?;
         }
         let (steps, names) = builder.finish();
-        Ok(Self { steps, names, replicates })
+        Ok(Self { steps, names, replicates, recipe: None })
     }
 
     /// The plan of a recipe under several seeds, or under its own where there are none.

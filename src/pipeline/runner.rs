@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use trieval_eval::report::Report;
 
-use super::folder::{Manifest, RunFolder, WORK_DIR, recall_digests};
+use super::folder::{BOARD_DIR, BOARD_LETTERS, RECIPE_FILE, RunFolder, WORK_DIR, recall_digests};
 use super::locate::inputs;
+use super::manifest::Manifest;
 use super::needs;
-use super::plan::{Plan, Status};
+use super::plan::{PLAN_FILE, Plan, Status};
 use super::report;
 use super::step::{CORPUS, Step};
 use crate::corpus::Corpus;
@@ -22,13 +23,6 @@ use crate::steps::write_finished_board;
 use crate::store::{create_dir, sweep_partial, write_atomic};
 use crate::train::course::settings::TrainDevice;
 
-/// The resolved recipe inside a run folder.
-pub const RECIPE_FILE: &str = "recipe.toml";
-/// Event files inside a run folder: outside of the steps, for they are views of the steps' logs.
-const BOARD_DIR: &str = "tensorboard";
-/// Letters of a step's key that tell trainings of one name apart.
-const KEY_LETTERS: usize = 12;
-
 /// Runs a recipe in the folder `out` and returns the report; under each of `seeds`, of which the
 /// recipe has the first, where there are any.
 ///
@@ -37,11 +31,16 @@ const KEY_LETTERS: usize = 12;
 /// refused before any step was finished.
 pub fn run(loaded: &LoadedRecipe, seeds: &[u64], out: &Path, ctx: &Context) -> Result<Report> {
     recall_digests(out);
-    let plan = Plan::under(&loaded.recipe, seeds)?;
+    let reading = ctx.working("reading outside files");
+    let mut plan = Plan::under(&loaded.recipe, seeds)?;
+    drop(reading);
+    let recipe = format!("{}{}", plan.remark(), loaded.resolved_toml()?);
+    plan.recipe = Some(blake3::hash(recipe.as_bytes()).to_hex().to_string());
     check_devices(&plan, out)?;
     let created = !out.exists();
     let folder = RunFolder::lock(out)?;
-    let result = Runner { loaded, plan: &plan, folder: &folder, tables: Arc::default(), ctx }.run();
+    let runner = Runner { loaded, plan: &plan, folder: &folder, tables: Arc::default(), ctx };
+    let result = runner.run(&recipe);
     let refused = result.as_ref().is_err_and(|error| error.exit_code() == 2);
     if refused && created && folder.is_empty() {
         drop(folder);
@@ -72,26 +71,33 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn run(&self) -> Result<Report> {
+    fn run(&self, recipe: &str) -> Result<Report> {
+        for written in [RECIPE_FILE, PLAN_FILE, BOARD_DIR].map(Path::new) {
+            self.folder.refuse_links(written)?;
+        }
+        for step in &self.plan.steps {
+            self.folder.refuse_step_links(&step.name, &step.key)?;
+        }
         let recipe_path = self.folder.root().join(RECIPE_FILE);
-        let recipe = format!("{}{}", self.plan.remark(), self.loaded.resolved_toml()?);
         write_atomic(&recipe_path, |writer| {
             std::io::Write::write_all(writer, recipe.as_bytes())
                 .map_err(|e| Error::unwritable(&recipe_path, &e))
         })?;
         self.plan.write(self.folder.root())?;
         self.folder.keep_digests();
-        for step in &self.plan.steps {
+        for (place, step) in (1..).zip(&self.plan.steps) {
             self.ctx.check_interrupt()?;
-            self.step(step)?;
+            self.step(step, place)?;
             if step.purpose == CORPUS {
                 let folder = self.folder.step_dir(&step.name, &step.key);
                 needs::verify(&self.loaded.recipe, &Corpus::open(&folder)?)?;
             }
         }
+        let _reporting = self.ctx.step("report");
         self.write_finished_boards();
         let report = report::assemble(self.loaded, self.plan, self.folder, &self.tables)?;
         self.settle()?;
+        report::record(self.folder.root(), self.plan)?;
         Ok(report)
     }
 
@@ -107,9 +113,11 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn step(&self, step: &Step) -> Result<()> {
+    fn step(&self, step: &Step, place: usize) -> Result<()> {
         let Self { folder, ctx, .. } = self;
         let label = self.plan.label(step);
+        let of = format!("step {place} of {}", self.plan.steps.len());
+        let working = ctx.step(&format!("{of}: {label}"));
         let reason = match self.plan.status(step, folder.root())? {
             Status::Cached => {
                 if let Some(manifest) = folder.manifest(&step.name, &step.key)? {
@@ -159,7 +167,10 @@ impl Runner<'_> {
             sources: step.sources.clone(),
             files: Default::default(),
             seconds: started.elapsed().as_secs_f64(),
-        })
+        })?;
+        drop(working);
+        ctx.say(format!("{label}: {of}, {:.1} s", started.elapsed().as_secs_f64()));
+        Ok(())
     }
 
     /// Writes event files of trainings that were finished before anyone asked for them.
@@ -180,7 +191,7 @@ impl Runner<'_> {
 }
 
 fn board(folder: &RunFolder, step: &Step) -> PathBuf {
-    let key = step.key.get(..KEY_LETTERS).unwrap_or(&step.key);
+    let key = step.key.get(..BOARD_LETTERS).unwrap_or(&step.key);
     folder.root().join(BOARD_DIR).join(&step.name).join(key)
 }
 

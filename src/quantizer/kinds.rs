@@ -36,6 +36,11 @@ pub trait IdentifierKind: Kind {
         self.levels() * self.codes()
     }
 
+    /// Codes of each level that the settings fix; a further level may follow, whose codes are known when it is made.
+    fn known_levels(&self) -> Vec<u32> {
+        vec![self.codes(); self.tokens().checked_div(self.codes()).unwrap_or(0) as usize]
+    }
+
     /// Figures before anything is loaded.
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let per_item = index_bytes_per_item(self.levels(), self.codes());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::slate::Scored;
 use super::slate::Slate;
-use crate::corpus::{Ask, Request};
+use crate::corpus::{Ask, Heard, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 
@@ -34,6 +34,11 @@ pub trait Retrieve: Send + Sync {
     ) -> Result<Vec<Vec<Scored>>> {
         let asked = asks.par_iter().zip(exclude);
         asked.map(|(ask, exclude)| self.retrieve(ask, depth, exclude)).collect()
+    }
+
+    /// What of a question it makes use of; by default nothing.
+    fn hears(&self, _ask: &Ask) -> Heard {
+        Heard::default()
     }
 
     /// The same system in the seat that scores given items, where it can take it.

@@ -3,6 +3,7 @@
 //! Knows TOML and nothing of what recipes mean. Overrides are further sources of the same tree, so
 //! that a fault in `--set` is shown like one in the file.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::de::IntoDeserializer;
@@ -121,6 +122,8 @@ pub(super) struct Document {
     pub(super) root: Node,
     /// Parts that have the table of a training.
     pub(super) lent: Vec<Lent>,
+    /// Folder of the file, at which its paths begin; none for a recipe that has no file, or lies in the working folder.
+    pub(super) folder: Option<PathBuf>,
 }
 
 impl Document {
@@ -133,7 +136,7 @@ impl Document {
     pub(super) fn parse(name: &str, text: &str) -> Result<Self, (Vec<Source>, Vec<Fault>)> {
         let source = Source { name: name.to_owned(), text: Arc::new(text.to_owned()) };
         match parse_table(&source, 0) {
-            Ok(root) => Ok(Self { sources: vec![source], root, lent: Vec::new() }),
+            Ok(root) => Ok(Self { sources: vec![source], root, lent: Vec::new(), folder: None }),
             Err(faults) => Err((vec![source], faults)),
         }
     }

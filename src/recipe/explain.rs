@@ -9,7 +9,7 @@ use super::load::LoadedRecipe;
 use super::shape::{Field, Shape, recipe_fields};
 use super::trainings::OWN_KEYS;
 use crate::error::{Error, Result};
-use crate::kind::Role;
+use crate::kind::{Family, Key, Role};
 
 /// A place in the schema that a key path leads to, and in the recipe where there is one.
 struct Hit {
@@ -253,6 +253,9 @@ fn write(key: &str, hits: &[Hit], loaded: Option<&LoadedRecipe>) -> String {
         for path in hits.iter().filter(same).filter_map(|hit| hit.path.as_ref()) {
             text.push_str(&format!("  {label:8} {}\n", value_line(loaded, path)));
             label = "";
+            for line in references(loaded, path) {
+                text.push_str(&format!("  {:8} {line}\n", "names"));
+            }
         }
     }
     text
@@ -318,16 +321,68 @@ fn value_line(loaded: &LoadedRecipe, path: &[Step]) -> String {
     }
 }
 
-/// The training that a part has a key from, where it starts from that one's weights.
-fn inherited<'l>(loaded: &'l LoadedRecipe, path: &[Step]) -> Option<&'l str> {
-    let [Step::Key(list), part, Step::Key(key), ..] = path else { return None };
+/// The parts that the value at a path names, with their kinds and places.
+fn references(loaded: &LoadedRecipe, path: &[Step]) -> Vec<String> {
     let recipe = &loaded.recipe;
-    let it: &dyn crate::kind::Kind = match (list.as_str(), part) {
+    let key_of = |step: &Step| match step {
+        Step::Key(name) => Key::Name(name.clone()),
+        Step::Index(place) => Key::Place(*place),
+    };
+    let mut named: Vec<(Family, &str)> = Vec::new();
+    if let ([Step::Key(table), Step::Key(key)], Some(baseline)) =
+        (path, recipe.evaluation.baseline.as_deref())
+        && (table.as_str(), key.as_str()) == ("evaluation", "baseline")
+    {
+        named.push((Family::System, baseline));
+    }
+    if let Some(it) = part(loaded, path) {
+        let rest: Vec<Key> = path.iter().skip(2).map(key_of).collect();
+        let uses = it.uses().into_iter().filter(|one| one.key.starts_with(&rest));
+        named.extend(uses.filter(|_| !rest.is_empty()).map(|one| (one.family, one.name)));
+    }
+    named.into_iter().filter_map(|(family, name)| reference(loaded, family, name)).collect()
+}
+
+/// A part by its name, as in `[model.decoder], kind "scratch" (tiny.toml:30)`.
+fn reference(loaded: &LoadedRecipe, family: Family, name: &str) -> Option<String> {
+    let recipe = &loaded.recipe;
+    let listed = |table: &str, place: usize| vec![Step::Key(table.into()), Step::Index(place)];
+    let keyed = |table: &str| vec![Step::Key(table.into()), Step::Key(name.into())];
+    let (kind, path) = match family {
+        Family::Vectors => (recipe.vectors.get(name)?.kind(), keyed("vectors")),
+        Family::Identifier => (recipe.identifier.get(name)?.kind(), keyed("identifier")),
+        Family::Model => (recipe.model.get(name)?.kind(), keyed("model")),
+        Family::Train => {
+            let place = recipe.train.iter().position(|one| one.name() == name)?;
+            (recipe.train[place].kind(), listed("train", place))
+        }
+        Family::System => {
+            let place = recipe.system.iter().position(|one| one.name() == name)?;
+            (recipe.system[place].kind(), listed("system", place))
+        }
+    };
+    let origin = loaded.origin(&path);
+    Some(format!("{}, kind \"{kind}\" ({origin})", family.header(name)))
+}
+
+/// The part that a path leads into.
+fn part<'l>(loaded: &'l LoadedRecipe, path: &[Step]) -> Option<&'l dyn crate::kind::Kind> {
+    let [Step::Key(list), part, ..] = path else { return None };
+    let recipe = &loaded.recipe;
+    Some(match (list.as_str(), part) {
         ("vectors", Step::Key(name)) => recipe.vectors.get(name)?.it(),
+        ("identifier", Step::Key(name)) => recipe.identifier.get(name)?.it(),
+        ("model", Step::Key(name)) => recipe.model.get(name)?.it(),
         ("train", Step::Index(place)) => recipe.train.get(*place)?.it(),
         ("system", Step::Index(place)) => recipe.system.get(*place)?.it(),
         _ => return None,
-    };
+    })
+}
+
+/// The training that a part has a key from, where it starts from that one's weights.
+fn inherited<'l>(loaded: &'l LoadedRecipe, path: &[Step]) -> Option<&'l str> {
+    let [_, _, Step::Key(key), ..] = path else { return None };
+    let it = part(loaded, path)?;
     let start = it.uses().into_iter().find(|one| one.role == Role::Start)?;
     it.inherited().contains(&key.as_str()).then_some(start.name)
 }

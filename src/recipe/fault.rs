@@ -11,9 +11,14 @@ use miette::{
 };
 
 use super::place::{Place, Source};
+use crate::progress::message_columns;
+use crate::text::{visible, visible_excerpt};
 
 /// Most faults shown in full; further ones are counted.
 const SHOWN: usize = 50;
+
+/// Most characters of a line; a narrower terminal has fewer.
+const WIDTH: usize = 100;
 
 /// Longest line in bytes that is shown as an excerpt.
 const LONGEST_LINE: usize = 1_000;
@@ -96,10 +101,15 @@ pub(super) fn render(sources: &[Source], faults: &[Fault], style: Style) -> Stri
         Style::Color => GraphicalTheme::unicode(),
         Style::Plain => GraphicalTheme::unicode_nocolor(),
     };
-    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
+    let width = match style {
+        Style::Color => message_columns().unwrap_or(WIDTH).min(WIDTH),
+        Style::Plain => WIDTH,
+    };
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(width);
     let mut text = String::new();
+    let sources: Vec<Source> = sources.iter().map(shown_source).collect();
     for fault in faults.iter().take(SHOWN) {
-        let rendered = render_one(&handler, sources, fault);
+        let rendered = render_one(&handler, &sources, &shown(fault));
         text.push_str(rendered.trim_start_matches('\n'));
         text.push('\n');
     }
@@ -113,6 +123,27 @@ pub(super) fn render(sources: &[Source], faults: &[Fault], style: Style) -> Stri
         text.push_str(&format!("{n_faults} fault{plural} in {name}; nothing was started"));
     }
     text
+}
+
+/// A source as it may reach a terminal; places keep their bytes.
+fn shown_source(source: &Source) -> Source {
+    Source {
+        name: visible(&source.name).into_owned(),
+        text: Arc::new(visible_excerpt(&source.text)),
+    }
+}
+
+/// A fault as it may reach a terminal, whatever it quotes.
+fn shown(fault: &Fault) -> Fault {
+    let text = |text: &String| visible(text).into_owned();
+    Fault {
+        place: fault.place.clone(),
+        message: text(&fault.message),
+        label: text(&fault.label),
+        help: fault.help.as_ref().map(text),
+        also: fault.also.iter().map(|(place, label)| (place.clone(), text(label))).collect(),
+        warning: fault.warning,
+    }
 }
 
 fn render_one(handler: &GraphicalReportHandler, sources: &[Source], fault: &Fault) -> String {

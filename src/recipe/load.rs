@@ -50,10 +50,11 @@ impl std::fmt::Display for Origin {
 }
 
 impl Recipe {
-    /// Reads, overrides and checks a recipe file.
+    /// Reads, overrides and checks a recipe file. Its paths begin at its folder, and at the working folder where
+    /// nothing is there.
     ///
     /// # Errors
-    /// [`Error::Data`] when the file cannot be read or is not UTF-8, and [`Error::Recipe`] with all
+    /// [`Error::Data`] when the file cannot be read or is not UTF-8, and [`Error::Faults`] with all
     /// faults rendered.
     pub fn load(path: &Path, overrides: &[String]) -> Result<LoadedRecipe> {
         let metadata = std::fs::metadata(path).map_err(|cause| {
@@ -75,15 +76,17 @@ impl Recipe {
             Error::data_at(path, line as u64, format!("not UTF-8 text, at byte {valid}"))
                 .with_help("save the recipe as UTF-8")
         })?;
-        Self::parse(&text, &path.display().to_string(), overrides)
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let name = path.display().to_string();
+        parse_in(&text, &name, folder, overrides, Style::detect()).map_err(Error::Faults)
     }
 
     /// Overrides and checks the text of a recipe; `source_name` stands in messages.
     ///
     /// # Errors
-    /// [`Error::Recipe`] with all faults rendered, sorted by position and counted.
+    /// [`Error::Faults`] with all faults rendered, sorted by position and counted.
     pub fn parse(text: &str, source_name: &str, overrides: &[String]) -> Result<LoadedRecipe> {
-        parse_styled(text, source_name, overrides, Style::detect()).map_err(Error::Recipe)
+        parse_styled(text, source_name, overrides, Style::detect()).map_err(Error::Faults)
     }
 
     /// Loads the recipe file `name_or_path`, or the shipped recipe of that name where no such file exists.
@@ -108,10 +111,22 @@ pub(super) fn parse_styled(
     overrides: &[String],
     style: Style,
 ) -> Result<LoadedRecipe, String> {
+    parse_in(text, source_name, None, overrides, style)
+}
+
+/// As [`parse_styled`], of a file in a folder at which its paths begin.
+fn parse_in(
+    text: &str,
+    source_name: &str,
+    folder: Option<&Path>,
+    overrides: &[String],
+    style: Style,
+) -> Result<LoadedRecipe, String> {
     let mut document = Document::parse(source_name, text).map_err(|(sources, mut faults)| {
         sort(&mut faults);
         render(&sources, &faults, style)
     })?;
+    document.folder = folder.map(Path::to_owned);
     let mut faults = overrides::apply(&mut document, overrides);
     faults.extend(trainings::apply(&mut document));
     match check(&document, faults) {

@@ -39,6 +39,8 @@ pub(super) enum Shape {
         max: Option<f64>,
     },
     Text,
+    /// A path of this machine, or a reference to a hub.
+    Path,
     Bool,
     /// One of a few words, each with its meaning.
     Choice(Vec<(String, String)>),
@@ -89,6 +91,7 @@ impl Shape {
             Self::Number { min: None, max: Some(max) } => format!("number, at most {max}"),
             Self::Number { min: None, max: None } => "number".into(),
             Self::Text => "text".into(),
+            Self::Path => "path".into(),
             Self::Bool => "true or false".into(),
             Self::Choice(words) => {
                 let words: Vec<String> =
@@ -103,6 +106,7 @@ impl Shape {
             Self::Integer { .. } => "integers".into(),
             Self::Number { .. } => "numbers".into(),
             Self::Text => "texts".into(),
+            Self::Path => "paths".into(),
             Self::Table(_) | Self::Tagged { .. } | Self::Named(_) => "tables".into(),
             other => other.describe(),
         }
@@ -214,6 +218,7 @@ fn shape(schema: &Json, root: &Json) -> Shape {
             Shape::Number { min: bound("minimum"), max: bound("maximum") }
         }
         "boolean" => Shape::Bool,
+        _ if schema.get("format") == Some(&Json::from("path")) => Shape::Path,
         _ => Shape::Text,
     }
 }

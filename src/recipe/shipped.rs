@@ -15,7 +15,7 @@ pub struct ShippedRecipe {
     pub text: &'static str,
 }
 
-const SHIPPED: [ShippedRecipe; 7] = [
+const SHIPPED: [ShippedRecipe; 9] = [
     ShippedRecipe { name: "quickstart", text: include_str!("../../recipes/quickstart.toml") },
     ShippedRecipe { name: "mmse-shop", text: include_str!("../../recipes/mmse-shop.toml") },
     ShippedRecipe { name: "home-depot", text: include_str!("../../recipes/home-depot.toml") },
@@ -29,6 +29,8 @@ const SHIPPED: [ShippedRecipe; 7] = [
     },
     ShippedRecipe { name: "scientific", text: include_str!("../../recipes/scientific.toml") },
     ShippedRecipe { name: "beauty", text: include_str!("../../recipes/beauty.toml") },
+    ShippedRecipe { name: "kuaisearch", text: include_str!("../../recipes/kuaisearch.toml") },
+    ShippedRecipe { name: "jdsearch", text: include_str!("../../recipes/jdsearch.toml") },
 ];
 
 /// All shipped recipes, the first one to try first.
@@ -73,7 +75,7 @@ pub fn list_text() -> String {
 pub fn copy(name: &str, to: &Path) -> Result<PathBuf> {
     let recipe = find(name)?;
     let target = if to.is_dir() { to.join(format!("{}.toml", recipe.name)) } else { to.to_owned() };
-    if target.exists() {
+    if target.symlink_metadata().is_ok() {
         let message = format!("{} exists already\n  help: name another file", target.display());
         return Err(Error::Usage(message));
     }

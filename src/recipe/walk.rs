@@ -8,6 +8,7 @@ use toml::Value;
 use super::document::{Document, Entry, Kind, Node, Step, quoted};
 use super::fault::{Fault, listed, nearest};
 use super::shape::{Field, Shape, Variant, digits};
+use crate::store::Source as PathSource;
 
 /// Keys that have another place than in earlier versions, and that place.
 const MOVED: &[(&str, &str)] = &[("learning_rate", "optimizer.learning_rate")];
@@ -26,6 +27,15 @@ impl<'d> Walker<'d> {
     /// Whether the part at a path has the table of a training.
     pub(super) fn is_lent(&self, path: &[Step]) -> bool {
         self.document.lent(path).is_some()
+    }
+
+    /// A path as the program finds it: one that a recipe file writes begins at the file's folder, where something is
+    /// there, and else at the working folder; one of the command line at the working folder.
+    fn located(&self, node: &Node, text: &str) -> String {
+        let is_path = !text.is_empty() && PathSource::from(text).path().is_ok();
+        let folder = self.document.folder.as_ref().filter(|_| is_path && node.place.source == 0);
+        let beside = folder.map(|folder| folder.join(text)).filter(|path| path.exists());
+        beside.map_or_else(|| text.to_owned(), |path| path.display().to_string())
     }
 
     /// The clean value at `path`; `None` when it cannot be used at all.
@@ -58,6 +68,7 @@ impl<'d> Walker<'d> {
             }
             (Shape::Choice(words), Kind::Text(word)) => self.choice(node, words, word, path),
             (Shape::Text, Kind::Text(text)) => Some(Value::String(text.clone())),
+            (Shape::Path, Kind::Text(text)) => Some(Value::String(self.located(node, text))),
             (Shape::Bool, Kind::Bool(value)) => Some(Value::Boolean(*value)),
             (Shape::Integer { min, max }, Kind::Integer(number)) => {
                 if (min..=max).contains(&number) {
@@ -331,9 +342,10 @@ impl<'d> Walker<'d> {
             {
                 Some(format!("write {text}, without quotes"))
             }
-            (Shape::Text | Shape::Choice(_), Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_)) => {
-                Some("put it in double quotes".into())
-            }
+            (
+                Shape::Text | Shape::Path | Shape::Choice(_),
+                Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_),
+            ) => Some("put it in double quotes".into()),
             (Shape::List { item, .. }, Kind::Table(_))
                 if matches!(**item, Shape::Table(_) | Shape::Tagged { .. }) =>
             {

@@ -31,7 +31,7 @@ use crate::judging::runs::{Evaluated, read_answers, unwritten};
 use crate::judging::slices::slices;
 use crate::kind::{Estimate, Role, Sizes};
 use crate::store::{write_atomic, write_json};
-use crate::text::grouped;
+use crate::text::{grouped, one_line};
 
 /// The result inside the step's folder.
 pub const EVALUATION_FILE: &str = "evaluation.json";
@@ -39,6 +39,8 @@ pub const EVALUATION_FILE: &str = "evaluation.json";
 pub const VALUES_DIR: &str = "values";
 /// The judgments inside the step's folder.
 pub const QRELS_FILE: &str = "qrels.trec";
+/// The texts of the judged requests that have one, beside the judgments: id and query between a tab.
+const QUERIES_FILE: &str = "queries.tsv";
 /// The labels of shown items, where they are not the judgments, inside the step's folder.
 pub const LABELS_FILE: &str = "labels.trec";
 /// Largest wins shown per two systems, in each direction.
@@ -199,6 +201,7 @@ impl Evaluate {
             write_trec_qrels(&qrels, writer).map_err(|e| unwritten(&path, e))
         })?;
 
+        write_queries(&step.out.join(QUERIES_FILE), &requests, &qrels)?;
         let Entries { seeds, n_runs, runs, files, vectors } = entries;
         let measured =
             |vectors: &Option<&Path>| measured_catalogue(corpus, catalogue, *vectors, &metrics);
@@ -408,6 +411,22 @@ impl Evaluate {
         }
         Ok((qrels.finish().map_err(failed)?, relevant))
     }
+}
+
+/// Writes what the judged requests ask, one line each; nothing where none has a text.
+fn write_queries(path: &Path, requests: &[Request], qrels: &Qrels) -> Result<()> {
+    let is_judged = |request: &&Request| qrels.get(&request.id).is_some();
+    let query = |request: &Request| {
+        let query = one_line(request.ask.query.as_deref()?);
+        Some(format!("{}\t{query}\n", request.id))
+    };
+    let lines: String = requests.iter().filter(is_judged).filter_map(query).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    write_atomic(path, |writer| {
+        std::io::Write::write_all(writer, lines.as_bytes()).map_err(|e| Error::unwritable(path, &e))
+    })
 }
 
 /// The largest wins of any two systems over each other, and `n_random` requests drawn by the seed.

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,36 @@ use crate::error::{Error, Result};
 
 /// How the names of unfinished files begin.
 const PARTIAL: &str = ".partial-";
+
+/// Unfinished files of this process.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the unfinished files of this process, which is about to end in the middle of its work.
+pub fn abandon_writes() {
+    for path in unfinished().drain(..) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While it lives, a file is known as unfinished.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    fn new(path: &Path) -> Self {
+        unfinished().push(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        unfinished().retain(|path| *path != self.0);
+    }
+}
 
 /// Creates a folder and its parents.
 ///
@@ -39,6 +70,7 @@ pub fn write_atomic<T>(
     let unwritable = |e: &std::io::Error| Error::unwritable(path, e);
     let temporary = partial_file(folder).map_err(|e| unwritable(&e))?;
     let (file, temporary_path) = temporary.into_parts();
+    let _unfinished = Unfinished::new(&temporary_path);
     let mut writer = BufWriter::with_capacity(1 << 20, file);
     let value = fill(&mut writer)?;
     writer.flush().map_err(|e| unwritable(&e))?;
@@ -150,6 +182,23 @@ mod tests {
         assert!(refused.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_unfinished_is_removed_when_the_process_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let done = folder.path().join("done");
+        std::fs::write(&done, b"done").unwrap();
+        let path = folder.path().join("begun");
+        std::fs::write(&path, b"half").unwrap();
+        let one = Unfinished::new(&path);
+        assert!(unfinished().contains(&path));
+        // As `abandon_writes` does, for this file alone: other tests write meanwhile.
+        let _ = std::fs::remove_file(&one.0);
+        drop(one);
+        assert!(!unfinished().contains(&path) && done.exists());
+        write_json(&path, &1).unwrap();
+        assert!(!unfinished().iter().any(|one| one.starts_with(folder.path())));
     }
 
     #[test]

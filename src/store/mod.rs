@@ -1,6 +1,7 @@
 //! Files on disk: written whole or not at all, checked when read. Knows nothing of what is in them.
 
 mod atomic;
+mod checked;
 mod digest;
 mod journal;
 mod known;
@@ -9,7 +10,10 @@ mod packed;
 mod sealed;
 mod source;
 
-pub use atomic::{create_dir, read_description, sweep_partial, write_atomic, write_json};
+pub use atomic::{
+    abandon_writes, create_dir, read_description, sweep_partial, write_atomic, write_json,
+};
+pub use checked::{is_checksum, read_checked, write_checked};
 pub use digest::{Digest, digest, hash_content};
 pub use journal::Journal;
 pub use known::{keep, known_digest, known_digests, look_up, recall};

@@ -162,7 +162,9 @@ impl JsonSchema for Source {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        PathBuf::json_schema(generator)
+        let mut schema = PathBuf::json_schema(generator);
+        schema.insert("format".into(), "path".into());
+        schema
     }
 }
 

@@ -143,6 +143,8 @@ impl Training<'_> {
             if validation.as_ref().is_some_and(|one| one.is_exhausted(&state.course)) {
                 break;
             }
+            // What moved the weights is written down before an interrupt ends the process.
+            let _held = ctx.hold();
             let started = Instant::now();
             let draws = sampler.step(step, |example| objective.length(example));
             let mut gradients = step_gradients(parameters, objective, draws, settings.batch, world)

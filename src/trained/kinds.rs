@@ -128,6 +128,10 @@ impl<T: Kind> Kind for Named<T> {
         self.of.sources()
     }
 
+    fn check_headers(&self) -> Result<()> {
+        self.of.check_headers()
+    }
+
     fn check_sources(&self) -> Result<()> {
         self.of.check_sources()
     }

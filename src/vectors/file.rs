@@ -92,8 +92,10 @@ impl Vectors {
     pub fn read(path: &Path, items: Option<usize>) -> Result<Self> {
         let bytes = map(path)?;
         let (dim, data) = match extension(path) {
-            "npy" => read_npy(path, &bytes)?,
-            "safetensors" => read_safetensors(path, &bytes)?,
+            "npy" => npy(path, &bytes).map(|(dim, numbers)| (dim, f32s(numbers)))?,
+            "safetensors" => {
+                safetensors(path, &bytes).map(|(dim, numbers)| (dim, f32s(numbers)))?
+            }
             _ => return Err(unknown_type(path)),
         };
         let vectors = Self::new(dim, data, path)?;
@@ -103,6 +105,19 @@ impl Vectors {
                     .with_help("the file needs one row per item, in the order of the items table"))
             }
             _ => Ok(vectors),
+        }
+    }
+
+    /// Checks all that [`Vectors::read`] checks but the numbers, which are not read.
+    ///
+    /// # Errors
+    /// As [`Vectors::read`].
+    pub fn check_header(path: &Path) -> Result<()> {
+        let bytes = map(path)?;
+        match extension(path) {
+            "npy" => npy(path, &bytes).map(drop),
+            "safetensors" => safetensors(path, &bytes).map(drop),
+            _ => Err(unknown_type(path)),
         }
     }
 
@@ -173,7 +188,7 @@ fn wrong_shape(path: &Path, found: &str) -> Error {
 }
 
 /// `[items, dim]` of a `.npy` file: magic, version, header length, a Python literal, raw numbers.
-fn read_npy(path: &Path, bytes: &[u8]) -> Result<(usize, Vec<f32>)> {
+fn npy<'b>(path: &Path, bytes: &'b [u8]) -> Result<(usize, &'b [u8])> {
     let damaged = |what: &str| Error::data(path, format!("not a whole .npy file: {what}"));
     if !bytes.starts_with(b"\x93NUMPY") || bytes.len() < 12 {
         return Err(damaged("no NumPy header"));
@@ -220,11 +235,11 @@ fn read_npy(path: &Path, bytes: &[u8]) -> Result<(usize, Vec<f32>)> {
             "shape ({items}, {dim}) does not fit {found} bytes of numbers"
         )));
     }
-    Ok((*dim, f32s(numbers)))
+    Ok((*dim, numbers))
 }
 
 /// `[items, dim]` of the tensor called `vectors`, or of the only tensor.
-fn read_safetensors(path: &Path, bytes: &[u8]) -> Result<(usize, Vec<f32>)> {
+fn safetensors<'b>(path: &Path, bytes: &'b [u8]) -> Result<(usize, &'b [u8])> {
     let file = SafeTensors::deserialize(bytes)
         .map_err(|e| Error::data(path, format!("not a whole .safetensors file: {e}")))?;
     let names = file.names();
@@ -245,7 +260,7 @@ fn read_safetensors(path: &Path, bytes: &[u8]) -> Result<(usize, Vec<f32>)> {
         let axes: Vec<String> = tensor.shape().iter().map(usize::to_string).collect();
         return Err(wrong_shape(path, &format!("[{}]", axes.join(", "))));
     };
-    Ok((dim, f32s(tensor.data())))
+    Ok((dim, tensor.data()))
 }
 
 fn f32s(bytes: &[u8]) -> Vec<f32> {

@@ -8,8 +8,8 @@ use crate::source::{SourceFile, highest_climb, paths, read, root, rust_files, wo
 
 /// Folders and single files of `src/`, from the bottom up. Each may use only those of earlier rows.
 const LAYERS: &[&[&str]] = &[
-    &["error"],
-    &["seed", "progress", "text"],
+    &["error", "text"],
+    &["seed", "progress"],
     &["memory", "store"],
     &["kind"],
     &["corpus", "identifier"],

@@ -312,6 +312,8 @@ fn requests_that_change_a_figure_are_told_in_every_form() {
     let markdown = asked(&some, &["--markdown"]).expect(0);
     for part in told {
         for form in [&answer.out, &html, &json.out, &markdown.out] {
+            // The terminal's lines are wrapped.
+            let form = form.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(form.contains(part), "`{part}` is not in: {form}");
         }
     }

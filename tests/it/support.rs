@@ -140,7 +140,7 @@ pub(crate) fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 /// What must not depend on when a run was killed: every file without a clock in it, and the report
 /// without its clocks.
 pub(crate) fn fingerprint(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    const CLOCKS: [&str; 7] = [
+    const CLOCKS: [&str; 8] = [
         "step.json",
         "system.json",
         "train.jsonl",
@@ -148,6 +148,7 @@ pub(crate) fn fingerprint(run: &Path) -> BTreeMap<String, Vec<u8>> {
         "lock",
         "plan.json",
         "fingerprints.json",
+        "finished.json",
     ];
     let mut files = tree(run);
     files.retain(|path, _| {
@@ -248,8 +249,14 @@ impl Running {
 
     /// Sends SIGINT, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.0.id().to_string();
-        let sent = Command::new("sh").args(["-c", "kill -INT \"$0\"", &id]).status().unwrap();
+        let send = format!("kill -{name} \"$0\"");
+        let sent = Command::new("sh").args(["-c", &send, &id]).status().unwrap();
         assert!(sent.success());
     }
 

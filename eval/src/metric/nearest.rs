@@ -3,7 +3,10 @@
 /// The names within two edits (or a third of the word), nearest first, at most three. A name keeps half of its letters: one of
 /// one letter is near to nothing, and one of three to a single edit.
 pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Vec<&'a str> {
-    let limit = (word.chars().count() / 3).max(2);
+    let limit = match word.chars().count() {
+        0..3 => return Vec::new(),
+        length => (length / 3).max(2),
+    };
     let mut near: Vec<(usize, &str)> = names
         .iter()
         .map(|name| (distance(word, name), *name))

@@ -23,4 +23,4 @@ pub use html::html;
 pub use latex::latex;
 pub use markdown::markdown;
 pub use model::{Report, json_schema};
-pub use text::text_table;
+pub use text::{text_table, text_table_within};

@@ -1,11 +1,19 @@
 //! The report for a terminal: the table of systems in aligned plain text, for the end of a run.
 
+use std::ops::Range;
+
 use super::model::Report;
 use super::table::{MARKS, table};
 use super::words::summary;
 
 /// The outcome in one sentence, the table with significance marks, and what the marks mean. Ends with a line break.
 pub fn text_table(report: &Report) -> String {
+    text_table_within(report, usize::MAX)
+}
+
+/// As [`text_table`], in lines of at most so many characters where that is possible: a wider table is shown in blocks
+/// of columns, each with the names of the systems.
+pub fn text_table_within(report: &Report, columns: usize) -> String {
     let table = table(report);
     let mut lines: Vec<Vec<String>> = Vec::with_capacity(table.rows.len() + 1);
     let mut head = vec!["system".to_owned()];
@@ -29,31 +37,75 @@ pub fn text_table(report: &Report) -> String {
         lines.push(line);
     }
     let n_columns = lines[0].len();
-    let width =
-        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let is_metric = |column: usize| column <= table.metrics.len();
+    let width = |column: usize| {
+        let cells = lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        if column == 0 { cells } else { cells + 2 * usize::from(is_metric(column)) }
+    };
     let widths: Vec<usize> = (0..n_columns).map(width).collect();
-    let mut text = format!("{}\n\n", one_line(&summary(report).headline.to_string()));
-    for (index, line) in lines.iter().enumerate() {
-        let mut row = format!("{:<1$}", line[0], widths[0]);
-        for (column, cell) in line.iter().enumerate().skip(1) {
-            // Heads of metrics stand over the figures, not over their marks.
-            let metric_head = index == 0 && column <= table.metrics.len();
-            let cell = if metric_head { format!("{cell}  ") } else { cell.clone() };
-            let width = widths[column] + 2 * usize::from(column <= table.metrics.len());
-            row.push_str(&format!("  {cell:>width$}"));
-        }
-        text.push_str(row.trim_end());
+    let mut text = wrapped(&one_line(&summary(report).headline.to_string()), columns);
+    for block in blocks(&widths, columns) {
         text.push('\n');
+        for (index, line) in lines.iter().enumerate() {
+            let mut row = format!("{:<1$}", line[0], widths[0]);
+            for column in block.clone() {
+                // Heads of metrics stand over the figures, not over their marks.
+                let metric_head = index == 0 && is_metric(column);
+                let cell = &line[column];
+                let cell = if metric_head { format!("{cell}  ") } else { cell.clone() };
+                let width = widths[column];
+                row.push_str(&format!("  {cell:>width$}"));
+            }
+            text.push_str(row.trim_end());
+            text.push('\n');
+        }
     }
     if !report.comparisons.is_empty() {
         let meaning: Vec<String> =
             MARKS.iter().map(|(mark, words)| format!("{mark} {words}")).collect();
-        text.push_str(&format!("\n{}\n", meaning.join("   ")));
+        let on_one_line = meaning.join("   ");
+        let fits = on_one_line.chars().count() <= columns;
+        let shown = if fits { on_one_line } else { meaning.join("\n") };
+        text.push_str(&format!("\n{shown}\n"));
     }
     for warning in &report.warnings {
-        text.push_str(&format!("warning: {}\n", one_line(warning)));
+        text.push_str(&wrapped(&format!("warning: {}", one_line(warning)), columns));
     }
     text
+}
+
+/// Columns behind the first, in blocks that fit beside it into so many characters, each at least one.
+fn blocks(widths: &[usize], columns: usize) -> Vec<Range<usize>> {
+    let first = widths.first().copied().unwrap_or(0);
+    let (mut blocks, mut begin, mut used) = (Vec::new(), 1, first);
+    for (column, width) in widths.iter().enumerate().skip(1) {
+        if used + 2 + width > columns && column > begin {
+            blocks.push(begin..column);
+            (begin, used) = (column, first);
+        }
+        used += 2 + width;
+    }
+    blocks.push(begin..widths.len());
+    blocks
+}
+
+/// Text in lines of at most so many characters, broken between words; ends with a line break.
+fn wrapped(text: &str, columns: usize) -> String {
+    let (mut lines, mut used) = (String::new(), 0);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > columns {
+            lines.push('\n');
+            used = 0;
+        } else if used > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += length;
+    }
+    lines.push('\n');
+    lines
 }
 
 /// Text without line breaks and control characters, which would break the alignment or steer the terminal.
@@ -77,6 +129,25 @@ mod tests {
         let dot = |line: &str| line.chars().position(|c| c == '.').unwrap();
         assert!(lines[1..].iter().all(|line| dot(line) == dot(lines[1])), "{text}");
         assert!(text.contains("bm25 (baseline)") && text.contains("○ no difference"), "{text}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_blocks_of_columns() {
+        let report = sample::report();
+        let wide = text_table(&report);
+        let words = |text: &str| {
+            let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            words.sort();
+            words.dedup();
+            words
+        };
+        for columns in [40, 60, 80, 100] {
+            let narrow = text_table_within(&report, columns);
+            let longest = narrow.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(longest <= columns, "{longest} in {columns}:\n{narrow}");
+            assert_eq!(words(&narrow), words(&wide));
+        }
+        assert_eq!(text_table_within(&report, 1_000), wide);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Items files: CSV with a header, JSON that maps an id to an object, or lines of an id and its text. Keeps ids for
 //! look-ups.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -8,7 +9,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 
@@ -16,7 +17,8 @@ use super::super::build::CorpusWriter;
 use super::super::cell::{Cell, OpenColumn};
 use super::super::rows::ItemRow;
 use super::faults::Faults;
-use super::text::{CsvFile, MAX_TEXT, id_fault, next_line, open, read_utf8, truncate};
+use super::records::{Value, open_csv, parse};
+use super::text::{MAX_TEXT, check_id, next_line, open, read_utf8, truncate};
 
 /// Row numbers of item ids, with the line (or entry) where each was found.
 #[derive(Default)]
@@ -57,15 +59,18 @@ impl ItemIds {
     }
 
     /// Writes an item, unless its id is empty or was there before: then the text of a fault.
-    fn add(
+    pub(super) fn add(
         &mut self,
         mut item: ItemRow,
         line: u64,
         unit: &str,
         writer: &mut CorpusWriter,
     ) -> Result<std::result::Result<(), String>> {
-        if let Some(fault) = id_fault("item", &item.id) {
-            return Ok(Err(fault));
+        if item.id.is_empty() {
+            return Ok(Err("the item id is empty".into()));
+        }
+        if let Err(message) = check_id(&item.id) {
+            return Ok(Err(format!("the item id is {message}")));
         }
         let cells = match self.cells(&item) {
             Ok(cells) => cells,
@@ -100,7 +105,7 @@ impl ItemIds {
     }
 
     /// Refuses an open column in which no item has a value.
-    fn check_columns(&self, path: &Path) -> Result<()> {
+    pub(super) fn check_columns(&self, path: &Path) -> Result<()> {
         let Some((unmet, _)) = self.columns.iter().find(|(_, is_met)| !is_met) else {
             return Ok(());
         };
@@ -141,7 +146,7 @@ pub(super) fn read_csv(
     faults: &mut Faults,
     writer: &mut CorpusWriter,
 ) -> Result<ItemIds> {
-    let mut file = CsvFile::open(path)?;
+    let mut file = open_csv(path)?;
     let id_column = file.column(fields.id.0, fields.id.1)?;
     let text_columns: Vec<usize> =
         fields.text.iter().map(|(name, key)| file.column(name, key)).collect::<Result<_>>()?;
@@ -208,8 +213,8 @@ pub(super) fn read_json(
         entry += 1;
         faults.row();
         let item = match value {
-            Value::Object(fields) => item_of(&id, &fields, text_fields, &mut used),
-            other => Err(format!("item `{id}` is {}; expected an object", kind_of(&other))),
+            Value::Map(fields) => item_of(&id, &fields, text_fields, &mut used),
+            other => Err(format!("item `{id}` is {}; expected an object", other.kind())),
         };
         let added = match item {
             Ok(item) => ids.add(item, entry, "entry", writer)?,
@@ -273,7 +278,7 @@ pub(super) fn read_lines(
 /// Calls `entry` for each key and value of a JSON object, in order, repeated keys included.
 pub(super) fn for_each_entry(
     path: &Path,
-    entry: &mut dyn FnMut(String, Value) -> Result<()>,
+    entry: &mut dyn FnMut(String, Value<'_>) -> Result<()>,
 ) -> Result<()> {
     let text = read_utf8(path)?;
     if text.trim().is_empty() {
@@ -293,7 +298,7 @@ pub(super) fn for_each_entry(
 }
 
 struct Entries<'a> {
-    entry: &'a mut dyn FnMut(String, Value) -> Result<()>,
+    entry: &'a mut dyn FnMut(String, Value<'_>) -> Result<()>,
     failure: &'a mut Option<Error>,
 }
 
@@ -313,7 +318,8 @@ impl<'de> Visitor<'de> for Entries<'_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<(), M::Error> {
-        while let Some((key, value)) = map.next_entry::<String, Value>()? {
+        while let Some((key, raw)) = map.next_entry::<String, &RawValue>()? {
+            let value = parse(raw.get()).map_err(serde::de::Error::custom)?;
             if let Err(error) = (self.entry)(key, value) {
                 *self.failure = Some(error);
                 return Err(serde::de::Error::custom("stopped"));
@@ -325,19 +331,19 @@ impl<'de> Visitor<'de> for Entries<'_> {
 
 fn item_of(
     id: &str,
-    fields: &Map<String, Value>,
+    fields: &[(Cow<'_, str>, Value<'_>)],
     text_fields: &[String],
     used: &mut [bool],
 ) -> std::result::Result<ItemRow, String> {
     let mut texts = Vec::new();
     for (field, used) in text_fields.iter().zip(used) {
-        let Some(value) = fields.get(field) else {
+        let Some((_, value)) = fields.iter().find(|(name, _)| name == field) else {
             texts.push(String::new());
             continue;
         };
         *used = true;
         texts.push(text_of(value).ok_or_else(|| {
-            format!("field `{field}` of item `{id}` is {}; expected text", kind_of(value))
+            format!("field `{field}` of item `{id}` is {}; expected text", value.kind())
         })?);
     }
     let (title, text) = title_and_text(texts);
@@ -347,8 +353,8 @@ fn item_of(
         let Some(value) = text_of(value) else { continue };
         if is_category(name) {
             category = category_path(&value);
-        } else if !text_fields.contains(name) && !value.is_empty() {
-            attributes.push((name.clone(), value));
+        } else if !text_fields.iter().any(|field| field == name) && !value.is_empty() {
+            attributes.push((name.to_string(), value));
         }
     }
     Ok(ItemRow {
@@ -379,44 +385,12 @@ fn category_path(value: &str) -> Vec<String> {
 }
 
 /// A scalar as text, a list of such separated by commas; nothing for objects.
-fn text_of(value: &Value) -> Option<String> {
+fn text_of(value: &Value<'_>) -> Option<String> {
     match value {
-        Value::Null => Some(String::new()),
-        Value::String(text) => Some(text.trim().to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Array(values) => {
+        Value::List(values) => {
             let texts: Option<Vec<String>> = values.iter().map(text_of).collect();
             texts.map(|texts| texts.join(", "))
         }
-        Value::Object(_) => None,
-    }
-}
-
-/// An id in JSON: text, or a whole number whose digits are kept.
-///
-/// # Errors
-/// What it is instead.
-pub(super) fn json_id(value: Value) -> std::result::Result<String, String> {
-    match value {
-        Value::String(id) => Ok(id),
-        Value::Number(id) if !id.is_f64() => Ok(id.to_string()),
-        Value::Number(id) => Err(format!(
-            "the number {id}, a fraction or one of too many digits; ids are text or whole numbers: \
-             write it in quotation marks"
-        )),
-        other => Err(format!("{}; expected item ids", kind_of(&other))),
-    }
-}
-
-/// What a JSON value is, for messages.
-pub(super) fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a flag",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        single => Some(single.text().ok()?.unwrap_or_default().to_owned()),
     }
 }

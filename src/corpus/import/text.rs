@@ -1,51 +1,72 @@
 //! Text files: CSV with named columns, and whole UTF-8 files. Knows nothing of items or queries.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use crate::error::{Error, Result};
 
 use super::faults::Faults;
-use super::quotes::{MAX_BYTES, Stray, Strict};
+use super::quotes::{Quotes, Strays};
 
 /// Longest title and longest further text of an item that are kept, in bytes; what is beyond is
 /// cut at a character and counted.
 pub(super) const MAX_TEXT: usize = 32_768;
 
-/// Likeness (Jaro-Winkler) from which another column is offered.
-const LEAST_NEARNESS: f64 = 0.75;
+/// Longest line of a file of lines, in bytes.
+const MAX_LINE: usize = 16 << 20;
 
-/// A CSV file with a header line; other than `.tsv` files are separated by commas.
+/// Likeness (Jaro-Winkler) from which another column is offered.
+const LEAST_LIKENESS: f64 = 0.75;
+
+/// A CSV file with a header line.
 pub(super) struct CsvFile {
     path: PathBuf,
-    reader: Reader<Strict<File>>,
+    reader: Reader<Quotes<Box<dyn Read>>>,
+    strays: Strays,
     header: Vec<String>,
-    separator: char,
+    /// Records read, the header among them.
+    records: u64,
     /// Lines by which the reader is behind: a record begins before the line feed that ends the one
     /// before, where lines end in a carriage return, too.
     behind: u64,
+    /// Bytes since a row ended, counted by the reader.
+    since_row: Rc<Cell<u64>>,
 }
 
 impl CsvFile {
-    /// Opens a file and reads its header.
+    /// Reads the header of a file that is opened already; `skips_line` where one stands before it. The reader counts in
+    /// `since_row` what it read, and refuses a row without end: each row begins the count anew.
     ///
     /// # Errors
-    /// [`Error::Data`] when the file is missing, empty or not UTF-8 in the header.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = open(path)?;
-        let tabs = path.extension().is_some_and(|extension| extension == "tsv");
-        let separator = if tabs { b'\t' } else { b',' };
-        let mut reader = ReaderBuilder::new()
-            .delimiter(separator)
-            .flexible(true)
-            .buffer_capacity(1 << 18)
-            .from_reader(Strict::new(file, separator));
-        let record = reader.byte_headers().map_err(|e| unreadable(path, &e))?.clone();
+    /// [`Error::Data`] when it is empty, not UTF-8 in the header, or names a column twice there.
+    pub(super) fn of(
+        path: &Path,
+        mut reader: impl BufRead + 'static,
+        delimiter: u8,
+        skips_line: bool,
+        since_row: Rc<Cell<u64>>,
+    ) -> Result<Self> {
+        if skips_line {
+            reader.skip_until(b'\n').map_err(|e| Error::unreadable(path, &e))?;
+        }
+        let first_line = 1 + u64::from(skips_line);
+        let quotes = Quotes::new(Box::new(reader) as Box<dyn Read>, delimiter, first_line);
+        let strays = quotes.strays();
+        let mut reader =
+            ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(quotes);
+        let record =
+            reader.byte_headers().map_err(|e| Error::data_at(path, 1, e.to_string()))?.clone();
         if record.is_empty() {
             return Err(Error::data(path, "the file is empty; expected a header line"));
+        }
+        if let Some(stray) = strays.of(0) {
+            let message = format!("a quotation mark {}", stray.what);
+            return Err(Error::data_at(path, stray.line, message));
         }
         let header: Vec<String> = record
             .iter()
@@ -55,11 +76,17 @@ impl CsvFile {
                     .map_err(|_| Error::data_at(path, 1, "the header is not UTF-8"))
             })
             .collect::<Result<_>>()?;
-        check_header(path, &header)?;
+        let is_twice =
+            |(place, name): (usize, &String)| !name.is_empty() && header[..place].contains(name);
+        if let Some(place) = header.iter().enumerate().position(is_twice) {
+            let message = format!("the header names the column `{}` twice", header[place]);
+            return Err(Error::data_at(path, first_line, message)
+                .with_help("give each column a name of its own"));
+        }
         // The header was read: the reader stands behind its end, before the line feed or after it.
-        let behind = u64::from(reader.position().line() < 2);
-        let separator = char::from(separator);
-        Ok(Self { path: path.to_owned(), reader, header, separator, behind })
+        let behind = u64::from(reader.position().line() < 2) + u64::from(skips_line);
+        since_row.set(0);
+        Ok(Self { path: path.to_owned(), reader, strays, header, records: 1, behind, since_row })
     }
 
     /// Names of the columns.
@@ -75,40 +102,7 @@ impl CsvFile {
         if let Some(place) = self.header.iter().position(|column| column == name) {
             return Ok(place);
         }
-        if let Some(other) = self.other_separator(name) {
-            let (own, other) = (separator_name(self.separator), separator_name(other));
-            let message = format!("the fields seem to be separated by {other}, not by {own}");
-            let help = format!(
-                "save the file with commas, or with tabs under a name that ends in .tsv: then `{name}` is looked for again"
-            );
-            return Err(Error::data_at(&self.path, 1, message).with_help(help));
-        }
-        let nearness =
-            |column: &String| strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
-        let nearest = self.header.iter().map(|column| (nearness(column), column));
-        let nearest = nearest.max_by(|left, right| left.0.total_cmp(&right.0));
-        let found: Vec<String> = self.header.iter().map(|column| format!("`{column}`")).collect();
-        let message = format!("no column `{name}`; the header has {}", found.join(", "));
-        let help = match nearest {
-            Some((near, column)) if near >= LEAST_NEARNESS => {
-                format!("did you mean `{column}`? set {key} = \"{column}\"")
-            }
-            _ => format!("set {key} to one of them, or add the column"),
-        };
-        Err(Error::data_at(&self.path, 1, message).with_help(help))
-    }
-
-    /// Another character that separates the fields of the header, where a column is missing.
-    fn other_separator(&self, wanted: &str) -> Option<char> {
-        let line = self.header.join(&self.separator.to_string());
-        let splits = |&other: &char| {
-            let mut parts = line.split(other).map(|part| part.trim().trim_matches('"'));
-            let is_alone = self.header.len() == 1 && line.contains(other);
-            other != self.separator
-                && line.contains(other)
-                && (is_alone || parts.any(|part| part == wanted))
-        };
-        ['\t', ';', ',', '|'].into_iter().find(splits)
+        Err(without_column(&self.path, name, key, &self.header))
     }
 
     /// Reads the next row; `None` at the end. A row with another number of fields than the header
@@ -122,10 +116,23 @@ impl CsvFile {
             match self.reader.read_byte_record(&mut record) {
                 Ok(false) => return Ok(None),
                 Ok(true) => {}
-                Err(e) => return Err(unreadable(&self.path, &e)),
+                Err(e) => return Err(Error::data(&self.path, format!("cannot be read: {e}"))),
             }
+            self.since_row.set(0);
             faults.row();
             let line = record.position().map_or(0, csv::Position::line) + self.behind;
+            let number = self.records;
+            self.records += 1;
+            if let Some(stray) = self.strays.of(number) {
+                faults.fault(stray.line, format!("a quotation mark {}", stray.what));
+                // Each line that it swallowed is a row that is lost.
+                for line in stray.line + 1..=stray.last_line {
+                    faults.row();
+                    let message = format!("inside the quotation mark of line {}", stray.line);
+                    faults.fault(line, message);
+                }
+                continue;
+            }
             if record.len() == self.header.len() {
                 return Ok(Some(CsvRow { line, record }));
             }
@@ -133,76 +140,6 @@ impl CsvFile {
             faults.fault(line, format!("{found} fields; the header has {expected}"));
         }
     }
-}
-
-/// Refuses a header with a column twice, or one that is a note of Excel's.
-fn check_header(path: &Path, header: &[String]) -> Result<()> {
-    if header.first().is_some_and(|first| first.to_ascii_lowercase().starts_with("sep=")) {
-        let message = "the first line names the separator, as Excel writes it; expected the header";
-        let help = "remove the line and save the file with commas, or with tabs under a name that ends in .tsv";
-        return Err(Error::data_at(path, 1, message).with_help(help));
-    }
-    let again =
-        |(place, name): &(usize, &String)| !name.is_empty() && header[..*place].contains(name);
-    match header.iter().enumerate().find(again) {
-        Some((_, name)) => {
-            let message = format!("the header names the column `{name}` twice");
-            Err(Error::data_at(path, 1, message).with_help("rename or remove one of them"))
-        }
-        None => Ok(()),
-    }
-}
-
-fn separator_name(separator: char) -> String {
-    if separator == '\t' { "tabs".into() } else { format!("`{separator}`") }
-}
-
-/// A fault of the CSV reader; a stray quotation mark has its line.
-fn unreadable(path: &Path, error: &csv::Error) -> Error {
-    if let csv::ErrorKind::Io(io) = error.kind()
-        && let Some(stray) = io.get_ref().and_then(|inner| inner.downcast_ref::<Stray>())
-    {
-        return Error::data_at(path, stray.line, stray.what.clone()).with_help(
-            "put quotation marks around the whole field and double those inside, as in `\"a \"\"big\"\" sofa\"`",
-        );
-    }
-    Error::data(path, format!("cannot be read: {error}"))
-}
-
-/// Reads the next line into `bytes`, at most so many; `false` at the end.
-///
-/// # Errors
-/// [`Error::Data`] for a line that is too long or a disk that refuses.
-pub(super) fn next_line(
-    reader: &mut impl BufRead,
-    bytes: &mut Vec<u8>,
-    path: &Path,
-    line: &mut u64,
-) -> Result<bool> {
-    bytes.clear();
-    let mut limited = std::io::Read::take(reader, MAX_BYTES as u64 + 1);
-    let n_read = limited.read_until(b'\n', bytes).map_err(|e| Error::unreadable(path, &e))?;
-    *line += u64::from(n_read > 0);
-    if n_read > MAX_BYTES {
-        let message = format!("the line is longer than {MAX_BYTES} bytes");
-        return Err(Error::data_at(path, *line, message).with_help("is it a text file of lines?"));
-    }
-    Ok(n_read > 0)
-}
-
-/// What is wrong with an id. Run files and judgments are fields between blanks for every reader of theirs, and an escape
-/// would be another id to trec_eval: an id with a blank is refused before any work.
-pub(super) fn id_fault(what: &str, id: &str) -> Option<String> {
-    if id.is_empty() {
-        return Some(format!("the {what} id is empty"));
-    }
-    let shown = id.escape_debug();
-    let is_bad = |c: char| c.is_whitespace() || c.is_control();
-    id.contains(is_bad).then(|| {
-        format!(
-            "{what} id `{shown}` holds a blank or control character, which run files cannot; replace it, by `_` say"
-        )
-    })
 }
 
 /// A row of a CSV file.
@@ -225,6 +162,23 @@ impl CsvRow {
     }
 }
 
+/// What is said where a file has no column of a name; `key` names it in the recipe.
+pub(super) fn without_column(path: &Path, name: &str, key: &str, header: &[String]) -> Error {
+    let likeness =
+        |column: &String| strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
+    let columns = header.iter().map(|column| (likeness(column), column));
+    let nearest = columns.max_by(|left, right| left.0.total_cmp(&right.0));
+    let help = match nearest {
+        Some((likeness, column)) if likeness >= LEAST_LIKENESS => {
+            format!("did you mean `{column}`? set {key} = \"{column}\"")
+        }
+        _ => format!("set {key} to one of these columns"),
+    };
+    let found: Vec<String> = header.iter().map(|column| format!("`{column}`")).collect();
+    Error::data_at(path, 1, format!("no column `{name}`; the header has {}", found.join(", ")))
+        .with_help(help)
+}
+
 /// Opens an input file; a folder is refused by name.
 pub(super) fn open(path: &Path) -> Result<File> {
     let file = File::open(path).map_err(|e| {
@@ -238,6 +192,27 @@ pub(super) fn open(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Reads the next line into `bytes` and counts it; `false` at the end.
+///
+/// # Errors
+/// [`Error::Data`] for a line of more than [`MAX_LINE`] bytes, or a disk that refuses.
+pub(super) fn next_line(
+    reader: &mut impl BufRead,
+    bytes: &mut Vec<u8>,
+    path: &Path,
+    line: &mut u64,
+) -> Result<bool> {
+    bytes.clear();
+    let mut limited = reader.take(MAX_LINE as u64 + 1);
+    let n_read = limited.read_until(b'\n', bytes).map_err(|e| Error::unreadable(path, &e))?;
+    *line += u64::from(n_read > 0);
+    if n_read > MAX_LINE {
+        let message = format!("the line is longer than {} MiB", MAX_LINE >> 20);
+        return Err(Error::data_at(path, *line, message).with_help("is it a text file of lines?"));
+    }
+    Ok(n_read > 0)
+}
+
 /// Reads a whole UTF-8 file; a broken byte is reported with its line.
 pub(super) fn read_utf8(path: &Path) -> Result<String> {
     open(path)?;
@@ -247,6 +222,31 @@ pub(super) fn read_utf8(path: &Path) -> Result<String> {
         let line = 1 + e.as_bytes()[..good].iter().filter(|&&b| b == b'\n').count() as u64;
         Error::data_at(path, line, "is not UTF-8 here").with_help("convert the file to UTF-8")
     })
+}
+
+/// Refuses an id that no list of results could name.
+///
+/// # Errors
+/// The text of a fault.
+pub(super) fn check_id(id: &str) -> std::result::Result<(), String> {
+    match id.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        false => Ok(()),
+        true => Err(format!(
+            "`{}`; an id holds no blanks and no control characters, because run files separate their \
+             columns by blanks",
+            id.escape_debug()
+        )),
+    }
+}
+
+/// A text without control characters: each run of them, and of blanks around it, is a blank.
+pub(super) fn plain(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
+    if !text.contains(|c: char| c.is_control()) {
+        return text.trim().to_owned();
+    }
+    let words = text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Cuts a text to [`MAX_TEXT`] bytes at a character; whether anything was cut.

@@ -15,7 +15,7 @@ use crate::seed::Seed;
 use super::super::build::{CorpusWriter, Facts};
 use super::super::cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 use super::super::rows::{ImpressionRow, ItemRow, JudgementRow, RequestRow};
-use super::super::settings::SimulatorSettings;
+use super::super::settings::{Seen, SimulatorSettings};
 use super::super::summary::{CorpusSummary, Malformed, SizeEstimate};
 use super::super::types::{Impression, Split};
 use super::feedback::draw_feedback;
@@ -57,13 +57,14 @@ pub(super) fn write(
     let facts = Facts {
         kind: "simulator",
         sequences: false,
-        remove_history: false,
+        remove_history: settings.seen == Seen::Remove,
         levels: settings.levels.clone(),
         malformed: Malformed::default(),
         truncated_texts: 0,
         dropped_requests: 0,
         warnings: Vec::new(),
         sources: Vec::new(),
+        start: None,
     };
     writer.finish(facts, ctx)
 }

@@ -7,13 +7,14 @@ use serde_json::{Map, Value};
 
 use super::DecoderConfig;
 use super::family::Family;
+use super::keys::{DECODER_KEYS, ROPE_KEYS};
 use super::rope::RopeScaling;
 use crate::model::settings::WeightType;
 
 /// Widths of heads where a configuration of Qwen3 names none.
 const QWEN3_HEAD_DIM: usize = 128;
 
-/// The fields that are read; all others are kept and written back.
+/// The fields that are read; all others mean nothing here, are kept and written back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ConfigFile {
     #[serde(default)]
@@ -54,10 +55,6 @@ pub(super) struct ConfigFile {
     sliding_window: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     layer_types: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    partial_rotary_factor: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    quantization_config: Option<Value>,
     #[serde(default = "default_range")]
     initializer_range: f64,
     #[serde(default)]
@@ -105,10 +102,13 @@ impl TokenIds {
 }
 
 /// Stretching of the rotary embedding.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct RopeFile {
-    #[serde(default, alias = "type")]
+    #[serde(default)]
     rope_type: Option<String>,
+    /// What `rope_type` was called before; releases between write both.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    older_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rope_theta: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,8 +119,6 @@ struct RopeFile {
     high_freq_factor: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     original_max_position_embeddings: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    partial_rotary_factor: Option<f64>,
 }
 
 fn default_eps() -> f64 {
@@ -139,28 +137,41 @@ fn yes() -> bool {
     true
 }
 
+/// The configuration that a file's object describes, or everything that makes it unusable here.
+pub(super) fn config_of(object: Map<String, Value>) -> Result<DecoderConfig, Vec<String>> {
+    // Told first: other architectures have other keys.
+    let kind = object.get("model_type").and_then(Value::as_str).unwrap_or("none");
+    let Some(family) = Family::of(kind) else {
+        let known = Family::ALL.map(|family| format!("`{}`", family.model_type()));
+        return Err(vec![format!(
+            "model_type is `{kind}`, which is not supported; supported are {}",
+            known.join(", ")
+        )]);
+    };
+    let mut faults = DECODER_KEYS.faults(&object);
+    for name in ["rope_scaling", "rope_parameters"] {
+        let rope = object.get(name).and_then(Value::as_object);
+        faults.extend(rope.into_iter().flat_map(RopeFile::unknown));
+    }
+    match DECODER_KEYS.deserialize::<ConfigFile>(object) {
+        Ok(file) => file.into_config(family, faults),
+        Err(fault) if faults.is_empty() => Err(vec![fault]),
+        Err(_) => Err(faults),
+    }
+}
+
 impl ConfigFile {
-    /// The configuration, or everything that makes it unusable here.
-    pub(super) fn into_config(self) -> Result<DecoderConfig, Vec<String>> {
-        let Some(family) = Family::of(&self.model_type) else {
-            let known: Vec<String> =
-                Family::ALL.map(|family| format!("`{}`", family.model_type())).to_vec();
-            return Err(vec![format!(
-                "model_type is `{}`, which is not supported; supported are {}",
-                self.model_type,
-                known.join(", ")
-            )]);
-        };
-        let mut faults = self.unsupported(family);
-        let rope = self.rope_parameters.clone().or_else(|| self.rope_scaling.clone());
-        let rope_theta = self
-            .rope_theta
-            .or_else(|| rope.as_ref().and_then(|rope| rope.rope_theta))
-            .unwrap_or(10_000.0);
-        let rope_scaling = rope.unwrap_or_default().scaling().unwrap_or_else(|fault| {
+    fn into_config(
+        self,
+        family: Family,
+        mut faults: Vec<String>,
+    ) -> Result<DecoderConfig, Vec<String>> {
+        faults.extend(self.unsupported(family));
+        let (rope_theta, rope_scaling) = self.rope().unwrap_or_else(|fault| {
             faults.push(fault);
-            None
+            Default::default()
         });
+        let rope_theta = rope_theta.unwrap_or(10_000.0);
         let stated = self.torch_dtype.as_deref().or(self.dtype.as_deref()).unwrap_or("float32");
         let dtype = WeightType::of_torch(stated).unwrap_or_else(|| {
             faults.push(format!(
@@ -171,7 +182,15 @@ impl ConfigFile {
         let heads = self.num_attention_heads;
         let head_dim = self.head_dim.unwrap_or_else(|| match family {
             Family::Qwen3 => QWEN3_HEAD_DIM,
-            Family::Qwen2 | Family::Llama if heads > 0 => self.hidden_size / heads,
+            Family::Qwen2 | Family::Llama if heads > 0 => {
+                if !self.hidden_size.is_multiple_of(heads) {
+                    faults.push(format!(
+                        "num_attention_heads is {heads}, which does not divide hidden_size = {}, and head_dim is left out",
+                        self.hidden_size
+                    ));
+                }
+                self.hidden_size / heads
+            }
             Family::Qwen2 | Family::Llama => 0,
         });
         let ids = |ids: Option<TokenIds>| ids.map_or(Vec::new(), |ids| ids.ids());
@@ -206,8 +225,21 @@ impl ConfigFile {
     /// What the file asks for and this program cannot do.
     fn unsupported(&self, family: Family) -> Vec<String> {
         let mut faults = Vec::new();
-        if self.hidden_act != "silu" {
-            faults.push(format!("hidden_act is `{}`, expected `silu`", self.hidden_act));
+        let class = |name: &&String| {
+            let known =
+                [family.architecture(), family.architecture().trim_end_matches("ForCausalLM")];
+            !known.iter().any(|class| {
+                name.eq_ignore_ascii_case(class)
+                    || name
+                        .strip_suffix("Model")
+                        .is_some_and(|name| name.eq_ignore_ascii_case(class))
+            })
+        };
+        if let Some(name) = self.architectures.iter().flatten().find(class) {
+            faults.push(format!(
+                "architectures has `{name}`, expected `{}`: another class may compute another model",
+                family.architecture()
+            ));
         }
         if self.use_sliding_window && self.sliding_window.is_some() {
             faults.push("use_sliding_window is set: windowed attention is not supported".into());
@@ -219,23 +251,37 @@ impl ConfigFile {
         if self.mlp_bias && family != Family::Llama {
             faults.push("mlp_bias is set, which this family does not have".into());
         }
-        let partial = self
-            .partial_rotary_factor
-            .or_else(|| self.rope_parameters.as_ref().and_then(|rope| rope.partial_rotary_factor));
-        if let Some(factor) = partial.filter(|factor| *factor != 1.0) {
-            faults.push(format!("partial_rotary_factor is {factor}, expected 1"));
-        }
-        if self.quantization_config.as_ref().is_some_and(|value| !value.is_null()) {
-            faults.push(
-                "quantization_config is set: quantized weights are not read; use the folder with f32, bf16 or f16 weights"
-                    .into(),
-            );
-        }
         faults
+    }
+
+    /// Base and stretching of the rotary embedding, which files of both versions may state twice.
+    fn rope(&self) -> Result<(Option<f64>, Option<RopeScaling>), String> {
+        let mut found: Option<(Option<f64>, Option<RopeScaling>)> = None;
+        for rope in [&self.rope_parameters, &self.rope_scaling].into_iter().flatten() {
+            let one = (rope.rope_theta.or(self.rope_theta), rope.scaling()?);
+            if rope.rope_theta.is_some_and(|theta| self.rope_theta.is_some_and(|own| own != theta))
+            {
+                return Err("rope_theta is stated twice, and differs".into());
+            }
+            if found.as_ref().is_some_and(|found| *found != one) {
+                return Err("rope_scaling and rope_parameters differ; remove one".into());
+            }
+            found = Some(one);
+        }
+        Ok(found.unwrap_or((self.rope_theta, None)))
     }
 }
 
 impl RopeFile {
+    /// What is wrong with the keys of one, where its type is known; others have other keys.
+    fn unknown(object: &Map<String, Value>) -> Vec<String> {
+        let kind = object.get("rope_type").or_else(|| object.get("type")).and_then(Value::as_str);
+        if kind.is_some_and(|kind| !["default", "linear", "llama3"].contains(&kind)) {
+            return Vec::new();
+        }
+        ROPE_KEYS.faults(object).into_iter().map(|fault| format!("rope_scaling: {fault}")).collect()
+    }
+
     fn scaling(&self) -> Result<Option<RopeScaling>, String> {
         let need = |name: &str, value: Option<f64>| {
             let value = value.ok_or_else(|| format!("rope_scaling lacks {name}"))?;
@@ -244,13 +290,23 @@ impl RopeFile {
             }
             Err(format!("rope_scaling: {name} is {value}, expected a positive number"))
         };
-        match self.rope_type.as_deref() {
+        if let (Some(kind), Some(older)) = (&self.rope_type, &self.older_type)
+            && kind != older
+        {
+            return Err(format!("rope_scaling: rope_type is `{kind}`, but type is `{older}`"));
+        }
+        match self.rope_type.as_deref().or(self.older_type.as_deref()) {
             None | Some("default") => Ok(None),
             Some("linear") => {
                 Ok(Some(RopeScaling::Linear { factor: need("factor", self.factor)? }))
             }
             Some("llama3") => {
                 let positions = self.original_max_position_embeddings.map(|n| n as f64);
+                if self.high_freq_factor <= self.low_freq_factor {
+                    return Err(
+                        "rope_scaling: high_freq_factor must be above low_freq_factor".into()
+                    );
+                }
                 Ok(Some(RopeScaling::Llama3 {
                     factor: need("factor", self.factor)?,
                     low_freq_factor: need("low_freq_factor", self.low_freq_factor)?,
@@ -313,8 +369,6 @@ impl From<DecoderConfig> for ConfigFile {
             use_sliding_window: false,
             sliding_window: None,
             layer_types: None,
-            partial_rotary_factor: None,
-            quantization_config: None,
             initializer_range: config.initializer_range,
             bos_token_id: one(config.bos_token_id),
             eos_token_id: TokenIds::from_ids(&config.eos_token_ids),

@@ -4,6 +4,7 @@
 
 mod family;
 mod file;
+mod keys;
 mod rope;
 
 use std::path::Path;
@@ -15,11 +16,14 @@ pub use family::Family;
 pub use rope::{RopeScaling, frequencies};
 
 use crate::error::{Error, Result};
+use crate::model::keys::read_object;
 use crate::model::parameters::ParameterSpec;
 use crate::model::settings::{ScratchSettings, WeightType};
 
 /// Positions for the tokens that frame query, history and answer.
 const FRAME_POSITIONS: usize = 8;
+/// Most positions that are used: their tables take 128 MiB at a `head_dim` of 128.
+const MOST_POSITIONS: usize = 1 << 18;
 
 /// A decoder of one of the supported families.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -167,28 +171,35 @@ impl DecoderConfig {
     /// # Errors
     /// [`Error::Data`] when the file is missing, malformed, or describes what this program cannot run.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
-        let file: file::ConfigFile = serde_json::from_str(&text).map_err(|e| {
-            Error::data_at(path, e.line() as u64, format!("not a decoder configuration: {e}"))
-        })?;
-        file.into_config().map_err(|faults| Error::data(path, faults.join("; ")))
+        let object = read_object(path, "a decoder configuration")?;
+        file::config_of(object).map_err(|faults| Error::data(path, faults.join("; ")))
+    }
+
+    /// Positions that a text can have: no more than tables are worth for, however many a model claims.
+    pub fn positions(&self) -> usize {
+        self.max_position_embeddings.min(MOST_POSITIONS)
     }
 
     /// What makes the configuration impossible.
     fn faults(&self) -> Vec<String> {
-        let positive = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.num_key_value_heads),
-            ("head_dim", self.head_dim),
-            ("max_position_embeddings", self.max_position_embeddings),
+        // Beyond any model: so that nothing is listed, multiplied or allocated by a number that was mistyped.
+        let sizes = [
+            ("vocab_size", self.vocab_size, 1 << 27),
+            ("hidden_size", self.hidden_size, 1 << 20),
+            ("intermediate_size", self.intermediate_size, 1 << 22),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 12),
+            ("num_attention_heads", self.num_attention_heads, 1 << 14),
+            ("num_key_value_heads", self.num_key_value_heads, 1 << 14),
+            ("head_dim", self.head_dim, 1 << 14),
+            ("max_position_embeddings", self.max_position_embeddings, usize::MAX),
         ];
-        let zero = positive.iter().filter(|(_, n)| *n == 0);
-        let mut faults: Vec<String> =
-            zero.map(|(name, _)| format!("{name} is 0, expected at least 1")).collect();
+        let mut faults = size_faults(&sizes);
+        if faults.is_empty() && self.num_attention_heads * self.head_dim > 1 << 20 {
+            faults.push(format!(
+                "{} heads of {} are wider than any that is read",
+                self.num_attention_heads, self.head_dim
+            ));
+        }
         if self.num_key_value_heads > 0
             && !self.num_attention_heads.is_multiple_of(self.num_key_value_heads)
         {
@@ -255,6 +266,19 @@ impl DecoderConfig {
     }
 }
 
+/// What is wrong with sizes, each with its name and the most that is read.
+pub(in crate::model) fn size_faults(sizes: &[(&str, usize, usize)]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (name, size, most) in sizes {
+        if *size == 0 {
+            faults.push(format!("{name} is 0, expected at least 1"));
+        } else if size > most {
+            faults.push(format!("{name} is {size}, expected at most {most}"));
+        }
+    }
+    faults
+}
+
 /// Name of the token embedding.
 pub const EMBEDDING: &str = "model.embed_tokens.weight";
 /// Name of the output head, where it is not the embedding.
@@ -263,109 +287,4 @@ pub const HEAD: &str = "lm_head.weight";
 pub const FINAL_NORM: &str = "model.norm.weight";
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A small decoder with shared key-value heads, for tests of this folder.
-    pub(crate) fn small(vocab: usize) -> DecoderConfig {
-        let settings = ScratchSettings {
-            identifier: Some("sid".into()),
-            identifiers: None,
-            vocabulary: 300,
-            layers: 2,
-            hidden: 24,
-            heads: 4,
-            kv_heads: Some(2),
-            head_dim: Some(8),
-            ffn: Some(40),
-            prompt_tokens: 16,
-            history_items: 1,
-            seed: None,
-        };
-        DecoderConfig::from_scratch(&settings, 4, vocab, 0, 1).unwrap()
-    }
-
-    #[test]
-    fn parameters_are_counted_by_hand() {
-        let config = small(50);
-        let layer = 24 * 2 + 8 * 2 + 24 * 32 * 2 + 24 * 16 * 2 + 24 * 40 * 3;
-        assert_eq!(config.parameter_count(), 50 * 24 + 24 + 2 * layer);
-        let untied = DecoderConfig { tie_word_embeddings: false, ..config };
-        assert_eq!(untied.parameter_count(), 2 * 50 * 24 + 24 + 2 * layer);
-        assert!(untied.parameters().is_sorted());
-    }
-
-    #[test]
-    fn impossible_shapes_are_named() {
-        let text = serde_json::to_string(&small(50)).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        let message = |text: &str| {
-            std::fs::write(&path, text).unwrap();
-            DecoderConfig::read(&path).unwrap_err().to_string()
-        };
-        let odd = text.replace("\"head_dim\":8", "\"head_dim\":7");
-        assert!(message(&odd).contains("head_dim is 7, expected an even number"));
-        let gpt = text.replace("\"qwen3\"", "\"gpt2\"");
-        let told = message(&gpt);
-        assert!(
-            told.contains(
-                "`gpt2`, which is not supported; supported are `qwen3`, `qwen2`, `llama`"
-            ),
-            "{told}"
-        );
-        let windowed = text.replace(
-            "\"use_cache\"",
-            "\"use_sliding_window\":true,\"sliding_window\":4,\"use_cache\"",
-        );
-        let both = windowed.replace("\"silu\"", "\"gelu\"").replace("\"float32\"", "\"int8\"");
-        let told = message(&both);
-        for fault in ["windowed attention", "hidden_act is `gelu`", "torch_dtype is `int8`"] {
-            assert!(told.contains(fault), "{told}");
-        }
-        let yarn = text.replace(
-            "\"rope_scaling\":null",
-            "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0}",
-        );
-        assert!(message(&yarn).contains("rope_scaling of type `yarn` is not supported"));
-        assert!(message("{").contains("config.json:1: not a decoder configuration"));
-        std::fs::write(&path, &text).unwrap();
-        assert_eq!(DecoderConfig::read(&path).unwrap(), small(50));
-    }
-
-    #[test]
-    fn both_spellings_of_a_file_give_the_same_configuration() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        let common = r#""vocab_size":50,"hidden_size":24,"intermediate_size":40,"num_hidden_layers":2,
-            "num_attention_heads":4,"num_key_value_heads":2,"max_position_embeddings":64,"hidden_act":"silu",
-            "eos_token_id":[1,2],"pretraining_tp":1"#;
-        let read = |rest: &str| {
-            std::fs::write(&path, format!("{{{common},{rest}}}")).unwrap();
-            DecoderConfig::read(&path).unwrap()
-        };
-        let scaling = r#""rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,
-            "original_max_position_embeddings":32"#;
-        let four = read(&format!(
-            r#""model_type":"llama","rope_theta":500000.0,"rope_scaling":{{{scaling}}},"torch_dtype":"bfloat16""#
-        ));
-        let five = read(&format!(
-            r#""model_type":"llama","rope_parameters":{{"rope_theta":500000.0,{scaling}}},"dtype":"bfloat16""#
-        ));
-        assert_eq!(four, five);
-        assert_eq!((four.head_dim, four.eos_token_ids.as_slice()), (6, [1, 2].as_slice()));
-        assert_eq!(four.dtype, WeightType::Bf16);
-        assert!(matches!(four.rope_scaling, Some(RopeScaling::Llama3 { .. })));
-        // What is written reads back equal, fields we do not know included.
-        let text = serde_json::to_string(&four).unwrap();
-        assert!(text.contains("pretraining_tp"));
-        std::fs::write(&path, text).unwrap();
-        assert_eq!(DecoderConfig::read(&path).unwrap(), four);
-        let qwen2 = read(r#""model_type":"qwen2","tie_word_embeddings":true"#);
-        assert!(qwen2.qkv_bias && !qwen2.out_bias && !qwen2.family.has_head_norms());
-        let names: Vec<String> = qwen2.parameters().into_iter().map(|spec| spec.name).collect();
-        assert!(names.contains(&"model.layers.1.self_attn.k_proj.bias".to_owned()));
-        assert!(!names.iter().any(|name| name.contains("o_proj.bias") || name.contains("q_norm")));
-    }
-}
+pub(crate) mod tests;

@@ -4,8 +4,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::keys::ENCODER_KEYS;
 use super::names;
 use crate::error::{Error, Result};
+use crate::model::config::size_faults;
+use crate::model::keys::read_object;
 use crate::model::parameters::ParameterSpec;
 
 /// An architecture of `transformers` that this program runs: all are BERT (arXiv:1810.04805) but for where
@@ -69,13 +72,11 @@ struct ConfigFile {
     max_position_embeddings: usize,
     type_vocab_size: usize,
     layer_norm_eps: f64,
-    hidden_act: String,
+    /// Known to be `gelu` where it is read; its absence would be another activation elsewhere.
+    #[serde(rename = "hidden_act")]
+    _hidden_act: String,
     #[serde(default)]
-    pad_token_id: Option<usize>,
-    #[serde(default)]
-    position_embedding_type: Option<String>,
-    #[serde(default)]
-    is_decoder: bool,
+    pad_token_id: Option<i64>,
 }
 
 impl EncoderConfig {
@@ -107,17 +108,9 @@ impl EncoderConfig {
     /// [`Error::Data`] when it cannot be read, names another architecture (the known ones are listed) or sizes that
     /// do not fit each other.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
-        let malformed = |e: serde_json::Error| {
-            Error::data_at(
-                path,
-                e.line() as u64,
-                format!("not the configuration of an encoder: {e}"),
-            )
-        };
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(malformed)?;
+        let object = read_object(path, "the configuration of an encoder")?;
         // Told first: other architectures have other fields.
-        let kind = value.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("none");
+        let kind = object.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("none");
         let family = Family::ALL.into_iter().find(|family| family.model_type() == kind);
         let family = family.ok_or_else(|| {
             let known: Vec<&str> = Family::ALL.iter().map(|family| family.model_type()).collect();
@@ -127,52 +120,49 @@ impl EncoderConfig {
             )
             .with_help(format!("known are {}", known.join(", ")))
         })?;
-        let file: ConfigFile = serde_json::from_value(value).map_err(malformed)?;
-        Self::from_file(family, &file).map_err(|message| Error::data(path, message))
+        let file = ENCODER_KEYS.read(object).and_then(|file| Self::from_file(family, &file));
+        file.map_err(|faults| Error::data(path, faults.join("; ")))
     }
 
-    fn from_file(family: Family, file: &ConfigFile) -> Result<Self, String> {
+    fn from_file(family: Family, file: &ConfigFile) -> Result<Self, Vec<String>> {
         debug_assert_eq!(family.model_type(), file.model_type);
-        let first_position = match family {
-            Family::Bert => 0,
-            Family::Roberta | Family::XlmRoberta => file.pad_token_id.unwrap_or(1) + 1,
+        let pad = usize::try_from(file.pad_token_id.unwrap_or(1));
+        let mut faults = size_faults(&[
+            ("vocab_size", file.vocab_size, 1 << 27),
+            ("hidden_size", file.hidden_size, 1 << 20),
+            ("intermediate_size", file.intermediate_size, 1 << 22),
+            ("num_hidden_layers", file.num_hidden_layers, 1 << 12),
+            ("num_attention_heads", file.num_attention_heads, 1 << 14),
+            ("max_position_embeddings", file.max_position_embeddings, 1 << 22),
+            ("type_vocab_size", file.type_vocab_size, 1 << 10),
+        ]);
+        let first_position = match (family, pad) {
+            (Family::Bert, _) => 0,
+            (Family::Roberta | Family::XlmRoberta, Ok(pad)) => pad + 1,
+            (Family::Roberta | Family::XlmRoberta, Err(_)) => {
+                faults.push("pad_token_id is -1, but positions begin behind it".into());
+                0
+            }
         };
-        if file.hidden_act != "gelu" {
-            return Err(format!("hidden_act is `{}`, expected `gelu`", file.hidden_act));
-        }
-        if let Some(kind) = file.position_embedding_type.as_deref()
-            && kind != "absolute"
+        if file.num_attention_heads > 0
+            && !file.hidden_size.is_multiple_of(file.num_attention_heads)
         {
-            return Err(format!("position_embedding_type is `{kind}`, expected `absolute`"));
-        }
-        if file.is_decoder {
-            return Err("is_decoder is true: a decoder, not an encoder".into());
-        }
-        let sizes = [
-            ("vocab_size", file.vocab_size),
-            ("hidden_size", file.hidden_size),
-            ("intermediate_size", file.intermediate_size),
-            ("num_hidden_layers", file.num_hidden_layers),
-            ("num_attention_heads", file.num_attention_heads),
-            ("type_vocab_size", file.type_vocab_size),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("{name} is 0"));
-        }
-        if !file.hidden_size.is_multiple_of(file.num_attention_heads) {
-            return Err(format!(
+            faults.push(format!(
                 "num_attention_heads = {} does not divide hidden_size = {}",
                 file.num_attention_heads, file.hidden_size
             ));
         }
-        if file.max_position_embeddings <= first_position {
-            return Err(format!(
+        if file.max_position_embeddings > 0 && file.max_position_embeddings <= first_position {
+            faults.push(format!(
                 "max_position_embeddings = {} leaves no position for a text",
                 file.max_position_embeddings
             ));
         }
         if !(file.layer_norm_eps.is_finite() && file.layer_norm_eps > 0.0) {
-            return Err(format!("layer_norm_eps is {}, expected more than 0", file.layer_norm_eps));
+            faults.push(format!("layer_norm_eps is {}, expected more than 0", file.layer_norm_eps));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
         }
         Ok(Self {
             family,

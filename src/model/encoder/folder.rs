@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Tensor};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::bert::Bert;
 use super::config::EncoderConfig;
+use super::keys::{DENSE_KEYS, MODULE_KEYS, POOLING_KEYS, SIMILARITY_KEYS, TEXT_KEYS};
 use super::{Activation, Dense, TextEncoder, TextReader, Weights};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{WEIGHTS, WeightFiles, save_tensors};
 use crate::model::folder::CONFIG;
+use crate::model::keys::{Keys, read_list, read_object};
 use crate::model::parameters::ParameterSpec;
 use crate::model::settings::Pooling;
 use crate::model::tokenizer::Tokenizer;
@@ -23,6 +25,16 @@ use crate::store::{create_dir, write_json};
 const MODULES: &str = "modules.json";
 /// Longest text, and whether texts are lower-cased.
 const TEXT_CONFIG: &str = "sentence_bert_config.json";
+/// What it may be called, in the order in which sentence-transformers looks.
+const TEXT_CONFIGS: [&str; 7] = [
+    TEXT_CONFIG,
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
 /// How vectors are compared.
 const SIMILARITY_CONFIG: &str = "config_sentence_transformers.json";
 const POOLING_DIR: &str = "1_Pooling";
@@ -31,7 +43,9 @@ const NORMALIZE_DIR: &str = "2_Normalize";
 const HEADS: [&str; 4] = ["pooler.", "cls.", "lm_head.", "qa_outputs."];
 /// Written by older versions of `transformers`: 0, 1, 2, ….
 const POSITION_IDS: &str = "embeddings.position_ids";
-const POOLING_PREFIX: &str = "pooling_mode_";
+/// Ends of names as TensorFlow gave them, which the weights of the first BERTs still have.
+const OLDER_NAMES: [(&str, &str); 2] =
+    [("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta")];
 
 /// What a recipe says about a folder.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,19 +107,41 @@ struct DenseConfig {
     activation_function: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct PoolingConfig {
+    #[serde(default)]
+    word_embedding_dimension: Option<usize>,
+    #[serde(default)]
+    embedding_dimension: Option<usize>,
+    #[serde(default)]
+    pooling_mode: Option<String>,
+    #[serde(default)]
+    pooling_mode_cls_token: bool,
+    #[serde(default)]
+    pooling_mode_mean_tokens: bool,
+}
+
+#[derive(Deserialize, Default)]
+struct SimilarityConfig {
+    #[serde(default)]
+    similarity_fn_name: Option<String>,
+    #[serde(default)]
+    default_prompt_name: Option<String>,
+    #[serde(default)]
+    prompts: Map<String, Value>,
+}
+
 fn yes() -> bool {
     true
 }
 
-/// Reads a JSON file; none where there is no such file.
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+/// Reads a JSON file with these keys; none where there is no such file.
+fn read_json<T: DeserializeOwned>(path: &Path, keys: &Keys) -> Result<Option<T>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, &e))?;
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|e| Error::data_at(path, e.line() as u64, format!("cannot be understood: {e}")))
+    let object = read_object(path, "a description of an encoder")?;
+    keys.read(object).map(Some).map_err(|faults| Error::data(path, faults.join("; ")))
 }
 
 impl EncoderFolder {
@@ -126,17 +162,7 @@ impl EncoderFolder {
         let config = EncoderConfig::read(&transformer.join(CONFIG))?;
         let pooling = modules.pooling(path, &config, choices.pooling)?;
         let tokenizer = Tokenizer::load(&transformer)?;
-        if tokenizer.len() > config.vocab_size {
-            return Err(Error::data(
-                &transformer,
-                format!(
-                    "the tokenizer has {} entries but {CONFIG} only {} embedding rows",
-                    tokenizer.len(),
-                    config.vocab_size
-                ),
-            )
-            .with_help("the tokenizer belongs to another model"));
-        }
+        tokenizer.check_rows(config.vocab_size)?;
         let text = text_reader(&transformer, &config, tokenizer, choices.max_tokens)?;
         let normalizes = modules.normalizes || is_cosine(path)?;
         if !choices.prefixed {
@@ -157,7 +183,8 @@ impl EncoderFolder {
     pub fn encoder(&self, weights: Weights) -> Result<TextEncoder> {
         let mut tensors = BTreeMap::new();
         for ParameterSpec { name, .. } in self.config.parameters() {
-            let tensor = self.files.tensor(&format!("{}{name}", self.prefix), Some(DType::F32))?;
+            let stored = stored(&self.files, self.prefix, &name);
+            let tensor = self.files.tensor(&stored, Some(DType::F32))?;
             tensors.insert(name, tensor);
         }
         let (bert, mut parameters) = Bert::new(self.config.clone(), tensors, weights)?;
@@ -190,8 +217,8 @@ impl EncoderFolder {
         let mut all = Vec::new();
         for folder in &self.dense {
             let path = folder.join(CONFIG);
-            let config: DenseConfig =
-                read_json(&path)?.ok_or_else(|| Error::data(folder, format!("has no {CONFIG}")))?;
+            let config: DenseConfig = read_json(&path, &DENSE_KEYS)?
+                .ok_or_else(|| Error::data(folder, format!("has no {CONFIG}")))?;
             if config.in_features != width {
                 return Err(Error::data(
                     &path,
@@ -245,9 +272,14 @@ struct Modules {
 impl Modules {
     fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(MODULES);
-        let Some(list) = read_json::<Vec<Module>>(&path)? else { return Ok(Self::default()) };
+        if !path.is_file() {
+            return Ok(Self::default());
+        }
         let mut modules = Self::default();
-        for (idx, Module { kind, path: place }) in list.into_iter().enumerate() {
+        for (idx, object) in read_list(&path, "a list of modules")?.into_iter().enumerate() {
+            let Module { kind, path: place } = MODULE_KEYS.read(object).map_err(|faults| {
+                Error::data(&path, format!("module {idx}: {}", faults.join("; ")))
+            })?;
             // Versions of sentence-transformers differ in the path of a class, not in its name.
             let class = kind.rsplit('.').next().unwrap_or_default();
             let fault = |message: String| Err(Error::data(&path, message));
@@ -282,7 +314,7 @@ impl Modules {
     ) -> Result<Pooling> {
         let place = self.pooling.as_deref().unwrap_or(POOLING_DIR);
         let path = folder.join(place).join(CONFIG);
-        let stated = read_json::<serde_json::Map<String, Value>>(&path)?;
+        let stated = read_json::<PoolingConfig>(&path, &POOLING_KEYS)?;
         match (stated, chosen) {
             (None, None) => Err(Error::data(
                 folder,
@@ -298,33 +330,26 @@ impl Modules {
 }
 
 /// The one mode that a pooling's configuration switches on.
-fn pooling_of(
-    path: &Path,
-    stated: &serde_json::Map<String, Value>,
-    config: &EncoderConfig,
-) -> Result<Pooling> {
-    let width = stated.get("word_embedding_dimension").and_then(Value::as_u64);
-    if width.is_some_and(|width| width != config.hidden as u64) {
-        let width = width.unwrap_or(0);
-        return Err(Error::data(
-            path,
-            format!(
-                "word_embedding_dimension is {width}, but the transformer's hidden_size {}",
-                config.hidden
-            ),
-        ));
+fn pooling_of(path: &Path, stated: &PoolingConfig, config: &EncoderConfig) -> Result<Pooling> {
+    for (name, width) in [
+        ("word_embedding_dimension", stated.word_embedding_dimension),
+        ("embedding_dimension", stated.embedding_dimension),
+    ] {
+        if let Some(width) = width.filter(|width| *width != config.hidden) {
+            let hidden = config.hidden;
+            let message = format!("{name} is {width}, but the transformer's hidden_size {hidden}");
+            return Err(Error::data(path, message));
+        }
     }
-    let mut modes: Vec<&str> = stated
-        .iter()
-        .filter(|(_, value)| value.as_bool() == Some(true))
-        .filter_map(|(name, _)| name.strip_prefix(POOLING_PREFIX))
-        .collect();
-    modes.sort_unstable();
-    match modes.as_slice() {
-        ["mean_tokens"] => Ok(Pooling::Mean),
-        ["cls_token"] => Ok(Pooling::Cls),
-        other => {
-            let found = if other.is_empty() { "none".into() } else { other.join(" and ") };
+    let (cls, mean) = (stated.pooling_mode_cls_token, stated.pooling_mode_mean_tokens);
+    match (stated.pooling_mode.as_deref(), cls, mean) {
+        (None, true, false) | (Some("cls"), _, false) => Ok(Pooling::Cls),
+        (None, false, true) | (Some("mean"), false, _) => Ok(Pooling::Mean),
+        (mode, ..) => {
+            let named = [(cls, "cls_token"), (mean, "mean_tokens")];
+            let named = named.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name);
+            let found: Vec<&str> = mode.into_iter().chain(named).collect();
+            let found = if found.is_empty() { "none".into() } else { found.join(" and ") };
             Err(Error::data(path, format!("pooling is {found}"))
                 .with_help("known are mean_tokens and cls_token, one of them"))
         }
@@ -334,9 +359,9 @@ fn pooling_of(
 /// Refuses a folder that puts something before every text, where the recipe does not say what.
 fn refuse_default_prompt(folder: &Path) -> Result<()> {
     let path = folder.join(SIMILARITY_CONFIG);
-    let stated = read_json::<Value>(&path)?.unwrap_or_default();
-    let Some(name) = stated["default_prompt_name"].as_str() else { return Ok(()) };
-    let prompt = stated["prompts"][name].as_str().unwrap_or_default();
+    let stated: SimilarityConfig = read_json(&path, &SIMILARITY_KEYS)?.unwrap_or_default();
+    let Some(name) = stated.default_prompt_name else { return Ok(()) };
+    let prompt = stated.prompts.get(&name).and_then(Value::as_str).unwrap_or_default();
     if prompt.is_empty() {
         return Ok(());
     }
@@ -350,14 +375,19 @@ fn refuse_default_prompt(folder: &Path) -> Result<()> {
 /// Whether vectors are compared by cosine, so that their length means nothing.
 fn is_cosine(folder: &Path) -> Result<bool> {
     let path = folder.join(SIMILARITY_CONFIG);
-    let stated = read_json::<Value>(&path)?;
-    let name = stated.as_ref().and_then(|value| value.get("similarity_fn_name")?.as_str());
-    match name {
+    let stated: SimilarityConfig = read_json(&path, &SIMILARITY_KEYS)?.unwrap_or_default();
+    match stated.similarity_fn_name.as_deref() {
         None | Some("cosine") => Ok(true),
         Some("dot" | "dot_product") => Ok(false),
         Some(other) => Err(Error::data(&path, format!("similarity_fn_name is `{other}`"))
             .with_help("known are cosine and dot")),
     }
+}
+
+/// The file that says how long texts may be: the first that there is, by its usual or an older name.
+fn text_config(transformer: &Path) -> PathBuf {
+    let mut paths = TEXT_CONFIGS.iter().map(|name| transformer.join(name));
+    paths.find(|path| path.is_file()).unwrap_or_else(|| transformer.join(TEXT_CONFIG))
 }
 
 fn text_reader(
@@ -366,10 +396,14 @@ fn text_reader(
     tokenizer: Tokenizer,
     chosen: Option<usize>,
 ) -> Result<TextReader> {
-    let path = transformer.join(TEXT_CONFIG);
-    let stated: TextConfig = read_json(&path)?.unwrap_or_default();
+    let path = text_config(transformer);
+    let stated: TextConfig = read_json(&path, &TEXT_KEYS)?.unwrap_or_default();
     let limit = config.max_tokens();
-    let longest = stated.max_seq_length.unwrap_or(limit);
+    // As sentence-transformers reads them: what states a length itself is not asked twice.
+    let longest = match stated.max_seq_length {
+        Some(longest) => longest,
+        None => tokenizer.max_length()?.map_or(limit, |longest| longest.min(limit)),
+    };
     if longest > limit {
         let message = format!("max_seq_length is {longest}, but the model has {limit} positions");
         return Err(Error::data(&path, message));
@@ -399,12 +433,28 @@ fn weight_files(transformer: &Path, config: &EncoderConfig) -> Result<(WeightFil
     let family = config.family.prefix();
     let prefix = if files.names().any(|name| name.starts_with(family)) { family } else { "" };
     let mut expected = config.parameters();
-    expected.iter_mut().for_each(|spec| spec.name.insert_str(0, prefix));
+    for spec in &mut expected {
+        spec.name = stored(&files, prefix, &spec.name);
+    }
+    expected.sort();
     files.check(&expected, |name| {
         let bare = name.strip_prefix(prefix).unwrap_or(name);
         bare == POSITION_IDS || HEADS.iter().any(|head| bare.starts_with(head))
     })?;
     Ok((files, prefix))
+}
+
+/// The name of a tensor in files that may hold it by an older one.
+fn stored(files: &WeightFiles, prefix: &str, name: &str) -> String {
+    let plain = format!("{prefix}{name}");
+    let older = OLDER_NAMES.iter().find_map(|(part, older)| {
+        let start = plain.strip_suffix(part)?;
+        Some(format!("{start}{older}"))
+    });
+    match older {
+        Some(older) if files.shape(&plain).is_none() && files.shape(&older).is_some() => older,
+        _ => plain,
+    }
 }
 
 /// Files of a folder that the encoder is made of.
@@ -416,7 +466,7 @@ pub fn source_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let transformer = folder.join(&modules.transformer);
     let mut files = vec![folder.join(MODULES), folder.join(SIMILARITY_CONFIG)];
     files.push(folder.join(modules.pooling.as_deref().unwrap_or(POOLING_DIR)).join(CONFIG));
-    files.push(transformer.join(TEXT_CONFIG));
+    files.push(text_config(&transformer));
     for place in std::iter::once(&transformer)
         .chain(&modules.dense.iter().map(|d| folder.join(d)).collect::<Vec<_>>())
     {

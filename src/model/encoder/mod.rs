@@ -8,6 +8,7 @@
 mod bert;
 mod config;
 mod folder;
+mod keys;
 mod names;
 #[cfg(test)]
 mod tests;

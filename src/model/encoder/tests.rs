@@ -195,8 +195,8 @@ fn a_fresh_encoder_trains_and_has_unit_length() {
     assert!(told.contains("10 tokens is longer than the 9 positions"), "{told}");
 }
 
-/// A copy of the golden BERT folder with one file changed, and what opening it says.
-fn refusal(change: impl Fn(&Path)) -> String {
+/// A copy of the golden BERT folder.
+fn copied() -> TempDir {
     let (source, _) = golden("bert");
     let copy = TempDir::new().unwrap();
     for entry in ["", "1_Pooling", "2_Dense"] {
@@ -209,6 +209,12 @@ fn refusal(change: impl Fn(&Path)) -> String {
             }
         }
     }
+    copy
+}
+
+/// What opening such a copy says, with one file changed.
+fn refusal(change: impl Fn(&Path)) -> String {
+    let copy = copied();
     change(copy.path());
     let opened = EncoderFolder::open(copy.path(), &FolderChoices::default());
     let error = opened.err().expect("a refusal");
@@ -247,7 +253,7 @@ fn what_cannot_be_run_is_refused_by_name() {
                     v["pooling_mode_max_tokens"] = true.into();
                 });
             },
-            &["pooling is max_tokens and mean_tokens", "known are mean_tokens and cls_token"],
+            &["pooling_mode_max_tokens is true", "known are mean_tokens and cls_token"],
         ),
         (
             &|at| edit(&at.join("config.json"), |v| v["model_type"] = "mpnet".into()),
@@ -288,6 +294,171 @@ fn what_cannot_be_run_is_refused_by_name() {
         for part in expected {
             assert!(told.contains(part), "expected `{part}` in: {told}");
         }
+    }
+}
+
+fn opened(folder: &Path) -> TextEncoder {
+    let opened = EncoderFolder::open(folder, &FolderChoices::default()).unwrap();
+    opened.encoder(Weights::Frozen).unwrap()
+}
+
+#[test]
+fn norms_may_have_the_names_that_tensorflow_gave_them() {
+    use crate::model::checkpoint::{WEIGHTS, WeightFiles, save_tensors};
+    let (source, golden) = golden("bert");
+    let files = WeightFiles::open(&source).unwrap();
+    let all: Vec<String> = files.names().map(str::to_owned).collect();
+    let renamed = |which: usize| {
+        let older = |name: &str| {
+            name.replace("LayerNorm.weight", "LayerNorm.gamma")
+                .replace("LayerNorm.bias", "LayerNorm.beta")
+        };
+        let name =
+            |(i, name): (usize, &String)| if i % which == 0 { older(name) } else { name.clone() };
+        let tensor = |name: &String| files.tensor(name, None).unwrap();
+        let tensors = all.iter().enumerate().map(|(i, one)| (name((i, one)), tensor(one)));
+        tensors.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    // All of them, and some.
+    for which in [1, 2] {
+        let copy = copied();
+        save_tensors(&copy.path().join(WEIGHTS), &renamed(which), DType::F32).unwrap();
+        let flat = opened(copy.path()).vectors(&golden.texts, |_| Ok(())).unwrap();
+        let rows: Vec<Vec<f32>> = flat.chunks(6).map(<[f32]>::to_vec).collect();
+        assert_close(&rows, &golden.vectors, "renamed");
+    }
+    let both = refusal(|at| {
+        let mut tensors = renamed(1);
+        let norm = tensors["embeddings.LayerNorm.gamma"].clone();
+        tensors.insert("embeddings.LayerNorm.weight".into(), norm);
+        save_tensors(&at.join(WEIGHTS), &tensors, DType::F32).unwrap();
+    });
+    assert!(both.contains("not part of this model: embeddings.LayerNorm.gamma"), "{both}");
+}
+
+#[test]
+fn the_longest_text_is_where_sentence_transformers_finds_it() {
+    let text = "red sofa lamp red sofa lamp red sofa lamp";
+    let usual = "sentence_bert_config.json";
+    let tokens = |change: &dyn Fn(&Path)| {
+        let copy = copied();
+        change(copy.path());
+        opened(copy.path()).tokens(text).unwrap().len()
+    };
+    let tokenizer = |at: &Path, longest: Value| {
+        let config =
+            serde_json::json!({"tokenizer_class": "BertTokenizer", "model_max_length": longest});
+        fs::write(at.join("tokenizer_config.json"), config.to_string()).unwrap();
+    };
+    let stated = |at: &Path, longest: Value| {
+        edit(&at.join(usual), |v| v["max_seq_length"] = longest.clone())
+    };
+    assert_eq!(tokens(&|at| stated(at, 6.into())), 6);
+    // What is stated is not asked of the tokenizer.
+    assert_eq!(tokens(&|at| (stated(at, 7.into()), tokenizer(at, 6.into())).1), 7);
+    assert_eq!(tokens(&|at| (stated(at, Value::Null), tokenizer(at, 6.into())).1), 6);
+    assert_eq!(
+        tokens(&|at| (fs::remove_file(at.join(usual)).unwrap(), tokenizer(at, 6.into())).1),
+        6
+    );
+    // 10^30 says that there is no limit.
+    assert_eq!(tokens(&|at| (stated(at, Value::Null), tokenizer(at, 1e30.into())).1), 11);
+    for name in [
+        "sentence_xlm-roberta_config.json",
+        "sentence_roberta_config.json",
+        "sentence_distilbert_config.json",
+    ] {
+        assert_eq!(
+            tokens(&|at| (
+                stated(at, 6.into()),
+                fs::rename(at.join(usual), at.join(name)).unwrap()
+            )
+                .1),
+            6
+        );
+    }
+    // The usual name counts where there are two.
+    assert_eq!(
+        tokens(&|at| (
+            stated(at, 6.into()),
+            fs::write(at.join("sentence_xlnet_config.json"), r#"{"max_seq_length": 4}"#).unwrap()
+        )
+            .1),
+        6
+    );
+    let none = refusal(|at| (stated(at, Value::Null), tokenizer(at, 0.into())).1);
+    assert!(none.contains("model_max_length is 0, expected at least 1"), "{none}");
+}
+
+#[test]
+fn texts_of_special_tokens_move_no_vector() {
+    let copy = copied();
+    let path = copy.path().join("tokenizer.json");
+    // Words between blanks: `[PAD]` is one of them, and an entry of the vocabulary.
+    edit(&path, |v| v["pre_tokenizer"] = serde_json::json!({"type": "WhitespaceSplit"}));
+    edit(&path, |v| v["normalizer"] = Value::Null);
+    let encoder = opened(copy.path());
+    for text in ["red [PAD] sofa", "[SEP]", "[CLS] [PAD]"] {
+        let tokens = encoder.tokens(text).unwrap();
+        let inner = &tokens[1..tokens.len() - 1];
+        assert!(
+            !inner.is_empty() && !inner.iter().any(|id| [0, 2, 3].contains(id)),
+            "{text}: {tokens:?}"
+        );
+    }
+}
+
+#[test]
+fn every_key_of_an_encoder_is_read_known_or_refused_by_name() {
+    type Change<'a> = (&'a str, &'a str, Value);
+    let bad: &[Change<'_>] = &[
+        ("config.json", "position_embedding_type", "relative_key".into()),
+        ("config.json", "is_decoder", true.into()),
+        ("config.json", "a_key_of_tomorrow", 1.into()),
+        ("config.json", "num_hidden_layers", (-1).into()),
+        ("config.json", "num_hidden_layers", 1_000_000.into()),
+        ("config.json", "vocab_size", 2.5.into()),
+        ("config.json", "num_attention_heads", 3.into()),
+        ("config.json", "num_attention_heads", 0.into()),
+        ("config.json", "hidden_size", (1u64 << 40).into()),
+        ("config.json", "layer_norm_eps", "small".into()),
+        ("1_Pooling/config.json", "include_prompt", false.into()),
+        ("1_Pooling/config.json", "pooling_mode_lasttoken", true.into()),
+        ("1_Pooling/config.json", "word_embedding_dimension", 17.into()),
+        ("1_Pooling/config.json", "a_key_of_tomorrow", 1.into()),
+        ("2_Dense/config.json", "module_input_name", "token_embeddings".into()),
+        ("2_Dense/config.json", "out_features", (-6).into()),
+        ("sentence_bert_config.json", "max_seq_length", (-1).into()),
+        ("sentence_bert_config.json", "model_args", serde_json::json!({"attn": 1})),
+        ("sentence_bert_config.json", "a_key_of_tomorrow", 1.into()),
+        ("config_sentence_transformers.json", "truncate_dim", 3.into()),
+        ("config_sentence_transformers.json", "a_key_of_tomorrow", 1.into()),
+    ];
+    for (file, key, value) in bad {
+        let told = refusal(|at| edit(&at.join(file), |v| v[*key] = value.clone()));
+        assert!(told.contains(file) && told.contains(key), "{file} {key}: {told}");
+    }
+    let module = refusal(|at| {
+        edit(&at.join("modules.json"), |v| v[1]["kwargs"] = serde_json::json!(["task"]))
+    });
+    assert!(module.contains("module 1: kwargs is [\"task\"]"), "{module}");
+    let fine: &[Change<'_>] = &[
+        ("config.json", "position_embedding_type", "absolute".into()),
+        ("config.json", "transformers_version", "4.6.1".into()),
+        ("config.json", "gradient_checkpointing", false.into()),
+        ("config.json", "id2label", serde_json::json!({"0": "a"})),
+        ("1_Pooling/config.json", "include_prompt", true.into()),
+        ("1_Pooling/config.json", "pooling_mode_lasttoken", false.into()),
+        ("1_Pooling/config.json", "pooling_mode", "mean".into()),
+        ("2_Dense/config.json", "module_input_name", Value::Null),
+        ("sentence_bert_config.json", "model_args", serde_json::json!({})),
+        ("config_sentence_transformers.json", "prompts", serde_json::json!({"query": "q: "})),
+        ("config_sentence_transformers.json", "__version__", serde_json::json!({"pytorch": "2"})),
+    ];
+    for (file, key, value) in fine {
+        let copy = copied();
+        edit(&copy.path().join(file), |v| v[*key] = value.clone());
+        opened(copy.path());
     }
 }
 

@@ -4,10 +4,15 @@
 //! Two tokenizers share one vocabulary: `base` lacks the added tokens and encodes all text, `full`
 //! has them and is what is saved. So a query that contains `<|answer|>` or `<a_3>` is plain text.
 
+mod checks;
 mod files;
+mod hidden;
+mod keys;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use serde_json::{Map, Value};
@@ -63,6 +68,28 @@ pub struct Tokenizer {
     /// `tokenizer_config.json` of a pretrained model.
     config: Map<String, Value>,
     added: AddedTokens,
+    /// One more than the largest id.
+    rows: usize,
+    /// The first id below it that no entry has.
+    hole: Option<u32>,
+    /// Where it was read, for messages; empty where it was learnt.
+    folder: PathBuf,
+    chat_origin: PathBuf,
+}
+
+/// Text of a token by its role in a `tokenizer_config.json`.
+fn role<'c>(config: &'c Map<String, Value>, name: &str) -> Option<&'c str> {
+    let value = config.get(name)?;
+    value.as_str().or_else(|| value.get("content")?.as_str())
+}
+
+/// One more than the largest id, and the first id below it that no entry has.
+fn numbering(full: &tokenizers::Tokenizer) -> (usize, Option<u32>) {
+    let mut ids: Vec<u32> = full.get_vocab(true).into_values().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let hole = (0..).zip(&ids).find(|(expected, id)| expected != *id).map(|(expected, _)| expected);
+    (ids.last().map_or(0, |last| *last as usize + 1), hole)
 }
 
 /// The added tokens, to be found in the words of a template.
@@ -136,7 +163,9 @@ impl Tokenizer {
             Special::ALL.iter().map(|special| full.token_to_id(special.text())).collect();
         let specials = ids.and_then(|ids| ids.try_into().ok());
         let added = AddedTokens::of(&full)?;
-        Ok(Self { base, full, specials, config, added })
+        let (rows, hole) = numbering(&full);
+        let (folder, chat_origin) = Default::default();
+        Ok(Self { base, full, specials, config, added, rows, hole, folder, chat_origin })
     }
 
     /// Adds identifier tokens, in order, behind all others; returns their ids. Add all at once: each
@@ -161,6 +190,7 @@ impl Tokenizer {
         if tokens.is_empty() {
             return Ok(start..start);
         }
+        self.check_holes()?;
         let mut seen = std::collections::HashSet::new();
         for token in tokens {
             let known = self.full.token_to_id(token).is_some() || !seen.insert(token);
@@ -173,7 +203,8 @@ impl Tokenizer {
         let added = tokens.iter().map(|t| AddedToken::from(t.clone(), special).normalized(false));
         let mut full = self.full.clone();
         full.add_tokens(added).map_err(|e| failed("identifier tokens", &*e))?;
-        let end = full.get_vocab_size(true) as u32;
+        let (rows, _) = numbering(&full);
+        let end = rows as u32;
         if (end - start) as usize != tokens.len() {
             return Err(Error::Failed(format!(
                 "tokenizer: {} of {} identifier tokens were added",
@@ -183,6 +214,7 @@ impl Tokenizer {
         }
         self.added = AddedTokens::of(&full)?;
         self.full = full;
+        self.rows = rows;
         Ok(start..end)
     }
 
@@ -194,9 +226,9 @@ impl Tokenizer {
         tokens.iter().zip(first..).all(in_place).then_some(first..end)
     }
 
-    /// Entries, added tokens included: the least number of embedding rows.
+    /// The least number of embedding rows: one more than the largest id, those of added tokens included.
     pub fn len(&self) -> usize {
-        self.full.get_vocab_size(true)
+        self.rows
     }
 
     /// Whether there is no entry at all; never true of a trained tokenizer.
@@ -209,15 +241,9 @@ impl Tokenizer {
         self.specials.map(|ids| ids[special as usize])
     }
 
-    /// The chat template, where the model's folder has one.
-    pub fn chat_template(&self) -> Option<&str> {
-        self.config.get("chat_template")?.as_str()
-    }
-
     /// Text of a token by its role in `tokenizer_config.json`, such as `bos_token`.
     pub fn role(&self, name: &str) -> Option<&str> {
-        let value = self.config.get(name)?;
-        value.as_str().or_else(|| value.get("content")?.as_str())
+        role(&self.config, name)
     }
 
     /// Tokens that the tokenizer puts before every text, if any.
@@ -257,8 +283,9 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Failed`] when the tokenizer refuses the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.base.encode_fast(text, false).map_err(|e| failed("encoding", &*e))?;
-        Ok(encoding.get_ids().to_vec())
+        let text = plain(text);
+        let encoding = self.base.encode_fast(&*text, false);
+        Ok(encoding.map_err(|e| failed("encoding", &*e))?.get_ids().to_vec())
     }
 
     /// As [`Tokenizer::encode`], of the text's beginning up to `limit` tokens; the text that is kept, and whether
@@ -267,7 +294,8 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Failed`] when the tokenizer refuses the text.
     pub fn cut<'t>(&self, text: &'t str, limit: usize) -> Result<(&'t str, bool)> {
-        let encoding = self.base.encode(text, false).map_err(|e| failed("encoding", &*e))?;
+        let encoding = self.base.encode(&*plain(text), false);
+        let encoding = encoding.map_err(|e| failed("encoding", &*e))?;
         if encoding.len() <= limit {
             return Ok((text, false));
         }
@@ -340,10 +368,21 @@ impl Tokenizer {
     }
 }
 
+/// A text without the character that hides entries of the vocabulary; as long as before.
+fn plain(text: &str) -> Cow<'_, str> {
+    if text.contains(hidden::HIDDEN) {
+        Cow::Owned(text.replace(hidden::HIDDEN, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 fn failed(what: &str, cause: &(dyn std::error::Error + Send + Sync)) -> Error {
     Error::Failed(format!("tokenizer: {what} failed: {cause}"))
 }
 
+#[cfg(test)]
+mod folder_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 pub(crate) mod tests;

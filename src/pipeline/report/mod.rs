@@ -13,6 +13,7 @@ use trieval_eval::settings::EvaluatedSplit;
 use super::folder::RunFolder;
 use super::locate::finished;
 use super::plan::Plan;
+use super::record::{self, Standing};
 use super::step::{CORPUS, EVALUATION, REPLICATES, step_name};
 use crate::corpus::CorpusSummary;
 use crate::error::{Error, Result};
@@ -24,6 +25,7 @@ use crate::ranker::tuned::Chosen;
 use crate::recipe::{LoadedRecipe, Recipe};
 use crate::steps::{EVALUATION_FILE, Evaluation, VALUES_DIR};
 use crate::store::write_atomic;
+use crate::text::{visible, visible_json};
 use examples::examples;
 use systems::{relative, systems};
 use training::{identifiers, training};
@@ -100,34 +102,37 @@ pub fn assemble(
     Ok(report)
 }
 
-/// Reads the report of a finished run.
-///
-/// # Errors
-/// [`Error::Data`] when there is none or it is damaged.
-pub fn read(run_folder: &Path) -> Result<Report> {
-    Ok(read_with_text(run_folder)?.0)
+/// Writes down what was written, last of all.
+pub(super) fn record(run_folder: &Path, plan: &Plan) -> Result<()> {
+    let steps = plan.steps.iter().map(|step| step.key.clone()).collect();
+    record::write(run_folder, &[REPORT_JSON, REPORT_HTML, REPORT_MARKDOWN], steps)
 }
 
-/// The report of a finished run, and the JSON text that it was read from.
+/// The report of a finished run, the JSON text that it was read from, and what it belongs to.
 ///
 /// # Errors
-/// [`Error::Data`] when there is none or it is damaged.
-pub fn read_with_text(run_folder: &Path) -> Result<(Report, String)> {
+/// [`Error::Data`] when there is none, or it is damaged or was altered.
+pub fn read(run_folder: &Path) -> Result<(Report, String, Standing)> {
     let path = run_folder.join(REPORT_JSON);
     let text = std::fs::read_to_string(&path).map_err(|e| {
         Error::unreadable(&path, &e)
             .with_help("finish the run first: `trieval run RECIPE --out DIR`")
     })?;
-    let report = Report::from_json(&text).map_err(|e| Error::data(&path, e.to_string()))?;
-    Ok((report, text))
+    let standing = record::check(run_folder, REPORT_JSON)?;
+    let report = Report::from_json(&text)
+        .map_err(|e| Error::data(&path, e.to_string()).with_help(record::HELP))?;
+    Ok((report, text, standing))
 }
 
 fn write(report: &Report, root: &Path) -> Result<()> {
     let failed = |e: trieval_eval::Error| Error::Failed(format!("report: {e}"));
+    record::forget(root)?;
+    let (json, html) = (report.to_json().map_err(failed)?, report::html(report).map_err(failed)?);
+    let markdown = report::markdown(report);
     let forms = [
-        (REPORT_JSON, report.to_json().map_err(failed)?),
-        (REPORT_HTML, report::html(report).map_err(failed)?),
-        (REPORT_MARKDOWN, report::markdown(report)),
+        (REPORT_JSON, visible_json(&json)),
+        (REPORT_HTML, visible(&html)),
+        (REPORT_MARKDOWN, visible(&markdown)),
     ];
     for (name, text) in forms {
         let path = root.join(name);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::harness::{Output, Rank, Retrieve, Scored, looked_up};
 use super::slate::Slate;
 use super::top::top;
-use crate::corpus::Ask;
+use crate::corpus::{Ask, Heard, Words};
 use crate::error::Result;
 use settings::Bm25Settings;
 
@@ -95,6 +95,14 @@ impl Bm25 {
 }
 
 impl Retrieve for Bm25 {
+    fn hears(&self, ask: &Ask) -> Heard {
+        let knows = |query: &String| !self.index.query_terms(query).is_empty();
+        match &ask.query {
+            Some(query) if !knows(query) => Heard { query: Words::Unknown, ..Heard::default() },
+            _ => Heard::query_or_history(ask),
+        }
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         Ok(top(self.matches(ask).into_iter(), depth, exclude))
     }

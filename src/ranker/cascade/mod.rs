@@ -13,7 +13,7 @@ pub use scoring::Scoring;
 
 use super::harness::{Rank, Retrieve, Scored, Stage};
 use super::slate::Slate;
-use crate::corpus::Ask;
+use crate::corpus::{Ask, Heard};
 use crate::error::Result;
 
 /// The stages of a cascade.
@@ -54,6 +54,12 @@ impl Cascade {
 }
 
 impl Retrieve for Cascade {
+    /// What a stage behind the first makes of a question changes the order only, and is heard all the same.
+    fn hears(&self, ask: &Ask) -> Heard {
+        let ranks = self.rank.as_ref().map(|rank| rank.hears(ask));
+        self.retrieve.hears(ask).or(ranks.unwrap_or_default())
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let list = self.retrieve.retrieve(ask, self.candidates, exclude)?;
         let mut lists = self.finish(&[ask], vec![list], depth)?;

@@ -1,5 +1,6 @@
 //! The stage that scores candidates by a system, and leaves all that the system says of them as columns.
 
+use crate::corpus::{Ask, Heard};
 use crate::error::{Error, Result};
 use crate::ranker::harness::{Rank, Retrieve, Stage, checked_outputs};
 use crate::ranker::slate::{Column, Slate};
@@ -15,6 +16,11 @@ impl Scoring {
     /// Scores by a system of that name.
     pub fn new(name: &str, system: Box<dyn Retrieve>) -> Self {
         Self { name: name.to_owned(), system }
+    }
+
+    /// What of a question the system makes use of.
+    pub fn hears(&self, ask: &Ask) -> Heard {
+        self.system.hears(ask)
     }
 
     /// The system in its seat; the check of recipes refuses one that cannot take it.

@@ -12,7 +12,7 @@ use super::super::slate::Slate;
 use super::super::top::top;
 use super::settings::ItemCfSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
-use crate::corpus::{Ask, Corpus, training_histories};
+use crate::corpus::{Ask, Corpus, Heard, training_histories};
 use crate::error::Result;
 
 /// The ranker.
@@ -95,6 +95,10 @@ impl ItemCf {
 }
 
 impl Retrieve for ItemCf {
+    fn hears(&self, _: &Ask) -> Heard {
+        Heard::history()
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         Ok(top(self.scores(&ask.history).into_iter(), depth, exclude))
     }

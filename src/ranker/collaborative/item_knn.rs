@@ -11,7 +11,7 @@ use super::super::slate::Slate;
 use super::super::top::top;
 use super::settings::ItemKnnSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
-use crate::corpus::{Ask, Corpus, training_histories};
+use crate::corpus::{Ask, Corpus, Heard, training_histories};
 use crate::error::Result;
 
 /// The ranker.
@@ -81,6 +81,10 @@ impl ItemKnn {
 }
 
 impl Retrieve for ItemKnn {
+    fn hears(&self, _: &Ask) -> Heard {
+        Heard::history()
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         Ok(top(self.scores(&ask.history).into_iter(), depth, exclude))
     }

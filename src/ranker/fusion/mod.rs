@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use rayon::prelude::*;
 use trieval_eval::fusion::{Fusion, fuse_lists};
 
-use crate::corpus::Ask;
+use crate::corpus::{Ask, Heard};
 use crate::error::{Error, Result};
 use crate::ranker::harness::{Retrieve, Scored, Stage, strictly_falling};
 use crate::ranker::slate::Slate;
@@ -46,6 +46,10 @@ impl Fused {
 }
 
 impl Retrieve for Fused {
+    fn hears(&self, ask: &Ask) -> Heard {
+        self.parts.iter().map(|(_, part)| part.hears(ask)).fold(Heard::default(), Heard::or)
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let asked = self.parts.iter().map(|(_, part)| part.retrieve(ask, depth, exclude));
         let answers = asked.map(|list| Ok(vec![list?])).collect::<Result<_>>()?;

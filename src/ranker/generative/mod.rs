@@ -8,7 +8,7 @@ use trieval_kernels::beam::{Filter, Hit};
 use trieval_kernels::ops::alone;
 
 use super::{Retrieve, Scored};
-use crate::corpus::Ask;
+use crate::corpus::{Ask, Heard, Words};
 use crate::decode::prompt::PromptBuilder;
 use crate::decode::retriever::Retriever;
 use crate::error::Result;
@@ -22,6 +22,10 @@ pub struct Generative {
 }
 
 impl Retrieve for Generative {
+    fn hears(&self, _: &Ask) -> Heard {
+        Heard { query: Words::Read, history: self.prompts.history_items() > 0, ..Heard::default() }
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let prompt = self.prompts.build(ask.query.as_deref(), &ask.history)?;
         let hits = self.retriever.retrieve(&prompt.tokens, Filter::Without(exclude))?;

@@ -1,5 +1,6 @@
 //! The systems whose scores are features.
 
+use crate::corpus::{Ask, Heard};
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::ranker::Retrieve;
@@ -24,6 +25,11 @@ impl Asked {
     /// Whether nobody is asked.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What of a question they make use of.
+    pub(super) fn hears(&self, ask: &Ask) -> Heard {
+        self.0.iter().map(|(_, system)| system.hears(ask)).fold(Heard::default(), Heard::or)
     }
 
     /// What each says of the items of a slate, `[rows, systems]`: what an earlier stage left there, or

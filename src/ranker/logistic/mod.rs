@@ -33,7 +33,7 @@ use self::value::Value;
 use super::harness::{Output, Rank, Retrieve, Scored, first_outputs};
 use super::slate::Slate;
 use super::top::top;
-use crate::corpus::{Ask, Corpus, DailyStatistics, Labels, Request, Split};
+use crate::corpus::{Ask, Corpus, DailyStatistics, Heard, Labels, Request, Split, Words};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::kind::Role;
@@ -259,6 +259,19 @@ impl Logistic {
 }
 
 impl Retrieve for Logistic {
+    fn hears(&self, ask: &Ask) -> Heard {
+        let columns: Vec<String> =
+            self.settings.features.iter().map(|feature| feature.column.clone()).collect();
+        let has = |name: &str| columns.iter().any(|column| column == name);
+        Heard {
+            query: if has("request.query") { Words::Read } else { Words::Ignored },
+            history: has("request.history"),
+            user: has("user.id"),
+            columns,
+        }
+        .or(self.asked.hears(ask))
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let slate = Slate::new(ask, (0..self.items.len() as u32).collect());
         let scores = first_outputs(self, std::slice::from_ref(&slate))?.pop().unwrap_or_default();

@@ -13,7 +13,7 @@ use self::hnsw::{HnswIndex, Query, compare};
 use super::harness::{Approximate, Comparison, Output, Rank, Retrieve, Scored};
 use super::slate::Slate;
 use super::top::Top;
-use crate::corpus::{Ask, Request};
+use crate::corpus::{Ask, Heard, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::vectors::{Encoded, Vectors};
@@ -65,6 +65,10 @@ impl Nearest {
 }
 
 impl Retrieve for Nearest {
+    fn hears(&self, ask: &Ask) -> Heard {
+        Heard::query_or_history(ask)
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let query = self.vector(ask)?;
         match &self.index {

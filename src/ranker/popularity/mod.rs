@@ -10,7 +10,7 @@ use super::harness::{Output, Rank, Retrieve, Scored};
 use super::settings::PopularitySettings;
 use super::slate::Slate;
 use super::top::top;
-use crate::corpus::{Ask, Corpus, training_exposure, weighted_exposure};
+use crate::corpus::{Ask, Corpus, Heard, training_exposure, weighted_exposure};
 use crate::error::{Error, Result};
 use crate::store::{Packer, SealKind, Unpacker};
 
@@ -151,6 +151,10 @@ impl Categories {
 }
 
 impl Retrieve for Popularity {
+    fn hears(&self, _: &Ask) -> Heard {
+        Heard { history: self.categories.is_some(), ..Heard::default() }
+    }
+
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         let counts = (0..).zip(self.counts.iter().copied());
         let Some(categories) = &self.categories else { return Ok(top(counts, depth, exclude)) };

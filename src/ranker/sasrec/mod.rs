@@ -24,7 +24,7 @@ use self::settings::{SasrecLoss, SasrecSettings};
 use super::harness::{Output, Rank, Retrieve, Scored};
 use super::slate::Slate;
 use super::top::top;
-use crate::corpus::{Ask, Corpus, choices};
+use crate::corpus::{Ask, Corpus, Heard, choices};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::kind::Role;
@@ -221,6 +221,10 @@ impl Sasrec {
 }
 
 impl Retrieve for Sasrec {
+    fn hears(&self, _: &Ask) -> Heard {
+        Heard::history()
+    }
+
     /// A request without a history has no answer: nothing is known of what would follow.
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
         if ask.history.is_empty() {

@@ -22,7 +22,8 @@ fn reads_text(what: &str) -> Vec<Need> {
 
 impl Kind for EncoderSettings {
     fn format(&self) -> u32 {
-        4
+        // 5: the longest text is that of sentence-transformers, and texts of special tokens are text.
+        5
     }
 
     fn abilities(&self) -> Abilities {
@@ -61,7 +62,8 @@ impl VectorsKind for EncoderSettings {
 
 impl Kind for HiddenStateSettings {
     fn format(&self) -> u32 {
-        4
+        // 5: texts of special tokens are text.
+        5
     }
 
     fn abilities(&self) -> Abilities {

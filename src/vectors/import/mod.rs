@@ -53,6 +53,15 @@ impl Kind for VectorFileSettings {
     fn sources(&self) -> Result<Vec<PathBuf>> {
         Ok(vec![self.path.path()?.to_owned()])
     }
+
+    fn check_headers(&self) -> Result<()> {
+        let path = self.path.path()?;
+        match path.extension().and_then(|ending| ending.to_str()) {
+            // Its footer is read with its columns.
+            Some("parquet") => Ok(()),
+            _ => Vectors::check_header(path),
+        }
+    }
 }
 
 impl VectorsKind for VectorFileSettings {

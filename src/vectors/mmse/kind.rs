@@ -24,8 +24,12 @@ const KIND: &str = "mmse";
 
 impl Kind for MmseSettings {
     fn format(&self) -> u32 {
-        // 4: losses are means of a batch.
-        4
+        match &self.text {
+            // 5: its longest text is that of sentence-transformers, and texts of special tokens are text.
+            MmseText::Pretrained(_) => 5,
+            // 4: losses are means of a batch.
+            _ => 4,
+        }
     }
 
     fn draws(&self) -> Draws {

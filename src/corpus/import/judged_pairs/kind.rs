@@ -56,6 +56,10 @@ impl Kind for JudgedPairsSettings {
         }
     }
 
+    fn check_headers(&self) -> Result<()> {
+        super::check_headers(self)
+    }
+
     fn sources(&self) -> Result<Vec<PathBuf>> {
         let folder = self.path.path()?;
         Ok(vec![folder.join(&self.items_file), folder.join(&self.pairs_file)])

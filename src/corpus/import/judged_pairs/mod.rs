@@ -18,7 +18,9 @@ use super::clicks::draw_page;
 use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, read_csv};
-use super::text::{CsvFile, CsvRow, count_lines, id_fault};
+use super::records::open_csv;
+use super::split_by_hash;
+use super::text::{CsvFile, CsvRow, check_id, count_lines};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{ImpressionRow, JudgementRow, RequestRow};
@@ -47,15 +49,9 @@ fn import(
     let folder = settings.path.path()?;
     let items_path = folder.join(&settings.items_file);
     let pairs_path = folder.join(&settings.pairs_file);
-    let columns = &settings.columns;
     let mut faults = Faults::default();
     let mut writer = CorpusWriter::create(out, &open_columns(&settings.item_columns))?;
-    let fields = ItemFields {
-        id: (&columns.item_id, "corpus.columns.item_id"),
-        text: std::iter::once((columns.title.as_str(), "corpus.columns.title"))
-            .chain(columns.text.iter().map(|name| (name.as_str(), "corpus.columns.text")))
-            .collect(),
-    };
+    let fields = item_fields(settings);
     let share = settings.malformed_share;
     let items = read_csv(&items_path, &fields, share, &mut faults, &mut writer)?;
     ctx.check_interrupt()?;
@@ -86,8 +82,32 @@ fn import(
         dropped_requests: dropped,
         warnings,
         sources: vec![items_path, pairs_path],
+        start: None,
     };
     writer.finish(facts, ctx)
+}
+
+/// The columns of the items file that are read by name.
+fn item_fields(settings: &JudgedPairsSettings) -> ItemFields<'_> {
+    let columns = &settings.columns;
+    ItemFields {
+        id: (&columns.item_id, "corpus.columns.item_id"),
+        text: std::iter::once((columns.title.as_str(), "corpus.columns.title"))
+            .chain(columns.text.iter().map(|name| (name.as_str(), "corpus.columns.text")))
+            .collect(),
+    }
+}
+
+/// Whether both files have the columns that are read by name; no row is looked at.
+fn check_headers(settings: &JudgedPairsSettings) -> Result<()> {
+    let folder = settings.path.path()?;
+    let items = open_csv(&folder.join(&settings.items_file))?;
+    let fields = item_fields(settings);
+    for (name, key) in fields.text.iter().chain([&fields.id]) {
+        items.column(name, key)?;
+    }
+    let pairs = open_csv(&folder.join(&settings.pairs_file))?;
+    PairColumns::of(&pairs, settings).map(drop)
 }
 
 /// Row counts of the files, where they exist and are small enough to count; splits are unknown.
@@ -116,6 +136,27 @@ struct PairColumns {
     split: Option<usize>,
 }
 
+impl PairColumns {
+    fn of(file: &CsvFile, settings: &JudgedPairsSettings) -> Result<Self> {
+        let names = &settings.columns;
+        Ok(Self {
+            item: file.column(&names.item_id, "corpus.columns.item_id")?,
+            query: file.column(&names.query, "corpus.columns.query")?,
+            query_id: match &names.query_id {
+                Some(name) => Some(file.column(name, "corpus.columns.query_id")?),
+                None => None,
+            },
+            grade: file.column(&names.grade, "corpus.columns.grade")?,
+            split: match &settings.split {
+                PairSplit::Column { column, .. } => {
+                    Some(file.column(column, "corpus.split.column")?)
+                }
+                PairSplit::QueryHash { .. } => None,
+            },
+        })
+    }
+}
+
 /// One usable row of the pairs file.
 struct Pair<'a> {
     key: &'a str,
@@ -132,21 +173,9 @@ fn read_pairs(
     items: &ItemIds,
     faults: &mut Faults,
 ) -> Result<Vec<Query>> {
-    let mut file = CsvFile::open(path)?;
+    let mut file = open_csv(path)?;
     let names = &settings.columns;
-    let columns = PairColumns {
-        item: file.column(&names.item_id, "corpus.columns.item_id")?,
-        query: file.column(&names.query, "corpus.columns.query")?,
-        query_id: match &names.query_id {
-            Some(name) => Some(file.column(name, "corpus.columns.query_id")?),
-            None => None,
-        },
-        grade: file.column(&names.grade, "corpus.columns.grade")?,
-        split: match &settings.split {
-            PairSplit::Column { column, .. } => Some(file.column(column, "corpus.split.column")?),
-            PairSplit::QueryHash { .. } => None,
-        },
-    };
+    let columns = PairColumns::of(&file, settings)?;
     let mut queries: Vec<Query> = Vec::new();
     let mut by_key: HashMap<String, usize> = HashMap::new();
     let mut seen: HashMap<(usize, u32), u64> = HashMap::new();
@@ -178,11 +207,9 @@ fn read_pairs(
         };
         let query = &mut queries[place];
         if query.text != pair.text {
-            let (text, line) = (&query.text, query.line);
-            let message = format!(
-                "query id `{}` has the text `{}` here and `{text}` in line {line}",
-                query.id, pair.text
-            );
+            let (key, before, now) = (pair.key, &query.text, pair.text);
+            let line = query.line;
+            let message = format!("query id `{key}` is `{now}` here and `{before}` in line {line}");
             faults.fault(row.line, message);
             continue;
         }
@@ -233,7 +260,8 @@ fn parse_pair<'a>(
     let key = match columns.query_id {
         Some(column) => {
             let id = row.field(column)?;
-            id_fault("query", id).map_or(Ok(id), Err)?
+            check_id(id).map_err(|message| format!("the query id is {message}"))?;
+            id
         }
         None => text,
     };
@@ -263,22 +291,6 @@ fn parse_pair<'a>(
     };
     let item_id = row.field(columns.item)?;
     Ok(Pair { key, text, split, item: items.get(item_id), item_id, grade })
-}
-
-/// The first 53 bits of the BLAKE3 of the text, as a number in [0, 1): below `test` is test, below
-/// `test + validation` is validation.
-fn split_by_hash(text: &str, validation: f64, test: f64) -> Split {
-    let hash = blake3::hash(text.to_lowercase().as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.as_bytes()[..8]);
-    let point = (u64::from_le_bytes(first) >> 11) as f64 / (1_u64 << 53) as f64;
-    if point < test {
-        Split::Test
-    } else if point < test + validation {
-        Split::Validation
-    } else {
-        Split::Train
-    }
 }
 
 /// Writes requests split by split; returns how many queries had no known item.
@@ -448,65 +460,15 @@ mod tests {
     }
 
     #[test]
-    fn stray_quotation_marks_are_refused_with_the_line_of_their_field() {
-        let items = "item_id,title\n1,\"Big\" sofa\n2,desk\n3,\"Small\" lamp\n";
-        assert_says(
-            &Source::new(items.as_bytes(), PAIRS.as_bytes()).error(),
-            &["items.csv:2:", "text follows", "double those inside"],
-        );
-        let pairs = "query,item_id,grade,split\n\"sofa,a,3,train\nlamp,b,3,train\n";
-        let error = Source::new(ITEMS.as_bytes(), pairs.as_bytes()).error();
-        assert_says(&error, &["pairs.csv:2:", "a quotation mark is not closed"]);
+    fn a_file_may_be_longer_than_a_row_may() {
+        let text = "x".repeat(1 << 20);
+        let mut items = "item_id,title\na,x\nb,y\nc,z\n".to_owned();
+        (0..20).for_each(|row| items += &format!("i{row},{text}\n"));
+        let source = Source::new(items.as_bytes(), PAIRS.as_bytes());
+        assert_eq!(source.import().unwrap().0.catalogue().unwrap().ids.len(), 23);
         let endless = format!("item_id,title\na,\"{}", "x\n".repeat(9 << 20));
-        let error = Source::new(endless.as_bytes(), PAIRS.as_bytes()).error();
-        assert_says(&error, &["items.csv:2:", "longer than", "not closed?"]);
-        let inside = "item_id,title\na,5\" pipe\nb,\"a \"\"b\"\"\"\nc,z\n";
-        let (corpus, _) = Source::new(inside.as_bytes(), PAIRS.as_bytes()).import().unwrap();
-        let catalogue = corpus.catalogue().unwrap();
-        assert_eq!((catalogue.title(0), catalogue.title(1)), ("5\" pipe", "a \"b\""));
-    }
-
-    #[test]
-    fn other_separators_are_named() {
-        for (items, parts) in [
-            ("item_id;title\na;x\n", ["items.csv:1:", "separated by `;`, not by `,`"]),
-            ("item_id;title, text\na;x\n", ["items.csv:1:", "separated by `;`, not by `,`"]),
-            ("item_id\ttitle\na\tx\n", ["separated by tabs", "ends in .tsv"]),
-            ("sep=;\nitem_id;title\na;x\n", ["items.csv:1:", "as Excel writes it"]),
-            ("item_id,title,title\na,x,y\n", ["items.csv:1:", "the column `title` twice"]),
-        ] {
-            let error = Source::new(items.as_bytes(), PAIRS.as_bytes()).error();
-            assert_says(&error, &parts);
-            assert!(!error.contains("did you mean"), "{error}");
-        }
-        let far = Source::new(b"number,title\na,x\n", PAIRS.as_bytes()).error();
-        assert!(!far.contains("did you mean"), "{far}");
-    }
-
-    #[test]
-    fn ids_that_no_run_file_holds_are_refused_with_their_row() {
-        for id in ["set 1", "set\u{a0}1", "\"set\t1\"", "a\u{7}b"] {
-            let items = format!("item_id,title\na,x\n{id},y\n");
-            let error = Source::new(items.as_bytes(), PAIRS.as_bytes()).error();
-            assert_says(&error, &["items.csv:3:", "item id `", "blank or control character"]);
-        }
-        let items = "item_id,title\n007,x\n123456789012345678901,y\n1.0,z\n";
-        let pairs = "query,item_id,grade,split\nsofa,007,3,test\n";
-        let (corpus, _) = Source::new(items.as_bytes(), pairs.as_bytes()).import().unwrap();
-        assert_eq!(corpus.catalogue().unwrap().ids, ["007", "123456789012345678901", "1.0"]);
-        let pairs = "query,item_id,grade,split,qid\nsofa,a,3,train,q 1\n";
-        let mut source = Source::new(ITEMS.as_bytes(), pairs.as_bytes());
-        source.1.columns.query_id = Some("qid".into());
-        assert_says(&source.error(), &["pairs.csv:2:", "query id `q 1`"]);
-    }
-
-    #[test]
-    fn a_query_id_has_one_text() {
-        let pairs = "query,item_id,grade,split,qid\nsofa,a,3,train,1\nlamp,b,3,train,1\n";
-        let mut source = Source::new(ITEMS.as_bytes(), pairs.as_bytes());
-        source.1.columns.query_id = Some("qid".into());
-        let text = "query id `1` has the text `lamp` here and `sofa` in line 2";
-        assert_says(&source.error(), &["pairs.csv:3:", text]);
+        let source = Source::new(endless.as_bytes(), PAIRS.as_bytes());
+        assert_says(&source.error(), &["items.csv", "a row of more than 16 MiB"]);
     }
 
     #[test]
@@ -538,11 +500,46 @@ mod tests {
             (" ,a,3,train\n", "the query is empty"),
             ("sofa,a,3,train\nsofa,b,3,test\n", "`sofa` is test here and train in line 2"),
             ("sofa,a,3,train\nsofa,a,1,train\n", "were judged before, in line 2"),
+            (
+                "\"best\" sofa,a,3,train\nsofa,b,3,test\n",
+                "pairs.csv:2: a quotation mark is followed",
+            ),
+            (
+                "\"best sofa,a,3,train\nsofa,b,3,test\n",
+                "pairs.csv:2: a quotation mark is never closed",
+            ),
         ];
         for (rows, fault) in cases {
             let pairs = format!("query,item_id,grade,split\n{rows}");
             assert_says(&Source::new(ITEMS.as_bytes(), pairs.as_bytes()).error(), &[fault]);
         }
+    }
+
+    #[test]
+    fn one_query_id_has_one_text_and_ids_have_no_blanks() {
+        let of = |pairs: &str, items: &str| {
+            let mut source = Source::new(items.as_bytes(), pairs.as_bytes());
+            source.1.columns.query_id = Some("qid".into());
+            source.error()
+        };
+        let header = "qid,query,item_id,grade,split\n";
+        let two = format!("{header}1,sofa,a,3,train\n1,couch,b,3,train\n");
+        assert_says(
+            &of(&two, ITEMS),
+            &["pairs.csv:3:", "query id `1` is `couch` here and `sofa` in line 2"],
+        );
+        let blank = format!("{header}1 a,sofa,a,3,train\n");
+        assert_says(
+            &of(&blank, ITEMS),
+            &["pairs.csv:2:", "the query id is `1 a`; an id holds no blanks"],
+        );
+        let items = ITEMS.replace("a,red", "set 1,red");
+        assert_says(&of(&two, &items), &["items.csv:2:", "the item id is `set 1`"]);
+        let twice = format!("qid,query,item_id,grade,query\n1,sofa,a,3,train\n");
+        assert_says(
+            &of(&twice, ITEMS),
+            &["pairs.csv:1:", "the header names the column `query` twice"],
+        );
     }
 
     #[test]

@@ -3,27 +3,25 @@
 //! One training request per user holds all but the last two items as its history; validation asks
 //! for the item before the last given those, test for the last given all before it.
 
+mod interactions;
 mod kind;
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::error::{Error, Result};
 use crate::progress::Context;
 
 use super::columns::open_columns;
 use super::faults::Faults;
-use super::items::{
-    ItemFields, ItemIds, for_each_entry, json_id, kind_of, read_csv, read_json, read_lines,
-};
-use super::text::{count_lines, id_fault, next_line, open};
+use super::items::{ItemFields, ItemIds, for_each_entry, read_csv, read_json, read_lines};
+use super::records::Value;
+use super::text::{check_id, count_lines, next_line, open};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{JudgementRow, RequestRow};
-use crate::corpus::settings::{SequencesSettings, default_text_fields};
+use crate::corpus::settings::{Seen, SequencesSettings, default_text_fields};
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::corpus::types::Split;
 
@@ -64,7 +62,14 @@ fn import(settings: &SequencesSettings, out: &Path, ctx: &Context) -> Result<Cor
         short: 0,
         unknown: 0,
     };
-    if is_json(&path) {
+    if let Some(fields) = &settings.interactions {
+        let share = (&mut *reader.faults, settings.malformed_share);
+        let users = interactions::read_interactions(fields, &path, share, ctx)?;
+        for (user, (line, items)) in &users {
+            reader.faults.row();
+            reader.sequence(user, items.iter().map(String::as_str), *line, "row")?;
+        }
+    } else if is_json(&path) {
         reader.read_json(&path)?;
     } else {
         reader.read_text(&path)?;
@@ -93,13 +98,14 @@ fn import(settings: &SequencesSettings, out: &Path, ctx: &Context) -> Result<Cor
     let facts = Facts {
         kind: "sequences",
         sequences: true,
-        remove_history: true,
+        remove_history: settings.seen == Seen::Remove,
         levels: default_levels(),
         malformed,
         truncated_texts: items.truncated,
         dropped_requests: unknown,
         warnings,
         sources,
+        start: None,
     };
     writer.finish(facts, ctx)
 }
@@ -213,18 +219,25 @@ impl SequenceReader<'_> {
         for_each_entry(path, &mut |user, value| {
             entry += 1;
             self.faults.row();
-            let Value::Array(values) = value else {
-                let message = format!("user `{user}` has {}; expected a list", kind_of(&value));
+            let Value::List(values) = value else {
+                let message = format!("user `{user}` has {}; expected a list", value.kind());
                 self.faults.fault(entry, message);
                 return Ok(());
             };
-            let ids: std::result::Result<Vec<String>, String> = values
+            if let Err(message) = check_id(&user) {
+                self.faults.fault(entry, format!("the user id is {message}"));
+                return Ok(());
+            }
+            let ids: std::result::Result<Vec<_>, String> = values
                 .into_iter()
-                .map(json_id)
-                .collect::<std::result::Result<_, _>>()
-                .map_err(|what| format!("the list of user `{user}` holds {what}"));
+                .map(|value| {
+                    let said = |message| format!("the list of user `{user}` holds {message}");
+                    let id = value.into_id().map_err(said)?;
+                    id.ok_or_else(|| said("nothing; expected item ids".into()))
+                })
+                .collect();
             match ids {
-                Ok(ids) => self.sequence(&user, ids.iter().map(String::as_str), entry, "entry"),
+                Ok(ids) => self.sequence(&user, ids.iter().map(AsRef::as_ref), entry, "entry"),
                 Err(message) => {
                     self.faults.fault(entry, message);
                     Ok(())
@@ -241,14 +254,6 @@ impl SequenceReader<'_> {
         line: u64,
         unit: &str,
     ) -> Result<()> {
-        let ids: Vec<&str> = ids.collect();
-        let new = |id: &&&str| self.open_catalogue && self.items.get(id).is_none();
-        let fault = id_fault("user", user);
-        let fault = fault.or_else(|| ids.iter().filter(new).find_map(|id| id_fault("item", id)));
-        if let Some(message) = fault {
-            self.faults.fault(line, message);
-            return Ok(());
-        }
         if let Some(first) = self.seen_users.insert(user.to_owned(), line) {
             self.faults.fault(line, format!("user `{user}` again; first in {unit} {first}"));
             return Ok(());
@@ -330,10 +335,12 @@ mod tests {
             }
             let settings = SequencesSettings {
                 path: folder.path().into(),
+                interactions: None,
                 sequences_file: sequences.0.into(),
                 items_file: items.map(|(name, _)| name.into()),
                 text_fields: vec!["title".into(), "description".into()],
                 item_column: "id".into(),
+                seen: Seen::Remove,
                 min_items: 3,
                 item_columns: Vec::new(),
                 malformed_share: 0.0,
@@ -391,6 +398,27 @@ mod tests {
         let item = corpus.items().unwrap().next().unwrap().unwrap();
         assert_eq!(item.category, ["A, B", "C"]);
         assert_eq!(item.attributes, [("brand".to_owned(), "oak".to_owned())]);
+    }
+
+    #[test]
+    fn interactions_become_sequences_in_time_order() {
+        let inter = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n\
+            u\t7\t5\t30\nv\t9\t4\t1\nu\t8\t4\t10\nu\t9\t5\t20\nv\t8\t5\t2\nu\t8\t1\t40\nv\t7\t3\t3\n";
+        let mut source = Source::new(("x.inter", inter), Some(("items.json", JSON)));
+        source.1.interactions = Some(crate::corpus::settings::InteractionFields {
+            user: "user_id".into(),
+            item: "item_id".into(),
+            time: Some("timestamp".into()),
+            signal: Some("rating".into()),
+            from: 3.0,
+        });
+        let (corpus, _) = source.import().unwrap();
+        let test = corpus.requests(Split::Test).unwrap();
+        let asked: Vec<_> =
+            test.iter().map(|one| (one.id.as_str(), one.ask.history.clone())).collect();
+        assert_eq!(asked, [("u-test", vec![1, 2]), ("v-test", vec![2, 1])]);
+        source.1.interactions.as_mut().unwrap().item = "item".into();
+        assert!(source.error().contains("did you mean `item_id`"));
     }
 
     #[test]
@@ -458,35 +486,79 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_kept_exactly_or_refused_with_their_entry() {
-        let kept = br#"{"u": ["007", "123456789012345678901", 18446744073709551615, -3]}"#;
-        let (corpus, _) = Source::new(("s.json", kept), None).import().unwrap();
-        let ids = ["007", "123456789012345678901", "18446744073709551615", "-3"];
+    fn ids_in_json_are_kept_in_all_their_digits_or_refused() {
+        let long = br#"{"a": [184467440737095516161, 184467440737095516162, 3], "b": [184467440737095516163, 3, "007"]}"#;
+        let source = Source::new(("s.json", long), None);
+        let (corpus, _) = source.import().unwrap();
+        let ids =
+            ["184467440737095516161", "184467440737095516162", "3", "184467440737095516163", "007"];
         assert_eq!(corpus.catalogue().unwrap().ids, ids);
-        let cases: [(&[u8], &str); 5] = [
+        let cases: [(&[u8], &str); 4] = [
             (
-                br#"{"t": [1, 2, 3], "u": [184467440737095516150, 2, 3]}"#,
-                "s.json:2: the list of user `u`",
+                br#"{"a": [1, 2, 3], "b": [1.0, 2, 3]}"#,
+                "s.json:2: the list of user `b` holds `1.0`; an id is text or a whole",
             ),
-            (br#"{"u": [1.0, 2, 3]}"#, "ids are text or whole numbers"),
-            (br#"{"u": ["set 1", 2, 3]}"#, "s.json:1: item id `set 1` holds a blank"),
-            (br#"{"u 1": [1, 2, 3]}"#, "s.json:1: user id `u 1` holds a blank"),
-            (br#"{"u": ["", 2, 3]}"#, "s.json:1: the item id is empty"),
+            (br#"{"a": [1, 2, 3e2]}"#, "holds `3e2`"),
+            (
+                br#"{"a": ["set 1", "b", "c"]}"#,
+                "s.json:1: the list of user `a` holds `set 1`; an id holds no blanks",
+            ),
+            (br#"{"user 1": ["a", "b", "c"]}"#, "s.json:1: the user id is `user 1`"),
         ];
-        for (sequences, fault) in cases {
-            let text = Source::new(("s.json", sequences), None).error();
+        for (json, fault) in cases {
+            let text = Source::new(("s.json", json), None).error();
             assert!(text.contains(fault), "`{fault}` is not in: {text}");
         }
-        let spaced = br#"{"7": {"title": "x", "description": ""}, "set 1": {"title": "y"}}"#;
-        let text = Source::new(("s.txt", b"u 7 7 7\n"), Some(("i.json", spaced))).error();
-        assert!(text.contains("i.json:2: item id `set 1` holds a blank"), "{text}");
+        let items = Some(("items.csv", b"id,title,description\nset 1,x,\n".as_slice()));
+        let text = Source::new(("s.txt", b"u a b c\n"), items).error();
+        assert!(text.contains("items.csv:2: the item id is `set 1`"), "{text}");
+    }
+
+    #[test]
+    fn wanted_items_of_the_history_are_counted_and_may_be_answered() {
+        let mut source = Source::new(("s.txt", b"u a b c a b\nv c b a c b\nw a b c d e\n"), None);
+        let warnings = source.import().unwrap().1.warnings.join("\n");
+        let said =
+            "of 3 judged test requests, 2 want an item of their own history, and 2 nothing else";
+        assert!(warnings.contains(said), "{warnings}");
+        assert_eq!(source.import().unwrap().1.overlap.history, Some(2.0 / 3.0));
+        source.1.seen = Seen::Keep;
+        let (_, summary) = source.import().unwrap();
+        assert!(!summary.remove_history && !summary.warnings.join("\n").contains("not found"));
+    }
+
+    #[test]
+    fn items_with_tabs_semicolons_and_stray_quotes() {
+        let import = |name, items: &'static str| {
+            let mut source = Source::new(("s.txt", b"u 7 8 9\n"), Some((name, items.as_bytes())));
+            source.1.text_fields = default_text_fields();
+            source
+        };
+        for (name, items) in [
+            ("items.csv", "id\ttitle\n7\tred, oak\n8\tblue\n9\tgreen\n"),
+            ("items.csv", "id;title\n7;red, oak\n8;blue\n9;green\n"),
+            ("items.csv", "sep=;\r\nid;title\r\n7;red, oak\r\n8;blue\r\n9;green\r\n"),
+        ] {
+            let source = import(name, items);
+            let (corpus, _) = source.import().unwrap();
+            assert_eq!(corpus.catalogue().unwrap().title(0), "red, oak", "{items}");
+        }
+        let stray = "id\ttitle\n7\t\"Best\" sofa\n8\tblue\n9\tgreen\n";
+        let text = import("items.tsv", stray).error();
+        let said = "items.tsv:2: a quotation mark is followed by more text";
+        assert!(text.contains(said), "{text}");
+        let open = "id\ttitle\n7\t\"Best sofa\n8\tblue\n9\tgreen\n";
+        let text = import("items.tsv", open).error();
+        assert!(text.contains("items.tsv:2: a quotation mark is never closed"), "{text}");
+        // Each swallowed line is a row that is lost.
+        assert!(text.contains("items.tsv:4: inside the quotation mark of line 2"), "{text}");
     }
 
     #[test]
     fn a_line_without_end_is_refused() {
-        let long = "a ".repeat(9 << 20);
-        let text = Source::new(("s.txt", format!("u a b c\nv {long}").as_bytes()), None).error();
-        assert!(text.contains("s.txt:2: the line is longer than"), "{text}");
+        let long = format!("u a b c\nv {}", "a ".repeat(9 << 20));
+        let text = Source::new(("s.txt", long.as_bytes()), None).error();
+        assert!(text.contains("s.txt:2: the line is longer than 16 MiB"), "{text}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! What is written loads with `PeftModel.from_pretrained` over the base that it names. A file of our own
 //! beside it, `base.json`, holds a checksum of that base, so that an adapter of another one is refused.
 
+mod keys;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -14,10 +16,12 @@ use crate::error::{Error, Result};
 use crate::model::checkpoint::{WeightFiles, save_tensors};
 use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
 use crate::model::decoder::Decoder;
+use crate::model::keys::read_object;
 use crate::model::lora::AdapterSpec;
 use crate::model::parameters::ParameterSpec;
 use crate::model::settings::{LoraSettings, LoraTarget};
 use crate::store::{create_dir, write_json};
+use keys::ADAPTER_KEYS;
 
 /// Name of the adapter's description.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -34,27 +38,16 @@ struct Base {
     weights: String,
 }
 
-/// The fields of `adapter_config.json` that decide what an adapter is.
+/// The fields of `adapter_config.json` that are read.
 #[derive(Debug, Deserialize)]
 struct ConfigFile {
-    peft_type: String,
     r: u32,
     lora_alpha: f64,
     #[serde(default)]
     lora_dropout: f64,
     target_modules: Value,
     #[serde(default)]
-    use_rslora: Option<bool>,
-    #[serde(default)]
-    use_dora: Option<bool>,
-    #[serde(default)]
-    bias: Option<String>,
-    #[serde(default)]
-    modules_to_save: Option<Value>,
-    #[serde(default)]
-    rank_pattern: Option<serde_json::Map<String, Value>>,
-    #[serde(default)]
-    alpha_pattern: Option<serde_json::Map<String, Value>>,
+    use_rslora: bool,
     #[serde(default)]
     trainable_token_indices: Option<Value>,
     #[serde(default)]
@@ -133,18 +126,19 @@ pub fn check(
     base: &Path,
 ) -> Result<(AdapterSpec, WeightFiles)> {
     let path = folder.join(ADAPTER_CONFIG);
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, &e))?;
-    let file: ConfigFile = serde_json::from_str(&text).map_err(|e| {
-        Error::data_at(&path, e.line() as u64, format!("not an adapter of PEFT: {e}"))
-    })?;
-    let faults = file.unsupported();
-    if !faults.is_empty() {
-        return Err(Error::data(&path, faults.join("; ")));
+    let object = read_object(&path, "an adapter of PEFT")?;
+    // PEFT knows adapters that are not LoRA, of which nothing else is worth telling.
+    if object.get("peft_type").is_none_or(Value::is_null) {
+        return Err(Error::data(&path, "names no peft_type, expected `LORA`"));
     }
+    let file: ConfigFile = ADAPTER_KEYS
+        .read(object)
+        .map_err(|faults| Error::data(&path, faults.join("; ")).with_help(MERGE))?;
     let spec = file.spec(&path, config)?;
     let mut expected = spec.parameters(config);
     expected.iter_mut().for_each(|spec| spec.name.insert_str(0, PREFIX));
     let weights = WeightFiles::open_file(&folder.join(ADAPTER_WEIGHTS))?;
+    refuse_others(&folder.join(ADAPTER_WEIGHTS), &weights, &expected)?;
     weights.check(&expected, |_| false).map_err(|error| {
         let of = file.base_model_name_or_path.as_deref().unwrap_or("an unnamed base");
         error.with_help(format!(
@@ -153,6 +147,33 @@ pub fn check(
         ))
     })?;
     Ok((spec, weights))
+}
+
+/// What to do with an adapter that is not plain.
+const MERGE: &str = "merge it in Python (model.merge_and_unload(), then save_pretrained) and give the merged folder as `path`";
+
+/// Tensors that no plain adapter has, by a part of their names.
+const OTHERS: [(&str, &str); 7] = [
+    (".lora_magnitude_vector", "a magnitude of DoRA"),
+    (".lora_embedding_", "an adapter of the embedding"),
+    (".modules_to_save.", "a module stored as a whole"),
+    (".lora_B.bias", "a bias of the adapter"),
+    (".embed_tokens.", EMBEDDING_BESIDE),
+    ("lm_head.", EMBEDDING_BESIDE),
+    (".bias", "a bias of the base"),
+];
+const EMBEDDING_BESIDE: &str = "an embedding stored beside the adapter, as PEFT does where the vocabulary was resized or trained";
+
+/// Refuses tensors that make another adapter of it than its configuration says.
+fn refuse_others(path: &Path, weights: &WeightFiles, expected: &[ParameterSpec]) -> Result<()> {
+    let is_known = |name: &str| expected.iter().any(|spec| spec.name == name);
+    for name in weights.names().filter(|name| !is_known(name)) {
+        if let Some((_, what)) = OTHERS.iter().find(|(part, _)| name.contains(part)) {
+            return Err(Error::data(path, format!("holds {name}: {what}, which is not supported"))
+                .with_help(MERGE));
+        }
+    }
+    Ok(())
 }
 
 /// An adapter that says which weights it was made for must be given those.
@@ -178,41 +199,29 @@ pub fn check_base(folder: &Path, base: &Path) -> Result<()> {
 }
 
 impl ConfigFile {
-    fn unsupported(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        if self.peft_type != "LORA" {
-            faults.push(format!("peft_type is `{}`, expected `LORA`", self.peft_type));
-        }
-        if self.use_dora == Some(true) {
-            faults.push("use_dora is set, which is not supported".into());
-        }
-        if let Some(bias) = self.bias.as_deref().filter(|bias| *bias != "none") {
-            faults.push(format!("bias is `{bias}`, expected `none`"));
-        }
-        if self.modules_to_save.as_ref().is_some_and(|value| !value.is_null()) {
-            faults.push("modules_to_save is set, which is not supported".into());
-        }
-        for (name, pattern) in
-            [("rank_pattern", &self.rank_pattern), ("alpha_pattern", &self.alpha_pattern)]
-        {
-            if pattern.as_ref().is_some_and(|pattern| !pattern.is_empty()) {
-                faults.push(format!("{name} is set, which is not supported"));
-            }
-        }
-        faults
-    }
-
     fn spec(&self, path: &Path, config: &DecoderConfig) -> Result<AdapterSpec> {
         let fault = |message: String| Error::data(path, message);
-        let modules: Vec<String> = serde_json::from_value(self.target_modules.clone())
-            .map_err(|_| fault("target_modules: expected a list of module names".into()))?;
+        let modules: Vec<String> =
+            serde_json::from_value(self.target_modules.clone()).map_err(|_| {
+                fault(format!(
+                    "target_modules is {}, expected a list of module names",
+                    self.target_modules
+                ))
+            })?;
         let mut targets = Vec::new();
         for module in &modules {
             let target = LoraTarget::ALL.into_iter().find(|target| target.module() == module);
-            targets.push(target.ok_or_else(|| {
+            let target = target.ok_or_else(|| {
                 let known = LoraTarget::ALL.map(LoraTarget::module).join(", ");
                 fault(format!("target_modules: `{module}` is not one of {known}"))
-            })?);
+            })?;
+            // A set, whatever its order in the file.
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        if targets.is_empty() {
+            return Err(fault("target_modules is empty: nothing is adapted".into()));
         }
         let first_new_token = self.first_new_token(config).map_err(fault)?;
         let settings = LoraSettings {
@@ -220,7 +229,7 @@ impl ConfigFile {
             alpha: self.lora_alpha,
             dropout: self.lora_dropout,
             targets,
-            rank_stabilized: self.use_rslora == Some(true),
+            rank_stabilized: self.use_rslora,
             train_new_tokens: first_new_token < config.vocab_size,
         };
         if settings.rank == 0 || !(settings.alpha.is_finite() && settings.alpha > 0.0) {
@@ -330,6 +339,116 @@ mod tests {
             let file = WeightFiles::open_file(&fixture.adapter.join(ADAPTER_WEIGHTS)).unwrap();
             assert!(file.names().any(|name| name == prefixed(EMBEDDING)));
             assert_eq!(file.names().any(|name| name == prefixed(HEAD)), !tied);
+        }
+    }
+
+    /// What is told of an adapter whose description says something else of a key; empty where it is read.
+    fn told(fixture: &Fixture, key: &str, value: Value) -> String {
+        let path = fixture.adapter.join(ADAPTER_CONFIG);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut object: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+        object.insert(key.into(), value);
+        std::fs::write(&path, Value::Object(object).to_string()).unwrap();
+        let loaded = load(&fixture.adapter, fixture.decoder.config(), &fixture.base);
+        std::fs::write(&path, text).unwrap();
+        loaded.err().map(|e| (assert_eq!(e.exit_code(), 2), e.to_string()).1).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_makes_another_adapter_is_refused_by_name_and_what_is_empty_is_read() {
+        let fixture = fixture(true);
+        for (key, value) in [
+            ("layers_to_transform", json!([0])),
+            ("layers_to_transform", json!(0)),
+            ("layers_pattern", json!("layers")),
+            ("layer_replication", json!([[0, 1], [0, 2]])),
+            ("modules_to_save", json!(["lm_head"])),
+            ("rank_pattern", json!({"q_proj": 3})),
+            ("alpha_pattern", json!({"q_proj": 3})),
+            ("exclude_modules", json!(["k_proj"])),
+            ("target_parameters", json!(["mlp.experts"])),
+            ("bias", json!("lora_only")),
+            ("lora_bias", json!(true)),
+            ("use_dora", json!(true)),
+            ("use_qalora", json!(true)),
+            ("fan_in_fan_out", json!(true)),
+            ("init_lora_weights", json!("pissa")),
+            ("init_lora_weights", json!("pissa_niter_16")),
+            ("init_lora_weights", json!("olora")),
+            ("init_lora_weights", json!("loftq")),
+            ("init_lora_weights", json!("corda")),
+            ("loftq_config", json!({"loftq_bits": 4})),
+            ("task_type", json!("FEATURE_EXTRACTION")),
+            ("alora_invocation_tokens", json!([1])),
+            ("a_key_of_tomorrow", json!(1)),
+            ("r", json!(2.5)),
+            ("r", json!(-2)),
+            ("lora_alpha", json!("3")),
+        ] {
+            let told = told(&fixture, key, value);
+            assert!(told.contains("adapter_config.json") && told.contains(key), "{key}: {told}");
+            assert!(!told.contains("another base"), "{told}");
+        }
+        for (key, value) in [
+            ("layers_to_transform", json!([])),
+            ("layers_pattern", Value::Null),
+            ("layer_replication", json!([])),
+            ("modules_to_save", json!([])),
+            ("rank_pattern", json!({})),
+            ("alpha_pattern", Value::Null),
+            ("exclude_modules", json!([])),
+            ("init_lora_weights", json!("gaussian")),
+            ("init_lora_weights", json!(false)),
+            ("loftq_config", json!({})),
+            ("use_dora", json!(false)),
+            ("use_rslora", Value::Null),
+            ("peft_version", json!("0.18.0")),
+            ("a_key_of_tomorrow", Value::Null),
+        ] {
+            assert_eq!(told(&fixture, key, value), "", "{key}");
+        }
+        let twice = json!([
+            "v_proj",
+            "q_proj",
+            "q_proj",
+            "k_proj",
+            "o_proj",
+            "gate_proj",
+            "up_proj",
+            "down_proj"
+        ]);
+        assert_eq!(told(&fixture, "target_modules", twice), "");
+        assert!(told(&fixture, "target_modules", json!([])).contains("target_modules is empty"));
+        let regex = told(&fixture, "target_modules", json!(".*q_proj"));
+        assert!(regex.contains("target_modules is \".*q_proj\", expected a list"), "{regex}");
+    }
+
+    #[test]
+    fn tensors_that_no_plain_adapter_has_are_named() {
+        let fixture = fixture(true);
+        let path = fixture.adapter.join(ADAPTER_WEIGHTS);
+        let file = WeightFiles::open_file(&path).unwrap();
+        let names: Vec<String> = file.names().map(str::to_owned).collect();
+        let read = |name: &String| (name.clone(), file.tensor(name, None).unwrap());
+        let tensors: BTreeMap<String, Tensor> = names.iter().map(read).collect();
+        for (name, what) in [
+            ("base_model.model.model.embed_tokens.weight", "an embedding stored beside"),
+            ("base_model.model.lm_head.weight", "an embedding stored beside"),
+            ("base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", "DoRA"),
+            (
+                "base_model.model.model.layers.0.self_attn.q_proj.lora_B.bias",
+                "a bias of the adapter",
+            ),
+            ("base_model.model.model.layers.0.self_attn.q_proj.bias", "a bias of the base"),
+        ] {
+            let mut more = tensors.clone();
+            more.insert(name.into(), Tensor::ones((2, 2), DType::F32, &Device::Cpu).unwrap());
+            save_tensors(&path, &more, DType::F32).unwrap();
+            let told = check(&fixture.adapter, fixture.decoder.config(), &fixture.base);
+            let told = told.err().unwrap().to_string();
+            let named = told.contains(name) && told.contains(what);
+            assert!(named && told.contains("merge_and_unload"), "{told}");
+            assert!(!told.contains("another base"), "{told}");
         }
     }
 
