@@ -13,6 +13,7 @@ pub mod metric;
 mod pairs;
 pub mod policy;
 mod qrels;
+pub mod remarks;
 pub mod report;
 mod run;
 mod scores;

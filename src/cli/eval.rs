@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use trieval_eval::contest::{Contest, Rules};
 use trieval_eval::fusion::{Fusion, FusionMethod, fuse};
-use trieval_eval::io::{RequestValues, read_qrels, read_run_with_ranks, write_values};
+use trieval_eval::io::{
+    RequestValues, for_each_line, read_qrels, read_run_with_ranks, write_values,
+};
 use trieval_eval::labelled::read_values;
 use trieval_eval::metric::{Better, better_of, parse_metrics};
 use trieval_eval::report::Report;
@@ -219,24 +221,18 @@ pub(super) fn fingerprint(name: &str, path: &Path) -> Result<Fingerprint> {
     Ok(Fingerprint { name: name.to_owned(), checksum, bytes: Some(bytes) })
 }
 
-/// Lines of a text file with their fields between tabs; blank lines are left out.
+/// Lines of a text file, packed or not, with their fields between tabs; blank lines are left out.
 fn rows<const N: usize>(path: &Path, expected: &str) -> Result<Vec<(u64, [String; N])>> {
-    let text = std::fs::read(path).map_err(|e| Error::unreadable(path, &e))?;
-    let text = String::from_utf8(text)
-        .map_err(|_| Error::data(path, "is not UTF-8").with_help("convert the file"))?;
     let mut rows = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        if line.trim().is_empty() {
-            continue;
-        }
+    for_each_line(path, |number, line| {
         let fields: Vec<String> = line.split('\t').map(|field| field.trim().to_owned()).collect();
         let fields = <[String; N]>::try_from(fields).map_err(|fields: Vec<String>| {
-            let message =
-                format!("expected {N} fields between tabs, {expected}, got {}", fields.len());
-            Error::data_at(path, number, message)
+            format!("expected {N} fields between tabs, {expected}, got {}", fields.len())
         })?;
-        rows.push((number, fields));
-    }
+        rows.push((number as u64, fields));
+        Ok(())
+    })
+    .map_err(|e| unusable(path, e))?;
     Ok(rows)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use trieval_eval::contest::{Contest, Rules, Seeded, hold, hold_seeds, slice_reports_of_seeds};
 use trieval_eval::labelled::OutsideValues;
+use trieval_eval::remarks::request_remarks;
 use trieval_eval::report::Report;
 use trieval_eval::report::model::{
     Counts, EvaluationSummary, Fingerprint, REPORT_FORMAT, SystemReport,
@@ -81,6 +82,8 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
             runs.into_iter().map(|run| run.renamed(name.clone())).collect::<Vec<_>>()
         })
         .collect();
+    let remarks = request_remarks(&runs, entries.qrels, rules.metrics, &rules.options);
+    let remarks = remarks.map_err(unusable)?;
     let entrants = Seeded {
         names: &names,
         n_seeds: &n_seeds,
@@ -144,6 +147,7 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
     let mut notes = if seeded { vec![SEEDS_NOTE.to_owned()] } else { Vec::new() };
     notes.append(&mut entries.notes);
     let mut warnings = entries.warnings;
+    warnings.extend(remarks);
     warnings.extend(contest.warnings.iter().cloned());
     let report = Report {
         format: REPORT_FORMAT,

@@ -16,7 +16,7 @@ use super::settings::{
     ItemKnnSettings, NearestSettings, OracleSettings, PopularitySettings, RunFileSettings,
     SasrecSettings,
 };
-use crate::corpus::Request;
+use crate::corpus::{Catalogue, Request};
 use crate::error::{Error, Result};
 use crate::generative::DecoderSizes;
 use crate::inputs::{Inputs, StepContext};
@@ -82,6 +82,11 @@ pub trait SystemKind: Kind {
     /// When data are missing, a training fails, or the disk refuses.
     fn prepare(&self, _: &System, _step: &StepContext<'_>, _judge: &dyn Judge) -> Result<()> {
         Err(Error::Failed(format!("system {} has nothing to prepare", self.name())))
+    }
+
+    /// What a reader of the report is to know of how it read these items; none where there is nothing special.
+    fn remark(&self, _: &Catalogue) -> Option<String> {
+        None
     }
 
     /// What the step in `folder` learned; none where it trained nothing.

@@ -225,6 +225,10 @@ fn odd_files_are_read_with_a_word_or_refused() {
     assert_eq!(report["counts"]["other"]["unjudged_requests"], 1);
     assert_eq!(report["systems"][0]["unanswered"], 39);
     asked(&strangers, &["--missing", "error"]).expect(2).says(&["39 of 40"]);
+    asked(&strangers, &[]).says(&[
+        "39 of 40 judged requests are not answered and count 0: such as q0, q10, q11",
+        "1 of 2 answered requests are not judged and are left out: other",
+    ]);
     // Two runs over different requests.
     let other = write("other.run", b"q2 Q0 a 1 0.9 t\n");
     asked(&strangers, &["--run", &other, "--missing", "skip"]).expect(2).says(&["missing"]);
@@ -288,4 +292,76 @@ fn weights_are_tuned_anew_when_relevance_changes_and_never_on_what_is_judged() {
     let validation = ["--set", "evaluation.split=validation"];
     run(TINY, &out, &validation).expect(2).says(&["tuned on the requests"]);
     run(TINY, &out, &["--set", "system.fused.tune=auc"]).expect(2).says(&["cannot be tuned for"]);
+}
+
+#[test]
+fn requests_that_change_a_figure_are_told_in_every_form() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let write = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).expect("a file");
+        path.to_str().expect("a path in UTF-8").to_owned()
+    };
+    let qrels = write("judged.qrels", "q1 0 a 1\nq2 0 a 1\nq3 0 a 0.5\n");
+    let none = write("none.run", "x1 Q0 a 1 1 s\n");
+    let inputs =
+        |run: &str| ["eval", "--qrels", &qrels, "--run", run, "-m", "mrr@10"].map(str::to_owned);
+    let asked = |run: &str, more: &[&str]| {
+        let inputs = inputs(run);
+        let all: Vec<&str> =
+            inputs.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        trieval(&all)
+    };
+    asked(&none, &[]).expect(2).says(&[
+        "answers none of the 3 judged requests: it holds x1; the judgments hold q1, q2, q3",
+    ]);
+    let some = write("some.run", "q1 Q0 a 1 1 s\nx1 Q0 a 1 1 s\n");
+    let told = [
+        "1 of 3 judged requests have no item of grade 1 or above and are left out: q3",
+        "1 of 2 judged requests are not answered and count 0: q2",
+        "1 of 2 answered requests are not judged and are left out: x1",
+    ];
+    let page = folder.path().join("report.html");
+    let answer = asked(&some, &["--html", text(&page)]).expect(0);
+    let html = std::fs::read_to_string(page).expect("a page");
+    let json = asked(&some, &["--json"]).expect(0);
+    let markdown = asked(&some, &["--markdown"]).expect(0);
+    for part in told {
+        for form in [&answer.out, &html, &json.out, &markdown.out] {
+            // The terminal's lines are wrapped.
+            let form = form.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(form.contains(part), "`{part}` is not in: {form}");
+        }
+    }
+}
+
+#[test]
+fn lines_without_end_are_refused_in_every_file() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, _] = files(folder.path());
+    let write = |name: &str, first: &str| {
+        let path = folder.path().join(name);
+        let file = std::fs::File::create(&path).expect("a file");
+        let sound = std::io::Cursor::new(first.to_owned());
+        let mut bytes =
+            std::io::Read::chain(sound, std::io::Read::take(std::io::repeat(b'x'), 50 << 20));
+        std::io::copy(&mut bytes, &mut std::io::BufWriter::new(file)).expect("bytes");
+        path.to_str().expect("a path in UTF-8").to_owned()
+    };
+    let (qrels, good) = (text(&qrels), text(&good));
+    let run = write("long.run", "q1 Q0 a 1 1 s\n");
+    let judged = write("long.qrels", "q1 0 a 1\n");
+    let slices = write("slices.tsv", "q1\tkind\tx\n");
+    let values = format!("good:cost={}", write("values.txt", "q1 0.5\n"));
+    let catalog = write("catalog.tsv", "a\t3\n");
+    for arguments in [
+        vec!["--qrels", qrels, "--run", &run],
+        vec!["--qrels", &judged, "--run", good],
+        vec!["--qrels", qrels, "--run", good, "--slices", &slices],
+        vec!["--qrels", qrels, "--run", good, "--values", &values],
+        vec!["--qrels", qrels, "--run", good, "--catalog", &catalog],
+    ] {
+        let answer = trieval(&[&["eval"], &arguments[..]].concat()).expect(2);
+        answer.says(&[":2: the line is longer than 16 MiB"]);
+    }
 }

@@ -10,7 +10,7 @@ use super::source::unreadable;
 use crate::error::{Error, Result};
 use crate::pairs::{Pairs, Part, PartRows, Segment};
 
-/// Bytes that are held at a time; a longer line makes the block grow.
+/// Bytes that are read at a time; a longer line is refused.
 const BLOCK_BYTES: usize = 16 << 20;
 /// Bytes below which another thread is not worth it.
 const LEAST_BYTES: usize = 64 << 10;
@@ -188,7 +188,7 @@ fn for_each_block(
         let whole = match memchr::memrchr(b'\n', &buffer) {
             _ if is_end => buffer.len(),
             Some(at) => at + 1,
-            None => continue,
+            None => return Err(too_long(path, n_lines + 1)),
         };
         let block = &buffer[..whole];
         let block = match block.strip_prefix(b"\xef\xbb\xbf") {
@@ -202,6 +202,37 @@ fn for_each_block(
         }
         buffer.drain(..whole);
     }
+}
+
+/// A line that is no line: what unpacks to it would take all memory.
+fn too_long(path: &Path, line: usize) -> Error {
+    let what = format!(
+        "the line is longer than {} MiB, which no line of such a file is",
+        BLOCK_BYTES >> 20
+    );
+    Error::line(path, line, what)
+}
+
+/// Lines of a text file, decompressed where it is packed: its numbered lines that are not blank.
+pub fn for_each_line(
+    path: &Path,
+    mut each: impl FnMut(usize, &str) -> std::result::Result<(), String>,
+) -> Result<()> {
+    let mut reader = super::source::open(path)?;
+    for_each_block(&mut *reader, path, |block, before| {
+        let mut number = before;
+        for line in block.split_inclusive(|&byte| byte == b'\n') {
+            number += 1;
+            let line = std::str::from_utf8(line).map_err(|_| {
+                Error::line(path, number, "the line is not UTF-8; convert the file")
+            })?;
+            let line = line.trim_end_matches(['\n', '\r']);
+            if !line.trim().is_empty() {
+                each(number, line).map_err(|what| Error::line(path, number, what))?;
+            }
+        }
+        Ok(number)
+    })
 }
 
 /// Pieces of about equal length that end at line ends.
@@ -427,6 +458,13 @@ mod tests {
         let bytes = rows.bytes();
         assert!(bytes < 17 * N_LINES as usize, "{:.1} per line", bytes as f64 / f64::from(N_LINES));
         assert!(bytes >= 8 * N_LINES as usize);
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_early() {
+        let mut endless = (&b"a b 1\n"[..]).chain(std::io::repeat(b'x'));
+        let error = read_rows(&mut endless, Path::new("f"), |_| {}, parse_pair).err().unwrap();
+        assert!(error.to_string().starts_with("f:2: the line is longer than 16 MiB"), "{error}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod values;
 pub use any::{read_qrels, read_run, read_run_with_ranks, write_qrels, write_run};
 pub use json::{parse_json_qrels, parse_json_run, write_json_qrels, write_json_run};
 pub use jsonl::{parse_jsonl_qrels, parse_jsonl_run, write_jsonl_qrels, write_jsonl_run};
+pub use lines::for_each_line;
 pub use parquet::{read_parquet_qrels, read_parquet_run, write_parquet_qrels, write_parquet_run};
 pub use source::Format;
 pub use trec_qrels::{parse_trec_qrels, read_trec_qrels, write_trec_qrels};

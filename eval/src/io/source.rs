@@ -3,8 +3,15 @@
 use std::fs::File;
 use std::io::{BufReader, Chain, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
+
+/// Unpacked bytes below which the ratio does not matter.
+const FREE_BYTES: u64 = 64 << 20;
+/// Most unpacked bytes per packed one; lists of items pack to a tenth, seldom to a hundredth.
+const MOST_RATIO: u64 = 200;
 
 /// Formats that runs and judgments come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +96,17 @@ pub(super) fn decompressed<'a>(
     let is_zstd = magic == [0x28, 0xb5, 0x2f, 0xfd];
     let whole: Chain<Cursor<Vec<u8>>, _> = Cursor::new(magic.to_vec()).chain(reader);
     if is_gzip {
-        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(whole))));
+        let packed = Counted::new(whole);
+        let count = Arc::clone(&packed.count);
+        let inner = flate2::bufread::MultiGzDecoder::new(BufReader::new(packed));
+        return Ok(Box::new(Unpacked { inner, packed: count, unpacked: 0 }));
     }
     if is_zstd {
-        let decoder = zstd::stream::read::Decoder::new(whole);
-        return Ok(Box::new(decoder.map_err(|source| unreadable(path, source))?));
+        let packed = Counted::new(whole);
+        let count = Arc::clone(&packed.count);
+        let decoder = zstd::stream::read::Decoder::new(packed);
+        let inner = decoder.map_err(|source| unreadable(path, source))?;
+        return Ok(Box::new(Unpacked { inner, packed: count, unpacked: 0 }));
     }
     let ending =
         path.extension().map_or_else(String::new, |ending| ending.to_string_lossy().into());
@@ -108,6 +121,48 @@ pub(super) fn decompressed<'a>(
     }
 }
 
+/// Counts the bytes that pass.
+struct Counted<R> {
+    inner: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R> Counted<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, count: Arc::default() }
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n_read = self.inner.read(buffer)?;
+        self.count.fetch_add(n_read as u64, Ordering::Relaxed);
+        Ok(n_read)
+    }
+}
+
+/// Unpacked bytes, refused where they are out of all proportion to the packed ones.
+struct Unpacked<R> {
+    inner: R,
+    packed: Arc<AtomicU64>,
+    unpacked: u64,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n_read = self.inner.read(buffer)?;
+        self.unpacked += n_read as u64;
+        let packed = self.packed.load(Ordering::Relaxed);
+        if self.unpacked > FREE_BYTES && self.unpacked > MOST_RATIO * packed {
+            let what = format!(
+                "the file unpacks to more than {MOST_RATIO} times its {packed} bytes, which no such file does; unpack it yourself if it is sound"
+            );
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, what));
+        }
+        Ok(n_read)
+    }
+}
+
 /// A failed read: a compressed file that breaks off says so.
 pub(super) fn unreadable(path: &Path, source: std::io::Error) -> Error {
     match source.kind() {
@@ -115,6 +170,7 @@ pub(super) fn unreadable(path: &Path, source: std::io::Error) -> Error {
             path,
             "the compressed file breaks off before its end; copy or write it again",
         ),
+        std::io::ErrorKind::FileTooLarge => Error::file(path, source.to_string()),
         std::io::ErrorKind::InvalidInput
         | std::io::ErrorKind::InvalidData
         | std::io::ErrorKind::Other => Error::file(
@@ -153,7 +209,7 @@ mod tests {
     }
 
     fn gz(text: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(text).unwrap();
         encoder.finish().unwrap()
     }
@@ -164,6 +220,15 @@ mod tests {
         let mut reader = decompressed(bytes, path)?;
         reader.read_to_string(&mut text).map_err(|source| unreadable(path, source))?;
         Ok(text)
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let zeros = vec![b'0'; 80 << 20];
+        for bytes in [zstd::encode_all(&zeros[..], 1).unwrap(), gz(&zeros)] {
+            let message = text_of(&bytes, "f").err().unwrap().to_string();
+            assert!(message.starts_with("f: the file unpacks to more than 200 times"), "{message}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::io::for_each_line;
 use crate::metric::Better;
 use crate::scores::{Column, Values};
 
@@ -35,9 +36,9 @@ pub enum Absent {
 /// word `value` is a heading. Blank lines are skipped; a request that appears twice and values that are not finite are
 /// refused with the line. `better` says which way they are better: nobody else can know.
 pub fn read_values(path: &Path, name: &str, better: Better) -> Result<OutsideValues> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-    OutsideValues::parse(&bytes, path, name, better)
+    let mut lines = ValueLines::default();
+    for_each_line(path, |number, line| lines.take(number, line))?;
+    Ok(OutsideValues { name: name.to_owned(), better, values: lines.0 })
 }
 
 /// One line in JSON.
@@ -48,46 +49,50 @@ struct JsonLine {
     value: f64,
 }
 
+/// Values by request, with the line of each.
+#[derive(Default)]
+struct ValueLines(HashMap<String, (f64, usize)>);
+
+impl ValueLines {
+    fn take(&mut self, number: usize, text: &str) -> std::result::Result<(), String> {
+        let text = text.trim();
+        if text.is_empty() || (number == 1 && is_heading(text)) {
+            return Ok(());
+        }
+        let (request, value) = if text.starts_with('{') {
+            let line: JsonLine = serde_json::from_str(text)
+                .map_err(|fault| format!("expected {{\"request\": …, \"value\": …}}: {fault}"))?;
+            (line.request, line.value)
+        } else {
+            let (request, value) = separate(text)
+                .ok_or("expected a request and a value, such as `q1 0.5`".to_owned())?;
+            let parsed: f64 =
+                value.parse().map_err(|_| format!("the value `{value}` is not a number"))?;
+            (request.to_owned(), parsed)
+        };
+        if !value.is_finite() {
+            return Err(format!("the value of request {request} is {value}, not a finite number"));
+        }
+        if let Some((_, first)) = self.0.get(&request) {
+            return Err(format!("request {request} already has a value in line {first}; keep one"));
+        }
+        self.0.insert(request, (value, number));
+        Ok(())
+    }
+}
+
 impl OutsideValues {
     /// Reads the bytes of such a file; `path` is for messages.
     pub fn parse(bytes: &[u8], path: &Path, name: &str, better: Better) -> Result<Self> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut values: HashMap<String, (f64, usize)> = HashMap::new();
+        let mut lines = ValueLines::default();
         for (line, number) in bytes.split(|&byte| byte == b'\n').zip(1..) {
-            let refuse = |what: String| Error::line(path, number, what);
             let text = std::str::from_utf8(line)
-                .map_err(|_| refuse("the line is not UTF-8; convert the file".to_owned()))?
-                .trim();
-            if text.is_empty() || (number == 1 && is_heading(text)) {
-                continue;
-            }
-            let (request, value) = if text.starts_with('{') {
-                let line: JsonLine = serde_json::from_str(text).map_err(|fault| {
-                    refuse(format!("expected {{\"request\": …, \"value\": …}}: {fault}"))
-                })?;
-                (line.request, line.value)
-            } else {
-                let (request, value) = separate(text).ok_or_else(|| {
-                    refuse("expected a request and a value, such as `q1 0.5`".to_owned())
-                })?;
-                let parsed: f64 = value
-                    .parse()
-                    .map_err(|_| refuse(format!("the value `{value}` is not a number")))?;
-                (request.to_owned(), parsed)
-            };
-            if !value.is_finite() {
-                return Err(refuse(format!(
-                    "the value of request {request} is {value}, not a finite number"
-                )));
-            }
-            if let Some((_, first)) = values.get(&request) {
-                return Err(refuse(format!(
-                    "request {request} already has a value in line {first}; keep one"
-                )));
-            }
-            values.insert(request, (value, number));
+                .map_err(|_| "the line is not UTF-8; convert the file".to_owned());
+            let taken = text.and_then(|text| lines.take(number, text));
+            taken.map_err(|what| Error::line(path, number, what))?;
         }
-        Ok(Self { name: name.to_owned(), better, values })
+        Ok(Self { name: name.to_owned(), better, values: lines.0 })
     }
 
     /// Number of requests with a value.

@@ -19,7 +19,7 @@ use crate::labelled::{Binning, LabelledMetric, PairOrder, UserWeight};
 pub struct Definition {
     /// The name that is printed.
     pub name: &'static str,
-    /// Other names that are understood, those of trec_eval among them.
+    /// Other names that are understood, those of trec_eval and ir_measures among them.
     pub aliases: &'static [&'static str],
     /// What may stand behind the `@`.
     pub cutoff: Cutoff,
@@ -117,23 +117,23 @@ macro_rules! definitions {
 }
 
 definitions! {
-    Basis::Grades(recall::value), "recall", ["set_recall"], Optional, BINARY, Higher, Expected,
+    Basis::Grades(recall::value), "recall", ["r", "set_recall", "setr"], Optional, BINARY, Higher, Expected,
         "share of the relevant items that is among the first k, or returned at all";
-    Basis::Grades(precision::value), "precision", ["p", "set_p"],
+    Basis::Grades(precision::value), "precision", ["p", "set_p", "setp"],
         Optional, BINARY, Higher, Expected,
         "share of the first k places, or of the returned items, that is relevant";
-    Basis::Grades(f1::value), "f1", ["set_f"], Optional, BINARY, Higher, Expected,
+    Basis::Grades(f1::value), "f1", ["set_f", "setf"], Optional, BINARY, Higher, Expected,
         "harmonic mean of precision and recall";
-    Basis::Grades(hit_rate::value), "hit_rate", [], Required, BINARY, Higher, Expected,
+    Basis::Grades(hit_rate::value), "hit_rate", ["hr", "hit", "hits"], Required, BINARY, Higher, Expected,
         "whether a relevant item is among the first k";
     Basis::Grades(hit_rate::value), "success", [], Required, BINARY, Higher, Expected,
         "whether a relevant item is among the first k, under trec_eval's name";
-    Basis::Grades(reciprocal_rank::value), "mrr", ["recip_rank"],
+    Basis::Grades(reciprocal_rank::value), "mrr", ["rr", "recip_rank"],
         Optional, BINARY, Higher, Expected,
         "reciprocal of the rank of the first relevant item";
     Basis::Grades(average_precision::value), "ap", ["map"], Optional, BINARY, Higher, Expected,
         "mean over the relevant items of the precision at their ranks";
-    Basis::Grades(r_precision::value), "rprec", [], Never, BINARY, Higher, Expected,
+    Basis::Grades(r_precision::value), "rprec", ["r_prec", "r_precision", "r-prec", "r-precision"], Never, BINARY, Higher, Expected,
         "precision after as many places as there are relevant items";
     Basis::Grades(bpref::value), "bpref", [], Never, BINARY, Higher, RuleOnly,
         "how few judged, not relevant items stand above the relevant ones; items without judgment are passed over";

@@ -1,12 +1,18 @@
 //! The legal name nearest to a misspelt one. Knows no meaning of names.
 
-/// The names within two edits (or a third of the word), nearest first, at most three.
+/// The names within two edits (or a third of the word), nearest first, at most three. A name keeps half of its letters: one of
+/// one letter is near to nothing, and one of three to a single edit.
 pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Vec<&'a str> {
-    let limit = (word.chars().count() / 3).max(2);
+    let limit = match word.chars().count() {
+        0..3 => return Vec::new(),
+        length => (length / 3).max(2),
+    };
     let mut near: Vec<(usize, &str)> = names
         .iter()
         .map(|name| (distance(word, name), *name))
-        .filter(|one| one.0 <= limit)
+        .filter(|&(edits, name)| {
+            edits <= limit && 2 * edits <= word.chars().count().min(name.chars().count())
+        })
         .collect();
     near.sort_by_key(|one| one.0);
     near.into_iter().take(3).map(|one| one.1).collect()
@@ -60,5 +66,8 @@ mod tests {
         assert_eq!(nearest("recal", &names), ["recall"]);
         assert_eq!(nearest("ngcd", &names), ["ndcg"]);
         assert!(nearest("latency", &names).is_empty());
+        let short = ["p", "ap", "f1", "mrr", "auc"];
+        assert!(["10", "x", "q", "hr2"].iter().all(|word| nearest(word, &short).is_empty()));
+        assert_eq!(nearest("mmr", &short), ["mrr"]);
     }
 }

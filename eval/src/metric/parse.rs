@@ -1,5 +1,6 @@
 //! Text to metric: `name`, then options in brackets, then `@` and a cutoff. Every fault says what is legal and offers the
-//! nearest name. trec_eval's spellings (`ndcg_cut_10`, `P_5`, `iprec_at_recall_0.50`) are understood.
+//! nearest name. The spellings of trec_eval (`ndcg_cut_10`, `P.5,10`, `iprec_at_recall_0.50`), ir_measures (`R@10`, `RR@10`)
+//! and MTEB (`ndcg_at_10`) are understood.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -27,11 +28,11 @@ const CUT_NAMES: &[(&str, &str)] = &[
 /// twice.
 pub fn parse_metrics<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Metric>> {
     let mut metrics: Vec<Metric> = Vec::with_capacity(texts.len());
-    for name in texts.iter().flat_map(|text| split(text.as_ref())) {
+    for name in texts.iter().flat_map(|text| repeated(text.as_ref())) {
         let metric: Metric = name.parse()?;
         if metrics.contains(&metric) {
             return Err(Error::Metric {
-                text: name.to_owned(),
+                text: name,
                 what: format!("{metric} is asked for twice; remove one"),
             });
         }
@@ -44,6 +45,30 @@ pub fn parse_metrics<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Metric>> {
         });
     }
     Ok(metrics)
+}
+
+/// Pieces of a text; a bare number takes the name of the cutoff before it, as in trec_eval's `P.5,10`.
+fn repeated(text: &str) -> Vec<String> {
+    let mut head: Option<String> = None;
+    let whole = |piece: &str| {
+        if is_number(piece)
+            && let Some(head) = &head
+        {
+            return format!("{head}@{piece}");
+        }
+        let lower = piece.to_ascii_lowercase();
+        let cut =
+            lower.rsplit_once('@').map(|(name, cutoff)| (name.trim().to_owned(), cutoff.trim()));
+        let cut = cut.or_else(|| at_cut(&lower).map(|(name, cutoff)| (name.to_owned(), cutoff)));
+        head = cut.filter(|(_, cutoff)| is_number(cutoff)).map(|(name, _)| name);
+        piece.to_owned()
+    };
+    split(text).map(whole).collect()
+}
+
+fn is_number(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// Pieces between commas that stand outside brackets.
@@ -72,7 +97,7 @@ impl FromStr for Metric {
 }
 
 fn parse(lower: &str) -> Faulty<Metric> {
-    if let Some((name, cutoff)) = trec_eval_cut(lower) {
+    if let Some((name, cutoff)) = at_cut(lower) {
         return parse(&format!("{name}@{cutoff}"));
     }
     let (head, cutoff) = match lower.rsplit_once('@') {
@@ -107,19 +132,26 @@ fn parse(lower: &str) -> Faulty<Metric> {
     Ok(metric)
 }
 
-/// `ndcg_cut_10` or `ndcg_cut.10` as its two halves.
-fn trec_eval_cut(text: &str) -> Option<(&'static str, &str)> {
-    CUT_NAMES.iter().find_map(|&(theirs, ours)| {
+/// `ndcg_cut_10`, `ndcg_cut.10` or `ndcg_at_10` as its two halves.
+fn at_cut(text: &str) -> Option<(&str, &str)> {
+    let trec_eval = CUT_NAMES.iter().find_map(|&(theirs, ours)| {
         let cutoff = text.strip_prefix(theirs)?.strip_prefix(['_', '.'])?;
-        let is_number = cutoff.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-            && cutoff.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        is_number.then_some((ours, cutoff))
+        is_number(cutoff).then_some((ours, cutoff))
+    });
+    trec_eval.or_else(|| {
+        let (name, cutoff) = text.rsplit_once("_at_")?;
+        (is_number(cutoff) && names().any(|one| one.0 == name)).then_some((name, cutoff))
     })
 }
 
 fn definition(name: &str, cutoff: Option<&str>) -> Faulty<&'static Definition> {
     if let Some((_, found)) = names().find(|one| one.0 == name) {
         return Ok(found);
+    }
+    if is_number(name) {
+        return Err(format!(
+            "a cutoff stands behind a name: write `ndcg@{name}`, or `ndcg@5,{name}` for two"
+        ));
     }
     let all: Vec<&str> = names().map(|one| one.0).collect();
     // `recall10` and `hit_rate_10` miss only the `@`.
@@ -318,6 +350,39 @@ mod tests {
         }
         let message = "latency".parse::<Metric>().unwrap_err().to_string();
         assert!(message.contains("`recall`, `precision`"), "{message}");
+    }
+
+    #[test]
+    fn spellings_of_other_tools_are_understood() {
+        for (text, expected) in [
+            ("ndcg_cut.5,10", "ndcg@5 ndcg@10"),
+            ("P.5,10", "precision@5 precision@10"),
+            ("map_cut_10,100,P_1", "ap@10 ap@100 precision@1"),
+            ("nDCG@5,10", "ndcg@5 ndcg@10"),
+            ("ndcg(gain=exp)@5,10", "ndcg(gain=exp)@5 ndcg(gain=exp)@10"),
+            ("iprec_at_recall.0.1,0.2", "iprec@0.1 iprec@0.2"),
+            ("R@10", "recall@10"),
+            ("R(rel=2)@10", "recall(rel=2)@10"),
+            ("RR@10,AP@100", "mrr@10 ap@100"),
+            ("RR", "mrr"),
+            ("HR@10", "hit_rate@10"),
+            ("Hits@3", "hit_rate@3"),
+            ("Success@5", "success@5"),
+            ("SetP,SetR,SetF", "precision recall f1"),
+            ("ndcg_at_10", "ndcg@10"),
+            ("map_at_100,mrr_at_10", "ap@100 mrr@10"),
+            ("precision_at_1,hit_rate_at_5", "precision@1 hit_rate@5"),
+            ("r-precision", "rprec"),
+            ("R_Precision", "rprec"),
+        ] {
+            let parsed: Vec<String> =
+                parse_metrics(&[text]).unwrap().iter().map(ToString::to_string).collect();
+            assert_eq!(parsed.join(" "), expected, "{text}");
+        }
+        for text in ["10", "mrr,10", "x@10", "at_10", "q"] {
+            let message = parse_metrics(&[text]).unwrap_err().to_string();
+            assert!(!message.contains("did you mean"), "{message}");
+        }
     }
 
     #[test]

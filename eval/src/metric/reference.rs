@@ -10,7 +10,7 @@ const HEAD: &str = "\
 # Metrics
 
 Generated from `eval/src/metric/definition.rs`. A metric is written as a name, options in brackets and a cutoff: `recall@10`,
-`p(rel=2)@5`, `ndcg(gain=exp)@10`. trec_eval's names are understood as well (`ndcg_cut_10`, `P_5`, `map`, `recip_rank`).
+`p(rel=2)@5`, `ndcg(gain=exp)@10`. Names of trec_eval, ir_measures and MTEB are understood as well (`ndcg_cut.5,10`, `P_5`, `map`, `R@10`, `ndcg_at_10`).
 
 | name | also | behind `@` | options | better | needs | what it measures |
 |---|---|---|---|---|---|---|

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -18,7 +18,7 @@ use super::super::cell::{Cell, OpenColumn};
 use super::super::rows::ItemRow;
 use super::faults::Faults;
 use super::records::{Value, open_csv, parse};
-use super::text::{MAX_TEXT, check_id, open, read_utf8, truncate};
+use super::text::{MAX_TEXT, check_id, next_line, open, read_utf8, truncate};
 
 /// Row numbers of item ids, with the line (or entry) where each was found.
 #[derive(Default)]
@@ -251,14 +251,7 @@ pub(super) fn read_lines(
     let mut reader = BufReader::with_capacity(1 << 18, open(path)?);
     let mut ids = ItemIds::of(writer);
     let (mut bytes, mut line) = (Vec::new(), 0);
-    loop {
-        bytes.clear();
-        let n_read =
-            reader.read_until(b'\n', &mut bytes).map_err(|e| Error::unreadable(path, &e))?;
-        if n_read == 0 {
-            break;
-        }
-        line += 1;
+    while next_line(&mut reader, &mut bytes, path, &mut line)? {
         let added = match std::str::from_utf8(&bytes) {
             Err(e) => Err(format!("not UTF-8 from byte {}", e.valid_up_to())),
             Ok(text) => {

@@ -1,8 +1,10 @@
 //! Text files: CSV with named columns, and whole UTF-8 files. Knows nothing of items or queries.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
@@ -15,6 +17,12 @@ use super::quotes::{Quotes, Strays};
 /// cut at a character and counted.
 pub(super) const MAX_TEXT: usize = 32_768;
 
+/// Longest line of a file of lines, in bytes.
+const MAX_LINE: usize = 16 << 20;
+
+/// Likeness (Jaro-Winkler) from which another column is offered.
+const LEAST_LIKENESS: f64 = 0.75;
+
 /// A CSV file with a header line.
 pub(super) struct CsvFile {
     path: PathBuf,
@@ -26,10 +34,13 @@ pub(super) struct CsvFile {
     /// Lines by which the reader is behind: a record begins before the line feed that ends the one
     /// before, where lines end in a carriage return, too.
     behind: u64,
+    /// Bytes since a row ended, counted by the reader.
+    since_row: Rc<Cell<u64>>,
 }
 
 impl CsvFile {
-    /// Reads the header of a file that is opened already; `skips_line` where one stands before it.
+    /// Reads the header of a file that is opened already; `skips_line` where one stands before it. The reader counts in
+    /// `since_row` what it read, and refuses a row without end: each row begins the count anew.
     ///
     /// # Errors
     /// [`Error::Data`] when it is empty, not UTF-8 in the header, or names a column twice there.
@@ -38,6 +49,7 @@ impl CsvFile {
         mut reader: impl BufRead + 'static,
         delimiter: u8,
         skips_line: bool,
+        since_row: Rc<Cell<u64>>,
     ) -> Result<Self> {
         if skips_line {
             reader.skip_until(b'\n').map_err(|e| Error::unreadable(path, &e))?;
@@ -73,7 +85,8 @@ impl CsvFile {
         }
         // The header was read: the reader stands behind its end, before the line feed or after it.
         let behind = u64::from(reader.position().line() < 2) + u64::from(skips_line);
-        Ok(Self { path: path.to_owned(), reader, strays, header, records: 1, behind })
+        since_row.set(0);
+        Ok(Self { path: path.to_owned(), reader, strays, header, records: 1, behind, since_row })
     }
 
     /// Names of the columns.
@@ -105,6 +118,7 @@ impl CsvFile {
                 Ok(true) => {}
                 Err(e) => return Err(Error::data(&self.path, format!("cannot be read: {e}"))),
             }
+            self.since_row.set(0);
             faults.row();
             let line = record.position().map_or(0, csv::Position::line) + self.behind;
             let number = self.records;
@@ -150,14 +164,19 @@ impl CsvRow {
 
 /// What is said where a file has no column of a name; `key` names it in the recipe.
 pub(super) fn without_column(path: &Path, name: &str, key: &str, header: &[String]) -> Error {
-    let distance = |column: &&String| {
-        let nearness = strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
-        (nearness * 1e6) as u64
+    let likeness =
+        |column: &String| strsim::jaro_winkler(&column.to_lowercase(), &name.to_lowercase());
+    let columns = header.iter().map(|column| (likeness(column), column));
+    let nearest = columns.max_by(|left, right| left.0.total_cmp(&right.0));
+    let help = match nearest {
+        Some((likeness, column)) if likeness >= LEAST_LIKENESS => {
+            format!("did you mean `{column}`? set {key} = \"{column}\"")
+        }
+        _ => format!("set {key} to one of these columns"),
     };
-    let nearest = header.iter().max_by_key(distance).map_or("", String::as_str);
     let found: Vec<String> = header.iter().map(|column| format!("`{column}`")).collect();
     Error::data_at(path, 1, format!("no column `{name}`; the header has {}", found.join(", ")))
-        .with_help(format!("did you mean `{nearest}`? set {key} = \"{nearest}\""))
+        .with_help(help)
 }
 
 /// Opens an input file; a folder is refused by name.
@@ -171,6 +190,27 @@ pub(super) fn open(path: &Path) -> Result<File> {
         return Err(Error::data(path, "is a folder; expected a file"));
     }
     Ok(file)
+}
+
+/// Reads the next line into `bytes` and counts it; `false` at the end.
+///
+/// # Errors
+/// [`Error::Data`] for a line of more than [`MAX_LINE`] bytes, or a disk that refuses.
+pub(super) fn next_line(
+    reader: &mut impl BufRead,
+    bytes: &mut Vec<u8>,
+    path: &Path,
+    line: &mut u64,
+) -> Result<bool> {
+    bytes.clear();
+    let mut limited = reader.take(MAX_LINE as u64 + 1);
+    let n_read = limited.read_until(b'\n', bytes).map_err(|e| Error::unreadable(path, &e))?;
+    *line += u64::from(n_read > 0);
+    if n_read > MAX_LINE {
+        let message = format!("the line is longer than {} MiB", MAX_LINE >> 20);
+        return Err(Error::data_at(path, *line, message).with_help("is it a text file of lines?"));
+    }
+    Ok(n_read > 0)
 }
 
 /// Reads a whole UTF-8 file; a broken byte is reported with its line.

@@ -93,6 +93,7 @@ pub fn assemble(
             .into_iter()
             .chain(if has_seeds { of_seeds(plan, &evaluation) } else { Vec::new() })
             .chain(tuned(recipe, plan, folder)?)
+            .chain(recipe.system.iter().filter_map(|system| system.it().remark(catalogue)))
             .collect(),
         machine: machine(),
         fingerprints: fingerprints(summary),

@@ -1,13 +1,12 @@
-//! Terms, postings and exact lengths of the items' fields: all that BM25 counts, before any constant. Words are
-//! runs of letters and digits, lower-cased, optionally stemmed (English Snowball).
+//! Terms, postings and exact lengths of the items' fields: all that BM25 counts, before any constant.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use rust_stemmers::{Algorithm, Stemmer};
 
 use super::settings::Bm25Field;
+use super::words::words;
 use crate::corpus::{Catalogue, Corpus, ItemRow};
 use crate::error::{Error, Result};
 use crate::store::{Packer, SealKind, Unpacker};
@@ -217,19 +216,4 @@ fn text_of(item: &ItemRow, field: &str) -> String {
             values.map(|one| one.1.as_str()).collect::<Vec<_>>().join(" ")
         }
     }
-}
-
-/// Runs of letters and digits, lower-cased, optionally stemmed.
-pub fn words(text: &str, stem: bool) -> Vec<String> {
-    let stemmer = stem.then(|| Stemmer::create(Algorithm::English));
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(|word| {
-            let lower = word.to_lowercase();
-            match &stemmer {
-                Some(stemmer) => stemmer.stem(&lower).into_owned(),
-                None => lower,
-            }
-        })
-        .collect()
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::settings::{Bm25Settings, Bm25Tuning};
+use super::words::has_unspaced;
 use super::{Bm25, Index};
+use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::{Inputs, StepContext};
 use crate::kind::keys;
@@ -19,7 +21,7 @@ use crate::train::held_out::Judge;
 
 impl Kind for Bm25Settings {
     fn format(&self) -> u32 {
-        4
+        5
     }
 
     fn abilities(&self) -> Abilities {
@@ -103,6 +105,19 @@ impl SystemKind for Bm25Settings {
     fn prepare(&self, _: &System, step: &StepContext<'_>, _: &dyn Judge) -> Result<()> {
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         Index::build(corpus, catalogue, &self.fields, self.stem)?.write(step.out)
+    }
+
+    fn remark(&self, catalogue: &Catalogue) -> Option<String> {
+        let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item));
+        let n_items = texts.filter(|text| has_unspaced(text)).count();
+        (n_items > 0).then(|| {
+            format!(
+                "{} counts single characters and pairs of neighbors in scripts without blanks between words, such as Han, Kana \
+                 and Thai, which {n_items} of {} items hold",
+                self.name,
+                catalogue.len()
+            )
+        })
     }
 
     fn open(&self, _system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {

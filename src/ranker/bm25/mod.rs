@@ -8,8 +8,10 @@
 mod index;
 mod kind;
 pub mod settings;
+mod words;
 
-pub use index::{Index, words};
+pub use index::Index;
+pub use words::words;
 
 use std::sync::Arc;
 

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// BM25 (Robertson et al.) with settable constants.
+/// BM25 (Robertson et al.) with settable constants. Words are composed (NFKC) and case folded; of scripts that put no blanks
+/// between words (Han, Kana, Thai, Lao, Khmer, Myanmar) single characters and pairs of neighbors are counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bm25Settings {

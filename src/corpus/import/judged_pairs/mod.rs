@@ -460,6 +460,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_be_longer_than_a_row_may() {
+        let text = "x".repeat(1 << 20);
+        let mut items = "item_id,title\na,x\nb,y\nc,z\n".to_owned();
+        (0..20).for_each(|row| items += &format!("i{row},{text}\n"));
+        let source = Source::new(items.as_bytes(), PAIRS.as_bytes());
+        assert_eq!(source.import().unwrap().0.catalogue().unwrap().ids.len(), 23);
+        let endless = format!("item_id,title\na,\"{}", "x\n".repeat(9 << 20));
+        let source = Source::new(endless.as_bytes(), PAIRS.as_bytes());
+        assert_says(&source.error(), &["items.csv", "a row of more than 16 MiB"]);
+    }
+
+    #[test]
     fn duplicate_item_ids_name_both_lines() {
         let source = Source::new(b"item_id,title\na,x\nb,y\na,z\n", PAIRS.as_bytes());
         assert_says(&source.error(), &["items.csv:4:", "`a` again", "line 2"]);

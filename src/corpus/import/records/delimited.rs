@@ -29,7 +29,6 @@ pub(super) fn read(path: &Path, head: &Head, rows: &mut Rows<'_, '_>) -> Result<
         });
     }
     while let Some(row) = file.next(rows.faults)? {
-        position.row_ends();
         let record = record(&row, &places, &names, rows.wanted);
         rows.counted(row.line, position.get(), record)?;
     }
@@ -40,7 +39,10 @@ pub(super) fn read(path: &Path, head: &Head, rows: &mut Rows<'_, '_>) -> Result<
 fn open(path: &Path, head: &Head) -> Result<(CsvFile, Position)> {
     let reader = Unpacked::open(path)?;
     let position = reader.watch();
-    Ok((CsvFile::of(path, reader, head.delimiter, head.skips_line)?, position))
+    Ok((
+        CsvFile::of(path, reader, head.delimiter, head.skips_line, position.since_row())?,
+        position,
+    ))
 }
 
 /// Opens a file with a header; name and first line tell what separates its fields.

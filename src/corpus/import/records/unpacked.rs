@@ -36,6 +36,11 @@ impl Position {
     pub(super) fn row_ends(&self) {
         self.row.set(0);
     }
+
+    /// Bytes since a row ended: who reads rows sets it to 0 after each.
+    pub(super) fn since_row(&self) -> Rc<Cell<u64>> {
+        self.row.clone()
+    }
 }
 
 /// The unpacked bytes of a file.

@@ -7,7 +7,7 @@ mod interactions;
 mod kind;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, for_each_entry, read_csv, read_json, read_lines};
 use super::records::Value;
-use super::text::{check_id, count_lines, open};
+use super::text::{check_id, count_lines, next_line, open};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
 use crate::corpus::rows::{JudgementRow, RequestRow};
@@ -193,14 +193,7 @@ impl SequenceReader<'_> {
     fn read_text(&mut self, path: &Path) -> Result<()> {
         let mut reader = BufReader::with_capacity(1 << 18, open(path)?);
         let (mut bytes, mut line) = (Vec::new(), 0);
-        loop {
-            bytes.clear();
-            let n_read =
-                reader.read_until(b'\n', &mut bytes).map_err(|e| Error::unreadable(path, &e))?;
-            if n_read == 0 {
-                break;
-            }
-            line += 1;
+        while next_line(&mut reader, &mut bytes, path, &mut line)? {
             let text = match std::str::from_utf8(&bytes) {
                 Ok(text) => text.trim_start_matches('\u{feff}'),
                 Err(e) => {
@@ -559,6 +552,13 @@ mod tests {
         assert!(text.contains("items.tsv:2: a quotation mark is never closed"), "{text}");
         // Each swallowed line is a row that is lost.
         assert!(text.contains("items.tsv:4: inside the quotation mark of line 2"), "{text}");
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let long = format!("u a b c\nv {}", "a ".repeat(9 << 20));
+        let text = Source::new(("s.txt", long.as_bytes()), None).error();
+        assert!(text.contains("s.txt:2: the line is longer than 16 MiB"), "{text}");
     }
 
     #[test]
