@@ -2,6 +2,8 @@
 //! beams, 4 tokens, with the logits of the whole vocabulary or of one level's 256 tokens.
 //! Run with `cargo bench --bench request`; vocabularies by `TRIEVAL_BENCH_VOCAB=1024,32000`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::time::Instant;
 
 use trieval::model::config::DecoderConfig;

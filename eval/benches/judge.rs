@@ -6,6 +6,7 @@
 //! Files that are not in the folder are made first; without a folder a small set is made and removed.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

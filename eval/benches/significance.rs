@@ -2,6 +2,8 @@
 //! resamples. Prints seconds per test, also of
 //! processor time, which other work on the machine does not lengthen, and the peak memory; `cargo bench -p trieval-eval --bench significance`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::time::Instant;
 
 use rand::{Rng, SeedableRng};

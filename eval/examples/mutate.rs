@@ -2,6 +2,7 @@
 //! of a few lines reads. `cargo run --release -p trieval-eval --example mutate -- 1000000`, seed as second argument. A small
 //! share runs as an ordinary test, `tests/mutate`.
 #![allow(unreachable_pub)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 

@@ -34,7 +34,7 @@ pub fn request_remarks(
             "{} of {} judged requests have no item of grade {grade} or above and are left out{}",
             without.len(),
             qrels.len(),
-            such_as(&without.iter().map(|judged| judged.request()).collect::<Vec<_>>())
+            such_as(&without.iter().map(crate::qrels::Judgments::request).collect::<Vec<_>>())
         ));
     }
     let how = match options.missing {
@@ -52,7 +52,7 @@ pub fn request_remarks(
         }
         let silent: Vec<&str> = relevant
             .iter()
-            .map(|judged| judged.request())
+            .map(crate::qrels::Judgments::request)
             .filter(|request| run.get(request).is_none_or(|list| list.is_empty()))
             .collect();
         let mut add = |ids: &[&str], of: usize, what: String| {

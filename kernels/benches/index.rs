@@ -4,6 +4,8 @@
 //! Uniform random codes, 2048 per level, 8 levels, 2 x 70 beams, as in STATIC (arXiv 2602.22647).
 //! `TRIEVAL_BENCH_ITEMS` sets the items; the default of 1 000 000 keeps a run short.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};

@@ -13,6 +13,7 @@ mod ids;
 mod interrupt;
 mod judging;
 mod policy;
+mod proposed;
 mod recipes;
 mod report;
 mod run;

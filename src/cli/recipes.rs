@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::{RecipesAction, RecipesArgs};
+use super::proposed::{guesses, proposed};
 
 use crate::corpus::propose::Proposal;
 use crate::error::{Error, Result};
@@ -46,9 +47,9 @@ fn propose(to: &Path, items: &Path, log: &Path, queries: Option<&Path>) -> Resul
         true => folder,
         false => std::path::absolute(&folder).map_err(|e| Error::unreadable(&folder, &e))?,
     };
-    let text = recipe::proposed(&name, &folder, &proposal);
+    let text = proposed(&name, &folder, &proposal);
     write_new(to, &text)?;
-    super::print(&format!("{}{}\n", recipe::guesses(&proposal), to.display()))
+    super::print(&format!("{}{}\n", guesses(&proposal), to.display()))
 }
 
 /// Writes a file that is not there yet.

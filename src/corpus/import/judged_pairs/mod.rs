@@ -535,9 +535,9 @@ mod tests {
         );
         let items = ITEMS.replace("a,red", "set 1,red");
         assert_says(&of(&two, &items), &["items.csv:2:", "the item id is `set 1`"]);
-        let twice = format!("qid,query,item_id,grade,query\n1,sofa,a,3,train\n");
+        let twice = "qid,query,item_id,grade,query\n1,sofa,a,3,train\n";
         assert_says(
-            &of(&twice, ITEMS),
+            &of(twice, ITEMS),
             &["pairs.csv:1:", "the header names the column `query` twice"],
         );
     }

@@ -106,7 +106,7 @@ fn item(
     let text = |slot: usize| -> String {
         let mut words = Vec::new();
         texts_of(value(slot), &mut words);
-        plain(&words.join(" "))
+        plain(words.join(" "))
     };
     let further = slots.text.iter().map(|&slot| text(slot)).filter(|text| !text.is_empty());
     let mut category = Vec::new();

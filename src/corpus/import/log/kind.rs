@@ -427,7 +427,7 @@ impl CorpusKind for LogSettings {
                     let is_it = |column: &&super::LogColumn| {
                         column.of == Entity::Session && column.signal && column.name == name
                     };
-                    (!columns.iter().any(|column| is_it(&column)))
+                    (!columns.iter().any(is_it))
                         .then_some(Lack { why: "no such outcome of sessions", help: "" })
                 }
                 None => lacks_signal(name, &self.signals(), "corpus.log names no field of it"),

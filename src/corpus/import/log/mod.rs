@@ -4,6 +4,7 @@
 //! order of time; rows may come in any order and from several files.
 
 mod collected;
+mod fields;
 mod grades;
 mod items;
 mod kind;
@@ -24,7 +25,8 @@ mod tests;
 use std::path::Path;
 
 use self::collected::{Collected, OpenCells};
-use self::rows::{Collector, Items, Slots};
+use self::fields::Slots;
+use self::rows::{Collector, Items};
 use self::settings::{LogColumn, LogSettings, LogSplit};
 use super::columns::open_columns as item_columns;
 use super::faults::Faults;
@@ -91,7 +93,7 @@ fn import(settings: &LogSettings, out: &Path, ctx: &Context) -> Result<CorpusSum
     for (place, files) in settings.log.iter().enumerate() {
         let place_of = |column: &LogColumn| {
             let is_it = |other: &&LogColumn| other.of == column.of && other.name == column.name;
-            log_columns.iter().position(|other| is_it(&other)).unwrap_or(0)
+            log_columns.iter().position(is_it).unwrap_or(0)
         };
         let (slots, wanted) = Slots::of(files, place_of);
         let paths = matching(folder, &files.file)?;

@@ -1,7 +1,7 @@
 //! What was shown for each request, in the order of positions.
 
 use super::collected::{Collected, Met, NONE, Shown};
-use super::rows::MOST_SHOWN;
+use super::fields::MOST_SHOWN;
 
 /// Rows of the log by request, each page in order.
 pub(super) struct Pages {

@@ -71,7 +71,7 @@ pub(super) fn remarks(
         format!(
             "{} requests show items beyond position {}, which were left out ({})",
             pages.too_long.count,
-            super::rows::MOST_SHOWN,
+            super::fields::MOST_SHOWN,
             pages.too_long.examples()
         ),
     );

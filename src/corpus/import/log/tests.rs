@@ -1,3 +1,5 @@
+//! Logs by hand: every shape and format, and what is odd or wrong in them.
+
 use super::settings::*;
 use crate::corpus::cell::{Entity, Holds};
 use crate::corpus::summary::CorpusSummary;

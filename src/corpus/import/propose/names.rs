@@ -24,10 +24,10 @@ pub(super) fn fit(name: &str, usual: &[&str]) -> Option<usize> {
     let words = words(name);
     usual.iter().position(|usual| words == *usual).or_else(|| {
         // `product name de` is a name, too, but a worse one.
-        let is_within = |usual: &&str| {
+        let is_within = |usual: &str| {
             words.starts_with(&format!("{usual} ")) || words.ends_with(&format!(" {usual}"))
         };
-        usual.iter().position(|one| is_within(&one)).map(|place| place + usual.len())
+        usual.iter().position(|one| is_within(one)).map(|place| place + usual.len())
     })
 }
 

@@ -295,6 +295,34 @@ fn parse_below(text: &str, deepest: u32) -> std::result::Result<Value<'_>, Strin
     })
 }
 
+impl Value<'_> {
+    /// The entries of a list; a text is divided at `separator`, or read as JSON where it begins with
+    /// a bracket. A single value is a list of one.
+    ///
+    /// # Errors
+    /// The text of a fault for objects, and for text that looks like JSON and is none.
+    pub(in crate::corpus::import) fn list<'v>(
+        &'v self,
+        separator: &str,
+    ) -> Result<Vec<Value<'v>>, String> {
+        match self {
+            Self::Absent => Ok(Vec::new()),
+            Self::List(entries) => Ok(entries.clone()),
+            Self::Text(text) if text.starts_with('[') => match parse(text)? {
+                Value::List(entries) => Ok(entries),
+                _ => Err("a text with a bracket that is no list".into()),
+            },
+            Self::Text(text) => {
+                let entries =
+                    text.split(separator).map(str::trim).filter(|entry| !entry.is_empty());
+                Ok(entries.map(|entry| Value::Text(Cow::Borrowed(entry))).collect())
+            }
+            Self::Map(_) => Err("an object; expected a list".into()),
+            single => Ok(vec![single.clone()]),
+        }
+    }
+}
+
 /// The fields of an object, unread.
 struct Raw;
 
@@ -314,5 +342,27 @@ impl<'de> Visitor<'de> for Raw {
             fields.push((key, raw.get()));
         }
         Ok(fields)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value<'_> {
+        Value::of_text(text.into())
+    }
+
+    #[test]
+    fn lists_are_lists_text_with_separators_or_json() {
+        let ids = |value: Value<'_>, separator| -> Vec<String> {
+            let list = value.list(separator).unwrap();
+            list.iter().map(|one| one.id().unwrap().unwrap().to_owned()).collect()
+        };
+        assert_eq!(ids(text("a_b__c"), "_"), ["a", "b", "c"]);
+        assert_eq!(ids(text("[1, \"x\"]"), "_"), ["1", "x"]);
+        assert_eq!(ids(Value::Number("7".into()), ","), ["7"]);
+        assert!(text("[1, ").list(",").is_err());
     }
 }

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::corpus::import::faults::Faults;
 use crate::corpus::import::log::time::time;
-use crate::corpus::import::records::{FieldPath, Reading, Wanted, read};
+use crate::corpus::import::records::{FieldPath, Reading, Value, Wanted, read};
 use crate::corpus::settings::InteractionFields;
 use crate::error::Result;
 use crate::progress::Context;
@@ -48,7 +48,7 @@ pub(super) fn read_interactions(
                 at = found.ok_or_else(|| format!("`{name}` is empty"))?.seconds;
             }
             if let Some(name) = &fields.signal {
-                let number = rest.next().map(|value| value.number()).transpose();
+                let number = rest.next().map(Value::number).transpose();
                 let number =
                     number.map_err(|message| format!("`{name}` holds {message}"))?.flatten();
                 let number = number.ok_or_else(|| format!("`{name}` is empty"))?;

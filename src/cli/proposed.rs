@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::corpus::propose::{Field, Found, Looked, Proposal};
 
 /// The recipe as text; `name` is that of the recipe, `folder` that of the files as the recipe names it.
-pub fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String {
+pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String {
     let mut out = String::new();
     let (_, files) = proposal.folder();
     let has_query = proposal.has("query");
@@ -75,7 +75,7 @@ pub fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String {
 }
 
 /// What was guessed, a line each, for the terminal.
-pub fn guesses(proposal: &Proposal) -> String {
+pub(super) fn guesses(proposal: &Proposal) -> String {
     let mut out = String::new();
     let tables = [
         ("items", &proposal.of_items),
