@@ -151,6 +151,12 @@ fn refuse_same(runs: &[FinishedRun], paths: &[&Path]) -> Result<()> {
             // Seeds of one folder were asked for together.
             let apart = path != before || runs[at].recipe().seed == runs[other].recipe().seed;
             if apart && (keys[at].is_subset(&keys[other]) || keys[other].is_subset(&keys[at])) {
+                // A copy that was altered says so: that it is a copy is not what is wrong with it.
+                for run in [&runs[other], &runs[at]] {
+                    run.corpus()?;
+                    run.qrels()?;
+                    run.answers()?;
+                }
                 let (before, path) = (before.display(), path.display());
                 return Err(Error::Usage(format!(
                     "{before} and {path} are the same training: the systems of one rest on the same steps, by \

@@ -298,7 +298,7 @@ mod tests {
         let Shape::Tagged { tag, variants } = &field(fields, "corpus").shape else { panic!() };
         assert_eq!(tag, "kind");
         let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-        assert_eq!(names, ["simulator", "judged-pairs", "sequences"]);
+        assert_eq!(names, ["simulator", "judged-pairs", "sequences", "log"]);
         let clicks = field(&variants[1].fields, "clicks");
         assert!(matches!(clicks.shape, Shape::Table(_)) && !clicks.required);
         assert_eq!(

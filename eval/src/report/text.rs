@@ -142,7 +142,7 @@ mod tests {
             words.dedup();
             words
         };
-        for columns in [40, 60, 80, 100] {
+        for columns in [48, 60, 80, 100] {
             let narrow = text_table_within(&report, columns);
             let longest = narrow.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(longest <= columns, "{longest} in {columns}:\n{narrow}");

@@ -36,7 +36,11 @@ pub(in crate::corpus::import) fn head(path: &Path, reading: &Reading) -> Result<
     let start = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
     let start = start.trim_ascii_start();
     if start.is_empty() {
-        return Err(Error::data(path, "the file is empty"));
+        let message = match reading.format {
+            Some(Format::Csv) => "the file is empty; expected a header line",
+            _ => "the file is empty",
+        };
+        return Err(Error::data(path, message));
     }
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
         return Err(Error::data(path, "is UTF-16").with_help("convert the file to UTF-8"));
