@@ -2,7 +2,7 @@
 //!
 //! Each component lists its files once per plan, and each file is read at most once: all that are
 //! not known yet (`store::known`) are read side by side. A key needs the content of every file, so
-//! a run reads what it does not know. A dry run reads no more than [`DRY_BYTES`]: where more is not
+//! a run reads what it does not know. A dry run reads no more than `DRY_BYTES`: where more is not
 //! known, it reads nothing, and says of the steps that rest on those files that their state is not
 //! known.
 
