@@ -160,7 +160,7 @@ fn rows_lists_and_packed_files_of_any_format_give_the_same_tables() {
     let list = format!("[{}]", rows.join(",\n"));
     assert_eq!(tables(&Shop::new(whole, &[("log.json", &list)])), expected);
     // Two packed parts.
-    let parts = EventFiles { file: "part-*".into(), ..nested };
+    let parts = EventFiles { file: "part-*".into(), ..nested.clone() };
     let shop = Shop::new(parts, &[]);
     let first = zstd::encode_all(rows[..4].join("\n").as_bytes(), 1).unwrap();
     std::fs::write(shop.folder.path().join("part-1.jsonl.zst"), first).unwrap();
@@ -168,6 +168,10 @@ fn rows_lists_and_packed_files_of_any_format_give_the_same_tables() {
     std::io::Write::write_all(&mut gzip, rows[4..].join("\n").as_bytes()).unwrap();
     std::fs::write(shop.folder.path().join("part-2.jsonl.gz"), gzip.finish().unwrap()).unwrap();
     assert_eq!(tables(&shop), expected);
+    // Parquet, with numbers, flags and structures.
+    let packed = Shop::new(EventFiles { file: "log.parquet".into(), ..nested.clone() }, &[]);
+    write_parquet(&packed.folder.path().join("log.parquet"));
+    assert_eq!(tables(&packed), expected);
     // A request a row, with lists of objects.
     let requests = r#"{"request": "q1", "user": "u1", "session": "s1", "time": 1777629600, "query": "tee", "results": [{"id": "a", "clicked": true, "ordered": 0}, {"id": "b", "clicked": false, "ordered": 0}]}
 {"request": "q2", "user": "u1", "session": "s2", "time": 1777716000000, "query": "sofa", "results": [{"id": "b", "clicked": 1, "ordered": 1}]}
@@ -183,6 +187,46 @@ fn rows_lists_and_packed_files_of_any_format_give_the_same_tables() {
         ..events("log.jsonl")
     };
     assert_eq!(tables(&Shop::new(lists, &[("log.jsonl", requests)])), expected);
+}
+
+/// The rows of [`CSV`] as Parquet, user and session in a structure.
+fn write_parquet(path: &std::path::Path) {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StructArray};
+
+    let rows: Vec<Vec<&str>> = CSV.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let text = |place: usize| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row[place])))
+    };
+    let number = |place: usize| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| row[place].parse::<i64>().ok()).collect::<Int64Array>())
+    };
+    let field = |name: &str, of: &ArrayRef| {
+        Arc::new(arrow_schema::Field::new(name, of.data_type().clone(), true))
+    };
+    let (user, session) = (text(1), text(2));
+    let who: ArrayRef = Arc::new(StructArray::from(vec![
+        (field("user", &user), user),
+        (field("session", &session), session),
+    ]));
+    let clicked = rows.iter().map(|row| Some(row[7] != "0"));
+    let click: ArrayRef = Arc::new(clicked.collect::<BooleanArray>());
+    let columns = [
+        ("request", text(0)),
+        ("who", who),
+        ("time", text(3)),
+        ("query", text(4)),
+        ("item", text(5)),
+        ("position", number(6)),
+        ("click", click),
+        ("order", number(8)),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
 }
 
 #[test]

@@ -11,6 +11,10 @@ mod path;
 mod unpacked;
 mod value;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::path::PathBuf;
 
 pub(super) use delimited::open_csv;
