@@ -17,6 +17,11 @@ use crate::seed::Seed;
 const SIMULATED: [&str; 2] = ["click", "grade"];
 
 impl Kind for JudgedPairsSettings {
+    fn format(&self) -> u32 {
+        // 2: lines that a stray quotation mark swallowed are malformed rows.
+        2
+    }
+
     fn draws(&self) -> Draws {
         self.clicks.as_ref().map_or(Draws::Nothing, |clicks| Draws::Seeded(clicks.seed))
     }

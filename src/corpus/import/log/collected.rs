@@ -223,6 +223,8 @@ pub(super) struct Collected {
     /// Whether request keys are ids, and not made of several fields or of none.
     pub(super) keys_are_ids: bool,
     pub(super) unknown: Met,
+    /// Items of histories that are none of the corpus.
+    pub(super) unknown_past: Met,
     pub(super) unshown: Met,
     pub(super) backwards: u64,
     pub(super) zoned: [Met; 2],

@@ -20,6 +20,9 @@ mod write;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod as_parquet;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::path::Path;

@@ -32,6 +32,22 @@ pub(super) fn remarks(
             unknown.examples()
         ),
     );
+    let past = &log.unknown_past;
+    say(
+        past.count > 0,
+        format!(
+            "{} items of histories are not in the items files and were left out, such as {}",
+            past.count,
+            past.examples()
+        ),
+    );
+    let (what, becomes) = match &settings.split {
+        LogSplit::Session { .. } => ("session", "the split is by their own ids"),
+        LogSplit::User { .. } => ("user", "the split is by their own ids"),
+        LogSplit::Query { .. } => ("query", "the split is by their own ids"),
+        _ => ("user", "they are for training"),
+    };
+    say(written.without > 0, format!("{} requests have no {what}: {becomes}", written.without));
     say(
         written.dropped > 0,
         format!(

@@ -301,7 +301,10 @@ impl<'c> Collector<'c> {
         if asked.history.is_none() && !read.history.is_empty() {
             let mut items = Vec::new();
             for id in &read.history {
-                items.extend(self.items.row(id)?);
+                match self.items.row(id)? {
+                    Some(item) => items.push(item),
+                    None => to.unknown_past.one(|| id.clone().into_owned()),
+                }
             }
             asked.history = Some(items.into());
         }

@@ -1,5 +1,6 @@
 //! Logs by hand: every shape and format, and what is odd or wrong in them.
 
+use super::as_parquet::write_parquet;
 use super::settings::*;
 use crate::corpus::cell::{Entity, Holds};
 use crate::corpus::summary::CorpusSummary;
@@ -170,7 +171,7 @@ fn rows_lists_and_packed_files_of_any_format_give_the_same_tables() {
     assert_eq!(tables(&shop), expected);
     // Parquet, with numbers, flags and structures.
     let packed = Shop::new(EventFiles { file: "log.parquet".into(), ..nested.clone() }, &[]);
-    write_parquet(&packed.folder.path().join("log.parquet"));
+    write_parquet(CSV, &packed.folder.path().join("log.parquet"));
     assert_eq!(tables(&packed), expected);
     // A request a row, with lists of objects.
     let requests = r#"{"request": "q1", "user": "u1", "session": "s1", "time": 1777629600, "query": "tee", "results": [{"id": "a", "clicked": true, "ordered": 0}, {"id": "b", "clicked": false, "ordered": 0}]}
@@ -187,46 +188,6 @@ fn rows_lists_and_packed_files_of_any_format_give_the_same_tables() {
         ..events("log.jsonl")
     };
     assert_eq!(tables(&Shop::new(lists, &[("log.jsonl", requests)])), expected);
-}
-
-/// The rows of [`CSV`] as Parquet, user and session in a structure.
-fn write_parquet(path: &std::path::Path) {
-    use std::sync::Arc;
-
-    use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StructArray};
-
-    let rows: Vec<Vec<&str>> = CSV.lines().skip(1).map(|line| line.split(',').collect()).collect();
-    let text = |place: usize| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row[place])))
-    };
-    let number = |place: usize| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| row[place].parse::<i64>().ok()).collect::<Int64Array>())
-    };
-    let field = |name: &str, of: &ArrayRef| {
-        Arc::new(arrow_schema::Field::new(name, of.data_type().clone(), true))
-    };
-    let (user, session) = (text(1), text(2));
-    let who: ArrayRef = Arc::new(StructArray::from(vec![
-        (field("user", &user), user),
-        (field("session", &session), session),
-    ]));
-    let clicked = rows.iter().map(|row| Some(row[7] != "0"));
-    let click: ArrayRef = Arc::new(clicked.collect::<BooleanArray>());
-    let columns = [
-        ("request", text(0)),
-        ("who", who),
-        ("time", text(3)),
-        ("query", text(4)),
-        ("item", text(5)),
-        ("position", number(6)),
-        ("click", click),
-        ("order", number(8)),
-    ];
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let file = std::fs::File::create(path).unwrap();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
 }
 
 #[test]
@@ -458,6 +419,7 @@ fn histories_grades_and_users_come_from_files_too() {
     assert_says(
         &summary.warnings.join("\n"),
         &[
+            "2 items of histories are not in the items files and were left out, such as `zz`",
             "1 grades are of requests that the log does not have, such as `q9`",
             "1 grades are of items that are none of the 3, such as `none`",
             "1 of 1 validation requests have no grades",
@@ -499,6 +461,18 @@ fn splits_are_by_date_session_user_query_column_or_the_last_of_each_user() {
     let mut shop = Shop::new(log, &[("log.csv", &column.replace("c,q3", "d,q3"))]);
     shop.settings.split = names;
     assert_says(&shop.error(), &["log.csv:5:", "`part` holds `d`; expected `a`, `b`, `c`"]);
+    // A second log whose requests no split is known of.
+    let mut shop = Shop::new(
+        EventFiles { split: some("part"), ..events("log.csv") },
+        &[("log.csv", &column), ("more.csv", &CSV.replace("q4,", "q9,"))],
+    );
+    shop.settings.log.push(events("more.csv"));
+    shop.settings.split =
+        LogSplit::Column { train: "a".into(), validation: "b".into(), test: "c".into() };
+    assert_says(&shop.error(), &["1 of 5 requests have no split, such as `q9`", "log.split"]);
+    let mut shop = Shop::new(events("log.csv"), &[("log.csv", &CSV.replace("q3,u2", "q3,"))]);
+    shop.settings.split = LogSplit::LeaveOneOut {};
+    assert_says(&shop.warnings(), &["1 requests have no user: they are for training"]);
     // q1, q2 and q4 are of one user, who chose something in each.
     assert_eq!(
         parts(LogSplit::LeaveOneOut {}, CSV, events("log.csv")),

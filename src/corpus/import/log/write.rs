@@ -24,6 +24,8 @@ pub(super) struct Written {
     pub(super) splits: SplitCounts,
     /// Requests left out because none of their items is known.
     pub(super) dropped: u64,
+    /// Requests without the session, user or query that the split is by.
+    pub(super) without: u64,
     /// Held-out requests with nothing to judge by.
     pub(super) unjudged: SplitCounts,
     /// Sessions with requests in more than one split.
@@ -69,7 +71,7 @@ pub(super) fn write(
         (0..n_requests as u32).filter(|&request| is_kept(&log.asked[request as usize])).collect();
     order.sort_by_key(|&request| log.asked[request as usize].time);
     let dropped = (n_requests - order.len()) as u64;
-    check_times(settings, log, &order)?;
+    let without = check_split(settings, log, &order)?;
     let mut is_chosen = vec![false; n_requests];
     for &request in &order {
         is_chosen[request as usize] = pages
@@ -103,6 +105,7 @@ pub(super) fn write(
         pages: PageRemarks::default(),
         splits: SplitCounts::default(),
         dropped,
+        without,
         unjudged: SplitCounts::default(),
         torn_sessions: 0,
         long_sessions: 0,
@@ -114,9 +117,8 @@ pub(super) fn write(
     let since_1970 = range.filter(|(first, _)| is_calendar && *first >= EARLIEST);
     written.start = since_1970.map(|(first, _)| shown(first));
     (written.torn_sessions, written.long_sessions) = sessions(log, &order, &split_of);
-    let columns_of = |of| columns_of(settings, log, of);
     let (request_columns, impression_columns) =
-        (columns_of(Entity::Request), columns_of(Entity::Impression));
+        (columns_of(log, Entity::Request), columns_of(log, Entity::Impression));
     let mut bar = ctx.bar("write requests", order.len() as u64, "request");
     for split in Split::ALL {
         let of_split = order.iter().filter(|&&request| split_of[request as usize] == split);
@@ -172,22 +174,31 @@ pub(super) fn write(
     Ok(written)
 }
 
-/// Refuses a split by time of requests without one.
-fn check_times(settings: &LogSettings, log: &Collected, order: &[u32]) -> Result<()> {
-    if !matches!(settings.split, LogSplit::Time { .. } | LogSplit::Date { .. }) {
-        return Ok(());
-    }
-    // Requests without a time stand first.
-    let has_time = |request: &u32| log.asked[*request as usize].time.is_some();
-    let n_without = order.partition_point(|request| !has_time(request));
-    let Some(first) = order.first().filter(|_| n_without > 0) else { return Ok(()) };
-    let key = log.keys.text(*first).replace('\u{1f}', " · ");
+/// Refuses requests without what the split needs to place them; counts those that it places all the same.
+fn check_split(settings: &LogSettings, log: &Collected, order: &[u32]) -> Result<u64> {
+    let has = |asked: &Asked| match &settings.split {
+        LogSplit::Time { .. } | LogSplit::Date { .. } => asked.time.is_some(),
+        LogSplit::Column { .. } => asked.split != NONE,
+        LogSplit::Session { .. } => asked.session != NONE,
+        LogSplit::User { .. } | LogSplit::LeaveOneOut {} => asked.user != NONE,
+        LogSplit::Query { .. } => asked.query != NONE,
+    };
+    let lacks = |request: &&u32| !has(&log.asked[**request as usize]);
+    let n_without = order.iter().filter(lacks).count() as u64;
+    let (what, key) = match &settings.split {
+        LogSplit::Time { .. } | LogSplit::Date { .. } => ("time", "log.time"),
+        LogSplit::Column { .. } => ("split", "log.split"),
+        _ => return Ok(n_without),
+    };
+    let Some(first) = order.iter().find(lacks) else { return Ok(0) };
+    let name = log.keys.text(*first).replace('\u{1f}', " · ");
     let message = format!(
-        "{n_without} of {} requests have no time, such as `{key}`, and the split is by time",
+        "{n_without} of {} requests have no {what}, such as `{name}`, and the split is by it",
         order.len()
     );
-    Err(Error::data(settings.path.path()?, message)
-        .with_help("name log.time in each [[corpus.log]], or choose another corpus.split"))
+    Err(Error::data(settings.path.path()?, message).with_help(format!(
+        "name {key} in each [[corpus.log]] that brings requests, or choose another corpus.split"
+    )))
 }
 
 /// Grade of an item that reached a level.
@@ -203,8 +214,7 @@ fn place_of(settings: &LogSettings, of: Entity, name: &str) -> Option<usize> {
 }
 
 /// Places of the open columns of an entity, in order.
-fn columns_of(settings: &LogSettings, log: &Collected, of: Entity) -> Vec<usize> {
-    debug_assert_eq!(super::log_columns(settings).len(), log.open.len());
+fn columns_of(log: &Collected, of: Entity) -> Vec<usize> {
     (0..log.open.len()).filter(|&place| log.open[place].of == of).collect()
 }
 
@@ -216,7 +226,7 @@ fn write_users(
     writer: &mut CorpusWriter,
 ) -> Result<u64> {
     let n_columns = settings.users.as_ref().map_or(0, |users| users.columns.len());
-    let columns = columns_of(settings, log, Entity::User);
+    let columns = columns_of(log, Entity::User);
     let mut strangers = 0;
     for user in 0..log.users.len() as u32 {
         let id = log.users.text(user);
@@ -242,8 +252,7 @@ fn write_sessions(
             first[asked.session as usize].get_or_insert(asked);
         }
     }
-    let columns: Vec<usize> =
-        (0..log.open.len()).filter(|&place| log.open[place].of == Entity::Session).collect();
+    let columns = columns_of(log, Entity::Session);
     for (session, asked) in (0..).zip(first) {
         let user = asked.map(|asked| asked.user).filter(|user| *user != NONE);
         let id = log.sessions.text(session).to_owned();
