@@ -15,10 +15,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::path::below;
+use super::unpacked::{TOO_MUCH_UNPACKED, most_unpacked};
 use super::value::Value;
 use super::{Record, Rows};
 use crate::corpus::import::text::{open, without_column};
 use crate::error::{Error, Result};
+use crate::store::guarded;
 
 /// Rows decoded at a time.
 const BATCH: usize = 4_096;
@@ -29,7 +31,13 @@ pub(super) fn read(path: &Path, rows: &mut Rows<'_, '_>) -> Result<()> {
         |e: &dyn std::fmt::Display| Error::data(path, format!("cannot be read as Parquet: {e}"));
     let file: File = open(path)?;
     let size = file.metadata().map_or(0, |data| data.len());
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+    let builder =
+        guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e)))?;
+    let groups = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let sizes = groups.map(|column| u64::try_from(column.uncompressed_size()).unwrap_or(u64::MAX));
+    if sizes.fold(0, u64::saturating_add) > most_unpacked(size) {
+        return Err(Error::data(path, TOO_MUCH_UNPACKED));
+    }
     let n_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
     let schema = builder.schema().clone();
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -57,11 +65,10 @@ pub(super) fn read(path: &Path, rows: &mut Rows<'_, '_>) -> Result<()> {
     }
     let column = |place: usize| taken.iter().position(|one| *one == place).unwrap_or(0);
     let mask = ProjectionMask::roots(builder.parquet_schema(), taken.iter().copied());
-    let batches =
-        builder.with_batch_size(BATCH).with_projection(mask).build().map_err(|e| damaged(&e))?;
+    let builder = builder.with_batch_size(BATCH).with_projection(mask);
+    let mut batches = guarded(path, || builder.build().map_err(|e| damaged(&e)))?;
     let mut line = 0;
-    for batch in batches {
-        let batch = batch.map_err(|e| damaged(&e))?;
+    while let Some(batch) = guarded(path, || batches.next().transpose().map_err(|e| damaged(&e)))? {
         for row in 0..batch.num_rows() {
             line += 1;
             let wanted = &rows.wanted.fields;

@@ -194,3 +194,55 @@ fn damaged_json_lines_give_what_a_plain_reader_gives() {
         );
     }
 }
+
+/// A Parquet file of a few rows: text, numbers, lists, a dictionary.
+fn parquet_file(compression: ::parquet::basic::Compression) -> Vec<u8> {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    let a: ArrayRef =
+        std::sync::Arc::new(StringArray::from(vec![Some("x"), None, Some("grün"), Some("x")]));
+    let b: ArrayRef =
+        std::sync::Arc::new(Int64Array::from(vec![Some(1), Some(-2), None, Some(1 << 40)]));
+    let batch = RecordBatch::try_from_iter([("a", a), ("b", b)]).unwrap();
+    let settings = ::parquet::file::properties::WriterProperties::builder()
+        .set_compression(compression)
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer =
+        ::parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), Some(settings)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+/// A page has no checksum: what is damaged may be read as other values. It is never a panic.
+#[test]
+fn damaged_parquet_is_refused_or_read() {
+    use ::parquet::basic::{Compression, GzipLevel, ZstdLevel};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let mut dice = Dice(3);
+    for compression in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::GZIP(GzipLevel::default()),
+    ] {
+        let good = parquet_file(compression);
+        std::fs::write(&path, &good).unwrap();
+        assert_eq!(accepted(&path, Format::Parquet).unwrap().len(), 4);
+        for _ in 0..mutations() / 4 {
+            let mut bytes = good.clone();
+            for _ in 0..=dice.below(3) {
+                let at = dice.below(bytes.len());
+                match dice.below(4) {
+                    0 => bytes.truncate(at.max(1)),
+                    1 => bytes[at] = [0, 0xff, 0x7f, 0x80][dice.below(4)],
+                    2 => bytes[at] ^= 1 << dice.below(8),
+                    _ => bytes[at] = dice.below(256) as u8,
+                }
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            let _ = accepted(&path, Format::Parquet);
+        }
+    }
+}
