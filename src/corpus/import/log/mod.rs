@@ -23,6 +23,9 @@ mod write;
 mod as_parquet;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod damaged;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::path::Path;
