@@ -6,6 +6,7 @@
 mod collected;
 mod fields;
 mod grades;
+mod headers;
 mod items;
 mod kind;
 mod pages;
