@@ -23,12 +23,14 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
             identifiers.items_below(&prefix)
         }
         (None, None) => {
+            let ceiling = run.ceiling(args.identifier.as_deref())?;
             if args.json {
-                let text = serde_json::to_string_pretty(&identifiers.diagnostics)
-                    .map_err(|e| Error::Failed(e.to_string()))?;
-                return super::print_json(&format!("{text}\n"));
+                let mut text = json!(identifiers.diagnostics);
+                text["ceiling"] = json!(ceiling);
+                return super::print_json(&format!("{text:#}\n"));
             }
-            return super::print(&format!("{}\n", identifiers.diagnostics));
+            let ceiling = ceiling.map(|ceiling| format!("{ceiling}\n")).unwrap_or_default();
+            return super::print(&format!("{}\n{ceiling}", identifiers.diagnostics));
         }
     };
     let total = items.len();

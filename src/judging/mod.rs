@@ -5,11 +5,12 @@
 //! into run files. `held_out` is what trainings are given of the validation requests,
 //! `tuning` the one way to choose settings on them. `slices` and `leaks` say what the corpus says of the evaluated
 //! requests, `logged` what its log says of the lists, `measured` what metrics beyond accuracy need, `examples` what a report shows. `judge` is the report of runs
-//! from anywhere. Knows no recipe, no plan and no step.
+//! from anywhere. `ceiling` is what a search through codes can find before any decoder is trained. Knows no recipe, no plan and no step.
 
 pub mod acting;
 pub mod answer;
 pub mod answers;
+pub mod ceiling;
 pub mod examples;
 pub mod held_out;
 pub mod judge;

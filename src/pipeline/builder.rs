@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use trieval_eval::metric::Metric;
 use trieval_eval::settings::EvaluatedSplit;
 
 use super::outside::Outside;
-use super::step::{CORPUS, EVALUATION, FOLD, REPLICATES, Replicate, Step, step_name};
+use super::step::{CORPUS, EVALUATION, FOLD, REPLICATES, Replicate, Step, ceiling_step, step_name};
 use crate::corpus::Fold;
+use crate::decode::settings::DecodeSettings;
 use crate::error::{Error, Result};
 use crate::generative::{DecoderSizes, n_modes};
 use crate::inputs::Inputs;
@@ -23,8 +25,8 @@ use crate::ranker::kinds::{System, SystemSettings};
 use crate::recipe::Recipe;
 use crate::steps::{
     AnswerRequests, Evaluate, EvaluateSeeds, HoldOut, Judged, MakeCorpus, MakeIdentifier,
-    MakeModel, MakeVectors, PrepareSystem, PrepareTraining, RenderPrompts, Teach, TrainDecoder,
-    Work,
+    MakeModel, MakeVectors, MeasureCeiling, PrepareSystem, PrepareTraining, RenderPrompts, Teach,
+    TrainDecoder, Work,
 };
 use crate::train::settings::TrainSettings;
 use crate::trained::kinds::{Makes, TrainingSettings};
@@ -298,7 +300,40 @@ impl<'a> Builder<'a> {
             recipe.identifier.get(name).ok_or_else(|| missing(Family::Identifier, name))?;
         let reads = self.reads(&settings.it().uses())?;
         let about = self.about(&step, "identifier", settings.it(), reads);
-        self.add(&step, about, MakeIdentifier { settings: settings.clone() })
+        let key = self.add(&step, about, MakeIdentifier { settings: settings.clone() })?;
+        if self.held_out.is_empty() {
+            self.ceiling(name, &key)?;
+        }
+        Ok(key)
+    }
+
+    /// What a search through the codes of an identifier can find, where they are made from vectors.
+    fn ceiling(&mut self, name: &str, identifier: &str) -> Result<()> {
+        let recipe = self.recipe;
+        let uses = recipe.identifier[name].it().uses();
+        let Some(used) = uses.iter().find(|one| one.role == Role::Vectors) else { return Ok(()) };
+        let vectors = recipe.vectors.get(used.name);
+        let vectors = vectors.ok_or_else(|| missing(Family::Vectors, used.name))?;
+        let mut reads = self.corpus()?;
+        reads.insert(Role::Vectors.text(), self.vectors(used.name)?);
+        reads.insert(Role::Identifier(0).text(), identifier.to_owned());
+        let evaluation = &recipe.evaluation;
+        let searches = |system: &&SystemSettings| {
+            system.it().uses().iter().any(|one| one.family == Family::Train)
+        };
+        let beams = recipe.system.iter().filter(searches).filter_map(|one| one.it().at_most());
+        let cutoff = evaluation.metrics.first().and_then(|metric| metric.parse::<Metric>().ok());
+        let cutoff = cutoff.and_then(|metric| metric.cutoff()).unwrap_or(10);
+        let work = MeasureCeiling {
+            vectors: vectors.clone(),
+            beam: beams.map(|(beam, _)| beam).max().unwrap_or(DecodeSettings::default().beam),
+            metric: format!("recall@{cutoff}"),
+            relevant_grade: evaluation.relevant_grade,
+            identifier: name.to_owned(),
+        };
+        let draws = Draws::Seeded(evaluation.seed);
+        let about = About { purpose: "ceiling", format: 1, draws, reads, files: Vec::new() };
+        self.add(&ceiling_step(name), about, work).map(drop)
     }
 
     fn model(&mut self, name: &str) -> Result<String> {

@@ -13,11 +13,12 @@ use super::folder::{RECIPE_FILE, RunFolder};
 use super::locate::inputs;
 use super::plan::Plan;
 use super::report::warnings;
-use super::step::{CORPUS, EVALUATION, Step, step_name};
+use super::step::{CORPUS, EVALUATION, Step, ceiling_step, step_name};
 use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, Names, OpenColumn, Request};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::Tables;
+use crate::judging::ceiling::Ceiling;
 use crate::judging::measured::measured_catalogue;
 use crate::judging::runs::{RUN_FILE, read_answers};
 use crate::judging::slices::slices;
@@ -289,20 +290,34 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Usage`] when the name is unknown or several match.
     pub fn identifiers(&self, name: Option<&str>) -> Result<Identifiers> {
+        let step = step_name(Family::Identifier, self.identifier_name(name)?);
+        Identifiers::load(&self.intact(&step)?, None)
+    }
+
+    /// What a search through these identifiers' codes finds; none where it was not measured.
+    ///
+    /// # Errors
+    /// As [`FinishedRun::identifiers`].
+    pub fn ceiling(&self, name: Option<&str>) -> Result<Option<Ceiling>> {
+        let step = ceiling_step(self.identifier_name(name)?);
+        // Runs of earlier versions have none.
+        match self.plan.step(&step) {
+            Some(_) => Ceiling::read(&self.intact(&step)?),
+            None => Ok(None),
+        }
+    }
+
+    fn identifier_name<'s>(&'s self, name: Option<&'s str>) -> Result<&'s str> {
         let names: Vec<&str> = self.recipe.identifier.keys().map(String::as_str).collect();
-        let name = match (name, names.as_slice()) {
-            (Some(name), _) if names.contains(&name) => name,
-            (None, [only]) => only,
+        match (name, names.as_slice()) {
+            (Some(name), _) if names.contains(&name) => Ok(name),
+            (None, [only]) => Ok(only),
             (given, _) => {
                 let given = given.map_or("none given".into(), |name| format!("got {name}"));
-                return Err(Error::Usage(format!(
-                    "--identifier must name one of {} ({given})",
-                    names.join(", ")
-                )));
+                let names = names.join(", ");
+                Err(Error::Usage(format!("--identifier must name one of {names} ({given})")))
             }
-        };
-        let step = step_name(Family::Identifier, name);
-        Identifiers::load(&self.intact(&step)?, None)
+        }
     }
 
     /// Checks the files that a system reads: a damaged model answers too.

@@ -478,10 +478,14 @@ fn may_read(path: &[String], step: &str, recipe: &Value) -> bool {
                 || step.starts_with(&format!("{own}."))
                 || ["system.sum", "system.staged"].contains(&step)
                 || step.starts_with("system.features")
+                // The ceiling is searched for as systems search.
+                || (step.ends_with(".ceiling") && path.iter().any(|key| key == "beam"))
         }
         // What counts as relevant decides what a validated part keeps and what a tuned one chooses.
         "evaluation" => {
-            step == "evaluation" || step.starts_with("system.") || step.starts_with("train.")
+            step == "evaluation"
+                || ["system.", "train."].iter().any(|family| step.starts_with(family))
+                || step.ends_with(".ceiling")
         }
         "report" => step == "evaluation",
         "seed" => true,

@@ -30,6 +30,11 @@ pub fn step_name(family: Family, name: &str) -> String {
     format!("{table}.{name}")
 }
 
+/// Name of the step that measures the ceiling of an identifier.
+pub fn ceiling_step(identifier: &str) -> String {
+    format!("{}.ceiling", step_name(Family::Identifier, identifier))
+}
+
 /// One step of a plan.
 #[derive(Serialize, Deserialize)]
 pub struct Step {

@@ -19,11 +19,12 @@ crate::kind::kinds! {
 
 /// A way to give every item a path of codes.
 pub trait IdentifierKind: Kind {
-    /// Levels, a further one that tells items apart included.
-    fn levels(&self) -> u32;
+    /// Codes of each level that the settings fix; a further level may follow, which tells items apart that share all of
+    /// these, and whose codes are known when it is made.
+    fn known_levels(&self) -> Vec<u32>;
 
-    /// Codes per level.
-    fn codes(&self) -> u32;
+    /// Whether such a level may follow.
+    fn may_collide(&self) -> bool;
 
     /// Gives every item its codes.
     ///
@@ -33,20 +34,29 @@ pub trait IdentifierKind: Kind {
 
     /// Tokens that a vocabulary gets for it, about.
     fn tokens(&self) -> u32 {
-        self.levels() * self.codes()
+        self.known_levels().iter().sum()
     }
 
-    /// Codes of each level that the settings fix; a further level may follow, whose codes are known when it is made.
-    fn known_levels(&self) -> Vec<u32> {
-        vec![self.codes(); self.tokens().checked_div(self.codes()).unwrap_or(0) as usize]
+    /// Levels, a further one that tells items apart included.
+    fn levels(&self) -> u32 {
+        self.known_levels().len() as u32 + u32::from(self.may_collide())
     }
 
     /// Figures before anything is loaded.
     fn estimate(&self, sizes: &Sizes) -> Estimate {
-        let per_item = index_bytes_per_item(self.levels(), self.codes());
+        let known = self.known_levels();
+        let widest = known.iter().copied().max().unwrap_or(1);
+        let per_item = index_bytes_per_item(self.levels(), widest);
+        let sizes_of_levels = match known.windows(2).all(|pair| pair[0] == pair[1]) {
+            true => format!("{} × {widest}", self.levels()),
+            false => {
+                let codes: Vec<String> = known.iter().map(u32::to_string).collect();
+                codes.join(" + ")
+            }
+        };
         let index = sizes.items.map(|items| format!("≈ {}", bytes(items * per_item)));
         Estimate::default()
-            .figure("levels × codes", format!("{} × {}", self.levels(), self.codes()))
+            .figure("levels × codes", sizes_of_levels)
             .figure("index", index.unwrap_or_else(|| "known after the corpus".into()))
     }
 }

@@ -18,6 +18,13 @@ pub struct ResidualKMeansSettings {
     #[serde(default = "default_codes")]
     #[schemars(range(min = 2, max = 65_536))]
     pub codes: u32,
+    /// Codes of each level where they differ, such as `[4096, 1024, 512]`; takes the place of `levels` and `codes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 2, max = 65_536)))]
+    pub codes_of_levels: Option<Vec<u32>>,
+    /// Levels whose codes get equally many items; by default every item gets its nearest code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced: Option<Balanced>,
     /// Most iterations of Lloyd's algorithm per level.
     #[serde(default = "default_iterations")]
     #[schemars(range(min = 1, max = 1_000))]
@@ -26,6 +33,33 @@ pub struct ResidualKMeansSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
+}
+
+/// Levels whose codes get equally many items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balanced {
+    /// The last level.
+    Last,
+    /// All levels.
+    All,
+}
+
+impl ResidualKMeansSettings {
+    /// Codes of each level.
+    pub fn level_codes(&self) -> Vec<u32> {
+        let same = || vec![self.codes; self.levels as usize];
+        self.codes_of_levels.clone().unwrap_or_else(same)
+    }
+
+    /// Whether the codes of the level at a place get equally many items.
+    pub fn is_balanced(&self, level: usize) -> bool {
+        match self.balanced {
+            None => false,
+            Some(Balanced::Last) => level + 1 == self.level_codes().len(),
+            Some(Balanced::All) => true,
+        }
+    }
 }
 
 /// Paths of codes dealt to items at random, each to one item.

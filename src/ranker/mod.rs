@@ -20,7 +20,6 @@ pub mod run_file;
 pub mod sasrec;
 pub mod settings;
 pub mod slate;
-pub mod top;
 pub mod tuned;
 
 pub use harness::{Rank, Retrieve, Scored};

@@ -3,6 +3,7 @@
 //! A step is a struct of the settings that enter its key, and of means that do not ([`crate::kind::keyed`] reads which is
 //! which from the type). What is not in the struct, a step cannot see: no recipe and no plan reach it.
 
+mod ceiling;
 mod corpus;
 mod evaluation;
 mod fold;
@@ -17,6 +18,7 @@ mod teach;
 mod train;
 mod vectors;
 
+pub use ceiling::MeasureCeiling;
 pub use corpus::MakeCorpus;
 pub use evaluation::{
     EVALUATION_FILE, Evaluate, Evaluation, Example, Judged, LABELS_FILE, QRELS_FILE, SystemResult,

@@ -3,11 +3,12 @@
 //! A kind of vectors is a folder or a file: `two_tower` and `mmse` are trained here, `encoder` takes a pretrained text
 //! encoder or decoder as it is, `collaborative` counts feedback, `joined` sets vectors beside each other, `import` reads
 //! those that somebody else made. `kinds` lists them. `file` and `table` are their formats, `provenance` says what they
-//! were made from, `request` is what a kind offers for requests. Who searches them, and what identifiers are made of them,
+//! were made from, `request` is what a kind offers for requests, `exact` the search over all. Who searches them, and what identifiers are made of them,
 //! is not known here.
 
 pub mod collaborative;
 pub mod encoder;
+mod exact;
 mod file;
 mod import;
 pub mod joined;
@@ -20,9 +21,10 @@ mod table;
 pub mod two_tower;
 mod validation;
 
+pub use exact::{exact, exact_all};
 pub use file::{Vectors, norm};
 pub use provenance::{Provenance, fingerprint};
-pub use request::{Encoded, RequestEncoder};
+pub use request::{Encoded, RequestEncoder, newest};
 pub use table::{TABLE_EXTENSION, TableColumns, read_table};
 
 use std::path::Path;

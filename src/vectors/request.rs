@@ -42,7 +42,7 @@ impl Encoded {
 }
 
 /// The newest items of a history that stand for a request without text, oldest first.
-pub(super) fn newest(history: &[u32], items: u32) -> &[u32] {
+pub fn newest(history: &[u32], items: u32) -> &[u32] {
     &history[history.len().saturating_sub(items as usize)..]
 }
 

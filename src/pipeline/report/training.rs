@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use trieval_eval::report::model::{
-    IdentifierReport, LevelReport, TrainingPoint, TrainingReport, finite,
+    CeilingReport, IdentifierReport, LevelReport, TrainingPoint, TrainingReport, finite,
 };
 
 use super::health::health;
 use crate::error::{Error, Result};
 use crate::generative::{INDEX_FILE, MODEL_DIR};
 use crate::identifier::Identifiers;
+use crate::judging::ceiling::Ceiling;
 use crate::kind::{Family, Learned};
 use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::pipeline::folder::RunFolder;
 use crate::pipeline::plan::Plan;
-use crate::pipeline::step::{Step, step_name};
+use crate::pipeline::step::{Step, ceiling_step, step_name};
 use crate::recipe::Recipe;
 use crate::train::engine::LOG_FILE;
 use crate::train::log;
@@ -180,10 +181,25 @@ pub(super) fn identifiers(
                     usage: level.usage.iter().map(|&n| u64::from(n)).collect(),
                 })
                 .collect(),
+            ceiling: ceiling(name, plan, folder)?,
             findings: Vec::new(),
         });
     }
     Ok(reports)
+}
+
+/// What a search through the codes of an identifier finds; none where that was not measured.
+fn ceiling(name: &str, plan: &Plan, folder: &RunFolder) -> Result<Option<CeilingReport>> {
+    let Some(step) = plan.step(&ceiling_step(name)) else { return Ok(None) };
+    let ceiling = Ceiling::read(&folder.step_dir(&step.name, &step.key))?;
+    Ok(ceiling.map(|one| CeilingReport {
+        metric: one.metric,
+        beam: one.beam,
+        requests: one.requests,
+        exact: one.exact,
+        codes: one.codes,
+        ranked: one.ranked,
+    }))
 }
 
 /// Share of items whose first `depth` codes are also another item's.

@@ -31,12 +31,12 @@ impl Kind for RandomSettings {
 }
 
 impl IdentifierKind for RandomSettings {
-    fn levels(&self) -> u32 {
-        self.levels
+    fn known_levels(&self) -> Vec<u32> {
+        vec![self.codes; self.levels as usize]
     }
 
-    fn codes(&self) -> u32 {
-        self.codes
+    fn may_collide(&self) -> bool {
+        false
     }
 
     fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
@@ -47,8 +47,7 @@ impl IdentifierKind for RandomSettings {
             Error::data(folder.unwrap_or_default(), message)
                 .with_help("raise the identifier's `codes` or `levels`")
         })?;
-        let levels = vec![self.codes; self.levels as usize];
-        Identifiers::new(codes, levels, Made::by("random"), &catalogue.hash)
+        Identifiers::new(codes, self.known_levels(), Made::by("random"), &catalogue.hash)
     }
 }
 

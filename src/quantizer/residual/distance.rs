@@ -13,9 +13,19 @@ const BLOCK: usize = 512;
 /// `points` `[n, dim]`, `centroids` `[codes, dim]`. By `|x - c|^2 = |x|^2 - 2 x·c + |c|^2`, whose
 /// first term is the same for every centroid; the products run as matrix blocks.
 pub(super) fn nearest(points: &[f32], dim: usize, centroids: &[f32]) -> Result<Vec<u32>> {
+    cheapest(points, dim, centroids, &vec![0.0; centroids.len() / dim])
+}
+
+/// As [`nearest`], where code `k` costs `prices[k]` beside half the squared distance.
+pub(super) fn cheapest(
+    points: &[f32],
+    dim: usize,
+    centroids: &[f32],
+    prices: &[f32],
+) -> Result<Vec<u32>> {
     let n_codes = centroids.len() / dim;
-    let half_norms: Vec<f32> =
-        centroids.chunks_exact(dim).map(|c| 0.5 * squared_norm(c) as f32).collect();
+    let cost = |(c, price): (&[f32], &f32)| 0.5 * squared_norm(c) as f32 + price;
+    let half_norms: Vec<f32> = centroids.chunks_exact(dim).zip(prices).map(cost).collect();
     let transposed = Tensor::from_slice(centroids, (n_codes, dim), &Device::Cpu)?.t()?;
     let transposed = transposed.contiguous()?;
     let blocks: Vec<Vec<u32>> = points
@@ -35,7 +45,7 @@ pub(super) fn nearest(points: &[f32], dim: usize, centroids: &[f32]) -> Result<V
     Ok(blocks.concat())
 }
 
-/// Index of the smallest `|c|^2 / 2 - x·c`.
+/// Index of the smallest `|c|^2 / 2 - x·c`, prices included.
 fn best(products: &[f32], half_norms: &[f32]) -> u32 {
     let mut best = (f32::INFINITY, 0);
     for (code, (product, half_norm)) in (0u32..).zip(products.iter().zip(half_norms)) {

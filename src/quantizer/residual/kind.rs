@@ -20,28 +20,36 @@ impl Kind for ResidualKMeansSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
+        let key = match self.codes_of_levels {
+            Some(_) => "codes_of_levels",
+            None => "codes",
+        };
+        for name in ["levels", "codes"] {
+            if self.codes_of_levels.is_some() && faults.is_given(&keys![name]) {
+                let message = "`codes_of_levels` says how many levels there are, and their codes";
+                let help = "leave one of the two out";
+                faults.key(keys![name], message, "beside `codes_of_levels`", help);
+            }
+        }
+        let most = self.level_codes().into_iter().max().unwrap_or(0);
         if let Some(items) = faults.items()
-            && u64::from(self.codes) > items
+            && u64::from(most) > items
         {
-            let key = faults.dotted(&keys!["codes"]);
-            let message = format!("`{key}` asks for more codes than there are items");
-            let label = format!("{} codes for {items} items", self.codes);
-            faults.value(keys!["codes"], message, label, "use fewer codes per level");
+            let dotted = faults.dotted(&keys![key]);
+            let message = format!("`{dotted}` asks for more codes than there are items");
+            let label = format!("{most} codes for {items} items");
+            faults.value(keys![key], message, label, "use fewer codes per level");
         }
     }
 }
 
 impl IdentifierKind for ResidualKMeansSettings {
-    fn levels(&self) -> u32 {
-        self.levels + 1
+    fn known_levels(&self) -> Vec<u32> {
+        self.level_codes()
     }
 
-    fn codes(&self) -> u32 {
-        self.codes
-    }
-
-    fn tokens(&self) -> u32 {
-        self.levels * self.codes
+    fn may_collide(&self) -> bool {
+        true
     }
 
     fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {

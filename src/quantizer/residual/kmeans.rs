@@ -7,6 +7,7 @@ use rand::Rng;
 use rand::seq::index;
 use rayon::prelude::*;
 
+use super::balance::balanced;
 use super::distance::{nearest, squared_distance, squared_norm};
 use crate::error::Result;
 use crate::progress::Context;
@@ -23,6 +24,15 @@ const SEEDING_POINTS: usize = 1 << 14;
 /// Lloyd stops when an iteration lowers the distortion by less than this share of it.
 const LEAST_GAIN: f64 = 1e-5;
 
+/// What is asked of [`cluster`].
+pub(super) struct Clusters {
+    pub(super) codes: usize,
+    /// Most iterations.
+    pub(super) iterations: u32,
+    /// Whether clusters are to have equally many members.
+    pub(super) balanced: bool,
+}
+
 /// Centroids `[codes, dim]` of points `[n, dim]`.
 ///
 /// With fewer distinct points than codes, the codes left over repeat an earlier centroid and never
@@ -33,11 +43,11 @@ const LEAST_GAIN: f64 = 1e-5;
 pub(super) fn cluster(
     points: &[f32],
     dim: usize,
-    codes: usize,
-    iterations: u32,
+    wanted: &Clusters,
     seed: Seed,
     (ctx, label): (&Context, &str),
 ) -> Result<Vec<f32>> {
+    let &Clusters { codes, iterations, .. } = wanted;
     let sample = sample(points, dim, codes * TRAINING_POINTS_PER_CODE, seed.purpose("training"));
     let points = sample.as_deref().unwrap_or(points);
     let mut centroids = seed_centroids(points, dim, codes, seed.purpose("seeding"));
@@ -45,7 +55,10 @@ pub(super) fn cluster(
     let (mut last_codes, mut last_distortion) = (Vec::new(), f64::INFINITY);
     for _ in 0..iterations {
         ctx.check_interrupt()?;
-        let codes_of_points = nearest(points, dim, &centroids)?;
+        let codes_of_points = match wanted.balanced {
+            true => balanced(points, dim, &centroids)?,
+            false => nearest(points, dim, &centroids)?,
+        };
         if codes_of_points == last_codes {
             break;
         }
@@ -201,7 +214,8 @@ mod tests {
     use super::*;
 
     fn quiet(points: &[f32], dim: usize, codes: usize, seed: u64) -> Vec<f32> {
-        cluster(points, dim, codes, 50, Seed::new(seed), (&Context::silent(), "test")).unwrap()
+        let wanted = Clusters { codes, iterations: 50, balanced: false };
+        cluster(points, dim, &wanted, Seed::new(seed), (&Context::silent(), "test")).unwrap()
     }
 
     /// Points around `centers` well apart on a grid, `each` per center.

@@ -1,5 +1,6 @@
 //! Residual k-means (RQ-k-means): `r_0 = x`, `c_l = nearest(r_l)`, `r_(l+1) = r_l - centroid_l[c_l]`.
 
+mod balance;
 mod distance;
 mod kind;
 mod kmeans;
@@ -10,8 +11,9 @@ use crate::progress::Context;
 use crate::quantizer::settings::ResidualKMeansSettings;
 use crate::seed::Seed;
 use crate::vectors::Vectors;
+use balance::balanced;
 use distance::nearest;
-use kmeans::{cluster, mean_squared_length};
+use kmeans::{Clusters, cluster, mean_squared_length};
 
 /// Quantises the vectors of a catalogue; row `i` belongs to item `i`.
 ///
@@ -27,10 +29,11 @@ pub fn fit(
     seed: Seed,
     ctx: &Context,
 ) -> Result<Identifiers> {
-    let codes = settings.codes as usize;
-    if codes > vectors.len() {
+    let level_codes = settings.level_codes();
+    let most = level_codes.iter().copied().max().unwrap_or(0);
+    if most as usize > vectors.len() {
         ctx.warn(format!(
-            "{codes} codes per level for {} items: most codes will stay unused; lower `codes`",
+            "{most} codes of a level for {} items: most codes will stay unused; lower `codes`",
             vectors.len()
         ));
     }
@@ -38,12 +41,21 @@ pub fn fit(
     let mut centroids = Centroids { dim: vectors.dim, levels: Vec::new() };
     let mut lengths = Vec::new();
     let mut columns = Vec::new();
-    for level in 0..settings.levels {
+    for (level, &codes) in level_codes.iter().enumerate() {
         let label = format!("codes of level {}", level + 1);
-        let seed = seed.purpose("residual-k-means").index(level.into());
-        let found =
-            cluster(&residuals, vectors.dim, codes, settings.iterations, seed, (ctx, &label))?;
-        columns.push(quantize(&mut residuals, vectors.dim, &found)?);
+        let seed = seed.purpose("residual-k-means").index(level as u64);
+        let wanted = Clusters {
+            codes: codes as usize,
+            iterations: settings.iterations,
+            balanced: settings.is_balanced(level),
+        };
+        let found = cluster(&residuals, vectors.dim, &wanted, seed, (ctx, &label))?;
+        let codes = match wanted.balanced {
+            true => balanced(&residuals, vectors.dim, &found)?,
+            false => nearest(&residuals, vectors.dim, &found)?,
+        };
+        subtract(&mut residuals, vectors.dim, &found, &codes);
+        columns.push(codes);
         lengths.push(mean_squared_length(&residuals, vectors.dim));
         centroids.levels.push(found);
     }
@@ -52,7 +64,8 @@ pub fn fit(
     Identifiers::new(rows(&columns), levels, made, catalogue)
 }
 
-/// Nearest codes `[n, levels without dedup]` of vectors, for instance of new items, as [`fit`] assigned them.
+/// Nearest codes `[n, levels without dedup]` of vectors, for instance of new items, as [`fit`] assigned them; where levels are
+/// balanced, [`fit`] may have given an item another code than its nearest.
 ///
 /// # Errors
 /// [`Error::Failed`] when the vectors have another length than those the codes were made from.
@@ -65,24 +78,23 @@ pub fn assign(identifiers: &Identifiers, vectors: &Vectors) -> Result<Vec<u32>> 
         )));
     }
     let mut residuals = vectors.data.clone();
-    let columns: Result<Vec<_>> = centroids
-        .levels
-        .iter()
-        .map(|level| quantize(&mut residuals, centroids.dim, level))
-        .collect();
-    Ok(rows(&columns?))
+    let mut columns = Vec::new();
+    for level in &centroids.levels {
+        let codes = nearest(&residuals, centroids.dim, level)?;
+        subtract(&mut residuals, centroids.dim, level, &codes);
+        columns.push(codes);
+    }
+    Ok(rows(&columns))
 }
 
-/// Nearest codes `[n]`; subtracts their centroids from the residuals.
-fn quantize(residuals: &mut [f32], dim: usize, centroids: &[f32]) -> Result<Vec<u32>> {
-    let codes = nearest(residuals, dim, centroids)?;
-    for (residual, &code) in residuals.chunks_exact_mut(dim).zip(&codes) {
+/// Subtracts the centroids of codes `[n]` from the residuals.
+fn subtract(residuals: &mut [f32], dim: usize, centroids: &[f32], codes: &[u32]) {
+    for (residual, &code) in residuals.chunks_exact_mut(dim).zip(codes) {
         let at = code as usize * dim;
         for (x, c) in residual.iter_mut().zip(&centroids[at..at + dim]) {
             *x -= c;
         }
     }
-    Ok(codes)
 }
 
 fn rows(columns: &[Vec<u32>]) -> Vec<u32> {
@@ -96,6 +108,7 @@ mod tests {
     use rand::Rng;
 
     use super::*;
+    use crate::quantizer::settings::Balanced;
 
     fn random(items: usize, dim: usize) -> Vectors {
         let mut rng = Seed::new(9).rng();
@@ -104,7 +117,15 @@ mod tests {
     }
 
     fn settings(levels: u32, codes: u32) -> ResidualKMeansSettings {
-        ResidualKMeansSettings { vectors: "v".into(), levels, codes, iterations: 25, seed: None }
+        ResidualKMeansSettings {
+            vectors: "v".into(),
+            levels,
+            codes,
+            codes_of_levels: None,
+            balanced: None,
+            iterations: 25,
+            seed: None,
+        }
     }
 
     #[test]
@@ -134,6 +155,35 @@ mod tests {
             assert_eq!(codes, &ids.codes_of(item).unwrap()[..2]);
         }
         assert!(assign(&ids, &random(3, 4)).is_err(), "another length of vectors");
+    }
+
+    #[test]
+    fn levels_may_have_codes_of_their_own_and_as_many_items_for_each() {
+        let vectors = random(640, 6);
+        let of = |balanced| {
+            let own = ResidualKMeansSettings {
+                codes_of_levels: Some(vec![16, 4, 8]),
+                balanced,
+                ..settings(3, 64)
+            };
+            fit(&own, &vectors, "c", Seed::new(4), &Context::silent()).unwrap()
+        };
+        let free = of(None);
+        assert_eq!(free.levels[..3], [16, 4, 8]);
+        let usage = |ids: &Identifiers, level: usize| {
+            let usage = &ids.diagnostics.levels[level].usage;
+            (usage[0], usage[usage.len() - 1])
+        };
+        let all = of(Some(Balanced::All));
+        assert_eq!(
+            [usage(&all, 0), usage(&all, 1), usage(&all, 2)],
+            [(40, 40), (160, 160), (80, 80)]
+        );
+        let last = of(Some(Balanced::Last));
+        assert_eq!((usage(&last, 0), usage(&last, 2)), (usage(&free, 0), (80, 80)));
+        // What it costs: a little of the fit.
+        let left = |ids: &Identifiers| ids.diagnostics.levels[2].residual.unwrap();
+        assert!(left(&all) < 1.25 * left(&free), "{} {}", left(&all), left(&free));
     }
 
     #[test]

@@ -17,10 +17,10 @@ use std::sync::Arc;
 
 use super::harness::{Output, Rank, Retrieve, Scored, looked_up};
 use super::slate::Slate;
-use super::top::top;
 use crate::corpus::{Ask, Heard, Words};
 use crate::error::Result;
 use settings::Bm25Settings;
+use trieval_kernels::top::top;
 
 /// Items of a history that stand for a request without text.
 const HISTORY_ITEMS: usize = 5;

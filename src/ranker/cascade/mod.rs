@@ -89,8 +89,8 @@ impl Retrieve for Cascade {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::harness::Output;
-    use super::super::top::top;
     use super::*;
+    use trieval_kernels::top::top;
 
     /// Items 1 to 5, the first best.
     struct Finder;

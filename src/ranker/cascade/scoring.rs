@@ -4,7 +4,7 @@ use crate::corpus::{Ask, Heard};
 use crate::error::{Error, Result};
 use crate::ranker::harness::{Rank, Retrieve, Stage, checked_outputs};
 use crate::ranker::slate::{Column, Slate};
-use crate::ranker::top::top;
+use trieval_kernels::top::top;
 
 /// Orders slates by the first output of a system.
 pub struct Scoring {

@@ -14,9 +14,9 @@ mod tests;
 use self::counts::Counts;
 use super::harness::{Output, Rank, Retrieve, Scored};
 use super::slate::Slate;
-use super::top::top;
 use crate::corpus::Ask;
 use crate::error::Result;
+use trieval_kernels::top::top;
 
 /// The ranker.
 pub struct ClickRate {

@@ -32,7 +32,6 @@ use self::sides::{Places, Side};
 use self::value::Value;
 use super::harness::{Output, Rank, Retrieve, Scored, first_outputs};
 use super::slate::Slate;
-use super::top::top;
 use crate::corpus::{Ask, Corpus, DailyStatistics, Heard, Labels, Request, Split, Words};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
@@ -43,6 +42,7 @@ use crate::text::{bytes, grouped};
 use crate::train::course::settings::LOSS;
 use crate::train::held_out::Judge;
 use crate::train::validation::Measured;
+use trieval_kernels::top::top;
 
 /// The bias and the weights among the parameters.
 const BIAS: &str = "bias";

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use super::harness::{Output, Rank, Retrieve, Scored};
 use super::settings::PopularitySettings;
 use super::slate::Slate;
-use super::top::top;
 use crate::corpus::{Ask, Corpus, Heard, training_exposure, weighted_exposure};
 use crate::error::{Error, Result};
 use crate::store::{Packer, SealKind, Unpacker};
+use trieval_kernels::top::top;
 
 const COUNTS: SealKind = SealKind { kind: "counts", version: 1 };
 /// Counts and categories inside the folder of their step.

@@ -23,7 +23,6 @@ use self::objective::NextItem;
 use self::settings::{SasrecLoss, SasrecSettings};
 use super::harness::{Output, Rank, Retrieve, Scored};
 use super::slate::Slate;
-use super::top::top;
 use crate::corpus::{Ask, Corpus, Heard, choices};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
@@ -31,6 +30,7 @@ use crate::kind::Role;
 use crate::model::checkpoint::WeightFiles;
 use crate::store::{read_description, write_json};
 use crate::train::validation::Measured;
+use trieval_kernels::top::top;
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;

@@ -189,6 +189,12 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
     facts.extend(identifier.largest_group.map(|n| ("most items under one", numbers::count(n))));
     facts.extend(identifier.index_bytes.map(|n| ("constraint index", numbers::bytes(n))));
     facts.extend(identifier.distortion.map(|value| ("distortion", numbers::short(value))));
+    if let Some(one) = &identifier.ceiling {
+        let value = |value: f64| format!("{} {}", one.metric, numbers::value(value));
+        facts.push(("exact search over its vectors", value(one.exact)));
+        facts.push(("through its codes", value(one.codes)));
+        facts.push(("with what is found in the order of the vectors", value(one.ranked)));
+    }
     let levels = identifier.levels.iter().enumerate().map(|(index, level)| {
         let used = format!("{} of {}", numbers::count(level.used), numbers::count(level.codes));
         let name = Name {

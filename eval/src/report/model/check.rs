@@ -44,7 +44,10 @@ impl Report {
                     .into_iter()
                     .chain(level.collision_rate)
             });
+            let ceiling =
+                identifier.ceiling.iter().flat_map(|one| [one.exact, one.codes, one.ranked]);
             let all = levels.chain([identifier.collision_rate]).chain(identifier.distortion);
+            let all = all.chain(ceiling);
             check(&format!("a diagnostic of the identifier {}", identifier.name), all)?;
         }
         for example in &self.examples {

@@ -28,9 +28,29 @@ pub struct IdentifierReport {
     /// One entry per level, first level first; empty for identifiers without levels.
     #[serde(default)]
     pub levels: Vec<LevelReport>,
+    /// What a search through its codes finds at most; null where they are not made from vectors that requests can be compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<CeilingReport>,
     /// What the diagnostics show, such as "hourglass: level 2 uses 14 of 64 codes".
     #[serde(default)]
     pub findings: Vec<String>,
+}
+
+/// What search finds on validation requests, before any decoder is trained.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CeilingReport {
+    /// The metric, such as `recall@10`.
+    pub metric: String,
+    /// Beams of the search through the codes.
+    pub beam: u32,
+    /// Validation requests.
+    pub requests: u64,
+    /// Of the exact search over the vectors.
+    pub exact: f64,
+    /// Of the search through the codes.
+    pub codes: f64,
+    /// Of that search, with the items found in the order of their vectors.
+    pub ranked: f64,
 }
 
 /// Use of the codes of one level.

@@ -72,6 +72,14 @@ pub(super) fn identifier() -> IdentifierReport {
         index_bytes: Some(38_912),
         distortion: Some(0.182),
         levels: vec![level(64, 0.02, 1.0), level(22, 0.11, 0.71), level(61, 0.03, 0.068)],
+        ceiling: Some(CeilingReport {
+            metric: "recall@10".to_owned(),
+            beam: 50,
+            requests: 1_000,
+            exact: 0.512,
+            codes: 0.384,
+            ranked: 0.471,
+        }),
         findings: vec!["hourglass: level 2 uses 22 of 64 codes".to_owned()],
     }
 }

@@ -6,8 +6,8 @@ use super::HnswIndex;
 use crate::error::Result;
 use crate::progress::Context;
 use crate::ranker::harness::Comparison;
-use crate::ranker::nearest::exact;
 use crate::vectors::Vectors;
+use crate::vectors::exact;
 
 /// Nearest items of which the index should find all.
 const NEAREST: usize = 10;

@@ -30,10 +30,10 @@ use super::exact;
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::ranker::Scored;
-use crate::ranker::top::top;
 use crate::seed::Seed;
 use crate::store::{map, read_description, write_atomic, write_json};
 use crate::vectors::Vectors;
+use trieval_kernels::top::top;
 
 /// The graph with a copy of the vectors, in the library's own format.
 pub const INDEX_FILE: &str = "index.usearch";
