@@ -261,6 +261,7 @@ name = "control"
 kind = "generative"
 train = "control"
 identifier = "control"
+ranking = { vectors = "text" }
 [[system]]
 name = "sum"
 kind = "fusion"

@@ -1,7 +1,7 @@
 //! One decoder that answers in several identifiers: a system for each, and what names and places of
 //! identifiers redo.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::support::{TINY, copy_of_finished, finished, json, run, step_folder, tree, trieval};
@@ -103,4 +103,88 @@ fn a_list_of_one_identifier_is_that_identifier() {
         tree(&run.join("steps")).into_keys().filter(|path| path.ends_with("step.json")).collect()
     };
     assert_eq!(steps(&out), steps(finished()));
+}
+
+/// Lists of a system's run, by request: items in order, with their scores.
+fn lists(run: &Path, system: &str) -> BTreeMap<String, Vec<(String, f64)>> {
+    let step = step_folder(run, &format!("system.{system}")).unwrap();
+    let mut lists: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
+    for line in std::fs::read_to_string(step.join("run.trec")).unwrap().lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let one = (words[2].to_owned(), words[4].parse().unwrap());
+        lists.entry(words[0].to_owned()).or_default().push(one);
+    }
+    lists
+}
+
+/// What a decoder finds is ordered by it, by vectors, or by both; the ceiling says beforehand what that can come to.
+#[test]
+fn vectors_order_what_a_decoder_finds_and_the_ceiling_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, recipe) = (folder.path().join("run"), folder.path().join("ranked.toml"));
+    copy_of_finished(&out);
+    let ranked = |name: &str, more: &str| {
+        format!(
+            "[[system]]\nname = \"{name}\"\nkind = \"generative\"\ntrain = \"supervised\"\n\
+             decode = {{ beam = 20 }}\nranking = {{ vectors = \"text\"{more} }}\n\n"
+        )
+    };
+    let systems = [
+        ranked("by-decoder", ", weight = 0"),
+        ranked("by-vectors", ", weight = 1"),
+        ranked("by-both", ", tune = \"ndcg@10\""),
+    ];
+    let text = std::fs::read_to_string(TINY).unwrap();
+    let text = text.replacen("[evaluation]", &format!("{}[evaluation]", systems.concat()), 1);
+    std::fs::write(&recipe, &text).unwrap();
+    let recipe = recipe.display().to_string();
+    run(&recipe, &out, &[]).expect(0).says(&["train.supervised: done before"]);
+    let [plain, by_decoder, by_vectors, by_both] =
+        ["supervised", "by-decoder", "by-vectors", "by-both"].map(|system| lists(&out, system));
+    let nearest = lists(&out, "two-tower");
+    let items = |list: &[(String, f64)]| list.iter().map(|one| one.0.clone()).collect::<Vec<_>>();
+    for (request, list) in &plain {
+        assert_eq!(items(list), items(&by_decoder[request]));
+        let sorted = |list: &[(String, f64)]| items(list).into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(sorted(list), sorted(&by_vectors[request]), "the same items in another order");
+        // The order among those that exact search lists too is that of exact search.
+        let of_all: Vec<String> = items(&nearest[request]);
+        let place = |item: &String| of_all.iter().position(|one| one == item);
+        let places: Vec<usize> = items(&by_vectors[request]).iter().filter_map(place).collect();
+        assert!(places.is_sorted(), "{request}: {places:?}");
+    }
+    assert_ne!(by_vectors, by_decoder);
+    let report = json(&out.join("report.json"));
+    let note = report["notes"].as_array().unwrap().iter().find_map(|note| {
+        note.as_str().filter(|note| note.starts_with("system by-both: tuned for ndcg@10"))
+    });
+    let note = note.expect("what was chosen is told");
+    assert!(note.contains("ranking.weight") && note.contains("11 settings tried"), "{note}");
+    assert!(by_both.len() == plain.len());
+    let figure = |system: &str| {
+        let all = report["systems"].as_array().unwrap();
+        let one = all.iter().find(|one| one["name"] == system).unwrap();
+        one["metrics"]["recall@10"]["value"].as_f64().unwrap()
+    };
+    assert!(figure("by-vectors") > figure("by-decoder"), "a weak decoder, and trained vectors");
+
+    let ceiling = &report["identifiers"][0]["ceiling"];
+    assert_eq!(ceiling["metric"], "recall@10");
+    assert_eq!(ceiling["beam"], 20);
+    let [exact, codes, ranked] =
+        ["exact", "codes", "ranked"].map(|name| ceiling[name].as_f64().unwrap());
+    assert!(0.0 < codes && codes <= exact && ranked <= exact + 0.05, "{ceiling}");
+    let root = out.display().to_string();
+    let told = trieval(&["ids", &root]).expect(0).out;
+    assert!(told.contains("by exact search over the vectors"), "{told}");
+    let told = trieval(&["ids", &root, "--json"]).expect(0).json();
+    assert_eq!(told["ceiling"]["exact"], ceiling["exact"]);
+
+    let check = |from: &str, to: &str| {
+        std::fs::write(&recipe, text.replacen(from, to, 1)).unwrap();
+        trieval(&["check", &recipe]).expect(2)
+    };
+    check("weight = 1", "weight = 1, tune = \"ndcg@10\"").says(&["none is chosen"]);
+    check("weight = 1", "weight = 2").says(&["weight"]);
+    check("vectors = \"text\", weight = 1", "vectors = \"none\"").says(&["none"]);
 }

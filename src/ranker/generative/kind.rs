@@ -1,18 +1,28 @@
 //! What a generative system says of itself.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Generative;
-use super::settings::GenerativeSettings;
+use super::ranking::{Memo, Ranked};
+use super::settings::{GenerativeSettings, RankingSettings};
 use crate::error::{Error, Result};
 use crate::generative::{Bundle, DECODER, DecoderSizes, INDEX_FILE, MODEL_DIR};
 use crate::inputs::Inputs;
 use crate::kind::keys;
-use crate::kind::{Abilities, Estimate, Family, Key, Kind, Refusal, Role, Sizes, Use};
+use crate::kind::{Abilities, Estimate, Family, Faults, Key, Kind, Refusal, Role, Sizes, Use};
 use crate::model::checkpoint::WEIGHTS;
 use crate::ranker::Retrieve;
-use crate::ranker::kinds::{System, SystemKind};
+use crate::ranker::kinds::{System, SystemKind, Tries, Tuned};
+use crate::ranker::nearest::vector_files;
+use crate::ranker::tuned::Chosen;
+use crate::vectors::Encoded;
 
+/// What the weight of the vectors is called where it is chosen.
+const WEIGHT: &str = "ranking.weight";
+/// Metric that the weight is chosen for where a recipe names none.
+const TUNED_FOR: &str = "recall@10";
 /// Requests that are asked at once where throughput is measured.
 const BATCH: u64 = 64;
 
@@ -28,10 +38,30 @@ impl Kind for GenerativeSettings {
             |name| Use::new(Family::Identifier, name, Role::Identifier(0), "identifier");
         let identifier = self.identifier.as_deref().map(identifier);
         uses.extend(identifier.map(|one| one.among(Role::Train)));
+        if let Some(RankingSettings { vectors, .. }) = &self.ranking {
+            let vectors = Use::new(Family::Vectors, vectors, Role::Vectors, "ranking");
+            uses.push(vectors.at(keys!["ranking", "vectors"]));
+        }
         uses
     }
 
-    fn accepts(&self, used: &Use<'_>, kind: &str, _: &Abilities) -> Result<(), Refusal> {
+    fn faults(&self, faults: &mut Faults<'_>) {
+        let Some(ranking) = &self.ranking else { return };
+        if ranking.weight.is_some() && ranking.tune.is_some() {
+            let message = "`weight` is given, so that none is chosen";
+            let help = "leave one of the two out";
+            faults.key(keys!["ranking", "tune"], message, "not used", help);
+        }
+    }
+
+    fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        if used.family == Family::Vectors && !other.encodes_requests {
+            return Err(Refusal {
+                message: format!("system {} cannot rank by [vectors.{}]", self.name, used.name),
+                label: format!("vectors of kind = \"{kind}\" encode no requests"),
+                help: "use vectors of another kind".into(),
+            });
+        }
         if used.family != Family::Train || kind == DECODER {
             return Ok(());
         }
@@ -43,12 +73,8 @@ impl Kind for GenerativeSettings {
     }
 }
 
-impl SystemKind for GenerativeSettings {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn open(&self, system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
+impl GenerativeSettings {
+    fn decoder(&self, system: &System, inputs: &Inputs) -> Result<Generative> {
         let Some(model) = &system.model else {
             return Err(Error::Failed(format!("system {} has no model", self.name)));
         };
@@ -56,14 +82,70 @@ impl SystemKind for GenerativeSettings {
         let folder = inputs.folder(Role::Train)?.join(MODEL_DIR);
         let bundle = Bundle::load(&folder, &inputs.identifiers(), model)?;
         let (prompts, retriever) = bundle.into_retriever(identifier, &self.decode)?;
-        Ok(Box::new(Generative { prompts, retriever }))
+        Ok(Generative { prompts, retriever })
+    }
+
+    /// The vectors that rank what is found.
+    fn items(&self, system: &System, inputs: &Inputs) -> Result<Arc<Encoded>> {
+        let Some(vectors) = &system.vectors else {
+            return Err(Error::Failed(format!("system {} has no vectors", self.name)));
+        };
+        Ok(Arc::new(vectors.it().open(inputs.folder(Role::Vectors)?, inputs.catalogue()?)?))
+    }
+}
+
+impl SystemKind for GenerativeSettings {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(&self, system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
+        let found = self.decoder(system, inputs)?;
+        let Some(ranking) = &self.ranking else { return Ok(Box::new(found)) };
+        let weight = match ranking.weight {
+            Some(weight) => weight,
+            None => Chosen::read(inputs.folder(Role::Tuned)?)?.value(WEIGHT)?,
+        };
+        let items = self.items(system, inputs)?;
+        Ok(Box::new(Ranked { found: Arc::new(found), items, weight: weight as f32, memo: None }))
+    }
+
+    fn tuned_for(&self) -> Option<Tuned<'_>> {
+        let ranking = self.ranking.as_ref().filter(|ranking| ranking.weight.is_none())?;
+        Some(Tuned {
+            metric: ranking.tune.as_deref().unwrap_or(TUNED_FOR),
+            key: keys!["ranking", "tune"],
+            what: "the weight",
+            instead: "give a fixed `ranking.weight`",
+        })
+    }
+
+    /// From the decoder's own order to that of the vectors.
+    fn tries(&self, system: &System, inputs: &Inputs) -> Result<Option<Tries>> {
+        if self.tuned_for().is_none() {
+            return Ok(None);
+        }
+        let candidate = |tenths: u32| [(WEIGHT.to_owned(), f64::from(tenths) / 10.0)].into();
+        let (found, items) = (Arc::new(self.decoder(system, inputs)?), self.items(system, inputs)?);
+        let memo = Arc::new(Memo::default());
+        let under = move |candidate: &BTreeMap<String, f64>| -> Box<dyn Retrieve> {
+            let weight = candidate.get(WEIGHT).copied().unwrap_or(0.0) as f32;
+            let (found, items, memo) = (found.clone(), items.clone(), Some(memo.clone()));
+            Box::new(Ranked { found, items, weight, memo })
+        };
+        let candidates = (0..=10).map(candidate).collect();
+        Ok(Some(Tries::Grid { candidates, under: Box::new(under) }))
     }
 
     fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
         let identifiers = inputs.identifiers().into_iter();
         let indexes = identifiers.map(|(_, folder)| folder.join(INDEX_FILE));
         let weights = inputs.folder(Role::Train)?.join(MODEL_DIR).join(WEIGHTS);
-        Ok(indexes.chain([weights]).collect())
+        let mut files: Vec<PathBuf> = indexes.chain([weights]).collect();
+        if self.ranking.is_some() {
+            files.extend(vector_files(inputs.folder(Role::Vectors)?)?);
+        }
+        Ok(files)
     }
 
     fn at_most(&self) -> Option<(u32, Vec<Key>)> {

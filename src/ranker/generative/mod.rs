@@ -1,6 +1,7 @@
 //! The generative model as a ranker: prompt, constrained beam search, items.
 
 mod kind;
+mod ranking;
 pub mod settings;
 
 use rayon::prelude::*;

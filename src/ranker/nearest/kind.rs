@@ -104,7 +104,7 @@ impl SystemKind for NearestSettings {
     }
 
     fn files(&self, inputs: &Inputs) -> Result<Vec<PathBuf>> {
-        let mut files = weights(inputs.folder(Role::Vectors)?)?;
+        let mut files = vector_files(inputs.folder(Role::Vectors)?)?;
         if self.index.is_some() {
             files.extend(hnsw::files(inputs.folder(Role::Opened)?));
         }
@@ -117,7 +117,7 @@ impl SystemKind for NearestSettings {
 }
 
 /// Weights of the encoder and vectors of the items, at any depth of a folder.
-fn weights(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn vector_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -4,6 +4,8 @@ pub mod hnsw;
 mod kind;
 pub mod settings;
 
+pub use kind::vector_files;
+
 use std::path::Path;
 
 use rayon::prelude::*;

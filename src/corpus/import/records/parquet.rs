@@ -13,6 +13,7 @@ use arrow_array::{Array, ArrayRef, temporal_conversions};
 use arrow_schema::{DataType, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::path::below;
 use super::unpacked::{TOO_MUCH_UNPACKED, most_unpacked};
@@ -72,7 +73,7 @@ fn opened(path: &Path) -> Result<(ParquetRecordBatchReaderBuilder<File>, u64)> {
     let builder = guarded(path, || {
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e))
     })?;
-    let groups = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let groups = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
     let sizes = groups.map(|column| u64::try_from(column.uncompressed_size()).unwrap_or(u64::MAX));
     if sizes.fold(0, u64::saturating_add) > most_unpacked(size) {
         return Err(Error::data(path, TOO_MUCH_UNPACKED));
