@@ -133,7 +133,7 @@ impl Ids {
     /// wait for memory. The sum keeps the reads from being dropped.
     pub(crate) fn touch(&self, hashes: &[u64]) -> u32 {
         let mask = self.lines.len().wrapping_sub(1);
-        let lines = hashes.iter().filter_map(|&hash| self.lines.get(hash as usize / LINE & mask));
+        let lines = hashes.iter().filter_map(|&hash| self.lines.get((hash as usize / LINE) & mask));
         lines.fold(0, |sum: u32, line| sum.wrapping_add(line.0[0].number))
     }
 
@@ -192,7 +192,7 @@ fn probe<T>(
 ) -> Result<T, (usize, usize)> {
     let hash = hash as usize;
     let mask = lines.len() - 1;
-    let mut at = hash / LINE & mask;
+    let mut at = (hash / LINE) & mask;
     loop {
         let line = &lines[at].0;
         for step in 0..LINE {
