@@ -2,8 +2,9 @@
 //! what they name.
 //!
 //! Reading a run is mostly looking up ids at random in a table larger than the caches, so that a look-up should touch memory
-//! once: ids of up to 11 bytes stand in the table itself. With a table of the numbers alone (hashbrown), which had to go
-//! through the arena for every comparison, reading 10^7 lines over 10^6 items took three times as long.
+//! once: ids of up to 11 bytes stand in the table itself, and those that share a place stand in one line of the cache. With a
+//! table of the numbers alone (hashbrown), which had to go through the arena for every comparison, reading 10^7 lines over
+//! 10^6 items took three times as long.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -16,6 +17,8 @@ const SHORT: usize = 11;
 pub(crate) const BATCH: usize = 64;
 /// No id has this number.
 pub(crate) const NONE: u32 = u32::MAX;
+/// Slots in a line of the cache.
+const LINE: usize = 4;
 
 /// Table of distinct ids; the number of an id is its order of arrival.
 #[derive(Debug, Clone, Default)]
@@ -24,9 +27,14 @@ pub(crate) struct Ids {
     text: String,
     /// `[number]` → where the id ends in `text`; it starts where the one before ends.
     ends: Vec<usize>,
-    /// Open addressing with linear probing; a power of two, at most three quarters full.
-    slots: Vec<Slot>,
+    /// Open addressing, line by line; a power of two, at most three quarters full.
+    lines: Vec<Line>,
 }
+
+/// Slots that come into the cache together.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Line([Slot; LINE]);
 
 /// One place of the table, empty where the number is [`NONE`].
 #[derive(Debug, Clone, Copy)]
@@ -45,14 +53,14 @@ impl Ids {
     pub(crate) fn bytes(&self) -> usize {
         self.text.capacity()
             + self.ends.capacity() * size_of::<usize>()
-            + self.slots.capacity() * size_of::<Slot>()
+            + self.lines.capacity() * size_of::<Line>()
     }
 }
 
 impl Ids {
     /// The number of the id, which is added where it is new. A table holds 2^31 ids; more than memory does.
     pub(crate) fn intern(&mut self, name: &str) -> u32 {
-        self.intern_hashed(name, hash(name))
+        self.intern_hashed(name, hash(name.as_bytes()))
     }
 
     /// The numbers of many ids, those that are new added in their order.
@@ -62,7 +70,7 @@ impl Ids {
         for start in (0..names.len()).step_by(BATCH) {
             let batch = start as u32..names.len().min(start + BATCH) as u32;
             hashes.clear();
-            hashes.extend(batch.clone().map(|number| hash(names.name(number))));
+            hashes.extend(batch.clone().map(|number| hash(names.name(number).as_bytes())));
             std::hint::black_box(self.touch(&hashes));
             let interned = batch
                 .zip(&hashes)
@@ -83,7 +91,7 @@ impl Ids {
                 let name = |at: usize| names.name((start + at) as u32);
                 let mut hashes = [0; BATCH];
                 for (at, slot) in hashes[..length].iter_mut().enumerate() {
-                    *slot = hash(name(at));
+                    *slot = hash(name(at).as_bytes());
                 }
                 std::hint::black_box(self.touch(&hashes[..length]));
                 let mut numbers = [NONE; BATCH];
@@ -98,16 +106,17 @@ impl Ids {
         numbers
     }
 
-    fn intern_hashed(&mut self, name: &str, hash: u64) -> u32 {
-        if (self.ends.len() + 1) * 4 > self.slots.len() * 3 {
+    /// The number of the id with this hash, which is added where it is new.
+    pub(crate) fn intern_hashed(&mut self, name: &str, hash: u64) -> u32 {
+        if (self.ends.len() + 1) * 4 > self.lines.len() * LINE * 3 {
             self.grow();
         }
         let key = Key::new(name, hash);
         match self.find(name, key, hash) {
             Ok(number) => number,
-            Err(free) => {
+            Err((line, place)) => {
                 let number = self.ends.len() as u32;
-                self.slots[free] = Slot { key, number };
+                self.lines[line].0[place] = Slot { key, number };
                 self.text.push_str(name);
                 self.ends.push(self.text.len());
                 number
@@ -117,20 +126,20 @@ impl Ids {
 
     /// The number of the id, if it is known.
     pub(crate) fn get(&self, name: &str) -> Option<u32> {
-        self.get_hashed(name, hash(name))
+        self.get_hashed(name, hash(name.as_bytes()))
     }
 
     /// Brings the places where ids with these hashes would stand into the cache, all at once: look-ups one by one would each
     /// wait for memory. The sum keeps the reads from being dropped.
     pub(crate) fn touch(&self, hashes: &[u64]) -> u32 {
-        let mask = self.slots.len().wrapping_sub(1);
-        let slots = hashes.iter().filter_map(|&hash| self.slots.get(hash as usize & mask));
-        slots.fold(0, |sum: u32, slot| sum.wrapping_add(slot.number))
+        let mask = self.lines.len().wrapping_sub(1);
+        let lines = hashes.iter().filter_map(|&hash| self.lines.get((hash as usize / LINE) & mask));
+        lines.fold(0, |sum: u32, line| sum.wrapping_add(line.0[0].number))
     }
 
     /// The number of the id with this hash, if it is known.
     pub(crate) fn get_hashed(&self, name: &str, hash: u64) -> Option<u32> {
-        if self.slots.is_empty() {
+        if self.lines.is_empty() {
             return None;
         }
         self.find(name, Key::new(name, hash), hash).ok()
@@ -153,38 +162,50 @@ impl Ids {
         self.ends.len()
     }
 
-    /// The number of the id, or the empty place where it belongs. The table has an empty place.
-    fn find(&self, name: &str, key: Key, hash: u64) -> Result<u32, usize> {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        loop {
-            let slot = &self.slots[at];
-            if slot.number == NONE {
-                return Err(at);
-            }
-            if slot.key == key && (key.is_whole() || self.name(slot.number) == name) {
-                return Ok(slot.number);
-            }
-            at = (at + 1) & mask;
-        }
+    /// The number of the id, or the line and the empty place in it where it belongs.
+    fn find(&self, name: &str, key: Key, hash: u64) -> Result<u32, (usize, usize)> {
+        let is_it =
+            |slot: &Slot| slot.key == key && (key.is_whole() || self.name(slot.number) == name);
+        probe(&self.lines, hash, |slot| is_it(slot).then_some(slot.number))
     }
 
-    /// Doubles the table.
+    /// Doubles the table. Slots go to their old line or to one as far behind it as the table was long, so that lines are
+    /// read and written in their order.
     fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(16);
+        let size = (self.lines.len() * 2).max(4);
         let empty = Slot { key: Key([0; SHORT + 1]), number: NONE };
-        let mask = size - 1;
-        let mut slots = vec![empty; size];
-        for number in 0..self.ends.len() as u32 {
-            let name = self.name(number);
-            let hash = hash(name);
-            let mut at = hash as usize & mask;
-            while slots[at].number != NONE {
-                at = (at + 1) & mask;
+        let old = std::mem::replace(&mut self.lines, vec![Line([empty; LINE]); size]);
+        for slot in old.iter().flat_map(|line| line.0).filter(|slot| slot.number != NONE) {
+            if let Err((line, place)) = probe(&self.lines, slot.key.hash(), |_| None::<()>) {
+                self.lines[line].0[place] = slot;
             }
-            slots[at] = Slot { key: Key::new(name, hash), number };
         }
-        self.slots = slots;
+    }
+}
+
+/// Looks at the slots where an id with that hash may stand, first come first served: what `is_it` says of one of them, or the
+/// line and the place in it that is free. There is one: the table is never full.
+fn probe<T>(
+    lines: &[Line],
+    hash: u64,
+    is_it: impl Fn(&Slot) -> Option<T>,
+) -> Result<T, (usize, usize)> {
+    let hash = hash as usize;
+    let mask = lines.len() - 1;
+    let mut at = (hash / LINE) & mask;
+    loop {
+        let line = &lines[at].0;
+        for step in 0..LINE {
+            let place = (hash + step) % LINE;
+            let slot = &line[place];
+            if slot.number == NONE {
+                return Err((at, place));
+            }
+            if let Some(found) = is_it(slot) {
+                return Ok(found);
+            }
+        }
+        at = (at + 1) & mask;
     }
 }
 
@@ -201,6 +222,17 @@ impl Key {
         Self(bytes)
     }
 
+    /// The hash that the key was made with.
+    fn hash(self) -> u64 {
+        let length = usize::from(self.0[SHORT]);
+        match self.0 {
+            [a, b, c, d, e, f, g, h, ..] if length > SHORT => {
+                u64::from_le_bytes([a, b, c, d, e, f, g, h])
+            }
+            bytes => hash(&bytes[..length]),
+        }
+    }
+
     /// Whether equal keys are equal ids.
     fn is_whole(self) -> bool {
         usize::from(self.0[SHORT]) <= SHORT
@@ -208,9 +240,9 @@ impl Key {
 }
 
 /// The same on every machine and in every run, though no result depends on it.
-pub(crate) fn hash(name: &str) -> u64 {
+pub(crate) fn hash(name: &[u8]) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
-    hasher.write(name.as_bytes());
+    hasher.write(name);
     hasher.finish()
 }
 

@@ -145,7 +145,7 @@ impl<'a, V: Copy> Part<'a, V> {
         self.open(request);
         self.waiting.text.push_str(item);
         self.waiting.rows.push((self.waiting.text.len(), value));
-        self.waiting.hashes.push(hash(item));
+        self.waiting.hashes.push(hash(item.as_bytes()));
         if self.waiting.rows.len() == BATCH {
             self.look_up();
         }
@@ -166,13 +166,14 @@ impl<'a, V: Copy> Part<'a, V> {
     fn look_up(&mut self) {
         let Self { known, fresh, fresh_at, waiting } = self;
         std::hint::black_box(known.items.touch(&waiting.hashes));
+        std::hint::black_box(fresh.items.touch(&waiting.hashes));
         let mut start = 0;
         for (&(end, value), &hash) in waiting.rows.iter().zip(&waiting.hashes) {
             let item = &waiting.text[start..end];
             let number = known.items.get_hashed(item, hash);
             let number = number.unwrap_or_else(|| {
                 fresh_at.push(fresh.entries.len());
-                fresh.items.intern(item)
+                fresh.items.intern_hashed(item, hash)
             });
             fresh.entries.push((number, value));
             start = end;

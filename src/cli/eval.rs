@@ -79,12 +79,12 @@ pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()
 /// [`Error::Usage`] and [`Error::Data`] for what cannot be read, understood or compared.
 pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, Contest)> {
     let metrics = parse_metrics(args.metrics).map_err(usage)?;
-    let qrels = read_qrels(args.qrels).map_err(|e| unusable(args.qrels, e))?;
+    let (qrels, checksum) = read_and_digest(args.qrels, read_qrels)?;
     let mut systems = Vec::new();
-    let mut fingerprints = vec![fingerprint("qrels", args.qrels)?];
+    let mut fingerprints = vec![fingerprint("qrels", checksum)];
     for text in &args.runs {
         let (name, path) = named(text);
-        let (run, conflict) = read_run_with_ranks(&path).map_err(|e| unusable(&path, e))?;
+        let ((run, conflict), checksum) = read_and_digest(&path, read_run_with_ranks)?;
         let run = match name {
             Some(name) => run.renamed(name),
             None => run,
@@ -92,7 +92,7 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
         if let Some(conflict) = conflict {
             ctx.warn(conflict);
         }
-        fingerprints.push(fingerprint(&format!("run {}", run.name()), &path)?);
+        fingerprints.push(fingerprint(&format!("run {}", run.name()), checksum));
         systems.push(Entry {
             name: run.name().to_owned(),
             kind: RUN_FILE_KIND.into(),
@@ -215,10 +215,22 @@ fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
-pub(super) fn fingerprint(name: &str, path: &Path) -> Result<Fingerprint> {
-    let Digest { bytes, blake3 } = digest(path)?;
+/// Reads a file, and takes its checksum meanwhile; of a pipe afterwards, whose bytes two readers would take from each other.
+fn read_and_digest<T: Send>(
+    path: &Path,
+    read: impl FnOnce(&Path) -> trieval_eval::Result<T> + Send,
+) -> Result<(T, Digest)> {
+    let read = || read(path).map_err(|e| unusable(path, e));
+    if !path.is_file() {
+        return Ok((read()?, digest(path)?));
+    }
+    let (value, checksum) = rayon::join(read, || digest(path));
+    Ok((value?, checksum?))
+}
+
+pub(super) fn fingerprint(name: &str, Digest { bytes, blake3 }: Digest) -> Fingerprint {
     let checksum = format!("BLAKE3 {blake3}");
-    Ok(Fingerprint { name: name.to_owned(), checksum, bytes: Some(bytes) })
+    Fingerprint { name: name.to_owned(), checksum, bytes: Some(bytes) }
 }
 
 /// Lines of a text file, packed or not, with their fields between tabs; blank lines are left out.

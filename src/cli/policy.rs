@@ -11,6 +11,7 @@ use super::eval::{fingerprint, named, unusable};
 use super::form::show;
 use crate::error::{Error, Result};
 use crate::judging::machine::machine;
+use crate::store::digest;
 
 pub(super) fn execute(args: &EvalArgs) -> Result<()> {
     let judging = &args.judging;
@@ -32,7 +33,7 @@ pub(super) fn execute(args: &EvalArgs) -> Result<()> {
         let (name, path) = named(text);
         let log = read_log(&path).map_err(|e| unusable(&path, e))?;
         let name = name.map_or_else(|| path.display().to_string(), str::to_owned);
-        report.fingerprints.push(fingerprint(&name, &path)?);
+        report.fingerprints.push(fingerprint(&name, digest(&path)?));
         let rows = log.rows();
         let has_model = rows.iter().all(|row| row.estimate.is_some() && row.expectation.is_some());
         let estimators: &[Estimator] = match has_model {

@@ -88,6 +88,11 @@ impl<'a> Table<'a> {
         Ok(found)
     }
 
+    /// Number of rows, as the footer says.
+    pub(super) fn n_rows(&self) -> usize {
+        usize::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
     /// Row groups with the number of rows before each.
     pub(super) fn groups(&self) -> Vec<(usize, usize)> {
         let mut before = 0;

@@ -59,6 +59,13 @@ impl<V: Copy + Send + Sync> Joiner<V> {
         parts.into_iter().map(join).collect()
     }
 
+    /// Makes room for so many rows at once: a vector that doubles touches three times the memory. Only a hint, as a file that
+    /// lies about its length must cost nothing: room that is not used is never touched, and none where there is none.
+    pub(super) fn expect(&mut self, n_rows: usize) {
+        let missing = n_rows.saturating_sub(self.joined.entries.len());
+        let _ = self.joined.entries.try_reserve_exact(missing);
+    }
+
     /// All rows.
     pub(super) fn finish(self) -> Pairs<V> {
         self.joined
@@ -77,9 +84,9 @@ impl Notice for () {
 
 /// Reads rows from lines. `first` sees the first line that is not blank, `parse` every such line.
 pub(super) fn read_rows<V: Copy + Send + Sync>(
-    reader: &mut dyn Read,
+    reader: &mut (dyn Read + Send),
     path: &Path,
-    first: impl FnMut(&str),
+    first: impl FnMut(&str) + Send,
     parse: impl Fn(&str, &mut Part<'_, V>) -> ParsedLine + Sync,
 ) -> Result<Pairs<V>> {
     let rows =
@@ -89,9 +96,9 @@ pub(super) fn read_rows<V: Copy + Send + Sync>(
 
 /// The same, where `parse` also notices something; it is told the number of the line within its part, from 1.
 pub(super) fn read_rows_noticing<V: Copy + Send + Sync, N: Notice>(
-    reader: &mut dyn Read,
+    reader: &mut (dyn Read + Send),
     path: &Path,
-    mut first: impl FnMut(&str),
+    mut first: impl FnMut(&str) + Send,
     parse: impl Fn(&str, usize, &mut Part<'_, V>, &mut N) -> ParsedLine + Sync,
 ) -> Result<(Pairs<V>, N)> {
     let mut joiner = Joiner::new();
@@ -109,6 +116,13 @@ pub(super) fn read_rows_noticing<V: Copy + Send + Sync, N: Notice>(
         let threads = joiner.width().min(block.len() / LEAST_BYTES + 1);
         let results =
             joiner.fill(cut(block, threads), |part, rows| parse_lines(part, rows, &parse));
+        if lines_before == 0
+            && let Ok(file) = path.metadata()
+        {
+            // If all lines are like those of the first block; fewer where the file is packed.
+            let blocks = file.len() as f64 / block.len() as f64;
+            joiner.expect((joiner.joined.entries.len() as f64 * blocks * 1.02) as usize);
+        }
         let mut before = lines_before;
         for result in results {
             match result {
@@ -131,7 +145,7 @@ pub(super) fn with_line<V: Copy>(
     reader: Result<Box<dyn Read + Send + '_>>,
     path: &Path,
     how: &str,
-    parse: impl Fn(&str, &mut Part<'_, V>) -> ParsedLine,
+    parse: impl Fn(&str, &mut Part<'_, V>) -> ParsedLine + Sync,
 ) -> Error {
     let (Error::Duplicate { request, item, .. }, Ok(mut reader)) = (&error, reader) else {
         return error;
@@ -172,35 +186,45 @@ pub(super) fn with_line<V: Copy>(
     }
 }
 
-/// Calls `each` with whole lines, block by block, and the number of lines before; it answers with their number behind.
+/// Calls `each` with whole lines, block by block, and the number of lines before; it answers with their number behind. The
+/// next block is read meanwhile.
 fn for_each_block(
-    reader: &mut dyn Read,
+    reader: &mut (dyn Read + Send),
     path: &Path,
-    mut each: impl FnMut(&[u8], usize) -> Result<usize>,
+    mut each: impl FnMut(&[u8], usize) -> Result<usize> + Send,
 ) -> Result<()> {
-    let mut buffer: Vec<u8> = Vec::new();
+    let mut fill = |buffer: &mut Vec<u8>| {
+        // No more: a buffer that doubles would be twice as large.
+        buffer.reserve_exact(BLOCK_BYTES);
+        let mut limited = (&mut *reader).take(BLOCK_BYTES as u64);
+        limited.read_to_end(buffer).map_err(|source| unreadable(path, source))
+    };
+    let (mut buffer, mut next) = (Vec::new(), Vec::new());
+    let mut n_read = fill(&mut buffer)?;
     let mut n_lines = 0;
     let mut is_start = true;
     loop {
-        let mut limited = (&mut *reader).take(BLOCK_BYTES as u64);
-        let n_read = limited.read_to_end(&mut buffer).map_err(|source| unreadable(path, source))?;
         let is_end = n_read < BLOCK_BYTES;
         let whole = match memchr::memrchr(b'\n', &buffer) {
             _ if is_end => buffer.len(),
             Some(at) => at + 1,
             None => return Err(too_long(path, n_lines + 1)),
         };
-        let block = &buffer[..whole];
+        let (block, rest) = buffer.split_at(whole);
         let block = match block.strip_prefix(b"\xef\xbb\xbf") {
             Some(rest) if is_start => rest,
             _ => block,
         };
         is_start = false;
-        n_lines = each(block, n_lines)?;
         if is_end {
-            return Ok(());
+            return each(block, n_lines).map(|_| ());
         }
-        buffer.drain(..whole);
+        next.clear();
+        next.extend_from_slice(rest);
+        let (read, lines) = rayon::join(|| fill(&mut next), || each(block, n_lines));
+        // What is wrong with this block is told first.
+        (n_lines, n_read) = (lines?, read?);
+        std::mem::swap(&mut buffer, &mut next);
     }
 }
 
@@ -216,7 +240,7 @@ fn too_long(path: &Path, line: usize) -> Error {
 /// Lines of a text file, decompressed where it is packed: its numbered lines that are not blank.
 pub fn for_each_line(
     path: &Path,
-    mut each: impl FnMut(usize, &str) -> std::result::Result<(), String>,
+    mut each: impl FnMut(usize, &str) -> std::result::Result<(), String> + Send,
 ) -> Result<()> {
     let mut reader = super::source::open(path)?;
     for_each_block(&mut *reader, path, |block, before| {
@@ -458,6 +482,17 @@ mod tests {
         let bytes = rows.bytes();
         assert!(bytes < 17 * N_LINES as usize, "{:.1} per line", bytes as f64 / f64::from(N_LINES));
         assert!(bytes >= 8 * N_LINES as usize);
+    }
+
+    #[test]
+    fn room_that_there_is_not_is_done_without() {
+        let mut joiner = Joiner::<u32>::new();
+        joiner.expect(usize::MAX);
+        joiner.expect(1 << 58);
+        assert_eq!(joiner.finish().entries.capacity(), 0);
+        let mut joiner = Joiner::<u32>::new();
+        joiner.expect(1_000);
+        assert_eq!(joiner.finish().entries.capacity(), 1_000);
     }
 
     #[test]

@@ -80,6 +80,7 @@ fn rows<V: FromNumber>(
 ) -> Result<Pairs<V>> {
     let columns = table.find([REQUEST, ITEM, number])?;
     let mut joiner = Joiner::new();
+    joiner.expect(table.n_rows());
     for groups in table.groups().chunks(joiner.width()) {
         let results = joiner.fill(groups.to_vec(), |group, rows| {
             table.read(group, &columns, |arrays, before| {

@@ -13,6 +13,9 @@ use super::sums::Packed;
 use crate::metric::Pooled;
 use crate::scores::Values;
 
+/// Words that are taken from the generator at a time.
+const BLOCK_WORDS: usize = 256;
+
 /// Figures of several columns over many draws of the requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resamples {
@@ -46,7 +49,7 @@ pub fn resample(columns: &[&Values], n_requests: usize, resamples: u32, seed: u6
     let mut drawn = Packed::new(&means).draws(
         resamples as usize,
         pooled.len(),
-        |draw, times, weights| draw_requests(seed, draw as u64, times, weights),
+        |draw, times| draw_requests(seed, draw as u64, times),
         figure,
     );
     let mut of_pooled = drawn.split_off(means.len()).into_iter();
@@ -65,16 +68,41 @@ pub fn resample(columns: &[&Values], n_requests: usize, resamples: u32, seed: u6
     Resamples { figures }
 }
 
-/// How often each request is drawn in one resample, as counts and as weights.
-fn draw_requests(seed: u64, stream: u64, times: &mut [u32], weights: &mut [f64]) {
+/// How often each request is drawn in one resample.
+fn draw_requests(seed: u64, stream: u64, times: &mut [u32]) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     times.fill(0);
-    for _ in 0..times.len() {
-        times[rng.random_range(0..times.len())] += 1;
-    }
-    for (weight, &count) in weights.iter_mut().zip(&*times) {
-        *weight = f64::from(count);
+    // Requests are numbered by 32 bits.
+    draw_below(&mut rng, times.len() as u32, times.len(), |request| times[request as usize] += 1);
+}
+
+/// Calls `each` with `count` numbers below `n`: the same as `rng.random_range(0..n)` gives, which takes one word of the
+/// generator after the other. Here they are taken by the block, in half the time.
+fn draw_below(rng: &mut ChaCha8Rng, n: u32, count: usize, mut each: impl FnMut(u32)) {
+    let mut words = [0_u32; BLOCK_WORDS];
+    let mut left = count;
+    // A number whose last bit the next word decides, with what is left of its product.
+    let mut open: Option<(u32, u32)> = None;
+    while left > 0 {
+        rng.fill(&mut words);
+        for &word in &words {
+            let product = u64::from(word) * u64::from(n);
+            let (whole, rest) = ((product >> 32) as u32, product as u32);
+            let number = match open.take() {
+                None if rest > n.wrapping_neg() => {
+                    open = Some((whole, rest));
+                    continue;
+                }
+                None => whole,
+                Some((number, before)) => number + u32::from(before.checked_add(whole).is_none()),
+            };
+            each(number);
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
     }
 }
 
@@ -199,6 +227,19 @@ mod tests {
         assert_eq!(run(1, 5), run(2, 5));
         assert_eq!(run(1, 5), run(3, 5));
         assert_ne!(run(1, 5), run(1, 6));
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_generator_one_by_one() {
+        // Three quarters of the numbers below 3 · 2^30 need a second word.
+        for (n, count) in [(1_u32, 1), (2, 2), (700, 700), (100_003, 100_003), (3 << 30, 5_000)] {
+            let mut rng = ChaCha8Rng::seed_from_u64(9);
+            let expected: Vec<u32> =
+                (0..count).map(|_| rng.random_range(0..n as usize) as u32).collect();
+            let mut found = Vec::new();
+            draw_below(&mut ChaCha8Rng::seed_from_u64(9), n, count, |number| found.push(number));
+            assert_eq!(found, expected, "{n}");
+        }
     }
 
     #[test]

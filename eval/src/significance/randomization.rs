@@ -25,21 +25,16 @@ pub fn randomization_p_values(columns: &[&[f64]], resamples: u32, seed: u64) -> 
     let n_requests = columns.iter().map(|column| column.len()).min().unwrap_or(0);
     let n_patterns = u32::try_from(n_requests).ok().and_then(|n| 1_u32.checked_shl(n));
     let exact = n_patterns.filter(|&n_patterns| n_patterns <= resamples);
-    let signs = |draw: usize, weights: &mut [f64]| match exact {
+    let fill = |draw: usize, signs: &mut [i8]| match exact {
         Some(_) => {
-            for (request, weight) in weights.iter_mut().enumerate() {
-                *weight = if draw >> request & 1 == 0 { 1.0 } else { -1.0 };
+            for (request, sign) in signs.iter_mut().enumerate() {
+                *sign = if draw >> request & 1 == 0 { 1 } else { -1 };
             }
         }
-        None => draw_signs(seed, draw as u64, weights),
+        None => draw_signs(seed, draw as u64, signs),
     };
     let n_draws = exact.unwrap_or(resamples);
-    let sums = Packed::new(columns).draws(
-        n_draws as usize,
-        0,
-        |draw, _, weights| signs(draw, weights),
-        |_, _| 0.0,
-    );
+    let sums = Packed::new(columns).draws(n_draws as usize, 0, fill, |_, _| 0.0);
     let p_value = |(differences, sums): (&&[f64], Vec<f64>)| {
         let observed = differences.iter().sum::<f64>().abs();
         let slack = SLACK * differences.iter().map(|one| one.abs()).sum::<f64>();
@@ -50,14 +45,14 @@ pub fn randomization_p_values(columns: &[&[f64]], resamples: u32, seed: u64) -> 
     columns.iter().zip(sums).map(p_value).collect()
 }
 
-/// Signs of one draw, as weights of 1 and −1.
-fn draw_signs(seed: u64, stream: u64, weights: &mut [f64]) {
+/// Signs of one draw, 1 and −1.
+fn draw_signs(seed: u64, stream: u64, signs: &mut [i8]) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
-    for chunk in weights.chunks_mut(64) {
+    for chunk in signs.chunks_mut(64) {
         let mut bits: u64 = rng.random();
-        for weight in chunk {
-            *weight = if bits & 1 == 0 { 1.0 } else { -1.0 };
+        for sign in chunk {
+            *sign = if bits & 1 == 0 { 1 } else { -1 };
             bits >>= 1;
         }
     }
