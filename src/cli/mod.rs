@@ -21,7 +21,9 @@ mod search;
 mod shell;
 
 use std::ffi::OsString;
+use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -36,12 +38,27 @@ use args::Verb;
 
 /// Exit code of an interrupted process.
 const INTERRUPTED: u8 = 130;
+/// Exit code after a panic, as Rust has it.
+const PANICKED: u8 = 101;
 
 /// Parses the arguments, does what they say, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
+    // Readers of strangers' files catch panics of the libraries that they rest on: what is told is what nobody caught.
+    static PANIC: Mutex<String> = Mutex::new(String::new());
+    std::panic::set_hook(Box::new(|panic| *unpoisoned(&PANIC) = panic.to_string()));
+    catch_unwind(dispatch).unwrap_or_else(|_| {
+        let panic = unpoisoned(&PANIC).clone();
         talk(&format!("{panic}\nthis is a fault of trieval, please report it"));
-    }));
+        ExitCode::from(PANICKED)
+    })
+}
+
+/// What the lock holds, whoever panicked with it.
+fn unpoisoned(text: &Mutex<String>) -> MutexGuard<'_, String> {
+    text.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn dispatch() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
     let arguments = match Arguments::try_parse_from(&typed) {
         Ok(arguments) => arguments,

@@ -20,7 +20,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::cell::{Cell, Holds};
 use crate::error::{Error, Result};
-use crate::store::create_dir;
+use crate::store::{create_dir, guarded};
 
 /// Rows per row group and per buffer of a writer: bounds the memory of a writer to a few megabytes.
 const GROUP_ROWS: usize = 32_768;
@@ -210,7 +210,8 @@ impl<T> Decoded<T> {
         if let Some(limit) = limit {
             builder = builder.with_limit(limit as usize);
         }
-        let batches = builder.build().map_err(|e| damaged(&path, &e.to_string()))?;
+        let batches =
+            guarded(&path, || builder.build().map_err(|e| damaged(&path, &e.to_string())))?;
         let (current, decode) = (Vec::new().into_iter(), Box::new(decode));
         Ok(Self { path, batches, decode, current, failed: false })
     }
@@ -227,15 +228,20 @@ impl<T> Iterator for Decoded<T> {
             if self.failed {
                 return None;
             }
-            let rows = match self.batches.next()? {
-                Ok(batch) => (self.decode)(&batch),
-                Err(e) => Err(e.to_string()),
+            let (path, batches) = (&self.path, &mut self.batches);
+            let fault = |e: &str| damaged(path, e);
+            let batch =
+                guarded(path, || batches.next().transpose().map_err(|e| fault(&e.to_string())));
+            let rows = match batch {
+                Ok(None) => return None,
+                Ok(Some(batch)) => (self.decode)(&batch).map_err(|message| fault(&message)),
+                Err(e) => Err(e),
             };
             match rows {
                 Ok(rows) => self.current = rows.into_iter(),
-                Err(message) => {
+                Err(error) => {
                     self.failed = true;
-                    return Some(Err(damaged(&self.path, &message)));
+                    return Some(Err(error));
                 }
             }
         }
@@ -306,7 +312,9 @@ pub(super) fn count_rows<R: Row>(folder: &Path) -> Result<u64> {
 /// [`Error::Data`] when it is missing or damaged.
 pub(super) fn open_parquet(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = File::open(path).map_err(|e| Error::unreadable(path, &e))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e.to_string()))
+    guarded(path, || {
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e.to_string()))
+    })
 }
 
 fn builder<R: Row>(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {

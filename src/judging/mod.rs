@@ -4,7 +4,7 @@
 //! `labelled` items, `answers` what they are judged by, `runs` turns them
 //! into run files. `held_out` is what trainings are given of the validation requests,
 //! `tuning` the one way to choose settings on them. `slices` and `leaks` say what the corpus says of the evaluated
-//! requests, `measured` what metrics beyond accuracy need, `examples` what a report shows. `judge` is the report of runs
+//! requests, `logged` what its log says of the lists, `measured` what metrics beyond accuracy need, `examples` what a report shows. `judge` is the report of runs
 //! from anywhere. Knows no recipe, no plan and no step.
 
 pub mod acting;
@@ -15,6 +15,7 @@ pub mod held_out;
 pub mod judge;
 pub mod labelled;
 pub mod leaks;
+pub mod logged;
 pub mod machine;
 pub mod measured;
 pub mod predict;

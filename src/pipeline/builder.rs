@@ -531,8 +531,8 @@ impl<'a> Builder<'a> {
             reads.insert(Role::System(place).text(), self.system(system)?);
         }
         let draws = Draws::Seeded(recipe.evaluation.seed);
-        // 3: each family of comparisons says what so few resamples cannot show.
-        let about = About { purpose: "evaluation", format: 3, draws, reads, files: Vec::new() };
+        // 4: what the log says of the answers.
+        let about = About { purpose: "evaluation", format: 4, draws, reads, files: Vec::new() };
         self.add(EVALUATION, about, self.evaluate()).map(drop)
     }
 
@@ -556,8 +556,8 @@ impl<'a> Builder<'a> {
             }
         }
         let draws = Draws::Seeded(recipe.evaluation.seed);
-        // 2: as the evaluation's 3.
-        let about = About { purpose: "replicates", format: 2, draws, reads, files: Vec::new() };
+        // 3: as the evaluation's 4.
+        let about = About { purpose: "replicates", format: 3, draws, reads, files: Vec::new() };
         let seeds = seeds.iter().map(|one| one.seed).collect();
         let work = EvaluateSeeds { each: self.evaluate(), seeds };
         self.add(REPLICATES, about, work).map(drop)

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use trieval_eval::contest::{Contest, Rules, Seeded, Telling, hold_seeds, slice_reports_of_seeds};
 use trieval_eval::io::{RequestValues, write_trec_qrels, write_values};
 use trieval_eval::metric::{Metric, parse_metrics};
+use trieval_eval::policy::PolicyOptions;
 use trieval_eval::report::model::{
-    Comparison, Estimate as Figure, LeakReport, ReliabilityReport, SliceReport,
+    Comparison, Estimate as Figure, LeakReport, LogReport, ReliabilityReport, SliceReport,
 };
 use trieval_eval::settings::{EvaluationSettings, LabelSource};
 use trieval_eval::significance::{SeedDraws, SignificanceOptions};
@@ -25,6 +26,7 @@ use crate::inputs::StepContext;
 use crate::judging::answers::AnswerSpace;
 use crate::judging::labelled::{LabelledItems, users};
 use crate::judging::leaks::leaks;
+use crate::judging::logged::logged;
 use crate::judging::measured::measured_catalogue;
 use crate::judging::predict::is_wanted;
 use crate::judging::runs::{Evaluated, read_answers, unwritten};
@@ -43,6 +45,8 @@ pub const QRELS_FILE: &str = "qrels.trec";
 const QUERIES_FILE: &str = "queries.tsv";
 /// The labels of shown items, where they are not the judgments, inside the step's folder.
 pub const LABELS_FILE: &str = "labels.trec";
+/// Answers that are compared with the log where the first metric has no cutoff.
+const COUNTED: u32 = 10;
 /// Largest wins shown per two systems, in each direction.
 const WINS: usize = 3;
 
@@ -74,6 +78,9 @@ pub struct Evaluation {
     pub reliability: Vec<ReliabilityReport>,
     /// What training has seen of the evaluated requests.
     pub leaks: Vec<LeakReport>,
+    /// What the log says of the answers, where there is one and answers are items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogReport>,
     /// Requests worth showing.
     pub examples: Vec<Example>,
     /// What limits the tests.
@@ -240,6 +247,25 @@ impl Evaluate {
         let slices = slice_reports_of_seeds(&entrants, &qrels, &slices, &rules).map_err(failed)?;
         let examples = examples(step, &contest, self.examples as usize);
         let leaks = leaks(corpus, catalogue, &requests, &relevant)?;
+        let log = match settings.answers {
+            Some(_) => None,
+            None => {
+                let cutoff = metrics.first().and_then(Metric::cutoff).unwrap_or(COUNTED);
+                let options = PolicyOptions {
+                    clip: None,
+                    resamples: settings.bootstrap,
+                    confidence: settings.confidence,
+                    seed: step.seed.to_u64(),
+                };
+                let mut rest = runs.as_slice();
+                let of_systems = names.iter().zip(&n_runs).map(|(name, &n_runs)| {
+                    let (own, others) = rest.split_at(n_runs);
+                    rest = others;
+                    (name.as_str(), own)
+                });
+                logged(corpus, catalogue, &requests, of_systems, cutoff, &options)?
+            }
+        };
 
         let counts = contest.lists.iter().chain(&contest.labels).map(|one| one.counts);
         let counts: Vec<_> = counts.collect();
@@ -283,6 +309,7 @@ impl Evaluate {
             slices,
             reliability: std::mem::take(&mut contest.reliability),
             leaks,
+            log,
             examples,
             warnings: space
                 .told()

@@ -3,6 +3,7 @@
 mod atomic;
 mod checked;
 mod digest;
+mod guarded;
 mod journal;
 mod known;
 mod map;
@@ -15,6 +16,7 @@ pub use atomic::{
 };
 pub use checked::{is_checksum, read_checked, write_checked};
 pub use digest::{Digest, digest, hash_content};
+pub use guarded::guarded;
 pub use journal::Journal;
 pub use known::{keep, known_digest, known_digests, look_up, recall};
 pub use map::{Map, map};

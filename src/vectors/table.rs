@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -19,6 +18,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 
 use super::file::Vectors;
 use crate::error::{Error, Result};
+use crate::store::guarded;
 
 /// How the names of such files end.
 pub const TABLE_EXTENSION: &str = "parquet";
@@ -49,13 +49,6 @@ impl Default for TableColumns<'_> {
 /// empty, of another width than the others or holds what is not a finite number (rows count from 0); when an id is
 /// null, unknown, given twice or has no vector.
 pub fn read_table(path: &Path, columns: &TableColumns<'_>, ids: &[String]) -> Result<Vectors> {
-    // The reader of a damaged file may panic inside the Parquet library.
-    catch_unwind(AssertUnwindSafe(|| read(path, columns, ids))).unwrap_or_else(|_| {
-        Err(Error::data(path, "the Parquet file is damaged").with_help("copy or write it again"))
-    })
-}
-
-fn read(path: &Path, columns: &TableColumns<'_>, ids: &[String]) -> Result<Vectors> {
     let file = File::open(path).map_err(|e| Error::unreadable(path, &e))?;
     let damaged = |error: &dyn std::fmt::Display| {
         Error::data(path, format!("the Parquet file cannot be read: {error}"))
@@ -64,8 +57,10 @@ fn read(path: &Path, columns: &TableColumns<'_>, ids: &[String]) -> Result<Vecto
     // What pandas or polars remember of their own types does not matter here: with it, one file could bring fixed-size
     // lists, dictionaries and views for what is stored alike.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|e| damaged(&e))?;
+    let builder = guarded(path, || {
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+            .map_err(|e| damaged(&e))
+    })?;
     let schema = builder.schema().clone();
     let id_at = column(path, &schema, columns.id, "id_column", |found| {
         let is_text = matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
@@ -81,8 +76,8 @@ fn read(path: &Path, columns: &TableColumns<'_>, ids: &[String]) -> Result<Vecto
     let mask = ProjectionMask::roots(builder.parquet_schema(), [id_at, vector_at]);
     let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
     let mut rows = Rows::new(path, ids);
-    for batch in reader.build().map_err(|e| damaged(&e))? {
-        let batch = batch.map_err(|e| damaged(&e))?;
+    let mut batches = guarded(path, || reader.build().map_err(|e| damaged(&e)))?;
+    while let Some(batch) = guarded(path, || batches.next().transpose().map_err(|e| damaged(&e)))? {
         // The projection keeps the order of the file.
         let (id, vector) = if id_at < vector_at { (0, 1) } else { (1, 0) };
         rows.take(batch.column(id), batch.column(vector))?;

@@ -2,9 +2,10 @@
 //! target with π_i; w_i = π_i / p_i, clipped where asked; q_i is a model's estimate of r_i and v_i its expectation under the
 //! target. Knows no file.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use super::log::PolicyLog;
+use super::log::{LoggedRow, PolicyLog};
 use crate::error::{Error, Result};
 use crate::report::model::Estimate;
 use crate::scores::Values;
@@ -27,7 +28,7 @@ pub struct PolicyOptions {
     /// Largest weight; larger ones are cut to it, which trades bias (towards 0 for rewards that are not negative) for
     /// variance. None leaves weights as they are.
     pub clip: Option<f64>,
-    /// Resamples of the bootstrap over rows.
+    /// Resamples of the bootstrap over requests.
     pub resamples: u32,
     /// Confidence of the interval, in (0, 1).
     pub confidence: f64,
@@ -40,7 +41,8 @@ pub struct PolicyOptions {
 pub struct PolicyValue {
     /// How it was estimated.
     pub estimator: Estimator,
-    /// The value of one action, with a percentile interval over rows. Rows are taken as independent.
+    /// The value of one action, with a percentile interval over requests: the rows of one request are drawn together, and a row
+    /// without one on its own.
     pub value: Estimate,
     /// Rows of the log.
     pub rows: usize,
@@ -118,16 +120,23 @@ pub fn estimate(
     let largest_weight = raw.iter().copied().fold(0.0, f64::max);
     let clipped = raw.iter().filter(|&&weight| weight > most).count();
 
-    let columns = [Values::PerRequest(terms), Values::PerRequest(weights)];
-    let drawn = resample(&[&columns[0], &columns[1]], rows.len(), options.resamples, options.seed);
-    let figures: Vec<f64> = match estimator {
-        Estimator::Ips | Estimator::DoublyRobust => drawn.figures(0).to_vec(),
-        // A draw without weight gives 0 / 0, no number, and is left out.
-        Estimator::Snips => {
-            let pairs = drawn.figures(0).iter().zip(drawn.figures(1));
-            pairs.map(|(sum, total)| sum / total).collect()
+    let (requests, n_requests) = requests(rows);
+    let per_request = |values: &mut dyn Iterator<Item = f64>| {
+        let mut sums = vec![0.0; n_requests];
+        for (&request, value) in requests.iter().zip(values) {
+            sums[request] += value;
         }
+        Values::PerRequest(sums)
     };
+    let terms = per_request(&mut terms.into_iter());
+    let totals = match estimator {
+        Estimator::Ips | Estimator::DoublyRobust => per_request(&mut std::iter::repeat(1.0)),
+        Estimator::Snips => per_request(&mut weights.into_iter()),
+    };
+    let drawn = resample(&[&terms, &totals], n_requests, options.resamples, options.seed);
+    // A draw without weight gives 0 / 0, no number, and is left out.
+    let pairs = drawn.figures(0).iter().zip(drawn.figures(1));
+    let figures: Vec<f64> = pairs.map(|(sum, total)| sum / total).collect();
     let (low, high) = interval(&figures, options.confidence).unwrap_or((value, value));
     Ok(PolicyValue {
         estimator,
@@ -138,6 +147,24 @@ pub fn estimate(
         largest_weight,
         clipped,
     })
+}
+
+/// The request of every row, numbered, and how many there are; a row that names none is one of its own.
+fn requests(rows: &[LoggedRow]) -> (Vec<usize>, usize) {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut n_requests = 0;
+    let mut next = || {
+        n_requests += 1;
+        n_requests - 1
+    };
+    let mut requests = Vec::with_capacity(rows.len());
+    for LoggedRow { request, .. } in rows {
+        requests.push(match request.is_empty() {
+            true => next(),
+            false => *numbers.entry(request).or_insert_with(&mut next),
+        });
+    }
+    (requests, n_requests)
 }
 
 /// Refuses options that make no sense.
@@ -166,7 +193,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::log::LoggedRow;
+    use super::super::log::PolicyLogBuilder;
     use super::*;
 
     /// Two kinds of requests, three actions: probability of a reward, of the logging policy, of the target.
@@ -268,6 +295,32 @@ mod tests {
                 .count();
             // 180 expected, standard deviation 4.2.
             assert!((162..=195).contains(&covered), "{estimator}: {covered} of 200");
+        }
+    }
+
+    #[test]
+    fn rows_of_one_request_are_drawn_together() {
+        // Each row ten times over: nothing is known that one row alone did not say.
+        let one = log(5, 200, &REWARD, 1.0);
+        let [mut alone, mut together, mut apart] =
+            [(); 3].map(|()| PolicyLog::builder("simulation"));
+        for (number, row) in one.rows().iter().enumerate() {
+            let named = LoggedRow { request: number.to_string(), ..row.clone() };
+            alone.push(named.clone()).unwrap();
+            for _ in 0..10 {
+                together.push(named.clone()).unwrap();
+                apart.push(row.clone()).unwrap();
+            }
+        }
+        let width = |log: PolicyLogBuilder, estimator| {
+            let value = estimate(&log.finish().unwrap(), estimator, &PolicyOptions::default());
+            let value = value.unwrap().value;
+            value.high - value.low
+        };
+        for estimator in [Estimator::Ips, Estimator::Snips, Estimator::DoublyRobust] {
+            let alone = width(alone.clone(), estimator);
+            assert!((width(together.clone(), estimator) - alone).abs() < 1e-12);
+            assert!(width(apart.clone(), estimator) < alone / 2.0);
         }
     }
 

@@ -7,7 +7,7 @@ use super::characters::{self, Written};
 use super::html::{found as found_in, question};
 use super::model::{ExampleItem, Report, SliceReport, SystemReport, TrainingReport};
 use super::sentence::{Piece, Sentence};
-use super::{link, numbers, table, words};
+use super::{link, logged, numbers, table, words};
 
 /// Requests that are shown.
 const REQUESTS: usize = 5;
@@ -410,6 +410,19 @@ fn trust(report: &Report) -> String {
             }
             text.push('\n');
         }
+    }
+    if let Some(log) = logged::logged(report) {
+        let row = |row: &logged::Row| {
+            let cells = row.cells.iter().map(|cell| cell.figure.text.clone());
+            std::iter::once(named(&row.system)).chain(cells).collect()
+        };
+        let rows: Vec<Vec<String>> = log.rows.iter().map(row).collect();
+        let names = head(&["system"], log.heads);
+        text.push_str(&format!("\n## What the log says\n\n{}\n", log.lead));
+        if !log.policies.is_empty() {
+            text.push_str(&format!("\n{}\n", log.policies));
+        }
+        text.push_str(&tables(1, &names, &rows));
     }
     if !report.reliability.is_empty() {
         let columns = ["predicted", "came true", "count"].map(str::to_owned);

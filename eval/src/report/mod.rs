@@ -7,6 +7,7 @@ mod csv;
 mod html;
 mod latex;
 mod link;
+mod logged;
 mod markdown;
 pub mod model;
 mod numbers;

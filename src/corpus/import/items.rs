@@ -135,6 +135,18 @@ pub(super) struct ItemFields<'a> {
     pub(super) text: Vec<(&'a str, &'a str)>,
 }
 
+impl ItemFields<'_> {
+    /// Whether a CSV file has these columns; no row is looked at.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a missing file or column.
+    pub(super) fn check_header(&self, path: &Path) -> Result<()> {
+        let file = open_csv(path)?;
+        let mut all = self.text.iter().chain([&self.id]);
+        all.try_for_each(|(name, key)| file.column(name, key).map(drop))
+    }
+}
+
 /// Reads a CSV file of items into the writer.
 ///
 /// # Errors

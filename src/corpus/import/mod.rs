@@ -7,6 +7,9 @@
 
 mod clicks;
 mod columns;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod damage;
 mod faults;
 mod hashed;
 mod items;

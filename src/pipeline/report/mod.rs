@@ -82,6 +82,7 @@ pub fn assemble(
         pairs: evaluation.pairs.clone(),
         slices: evaluation.slices.clone(),
         leaks: evaluation.leaks.clone(),
+        log: evaluation.log.clone(),
         reliability: evaluation.reliability.clone(),
         values_note: values_note(plan, folder),
         training: training(recipe, plan, folder)?,

@@ -18,7 +18,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::model::{Report, SystemReport};
-use super::{numbers, table, words};
+use super::{logged, numbers, table, words};
 use crate::error::{Error, Result};
 
 const TEMPLATES: [(&str, &str); 4] = [
@@ -74,6 +74,7 @@ struct Page<'a> {
     systems_key: String,
     n_requests: String,
     leaks: Vec<models::Leak>,
+    log: Option<logged::Logged>,
     facts: Vec<(String, String)>,
     machine: Vec<(String, String)>,
     fingerprints: Vec<(String, String, String)>,
@@ -110,6 +111,7 @@ fn page(report: &Report) -> Page<'_> {
         systems_key: figures::all_systems(report),
         n_requests: numbers::count(report.examples.len() as u64),
         leaks: models::leaks(report),
+        log: logged::logged(report),
         facts: table::facts(report),
         machine: table::machine(report),
         fingerprints: table::fingerprints(report),
@@ -132,6 +134,7 @@ fn sections(page: &Page<'_>) -> Vec<(&'static str, &'static str)> {
         ("identifiers", "Identifiers", !page.identifiers.is_empty()),
         ("calibration", "Calibration", !page.reliability.is_empty()),
         ("leaks", "Leak check", !page.leaks.is_empty()),
+        ("log", "What the log says", page.log.is_some()),
         ("method", "How it was measured", true),
     ]
     .into_iter()
@@ -177,6 +180,8 @@ mod tests {
             "never shown in training",
             "test requests whose query text occurs in training",
             "blake3:5d1f8c0a77b2e946",
+            "of 1,602 requests",
+            "effective rows",
             "4626671c0ffee",
             "values.parquet",
             "href=\"./steps/system.aligned/run.tsv\"",
@@ -232,7 +237,7 @@ mod tests {
         let anchors = values("href");
         let anchors: Vec<&str> = anchors.iter().filter_map(|one| one.strip_prefix('#')).collect();
         // The way past the head, every section, and one figure of the summary that belongs to no single run.
-        assert_eq!(anchors.len(), 13);
+        assert_eq!(anchors.len(), 14);
         for anchor in anchors {
             assert!(ids.iter().any(|id| id == anchor), "{anchor} leads nowhere");
         }
@@ -253,6 +258,8 @@ mod tests {
         report.slices[0].systems[1].metrics.get_mut("recall@10").unwrap().high = f64::NAN;
         report.reliability[0].bins[0].share_positive = f64::NAN;
         report.leaks[0].share = f64::NAN;
+        let log = &mut report.log.as_mut().unwrap().systems[0];
+        (log.unshown_share, log.policies[0].value.high) = (Some(f64::NAN), f64::INFINITY);
         report.examples[0].values.values_mut().for_each(|one| *one = f64::NAN);
         let page = html(&report).unwrap();
         let body = page.split("</style>").nth(1).unwrap().split("<script>").next().unwrap();

@@ -57,6 +57,18 @@ impl Report {
         for leak in &self.leaks {
             check(&format!("the share of {}", leak.what), [leak.share])?;
         }
+        if let Some(log) = &self.log {
+            let chosen = log.chosen_share.iter().flat_map(|one| [one.value, one.low, one.high]);
+            check("the share that the log chose", chosen)?;
+            for one in &log.systems {
+                let shares = one.never_shown_share.into_iter().chain(one.unshown_share);
+                let policies = one.policies.iter().flat_map(|policy| {
+                    let Estimate { value, low, high } = policy.value;
+                    [value, low, high, policy.effective_rows, policy.mean_weight]
+                });
+                check(&format!("what the log says of {}", one.system), shares.chain(policies))?;
+            }
+        }
         for one in &self.reliability {
             let bins = one.bins.iter();
             let all =
@@ -94,7 +106,7 @@ mod tests {
 
     #[test]
     fn no_kind_of_figure_escapes() {
-        let spoilers: [fn(&mut Report); 32] = [
+        let spoilers: [fn(&mut Report); 34] = [
             |r| r.evaluation.relevant_grade = f64::NAN,
             |r| r.evaluation.confidence = f64::NAN,
             |r| r.pairs[1].margin = Some(f64::NAN),
@@ -124,6 +136,8 @@ mod tests {
             |r| r.examples[0].systems[1].items[0].score = Some(f64::NAN),
             |r| r.examples[0].relevant[0].grade = Some(f64::NAN),
             |r| r.leaks[0].share = f64::NAN,
+            |r| r.log.as_mut().unwrap().systems[0].policies[0].value.low = f64::NAN,
+            |r| r.log.as_mut().unwrap().systems[1].unshown_share = Some(f64::NAN),
             |r| r.reliability[0].bins[0].mean_prediction = f64::NAN,
             |r| r.reliability[0].bins[0].share_positive = f64::NAN,
             |r| r.reliability[0].bins[0].high = f64::NAN,

@@ -6,6 +6,7 @@ mod check;
 mod comparison;
 mod example;
 mod identifier;
+mod logged;
 mod machine;
 mod slice;
 mod system;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use comparison::{Comparison, Verdict};
 pub use example::{ExampleItem, ExampleReport, ExampleSystem};
 pub use identifier::{IdentifierReport, LevelReport};
+pub use logged::{LogReport, LoggedSystem, PolicyReport};
 pub use machine::{Fingerprint, Machine};
 pub use slice::{SliceReport, SliceSystem};
 pub use system::{Estimate, Latency, SystemReport};
@@ -77,6 +79,9 @@ pub struct Report {
     /// Overlap of training and test, one entry per kind that was looked for.
     #[serde(default)]
     pub leaks: Vec<LeakReport>,
+    /// What the corpus's own log says of the answers; null where it recorded no pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogReport>,
     /// Calibration of systems whose scores are predictions.
     #[serde(default)]
     pub reliability: Vec<ReliabilityReport>,

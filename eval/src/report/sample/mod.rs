@@ -72,6 +72,7 @@ pub fn report() -> Report {
         index_bytes: Some(38_912),
         examples: requests::examples(),
         leaks: leaks(),
+        log: Some(log()),
         reliability: vec![reliability("two-tower", 0.16), reliability("supervised", 0.04)],
         values_note: "the values of all metrics for single requests are in values.parquet".to_owned(),
         warnings: vec![
@@ -126,6 +127,34 @@ pub(crate) fn turn(report: &mut Report) {
 
 fn fingerprint(name: &str, checksum: &str, bytes: Option<u64>) -> Fingerprint {
     Fingerprint { name: name.to_owned(), checksum: format!("blake3:{checksum}"), bytes }
+}
+
+/// Every third system answers nothing in a place in which the log showed it.
+fn log() -> LogReport {
+    let near = |value: f64| Estimate { value, low: value - 0.003, high: value + 0.003 };
+    let policy = |estimator: &str, value: f64, effective_rows: f64| PolicyReport {
+        estimator: estimator.to_owned(),
+        value: near(value),
+        effective_rows,
+        mean_weight: 1.04,
+    };
+    let system = |(at, &(name, ..)): (usize, &System)| LoggedSystem {
+        system: name.to_owned(),
+        answers: 17_840,
+        never_shown_share: Some(0.004 * at as f64),
+        unshown_share: Some(0.125 + 0.06 * at as f64),
+        policies: match at % 3 {
+            2 => Vec::new(),
+            _ => vec![policy("ips", 0.043, 812.0), policy("snips", 0.041, 812.0)],
+        },
+    };
+    LogReport {
+        cutoff: 10,
+        requests: 1_602,
+        rows: 41_230,
+        chosen_share: Some(near(0.039)),
+        systems: SYSTEMS.iter().enumerate().map(system).collect(),
+    }
 }
 
 fn leaks() -> Vec<LeakReport> {

@@ -101,11 +101,7 @@ fn item_fields(settings: &JudgedPairsSettings) -> ItemFields<'_> {
 /// Whether both files have the columns that are read by name; no row is looked at.
 fn check_headers(settings: &JudgedPairsSettings) -> Result<()> {
     let folder = settings.path.path()?;
-    let items = open_csv(&folder.join(&settings.items_file))?;
-    let fields = item_fields(settings);
-    for (name, key) in fields.text.iter().chain([&fields.id]) {
-        items.column(name, key)?;
-    }
+    item_fields(settings).check_header(&folder.join(&settings.items_file))?;
     let pairs = open_csv(&folder.join(&settings.pairs_file))?;
     PairColumns::of(&pairs, settings).map(drop)
 }

@@ -36,6 +36,17 @@ impl Grades {
     }
 }
 
+/// The field of what is graded for, and all that are read.
+pub(super) fn wanted(settings: &GradeFiles) -> (&str, Wanted) {
+    let key = if settings.request.is_none() { "query" } else { "request" };
+    let asked = settings.request.as_ref().or(settings.query.as_ref());
+    let asked = asked.map_or("", String::as_str);
+    let field = |name: &str, key: &str| (FieldPath::new(name), format!("corpus.grades.{key}"));
+    let fields =
+        vec![field(asked, key), field(&settings.item, "item"), field(&settings.grade, "grade")];
+    (asked, Wanted { fields, rest: false })
+}
+
 /// Reads the files of grades.
 ///
 /// # Errors
@@ -50,13 +61,7 @@ pub(super) fn read_grades(
 ) -> Result<Grades> {
     let files = matching(folder, &settings.file)?;
     let by_query = settings.request.is_none();
-    let asked = settings.request.as_ref().or(settings.query.as_ref());
-    let asked = asked.map_or("", String::as_str);
-    let key = if by_query { "query" } else { "request" };
-    let field = |name: &str, key: &str| (FieldPath::new(name), format!("corpus.grades.{key}"));
-    let fields =
-        vec![field(asked, key), field(&settings.item, "item"), field(&settings.grade, "grade")];
-    let wanted = Wanted { fields, rest: false };
+    let (asked, wanted) = wanted(settings);
     let reading = super::reading(settings.format, settings.delimiter);
     let mut grades = Grades { by_query, files: files.clone(), ..Grades::default() };
     let mut seen: HashMap<(u32, u32), u64> = HashMap::new();

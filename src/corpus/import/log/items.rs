@@ -67,6 +67,11 @@ fn numbers(settings: &ItemFiles) -> [(Option<&String>, &'static str); 6] {
     ]
 }
 
+/// The fields that are read.
+pub(super) fn wanted(settings: &ItemFiles) -> Wanted {
+    slots(settings).1
+}
+
 fn slots(settings: &ItemFiles) -> (Slots, Wanted) {
     let mut fields = Vec::new();
     let mut slot = |name: &str, key: &str| {

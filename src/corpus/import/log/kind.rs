@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::headers::check_headers;
 use super::settings::{EventFiles, LogSettings, LogSplit, Meaning};
 use super::{import, open_columns};
 use crate::corpus::cell::{Entity, Holds};
@@ -372,6 +373,10 @@ impl Kind for LogSettings {
                 }
             }
         }
+    }
+
+    fn check_headers(&self) -> Result<()> {
+        check_headers(self)
     }
 
     fn sources(&self) -> Result<Vec<PathBuf>> {

@@ -6,6 +6,7 @@
 mod collected;
 mod fields;
 mod grades;
+mod headers;
 mod items;
 mod kind;
 mod pages;
@@ -21,6 +22,9 @@ mod write;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod as_parquet;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod damaged;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

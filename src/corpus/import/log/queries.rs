@@ -13,6 +13,12 @@ use crate::progress::Context;
 /// Texts by the ids of queries.
 pub(super) type Texts = HashMap<String, String>;
 
+/// The fields that are read.
+pub(super) fn wanted(settings: &QueryFiles) -> Wanted {
+    let field = |name: &str, key: &str| (FieldPath::new(name), format!("corpus.queries.{key}"));
+    Wanted { fields: vec![field(&settings.id, "id"), field(&settings.text, "text")], rest: false }
+}
+
 /// Reads the files of queries.
 ///
 /// # Errors
@@ -24,9 +30,7 @@ pub(super) fn read_queries(
     ctx: &Context,
 ) -> Result<(Texts, Vec<PathBuf>)> {
     let files = matching(folder, &settings.file)?;
-    let field = |name: &str, key: &str| (FieldPath::new(name), format!("corpus.queries.{key}"));
-    let fields = vec![field(&settings.id, "id"), field(&settings.text, "text")];
-    let wanted = Wanted { fields, rest: false };
+    let wanted = wanted(settings);
     let reading = super::reading(settings.format, settings.delimiter);
     let mut texts = Texts::new();
     read(&files, &reading, &wanted, (faults, share), ctx, &mut |record| {

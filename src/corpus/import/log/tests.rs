@@ -664,3 +664,35 @@ fn small_files_that_unpack_to_much_are_refused() {
     std::fs::write(shop.folder.path().join("log.jsonl.zst"), packed).unwrap();
     assert_says(&shop.error(), &["unpacks to more than 1000 times its size"]);
 }
+
+#[test]
+fn headers_are_looked_at_and_rows_are_not() {
+    use crate::kind::Kind;
+    // A row that no import would take.
+    let csv = format!("{CSV}q9,u1,s4,never,tee,b,first,perhaps,0\n");
+    let mut shop = Shop::new(events("*.csv"), &[("log.csv", &csv)]);
+    shop.settings.check_headers().unwrap();
+    std::fs::write(shop.folder.path().join("more.csv"), CSV.replacen("session", "visit", 1))
+        .unwrap();
+    let fault = |shop: &Shop| shop.settings.check_headers().unwrap_err().to_string();
+    assert_says(&fault(&shop), &["more.csv", "`session`", "corpus.log.session", "visit"]);
+    write_parquet(CSV, &shop.folder.path().join("log.parquet"));
+    shop.settings.log = vec![EventFiles {
+        user: some("who.user"),
+        session: some("who.session"),
+        ..events("log.parquet")
+    }];
+    shop.settings.check_headers().unwrap();
+    shop.settings.log[0].item = some("sku");
+    assert_says(&fault(&shop), &["log.parquet", "`sku`", "corpus.log.item"]);
+    shop.settings.log[0].item = some("item");
+    let users = "users = { file = \"users.tsv\", id = \"user\", columns = [{ name = \"age\", holds = \"number\" }] }";
+    #[derive(serde::Deserialize)]
+    struct Users {
+        users: UserFiles,
+    }
+    shop.settings.users = Some(toml::from_str::<Users>(users).unwrap().users);
+    assert_says(&fault(&shop), &["users.tsv"]);
+    std::fs::write(shop.folder.path().join("users.tsv"), "user\told\nu1\t7\n").unwrap();
+    assert_says(&fault(&shop), &["users.tsv", "`age`", "corpus.users.columns"]);
+}

@@ -33,10 +33,7 @@ pub(super) fn read_users(
     ctx: &Context,
 ) -> Result<(Users, Vec<PathBuf>)> {
     let files = matching(folder, &settings.file)?;
-    let field = |name: &str, key: &str| (FieldPath::new(name), format!("corpus.users.{key}"));
-    let mut fields = vec![field(&settings.id, "id")];
-    fields.extend(settings.columns.iter().map(|column| field(&column.name, "columns")));
-    let wanted = Wanted { fields, rest: false };
+    let wanted = wanted(settings);
     let reading = super::reading(settings.format, settings.delimiter);
     let mut users = Users::default();
     read(&files, &reading, &wanted, (faults, share), ctx, &mut |record| {
@@ -59,6 +56,14 @@ pub(super) fn read_users(
         Ok(row)
     })?;
     Ok((users, files))
+}
+
+/// The fields that are read.
+pub(super) fn wanted(settings: &UserFiles) -> Wanted {
+    let field = |name: &str, key: &str| (FieldPath::new(name), format!("corpus.users.{key}"));
+    let mut fields = vec![field(&settings.id, "id")];
+    fields.extend(settings.columns.iter().map(|column| field(&column.name, "columns")));
+    Wanted { fields, rest: false }
 }
 
 fn of(name: &str, message: &str) -> String {

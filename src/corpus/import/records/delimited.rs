@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::path::below;
+use super::path::{FieldPath, below};
 use super::unpacked::{Position, Unpacked};
 use super::value::Value;
 use super::{Head, Reading, Record, Rows, head, json};
@@ -19,20 +19,28 @@ const ATOMIC_TYPES: [&str; 4] = [":token", ":token_seq", ":float", ":float_seq"]
 pub(super) fn read(path: &Path, head: &Head, rows: &mut Rows<'_, '_>) -> Result<()> {
     let (mut file, position) = open(path, head)?;
     let names = plain_names(file.header());
-    let mut places = Vec::new();
-    for (field, key) in &rows.wanted.fields {
-        let place = names.iter().position(|name| name == field.text());
-        let place = place.or_else(|| names.iter().position(|name| field.behind(name).is_some()));
-        places.push(match place {
-            Some(place) => place,
-            None => return Err(without_column(path, field.text(), key, &names)),
-        });
-    }
+    let places = places(path, &names, rows.wanted)?;
     while let Some(row) = file.next(rows.faults)? {
         let record = record(&row, &places, &names, rows.wanted);
         rows.counted(row.line, position.get(), record)?;
     }
     Ok(())
+}
+
+/// Whether a file has the fields.
+pub(super) fn check_header(path: &Path, head: &Head, wanted: &super::Wanted) -> Result<()> {
+    let (file, _) = open(path, head)?;
+    places(path, &plain_names(file.header()), wanted).map(drop)
+}
+
+/// The columns of the fields.
+fn places(path: &Path, names: &[String], wanted: &super::Wanted) -> Result<Vec<usize>> {
+    let place = |(field, key): &(FieldPath, String)| {
+        let place = names.iter().position(|name| name == field.text());
+        let place = place.or_else(|| names.iter().position(|name| field.behind(name).is_some()));
+        place.ok_or_else(|| without_column(path, field.text(), key, names))
+    };
+    wanted.fields.iter().map(place).collect()
 }
 
 /// A file with a header, whatever separates its fields, and how far it is read.

@@ -15,7 +15,7 @@ mod value;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) use delimited::open_csv;
 pub(super) use files::matching;
@@ -95,6 +95,19 @@ pub(super) fn read(
         faults.end_file(file, share)?;
     }
     Ok(())
+}
+
+/// Whether a file has the fields, as far as its header tells; rows of JSON have no header.
+///
+/// # Errors
+/// [`crate::Error::Data`] when it cannot be read, is empty or lacks a field.
+pub(super) fn check_header(path: &Path, reading: &Reading, wanted: &Wanted) -> Result<()> {
+    let head = head(path, reading)?;
+    match head.format {
+        Format::Csv => delimited::check_header(path, &head, wanted),
+        Format::Parquet => parquet::check_header(path, wanted),
+        Format::Json | Format::JsonLines => Ok(()),
+    }
 }
 
 /// One file being read.

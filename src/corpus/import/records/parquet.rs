@@ -10,58 +10,33 @@ use arrow_array::types::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, temporal_conversions};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::path::below;
+use super::unpacked::{TOO_MUCH_UNPACKED, most_unpacked};
 use super::value::Value;
-use super::{Record, Rows};
+use super::{Record, Rows, Wanted};
 use crate::corpus::import::text::{open, without_column};
 use crate::error::{Error, Result};
+use crate::store::guarded;
 
 /// Rows decoded at a time.
 const BATCH: usize = 4_096;
 
 /// Reads a Parquet file.
 pub(super) fn read(path: &Path, rows: &mut Rows<'_, '_>) -> Result<()> {
-    let damaged =
-        |e: &dyn std::fmt::Display| Error::data(path, format!("cannot be read as Parquet: {e}"));
-    let file: File = open(path)?;
-    let size = file.metadata().map_or(0, |data| data.len());
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+    let damaged = |e: &dyn std::fmt::Display| damaged(path, e);
+    let (builder, size) = opened(path)?;
     let n_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-    let schema = builder.schema().clone();
-    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    let mut places = Vec::new();
-    for (field, key) in &rows.wanted.fields {
-        let place = names.iter().position(|name| field.behind(name).is_some());
-        places.push(place.ok_or_else(|| without_column(path, field.text(), key, &names))?);
-    }
-    let rest = |place: &usize| rows.wanted.rest && !places.contains(place);
-    let others: Vec<usize> = (0..names.len()).filter(rest).collect();
-    let mut taken: Vec<usize> = places.iter().chain(&others).copied().collect();
-    taken.sort_unstable();
-    taken.dedup();
-    for &place in &taken {
-        let field = schema.field(place);
-        if !is_readable(field.data_type()) {
-            let message = format!(
-                "column `{}` is of type {}, which is not read",
-                field.name(),
-                field.data_type()
-            );
-            return Err(Error::data(path, message)
-                .with_help("write it as text, numbers, times, lists or structures of these"));
-        }
-    }
+    let Columns { names, places, others, taken } = columns(path, builder.schema(), rows.wanted)?;
     let column = |place: usize| taken.iter().position(|one| *one == place).unwrap_or(0);
     let mask = ProjectionMask::roots(builder.parquet_schema(), taken.iter().copied());
-    let batches =
-        builder.with_batch_size(BATCH).with_projection(mask).build().map_err(|e| damaged(&e))?;
+    let builder = builder.with_batch_size(BATCH).with_projection(mask);
+    let mut batches = guarded(path, || builder.build().map_err(|e| damaged(&e)))?;
     let mut line = 0;
-    for batch in batches {
-        let batch = batch.map_err(|e| damaged(&e))?;
+    while let Some(batch) = guarded(path, || batches.next().transpose().map_err(|e| damaged(&e)))? {
         for row in 0..batch.num_rows() {
             line += 1;
             let wanted = &rows.wanted.fields;
@@ -79,6 +54,69 @@ pub(super) fn read(path: &Path, rows: &mut Rows<'_, '_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a file has the fields, of types that can be read.
+pub(super) fn check_header(path: &Path, wanted: &Wanted) -> Result<()> {
+    columns(path, opened(path)?.0.schema(), wanted).map(drop)
+}
+
+fn damaged(path: &Path, e: &dyn std::fmt::Display) -> Error {
+    Error::data(path, format!("cannot be read as Parquet: {e}"))
+}
+
+/// A file whose footer was read, and its size.
+fn opened(path: &Path) -> Result<(ParquetRecordBatchReaderBuilder<File>, u64)> {
+    let file: File = open(path)?;
+    let size = file.metadata().map_or(0, |data| data.len());
+    let builder = guarded(path, || {
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e))
+    })?;
+    let groups = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let sizes = groups.map(|column| u64::try_from(column.uncompressed_size()).unwrap_or(u64::MAX));
+    if sizes.fold(0, u64::saturating_add) > most_unpacked(size) {
+        return Err(Error::data(path, TOO_MUCH_UNPACKED));
+    }
+    Ok((builder, size))
+}
+
+/// What of a file is read.
+struct Columns {
+    /// Of all columns.
+    names: Vec<String>,
+    /// The columns of the fields.
+    places: Vec<usize>,
+    /// The others, where they are asked for.
+    others: Vec<usize>,
+    /// All of these, ascending.
+    taken: Vec<usize>,
+}
+
+fn columns(path: &Path, schema: &Schema, wanted: &Wanted) -> Result<Columns> {
+    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let mut places = Vec::new();
+    for (field, key) in &wanted.fields {
+        let place = names.iter().position(|name| field.behind(name).is_some());
+        places.push(place.ok_or_else(|| without_column(path, field.text(), key, &names))?);
+    }
+    let rest = |place: &usize| wanted.rest && !places.contains(place);
+    let others: Vec<usize> = (0..names.len()).filter(rest).collect();
+    let mut taken: Vec<usize> = places.iter().chain(&others).copied().collect();
+    taken.sort_unstable();
+    taken.dedup();
+    for &place in &taken {
+        let field = schema.field(place);
+        if !is_readable(field.data_type()) {
+            let message = format!(
+                "column `{}` is of type {}, which is not read",
+                field.name(),
+                field.data_type()
+            );
+            return Err(Error::data(path, message)
+                .with_help("write it as text, numbers, times, lists or structures of these"));
+        }
+    }
+    Ok(Columns { names, places, others, taken })
 }
 
 /// Whether values of a type can be read.

@@ -11,11 +11,14 @@ use super::MAX_ROW;
 use crate::corpus::import::text::open;
 use crate::error::{Error, Result};
 
-/// What a packed file may unpack to, for each of its bytes.
-const MOST_UNPACKED: u64 = 1_000;
+/// Said of a file that unpacks to more than [`most_unpacked`].
+pub(super) const TOO_MUCH_UNPACKED: &str =
+    "it unpacks to more than 1000 times its size; unpack it yourself if that is right";
 
-/// What any file may unpack to.
-const ALWAYS_UNPACKED: u64 = 64 << 20;
+/// What a packed file of `size` bytes may unpack to: 64 MiB are nothing to fear of any file.
+pub(super) fn most_unpacked(size: u64) -> u64 {
+    size.saturating_mul(1_000).max(64 << 20)
+}
 
 const BUFFER: usize = 1 << 18;
 
@@ -72,7 +75,7 @@ impl Unpacked {
             _ => Box::new(reader),
         };
         let most = match is_gzip || is_zstd {
-            true => size.saturating_mul(MOST_UNPACKED).max(ALWAYS_UNPACKED),
+            true => most_unpacked(size),
             false => u64::MAX,
         };
         let limited = Limited { inner, left: most, row: position.row.clone() };
@@ -132,11 +135,8 @@ struct Limited {
 impl Read for Limited {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n_read = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(n_read as u64).ok_or_else(|| {
-            std::io::Error::other(format!(
-                "it unpacks to more than {MOST_UNPACKED} times its size; unpack it yourself if that is right"
-            ))
-        })?;
+        let left = self.left.checked_sub(n_read as u64);
+        self.left = left.ok_or_else(|| std::io::Error::other(TOO_MUCH_UNPACKED))?;
         let row = self.row.get() + n_read as u64;
         self.row.set(row);
         if row > (MAX_ROW + 2 * BUFFER) as u64 {

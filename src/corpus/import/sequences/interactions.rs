@@ -14,6 +14,16 @@ use crate::progress::Context;
 /// Users in the order in which they were met, with their items in time order, and the first row of each.
 pub(super) type Sequences = IndexMap<String, (u64, Vec<String>)>;
 
+/// The fields that are read.
+pub(super) fn wanted(fields: &InteractionFields) -> Wanted {
+    let field =
+        |name: &str, key: &str| (FieldPath::new(name), format!("corpus.interactions.{key}"));
+    let mut wanted = vec![field(&fields.user, "user"), field(&fields.item, "item")];
+    wanted.extend(fields.time.as_ref().map(|name| field(name, "time")));
+    wanted.extend(fields.signal.as_ref().map(|name| field(name, "signal")));
+    Wanted { fields: wanted, rest: false }
+}
+
 /// Reads rows of interactions.
 ///
 /// # Errors
@@ -24,12 +34,7 @@ pub(super) fn read_interactions(
     (faults, share): (&mut Faults, f64),
     ctx: &Context,
 ) -> Result<Sequences> {
-    let field =
-        |name: &str, key: &str| (FieldPath::new(name), format!("corpus.interactions.{key}"));
-    let mut wanted = vec![field(&fields.user, "user"), field(&fields.item, "item")];
-    wanted.extend(fields.time.as_ref().map(|name| field(name, "time")));
-    wanted.extend(fields.signal.as_ref().map(|name| field(name, "signal")));
-    let wanted = Wanted { fields: wanted, rest: false };
+    let wanted = wanted(fields);
     let mut users: IndexMap<String, (u64, Vec<(i64, String)>)> = IndexMap::new();
     let files = [path.to_owned()];
     let sink = (faults, share);

@@ -24,6 +24,10 @@ impl Kind for SequencesSettings {
         }
     }
 
+    fn check_headers(&self) -> Result<()> {
+        super::check_headers(self)
+    }
+
     fn sources(&self) -> Result<Vec<PathBuf>> {
         let folder = self.path.path()?;
         let items = self.items_file.iter().map(|file| folder.join(file));

@@ -16,7 +16,7 @@ use crate::progress::Context;
 use super::columns::open_columns;
 use super::faults::Faults;
 use super::items::{ItemFields, ItemIds, for_each_entry, read_csv, read_json, read_lines};
-use super::records::Value;
+use super::records::{Reading, Value, check_header};
 use super::text::{check_id, count_lines, next_line, open};
 use crate::corpus::build::{CorpusWriter, Facts};
 use crate::corpus::levels::default_levels;
@@ -167,11 +167,28 @@ fn read_items(
         }
         return read_lines(file, share, faults, writer);
     }
-    let fields = ItemFields {
+    read_csv(file, &item_fields(settings), share, faults, writer)
+}
+
+/// The columns of a CSV file of items that are read by name.
+fn item_fields(settings: &SequencesSettings) -> ItemFields<'_> {
+    ItemFields {
         id: (&settings.item_column, "corpus.item_column"),
         text: settings.text_fields.iter().map(|f| (f.as_str(), "corpus.text_fields")).collect(),
-    };
-    read_csv(file, &fields, share, faults, writer)
+    }
+}
+
+/// Whether the files have the columns that are read by name; no row is looked at, and only CSV, interactions and Parquet
+/// have a header.
+fn check_headers(settings: &SequencesSettings) -> Result<()> {
+    let folder = settings.path.path()?;
+    let items = settings.items_file.as_ref().map(|file| folder.join(file));
+    if let Some(items) = items.filter(|items| !is_json(items) && !is_lines(items)) {
+        item_fields(settings).check_header(&items)?;
+    }
+    let Some(fields) = &settings.interactions else { return Ok(()) };
+    let path = folder.join(&settings.sequences_file);
+    check_header(&path, &Reading::default(), &interactions::wanted(fields))
 }
 
 /// Collects users' sequences and, without an items file, the items they name.
