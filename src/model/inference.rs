@@ -480,7 +480,7 @@ impl FrozenDecoder {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
 
     use super::*;
     use crate::model::config::tests::small;
