@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::corpus::{Catalogue, Corpus, Names};
+use crate::corpus::{Catalogue, Corpus, ItemIdx, ItemName, Names};
 use crate::error::{Error, Result};
 use crate::kind::Role;
 use crate::progress::Context;
@@ -53,6 +53,18 @@ impl Tables {
         }
         let names = self.corpus(folder)?.names()?;
         Ok(self.names.get_or_init(|| names))
+    }
+
+    /// Ids and titles of some items of these tables, in the order of `items`; where those of all are
+    /// in memory, nothing is read.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn some_names(&self, folder: &Path, items: &[ItemIdx]) -> Result<Vec<ItemName>> {
+        match self.names.get() {
+            Some(names) => Ok(items.iter().map(|item| names.name(*item)).collect()),
+            None => self.corpus(folder)?.some_names(items),
+        }
     }
 }
 

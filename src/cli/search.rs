@@ -6,7 +6,7 @@ use std::io::{BufRead, Read};
 use serde_json::{Value, json};
 
 use super::args::SearchArgs;
-use crate::corpus::Names;
+use crate::corpus::ItemName;
 use crate::error::{Error, Result};
 use crate::pipeline::finished::{FinishedRun, OpenSystem};
 use crate::progress::Context;
@@ -93,6 +93,8 @@ impl Asking<'_> {
         let mut input = std::io::stdin().lock();
         let mut blank = 0u64;
         let mut told: Vec<String> = Vec::new();
+        // Read once for all answers; a single answer reads its own alone.
+        self.run.names()?;
         for number in 1.. {
             let mut line = Vec::new();
             let unreadable = |e: std::io::Error| Error::unreadable("standard input", &e);
@@ -140,7 +142,8 @@ impl Asking<'_> {
         let ask = run.ask(query, &args.history, args.user.as_deref(), &args.features)?;
         let remarks = system.remarks(&ask);
         let found = system.search(&ask, self.top)?;
-        let names = run.names()?;
+        let items: Vec<u32> = found.iter().map(|(item, _)| *item).collect();
+        let names = run.some_names(&items)?;
         let object = json!({
             "query": query,
             "history": args.history,
@@ -149,9 +152,9 @@ impl Asking<'_> {
             "system": system.name,
             "kind": system.kind,
             "remarks": remarks,
-            "items": objects(names, &found),
+            "items": objects(&names, &found),
         });
-        Ok(Answer { object, table: table(names, &system.name, &found), remarks })
+        Ok(Answer { object, table: table(&names, &system.name, &found), remarks })
     }
 }
 
@@ -162,21 +165,18 @@ struct Answer {
     remarks: Vec<String>,
 }
 
-fn objects(names: &Names, found: &[(u32, f32)]) -> Vec<Value> {
-    let one = |(rank, &(item, score)): (u32, &(u32, f32))| {
-        let (id, title) = (&names.ids()[item as usize], names.title(item));
-        json!({ "rank": rank, "item": id, "title": title, "score": score })
-    };
-    (1..).zip(found).map(one).collect()
+fn objects(names: &[ItemName], found: &[(u32, f32)]) -> Vec<Value> {
+    let one = |(rank, (ItemName { id, title }, (_, score))): (u32, (&ItemName, &(u32, f32)))| json!({ "rank": rank, "item": id, "title": title, "score": score });
+    (1..).zip(names.iter().zip(found)).map(one).collect()
 }
 
-fn table(names: &Names, system: &str, found: &[(u32, f32)]) -> String {
+fn table(names: &[ItemName], system: &str, found: &[(u32, f32)]) -> String {
     if found.is_empty() {
         return format!("{system} found nothing\n");
     }
     let mut text = String::new();
-    for (rank, &(item, score)) in (1..).zip(found) {
-        let (id, title) = (one_line(&names.ids()[item as usize]), one_line(names.title(item)));
+    for (rank, (name, (_, score))) in (1..).zip(names.iter().zip(found)) {
+        let (id, title) = (one_line(&name.id), one_line(&name.title));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {id}  {title}");
     }

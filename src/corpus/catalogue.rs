@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-use super::rows::{ItemRow, ItemTextRow, ItemTitleRow};
+use super::rows::{ItemName, ItemRow, ItemTextRow};
 use super::table::{TableReader, table_path};
 use super::types::ItemIdx;
 
@@ -113,11 +113,35 @@ impl Names {
     /// [`Error::Data`] when the table is missing, damaged, too long or holds an id twice.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut builder = CatalogueBuilder::default();
-        for row in TableReader::<ItemTitleRow>::open(folder)? {
+        for row in TableReader::<ItemName>::open(folder)? {
             let row = row?;
             builder.push(row.id, &row.title, "");
         }
         builder.finish(&table_path::<ItemRow>(folder)).map(Self)
+    }
+
+    /// Those of some items, in the order of `items`; of the table only their rows are decoded.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the table is missing or damaged, or has no such rows.
+    pub fn some(folder: &Path, items: &[ItemIdx]) -> Result<Vec<ItemName>> {
+        let mut rows = items.to_vec();
+        rows.sort_unstable();
+        rows.dedup();
+        let read = TableReader::<ItemName>::open_rows(folder, &rows)?;
+        let read = read.collect::<Result<Vec<ItemName>>>()?;
+        if read.len() != rows.len() {
+            let message = format!("lacks items: {} of {} are there", read.len(), rows.len());
+            return Err(Error::data(table_path::<ItemRow>(folder), message));
+        }
+        // Each is in the sorted list.
+        let place = |item: &ItemIdx| rows.binary_search(item).unwrap_or(0);
+        Ok(items.iter().map(|item| read[place(item)].clone()).collect())
+    }
+
+    /// Id and title of an item that exists.
+    pub fn name(&self, item: ItemIdx) -> ItemName {
+        ItemName { id: self.ids()[item as usize].clone(), title: self.title(item).to_owned() }
     }
 
     /// Ids by row number.
@@ -202,6 +226,7 @@ impl CatalogueHash {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::corpus::table::TableWriter;
 
     #[test]
     fn texts_and_ids_return() {
@@ -227,6 +252,24 @@ mod tests {
             Catalogue::from_items([("a", "", ""), ("b", "", ""), ("a", "", "")]).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("`a` in row 0 and again in row 2"), "{text}");
+    }
+
+    #[test]
+    fn names_of_some_items_are_those_of_all_in_the_order_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = TableWriter::<ItemRow>::create(folder.path()).unwrap();
+        for row in 0..70_000 {
+            let (id, title) = (format!("i{row}"), format!("title of {row}"));
+            writer.push(ItemRow { id, title, ..ItemRow::default() }).unwrap();
+        }
+        writer.finish().unwrap();
+        let all = Names::read(folder.path()).unwrap();
+        for items in [&[69_999, 0, 32_767, 32_768, 0, 41_000][..], &[5], &[]] {
+            let expected: Vec<ItemName> = items.iter().map(|item| all.name(*item)).collect();
+            assert_eq!(Names::some(folder.path(), items).unwrap(), expected, "{items:?}");
+        }
+        let told = Names::some(folder.path(), &[1, 70_000]).unwrap_err().to_string();
+        assert!(told.contains("items.parquet: lacks items: 1 of 2 are there"), "{told}");
     }
 
     #[test]

@@ -53,9 +53,11 @@ pub(super) struct ItemTextRow {
 
 /// Id and title of an item: the first two columns of the items table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ItemTitleRow {
-    pub(super) id: String,
-    pub(super) title: String,
+pub struct ItemName {
+    /// Id in the source.
+    pub id: String,
+    /// Title; empty where there is none.
+    pub title: String,
 }
 
 /// A user.
@@ -279,7 +281,7 @@ impl Row for ItemTextRow {
     }
 }
 
-impl Row for ItemTitleRow {
+impl Row for ItemName {
     const NAME: &'static str = ItemRow::NAME;
 
     fn schema() -> Schema {

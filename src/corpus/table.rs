@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{FieldRef, Schema, SchemaRef};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -267,6 +269,22 @@ impl<R: Row + 'static> TableReader<R> {
         let builder = builder::<R>(&path)?;
         let columns = 0..R::schema().fields().len();
         Decoded::open(path, builder, columns, (offset, limit), R::rows).map(Self)
+    }
+
+    /// Opens the rows of these numbers, ascending and each once, of a table of `folder`; pages
+    /// without any are passed over, and numbers beyond the table give nothing.
+    ///
+    /// # Errors
+    /// As [`TableReader::open`].
+    pub fn open_rows(folder: &Path, rows: &[u32]) -> Result<Self> {
+        let path = table_path::<R>(folder);
+        let builder = builder::<R>(&path)?;
+        let n_rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let rows = rows.iter().map(|row| *row as usize).filter(|row| *row < n_rows);
+        let rows = RowSelection::from_consecutive_ranges(rows.map(|row| row..row + 1), n_rows);
+        let columns = 0..R::schema().fields().len();
+        let builder = builder.with_row_selection(rows);
+        Decoded::open(path, builder, columns, (0, None), R::rows).map(Self)
     }
 }
 

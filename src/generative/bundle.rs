@@ -19,7 +19,7 @@ use crate::model::settings::{LoraSettings, ModelSettings};
 use crate::model::tokenizer::TOKENIZER;
 use crate::model::{Decoder, ModelFolder};
 use crate::seed::Seed;
-use crate::store::{digest, write_json};
+use crate::store::{digest, known_digest, write_json};
 
 /// The constraint index inside the folder of identifiers.
 pub const INDEX_FILE: &str = "index.bin";
@@ -137,7 +137,7 @@ impl Bundle {
                 return mismatch("identifier");
             }
         }
-        if binding.tokenizer != digest(&folder.join(TOKENIZER))?.blake3 {
+        if binding.tokenizer != known_digest(&folder.join(TOKENIZER))?.blake3 {
             return mismatch("tokenizer");
         }
         let folder = ModelFolder::open(folder)?;

@@ -255,10 +255,22 @@ impl WeightFiles {
     /// # Errors
     /// [`Error::Data`] when there is none of this name, its type is not readable, or a value is not finite.
     pub fn tensor(&self, name: &str, dtype: Option<DType>) -> Result<Tensor> {
+        self.stored(name)?.tensor(dtype)
+    }
+
+    /// The values of a tensor, row by row.
+    ///
+    /// # Errors
+    /// As [`WeightFiles::tensor`].
+    pub fn values(&self, name: &str) -> Result<Vec<f32>> {
+        self.stored(name)?.values()
+    }
+
+    fn stored(&self, name: &str) -> Result<Stored<'_>> {
         let Some(&file) = self.names.get(name) else {
             return Err(Error::data(&self.origin, format!("tensor {name} is missing")));
         };
-        self.files[file].tensor(name, dtype)
+        self.files[file].stored(name)
     }
 }
 
@@ -273,7 +285,7 @@ impl WeightFile {
         Ok(Self { path: path.to_owned(), map, metadata, start })
     }
 
-    fn tensor(&self, name: &str, dtype: Option<DType>) -> Result<Tensor> {
+    fn stored(&self, name: &str) -> Result<Stored<'_>> {
         let fault = |message: String| Error::data(&self.path, format!("{name}: {message}"));
         let info = self.metadata.info(name).ok_or_else(|| fault("is missing".into()))?;
         let stored = match info.dtype {
@@ -284,19 +296,52 @@ impl WeightFile {
         };
         let (begin, end) = info.data_offsets;
         let data = &self.map[self.start + begin..self.start + end];
-        let tensor = Tensor::from_raw_buffer(data, stored, &info.shape, &Device::Cpu)?;
-        let wide = tensor.to_dtype(DType::F32)?;
-        let sum = wide.abs()?.max_all()?.to_scalar::<f32>()?;
-        let sound = sum.is_finite() && wide.sum_all()?.to_scalar::<f32>()?.is_finite();
-        if !sound {
+        if !is_finite(data, stored) {
             return Err(fault("holds values that are not finite".into()));
         }
-        Ok(match dtype {
-            Some(DType::F32) => wide,
-            Some(dtype) => tensor.to_dtype(dtype)?,
-            None => tensor,
-        })
+        Ok(Stored { data, dtype: stored, shape: &info.shape })
     }
+}
+
+/// A tensor as its file holds it, all of its values finite.
+struct Stored<'a> {
+    data: &'a [u8],
+    dtype: DType,
+    shape: &'a [usize],
+}
+
+impl Stored<'_> {
+    fn tensor(&self, dtype: Option<DType>) -> Result<Tensor> {
+        let tensor = Tensor::from_raw_buffer(self.data, self.dtype, self.shape, &Device::Cpu)?;
+        Ok(tensor.to_dtype(dtype.unwrap_or(self.dtype))?)
+    }
+
+    /// Copied once, without a tensor between.
+    fn values(&self) -> Result<Vec<f32>> {
+        if self.dtype != DType::F32 {
+            return Ok(self.tensor(Some(DType::F32))?.flatten_all()?.to_vec1()?);
+        }
+        let (values, _) = self.data.as_chunks();
+        Ok(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
+    }
+}
+
+/// Whether all values are finite: of others all bits of the exponent are set.
+fn is_finite(data: &[u8], dtype: DType) -> bool {
+    let half = |exponent: u16| {
+        let (values, _) = data.as_chunks();
+        all(values, |value| u16::from_le_bytes(*value) & exponent != exponent)
+    };
+    match dtype {
+        DType::BF16 => half(0x7f80),
+        DType::F16 => half(0x7c00),
+        _ => all(data.as_chunks().0, |value| f32::from_le_bytes(*value).is_finite()),
+    }
+}
+
+/// Whether all values pass, block by block: inside a block nothing branches, so that one instruction looks at several.
+fn all<T>(values: &[T], pass: impl Fn(&T) -> bool) -> bool {
+    values.chunks(1024).all(|block| block.iter().fold(true, |so_far, value| so_far & pass(value)))
 }
 
 fn pickled(folder: &Path) -> Option<PathBuf> {

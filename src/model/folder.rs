@@ -129,8 +129,12 @@ impl ModelFolder {
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor> {
-        let stored = if self.is_bare { bare(name) } else { name.to_owned() };
-        self.files.tensor(&stored, None)
+        self.files.tensor(&self.stored(name), None)
+    }
+
+    /// What the file calls a parameter.
+    fn stored(&self, name: &str) -> String {
+        if self.is_bare { bare(name) } else { name.to_owned() }
     }
 
     /// The decoder, all of whose parameters train.
@@ -154,7 +158,9 @@ impl ModelFolder {
     /// # Errors
     /// As [`ModelFolder::tensors`].
     pub fn freeze(&self, threads: Threads) -> Result<FrozenDecoder> {
-        FrozenDecoder::new(self.config.clone(), threads, |name| self.tensor(name))
+        FrozenDecoder::new(self.config.clone(), threads, |name| {
+            self.files.values(&self.stored(name))
+        })
     }
 
     /// What the folder says about sampling and this program leaves alone, in words; none where it says nothing.

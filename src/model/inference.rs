@@ -3,7 +3,7 @@
 //! A frozen decoder holds packed copies of the weights, takes no locks and is shared by any number of
 //! threads, one request each. Beams keep only their own few tokens; re-ordering them moves indices, never keys.
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use std::ops::Range;
 use trieval_kernels::ops::{
     MatMut, MatRef, RopeTable, Threads, axpy, dot, matmul, matmul_new, rms_norm_rows, rotate_head,
@@ -118,23 +118,22 @@ impl Decoder {
     /// # Errors
     /// [`Error::Tensor`] when a parameter cannot be read.
     pub fn freeze(&self, threads: Threads) -> Result<FrozenDecoder> {
-        FrozenDecoder::new(self.config().clone(), threads, |name| self.weight(name))
+        FrozenDecoder::new(self.config().clone(), threads, |name| {
+            Ok(self.weight(name)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+        })
     }
 }
 
 impl FrozenDecoder {
-    /// A decoder whose weights are given by name, in any type.
+    /// A decoder whose weights are given by name, row by row.
     ///
     /// # Errors
-    /// Those of `weight`, or [`Error::Tensor`] when a weight cannot be read.
+    /// Those of `get`.
     pub fn new(
         config: DecoderConfig,
         threads: Threads,
-        weight: impl Fn(&str) -> Result<Tensor>,
+        get: impl Fn(&str) -> Result<Vec<f32>>,
     ) -> Result<Self> {
-        let get = |name: &str| -> Result<Vec<f32>> {
-            Ok(weight(name)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
-        };
         let layer = |i: usize| {
             let norm = |part: &str| get(&format!("model.layers.{i}.{part}.weight"));
             let linear = |part: &str, outer: usize, has_bias: bool| {
@@ -481,7 +480,7 @@ impl FrozenDecoder {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
 
     use super::*;
     use crate::model::config::tests::small;

@@ -14,7 +14,9 @@ use super::locate::inputs;
 use super::plan::Plan;
 use super::report::warnings;
 use super::step::{CORPUS, EVALUATION, Step, ceiling_step, step_name};
-use crate::corpus::{Ask, Catalogue, Cell, ColumnName, Corpus, Entity, Names, OpenColumn, Request};
+use crate::corpus::{
+    Ask, Catalogue, Cell, ColumnName, Corpus, Entity, ItemName, Names, OpenColumn, Request,
+};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::Tables;
@@ -234,6 +236,15 @@ impl FinishedRun {
     /// [`Error::Data`] when they cannot be read.
     pub fn names(&self) -> Result<&Names> {
         self.tables.names(&self.corpus_folder)
+    }
+
+    /// Ids and titles of some items, in the order of `items`; who asks often asks for
+    /// [`FinishedRun::names`] first, so that nothing is read any more.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they cannot be read.
+    pub fn some_names(&self, items: &[u32]) -> Result<Vec<ItemName>> {
+        self.tables.some_names(&self.corpus_folder, items)
     }
 
     /// Opens a system, by default the last generative one, to be asked any number of times.

@@ -95,7 +95,8 @@ pub fn known_digest(path: &Path) -> Result<Digest> {
     found.pop().ok_or_else(|| Error::Failed("a file has no digest".into()))
 }
 
-/// The digests of files in their order; those that are not known are read side by side.
+/// The digests of files in their order; those that are not known are read side by side, and where
+/// all are known no thread is started.
 ///
 /// # Errors
 /// [`Error::Data`] naming the first file that cannot be read.
@@ -103,6 +104,9 @@ pub fn known_digests(paths: &[PathBuf]) -> Result<Vec<Digest>> {
     let mut found: Vec<Option<Digest>> = paths.iter().map(|path| look_up(path)).collect();
     let missing = paths.iter().zip(&found).filter(|(_, found)| found.is_none());
     let missing: Vec<PathBuf> = missing.map(|(path, _)| path.clone()).collect();
+    if missing.is_empty() {
+        return Ok(found.into_iter().flatten().collect());
+    }
     let mut read = read(&missing).into_iter();
     for digest in found.iter_mut().filter(|found| found.is_none()) {
         *digest = read.next().transpose()?;

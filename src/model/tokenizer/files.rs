@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::NFC;
@@ -242,6 +243,15 @@ fn chat_origin(folder: &Path) -> PathBuf {
     if path.is_file() { path } else { folder.join(TOKENIZER_CONFIG) }
 }
 
+/// An added token as `tokenizer.json` has it.
+#[derive(Deserialize)]
+struct Numbered {
+    #[serde(rename = "id")]
+    _id: u32,
+    #[serde(flatten)]
+    token: AddedToken,
+}
+
 /// A tokenizer without its added tokens, the same with them, and what its file says.
 fn from_json(
     path: &Path,
@@ -256,12 +266,18 @@ fn from_json(
     if let Some(added) = value.get_mut("added_tokens").and_then(Value::as_array_mut) {
         added.sort_by_key(|token| token.get("id").and_then(Value::as_u64));
     }
-    let build = |value: &Value| {
-        tokenizers::Tokenizer::from_bytes(value.to_string()).map_err(|e| malformed(&e))
-    };
-    let mut full = build(&value)?;
-    let added = value.get_mut("added_tokens").map(Value::take).unwrap_or_default();
-    let added = added.as_array().map_or(&[] as &[Value], Vec::as_slice);
+    let added = value.get_mut("added_tokens").map(Value::take);
+    if let Some(object) = value.as_object_mut() {
+        object.insert("added_tokens".into(), json!([]));
+    }
+    let build =
+        |value: &Value| tokenizers::Tokenizer::deserialize(value).map_err(|e| malformed(&e));
+    let plain = build(&value)?;
+    let parsed = added.as_ref().map_or(Ok(Vec::new()), Vec::<Numbered>::deserialize);
+    let parsed = parsed.map_err(|e| malformed(&e))?.into_iter().map(|one| one.token);
+    let mut full = plain.clone();
+    full.add_tokens(parsed).map_err(|e| malformed(&e))?;
+    let added = added.as_ref().and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
     let stated = added.iter().filter_map(|token| {
         Some((token.get("content")?.as_str()?, u32::try_from(token.get("id")?.as_u64()?).ok()?))
     });
@@ -292,13 +308,9 @@ fn from_json(
         missing.map(|text| AddedToken::from(*text, true).normalized(false)).collect();
     full.add_special_tokens(missing).map_err(|e| malformed(&e))?;
     specials.extend(roles);
-    if let Some(object) = value.as_object_mut() {
-        object.insert("added_tokens".into(), json!([]));
-    }
-    if let Some(model) = value.get_mut("model") {
-        hidden::hide(model, &specials);
-    }
-    let mut base = build(&value)?;
+    // To build costs more than all else of opening a small model: a second time only where it is another.
+    let hides = value.get_mut("model").is_some_and(|model| hidden::hide(model, &specials));
+    let mut base = if hides { build(&value)? } else { plain };
     // Prompts are cut and padded by this program alone.
     for tokenizer in [&mut full, &mut base] {
         tokenizer.with_padding(None);
