@@ -235,7 +235,9 @@ mod tests {
         let ids = identifiers(&vectors, 2, 12);
         let index = ids.index().unwrap();
         let query = random(1, 6, 3);
-        let found = search(&index, &ids.centroids, &[query.clone()], &[vec![4, 7]], 300).unwrap();
+        let found =
+            search(&index, &ids.centroids, std::slice::from_ref(&query), &[vec![4, 7]], 300)
+                .unwrap();
         let score = |item: u32| -> f32 {
             let codes = ids.codes_of(item as usize).unwrap();
             let levels = ids.centroids.levels.iter().zip(codes);

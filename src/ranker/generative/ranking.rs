@@ -50,7 +50,7 @@ impl Retrieve for Ranked {
         exclude: &[Vec<u32>],
     ) -> Result<Vec<Vec<Scored>>> {
         let lists = self.found(asks, exclude)?;
-        let ordered = asks.iter().zip(lists).map(|(ask, list)| self.order(ask, list, depth));
+        let ordered = asks.iter().zip(lists).map(|(ask, list)| self.order(ask, &list, depth));
         ordered.collect()
     }
 }
@@ -78,15 +78,14 @@ impl Ranked {
         Ok(lists)
     }
 
-    fn order(&self, ask: &Ask, list: Vec<Scored>, depth: usize) -> Result<Vec<Scored>> {
+    fn order(&self, ask: &Ask, list: &[Scored], depth: usize) -> Result<Vec<Scored>> {
         let query = self.items.encoder.vector(ask, &self.items.vectors)?;
         let near = |item: u32| dot(self.items.vectors.row(item as usize), &query);
         let products = scaled(list.iter().map(|&(item, _)| near(item)).collect());
         let scores = scaled(list.iter().map(|&(_, score)| score).collect());
-        let joined =
-            scores.iter().zip(&products).zip(&list).map(|((score, product), (item, _))| {
-                (*item, (1.0 - self.weight) * score + self.weight * product)
-            });
+        let joined = scores.iter().zip(&products).zip(list).map(|((score, product), (item, _))| {
+            (*item, (1.0 - self.weight) * score + self.weight * product)
+        });
         Ok(top(joined, depth, &[]))
     }
 }
