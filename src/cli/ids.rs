@@ -30,7 +30,9 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
                 return super::print_json(&format!("{text:#}\n"));
             }
             let ceiling = ceiling.map(|ceiling| format!("{ceiling}\n")).unwrap_or_default();
-            return super::print(&format!("{}\n{ceiling}", identifiers.diagnostics));
+            let findings = identifiers.diagnostics.findings().join("\n");
+            let findings = if findings.is_empty() { findings } else { findings + "\n" };
+            return super::print(&format!("{}\n{findings}{ceiling}", identifiers.diagnostics));
         }
     };
     let total = items.len();

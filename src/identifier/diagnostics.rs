@@ -87,6 +87,47 @@ impl Diagnostics {
     }
 }
 
+/// Evenness that a level may fall short of its neighbors before that is an hourglass.
+const WAIST: f64 = 0.05;
+/// Share of unused codes, and of items that share a path, that a reader should know of.
+const NOTABLE: f64 = 0.1;
+
+impl Diagnostics {
+    /// What the figures show, in sentences; nothing where nothing stands out.
+    pub fn findings(&self) -> Vec<String> {
+        let mut findings = Vec::new();
+        let even = |level: &LevelDiagnostics| 100.0 * level.normalized_entropy;
+        for (number, around) in (2..).zip(self.levels.windows(3)) {
+            let [before, level, after] = around else { continue };
+            let least = before.normalized_entropy.min(after.normalized_entropy);
+            if level.normalized_entropy + WAIST < least {
+                findings.push(format!(
+                    "hourglass: level {number} is narrower than its neighbors, its evenness {:.0} % against {:.0} % and \
+                     {:.0} %",
+                    even(level),
+                    even(before),
+                    even(after)
+                ));
+            }
+        }
+        for (number, level) in (1..).zip(&self.levels) {
+            if f64::from(level.used) < (1.0 - NOTABLE) * f64::from(level.codes) {
+                let LevelDiagnostics { used, codes, .. } = level;
+                findings.push(format!("level {number} uses {used} of {codes} codes"));
+            }
+        }
+        if self.collision_rate > NOTABLE {
+            findings.push(format!(
+                "{:.0} % of the items find their path taken: up to {} share one, and a decoder tells them apart by a token \
+                 that means nothing",
+                100.0 * self.collision_rate,
+                self.most_items_per_path
+            ));
+        }
+        findings
+    }
+}
+
 impl LevelDiagnostics {
     fn new(mut usage: Vec<u32>, distinct_prefixes: usize, residual: Option<f64>) -> Self {
         usage.sort_unstable_by(|a, b| b.cmp(a));
@@ -183,6 +224,21 @@ mod tests {
         let level = &Diagnostics::measure(&codes, &[64], &[]).levels[0];
         assert!((level.gini - 0.5).abs() < 1e-12);
         assert!((level.gini - gini_by_definition(&level.usage)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn findings_name_a_waist_unused_codes_and_shared_paths() {
+        // 64 items: the middle level has one code for nearly all.
+        let path = |item: u32| [item % 8, u32::from(item % 16 == 0), item / 8];
+        let codes: Vec<u32> = (0..64).flat_map(path).collect();
+        let found = Diagnostics::measure(&codes, &[8, 2, 16], &[]).findings();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("hourglass: level 2 is narrower"), "{}", found[0]);
+        assert_eq!(found[1], "level 3 uses 8 of 16 codes");
+        let shared = Diagnostics::measure(&[0, 0, 0, 1], &[2], &[]).findings();
+        assert!(shared[0].starts_with("50 % of the items find their path taken: up to 3"));
+        let even: Vec<u32> = (0..27).flat_map(|i| [i % 3, i / 3 % 3, i / 9]).collect();
+        assert_eq!(Diagnostics::measure(&even, &[3, 3, 3], &[]).findings(), [""; 0]);
     }
 
     #[test]

@@ -182,7 +182,7 @@ pub(super) fn identifiers(
                 })
                 .collect(),
             ceiling: ceiling(name, plan, folder)?,
-            findings: Vec::new(),
+            findings: diagnostics.findings(),
         });
     }
     Ok(reports)
