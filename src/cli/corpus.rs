@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::args::CorpusArgs;
-use crate::corpus::{Corpus, Profile, Split, build};
+use crate::corpus::{Corpus, Profile, Split, build, check_export};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::recipe::Recipe;
@@ -13,6 +13,9 @@ use crate::text::grouped;
 pub(super) fn execute(args: &CorpusArgs, ctx: &Context) -> Result<()> {
     let loaded = Recipe::open(&args.recipe.recipe, &args.recipe.overrides)?;
     let recipe = &loaded.recipe;
+    if let Some(to) = &args.export {
+        check_export(to)?;
+    }
     // The tables are looked at and not kept: `run` makes them in its own folder.
     let folder = tempfile::tempdir().map_err(|e| Error::unwritable(std::env::temp_dir(), &e))?;
     let seed = recipe.corpus.it().draws().under(recipe.seed).unwrap_or(recipe.seed);
