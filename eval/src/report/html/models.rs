@@ -37,6 +37,8 @@ struct Level {
     entropy: String,
     even: String,
     gini: String,
+    /// Evenness and Gini over training targets.
+    targets: String,
     collisions: String,
     bars: String,
 }
@@ -211,6 +213,13 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
             entropy: format!("{} bits", numbers::short(level.entropy_bits)),
             even: numbers::percent(level.normalized_entropy),
             gini: numbers::short(level.gini),
+            targets: level.targets.map_or_else(
+                || numbers::NONE.to_owned(),
+                |one| {
+                    let even = numbers::percent(one.normalized_entropy);
+                    format!("{even}, {}", numbers::short(one.gini))
+                },
+            ),
             collisions: level
                 .collision_rate
                 .map_or_else(|| numbers::NONE.to_owned(), numbers::percent),
