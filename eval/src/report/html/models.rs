@@ -194,8 +194,8 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
     if let Some(one) = &identifier.ceiling {
         let value = |value: f64| format!("{} {}", one.metric, numbers::value(value));
         facts.push(("exact search over its vectors", value(one.exact)));
-        facts.push(("through its codes", value(one.codes)));
-        facts.push(("with what is found in the order of the vectors", value(one.ranked)));
+        facts.push(("search through its codes", value(one.codes)));
+        facts.push(("the same, ordered by vectors", value(one.ranked)));
     }
     let levels = identifier.levels.iter().enumerate().map(|(index, level)| {
         let used = format!("{} of {}", numbers::count(level.used), numbers::count(level.codes));
