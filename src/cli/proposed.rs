@@ -24,6 +24,9 @@ pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String
     for (one, file) in looked.into_iter().flatten().zip(&files) {
         fields(&mut out, one, file);
     }
+    for remark in &proposal.remarks {
+        let _ = writeln!(out, "# Note: {}", remark.replace(['\n', '\r'], " "));
+    }
     let _ = writeln!(out, "name = {}\nseed = 17\n", quoted(name));
     let _ =
         writeln!(out, "[corpus]\nkind = \"log\"\npath = {}", quoted(&folder.display().to_string()));
@@ -51,8 +54,9 @@ pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String
         keys(&mut out, &proposal.of_queries, &[]);
     }
     let _ = writeln!(out, "\n[[corpus.log]]\nfile = {}", quoted(&files[1].display().to_string()));
+    let tables = ["event", "label"];
     let plain: Vec<Found> =
-        proposal.of_log.iter().filter(|found| found.key != "event").cloned().collect();
+        proposal.of_log.iter().filter(|found| !tables.contains(&found.key)).cloned().collect();
     keys(&mut out, &plain, &lists);
     if let Some(found) = proposal.of_log.iter().find(|found| found.key == "event")
         && let Some([shown, click, cart, order, unknown]) = &proposal.events
@@ -69,6 +73,14 @@ pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String
                 let _ = writeln!(out, "{key} = {}", list(words));
             }
         }
+    }
+    if let Some(found) = proposal.of_log.iter().find(|found| found.key == "label")
+        && let Some(least) = proposal.label
+    {
+        let _ = writeln!(out, "\n[corpus.log.label]");
+        keys(&mut out, &[Found { key: "field", ..found.clone() }], &[]);
+        let pair = format!("click = {least:?}");
+        let _ = writeln!(out, "{pair:<44} # from this value on");
     }
     systems(&mut out, proposal, has_query);
     out
@@ -93,6 +105,9 @@ pub(super) fn guesses(proposal: &Proposal) -> String {
         "{:.1} % of the items in the log's first rows are in the items file",
         100.0 * proposal.known
     );
+    for remark in &proposal.remarks {
+        let _ = writeln!(out, "note: {remark}");
+    }
     out
 }
 
