@@ -27,7 +27,7 @@ pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String
     for remark in &proposal.remarks {
         let _ = writeln!(out, "# Note: {}", remark.replace(['\n', '\r'], " "));
     }
-    let _ = writeln!(out, "name = {}\nseed = 17\n", quoted(name));
+    let _ = writeln!(out, "name = {}\nseed = 17\n", quoted(&plain_name(name)));
     let _ =
         writeln!(out, "[corpus]\nkind = \"log\"\npath = {}", quoted(&folder.display().to_string()));
     let has_user = proposal.has("user");
@@ -84,6 +84,16 @@ pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String
     }
     systems(&mut out, proposal, has_query);
     out
+}
+
+/// A name that a recipe may have.
+fn plain_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(plain).take(64).collect();
+    match name.trim_matches('-') {
+        "" => "shop".into(),
+        name => name.into(),
+    }
 }
 
 /// What was guessed, a line each, for the terminal.

@@ -165,8 +165,11 @@ impl Looked {
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let files = match path.exists() {
         true => vec![path.to_owned()],
-        false => matching(Path::new(""), path)
-            .map_err(|e| e.with_help("a pattern stands in quotes, as in --log 'log-*.csv'"))?,
+        false => matching(Path::new(""), path).map_err(|e| match e {
+            Error::Data { .. } => Error::data(path, "no file matches this pattern")
+                .with_help("patterns are relative to the working folder"),
+            other => other,
+        })?,
     };
     for file in &files {
         let opened = std::fs::File::open(file).map(drop);

@@ -70,6 +70,7 @@ pub(super) fn could_be_items(field: &Field) -> bool {
     match field.holds {
         Holding::Nothing | Holding::Flags | Holding::Times => false,
         Holding::Lists => !field.entries.is_empty(),
+        Holding::Numbers if !field.whole => false,
         Holding::Numbers | Holding::Texts => !is_other() || is_usual(&field.name, ITEM),
     }
 }
@@ -84,6 +85,11 @@ fn candidates(items: &Looked) -> Vec<&Field> {
     let mut ranked: Vec<((bool, bool, usize), &Field)> = Vec::new();
     for field in &items.fields {
         if matches!(field.holds, Holding::Lists | Holding::Nothing | Holding::Flags) {
+            continue;
+        }
+        // Prices are different in many rows, too.
+        let is_fraction = field.holds == Holding::Numbers && !field.whole;
+        if is_fraction || is_usual(&field.name, PRICE) {
             continue;
         }
         let n_repeats = n_repeats(field);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::fields::{Field, Holding, Looked};
 use super::ids::{could_be_items, known as share_known, without_items};
 use super::names::*;
-use super::{Found, Picker, is_single, oddly, seen};
+use super::picker::{Found, Picker, is_single, oddly, seen};
 use crate::error::{Error, Result};
 
 /// What was found of a log.

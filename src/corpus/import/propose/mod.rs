@@ -4,6 +4,7 @@ mod fields;
 mod ids;
 mod log;
 mod names;
+mod picker;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -12,23 +13,14 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use fields::{Field, Holding, Looked};
+pub use picker::Found;
 
 use self::ids::{item_ids, n_repeats};
 use self::log::{OfLog, log_of};
 use self::names::*;
+use self::picker::{Picker, is_single, oddly, seen};
 use crate::error::{Error, Result};
 use crate::progress::Context;
-
-/// A field that was found, under the key that it is proposed for.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// Key of the table, such as `title`.
-    pub key: &'static str,
-    /// Names of fields: one, or several where the key takes a list.
-    pub fields: Vec<String>,
-    /// Why, in a few words.
-    pub why: String,
-}
 
 /// What is proposed for a corpus of kind `log`.
 pub struct Proposal {
@@ -117,63 +109,6 @@ impl Proposal {
     }
 }
 
-/// Takes fields away as they find their place.
-struct Picker<'l> {
-    looked: &'l Looked,
-    taken: Vec<&'l str>,
-    found: Vec<Found>,
-}
-
-impl<'l> Picker<'l> {
-    fn new(looked: &'l Looked) -> Self {
-        Self { looked, taken: Vec::new(), found: Vec::new() }
-    }
-
-    fn left(&self) -> impl Iterator<Item = &'l Field> {
-        let taken = self.taken.clone();
-        self.looked.fields.iter().filter(move |field| !taken.contains(&field.name.as_str()))
-    }
-
-    fn take(&mut self, key: &'static str, fields: &[&'l Field], why: String) {
-        if fields.is_empty() {
-            return;
-        }
-        self.taken.extend(fields.iter().map(|field| field.name.as_str()));
-        let fields = fields.iter().map(|field| field.name.clone()).collect();
-        self.found.push(Found { key, fields, why });
-    }
-
-    /// The field whose name fits best, of those that hold what is wanted.
-    fn pick(
-        &mut self,
-        key: &'static str,
-        usual: &[&str],
-        holds: impl Fn(&Field) -> bool,
-    ) -> Option<&'l Field> {
-        let fitting = self.left().filter(|field| holds(field));
-        let best = fitting
-            .filter_map(|field| Some((fit(&field.name, usual)?, field)))
-            .min_by_key(|(fit, _)| *fit)?
-            .1;
-        self.take(key, &[best], seen(best));
-        Some(best)
-    }
-}
-
-/// What was seen of a field, for a comment.
-fn seen(field: &Field) -> String {
-    let Field { holds, empty, example, .. } = field;
-    let empty = match *empty {
-        empty if empty > 0.0 => format!(", {:.1} % empty", 100.0 * empty),
-        _ => String::new(),
-    };
-    format!("{}{empty}, such as {example}", holds.name())
-}
-
-fn is_single(field: &Field) -> bool {
-    !matches!(field.holds, Holding::Lists | Holding::Nothing)
-}
-
 /// What should be known of the items file.
 fn remarks_of(looked: &Looked, id: &Field) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -190,16 +125,6 @@ fn remarks_of(looked: &Looked, id: &Field) -> Vec<String> {
     let is_price = |field: &&Field| fit(&field.name, PRICE).is_some();
     remarks.extend(looked.fields.iter().filter(is_price).filter_map(oddly));
     remarks
-}
-
-/// What is said of a field of numbers in which something else stands.
-fn oddly(field: &Field) -> Option<String> {
-    let (n_odd, text) = field.odd.as_ref()?;
-    let name = &field.name;
-    Some(format!(
-        "`{name}` holds numbers, but for {n_odd} of its first values, such as `{text}`: it was left out; repair them, \
-         or name the field in the recipe"
-    ))
 }
 
 fn items_of(looked: &Looked, id: &Field) -> Vec<Found> {

@@ -102,6 +102,9 @@ fn files_of_two_shops_are_refused_with_ids_of_both() {
     let numbers = rows("item_id,title", 10, |n| format!("{n},Chair {n}"));
     let floats = "{\"query\": \"a\", \"item\": 1.0, \"click\": 1}\n";
     refused(proposed(("items.csv", &numbers), ("log.jsonl", floats)), &["as floats"]);
+    // Prices are no ids, though they stand in the log, too.
+    let priced = "query,item,click,bid\nchair,x1,1,10.5\nsofa,x2,0,11.5\n";
+    refused(of_log("log.csv", priced), &["has `x1`, `x2`"]);
     // A few strangers are told.
     let few = rows("query,item,click", 10, |n| format!("q,{},1", if n == 0 { "p1" } else { "x" }));
     let guess = of_log("log.csv", &few).unwrap();
