@@ -24,7 +24,10 @@ pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String
     for (one, file) in looked.into_iter().flatten().zip(&files) {
         fields(&mut out, one, file);
     }
-    let _ = writeln!(out, "name = {}\nseed = 17\n", quoted(name));
+    for remark in &proposal.remarks {
+        let _ = writeln!(out, "# Note: {}", remark.replace(['\n', '\r'], " "));
+    }
+    let _ = writeln!(out, "name = {}\nseed = 17\n", quoted(&plain_name(name)));
     let _ =
         writeln!(out, "[corpus]\nkind = \"log\"\npath = {}", quoted(&folder.display().to_string()));
     let has_user = proposal.has("user");
@@ -51,8 +54,9 @@ pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String
         keys(&mut out, &proposal.of_queries, &[]);
     }
     let _ = writeln!(out, "\n[[corpus.log]]\nfile = {}", quoted(&files[1].display().to_string()));
+    let tables = ["event", "label"];
     let plain: Vec<Found> =
-        proposal.of_log.iter().filter(|found| found.key != "event").cloned().collect();
+        proposal.of_log.iter().filter(|found| !tables.contains(&found.key)).cloned().collect();
     keys(&mut out, &plain, &lists);
     if let Some(found) = proposal.of_log.iter().find(|found| found.key == "event")
         && let Some([shown, click, cart, order, unknown]) = &proposal.events
@@ -70,8 +74,26 @@ pub(super) fn proposed(name: &str, folder: &Path, proposal: &Proposal) -> String
             }
         }
     }
+    if let Some(found) = proposal.of_log.iter().find(|found| found.key == "label")
+        && let Some(least) = proposal.label
+    {
+        let _ = writeln!(out, "\n[corpus.log.label]");
+        keys(&mut out, &[Found { key: "field", ..found.clone() }], &[]);
+        let pair = format!("click = {least:?}");
+        let _ = writeln!(out, "{pair:<44} # from this value on");
+    }
     systems(&mut out, proposal, has_query);
     out
+}
+
+/// A name that a recipe may have.
+fn plain_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(plain).take(64).collect();
+    match name.trim_matches('-') {
+        "" => "shop".into(),
+        name => name.into(),
+    }
 }
 
 /// What was guessed, a line each, for the terminal.
@@ -93,6 +115,9 @@ pub(super) fn guesses(proposal: &Proposal) -> String {
         "{:.1} % of the items in the log's first rows are in the items file",
         100.0 * proposal.known
     );
+    for remark in &proposal.remarks {
+        let _ = writeln!(out, "note: {remark}");
+    }
     out
 }
 

@@ -186,3 +186,73 @@ fn shipped_recipes_read_the_shapes_of_public_logs() {
         .map(|key| summary[key].as_u64().unwrap());
     assert_eq!(counts, [4, 3, 2, 1, 1]);
 }
+
+/// Proposes a recipe of two files and imports it; what was told, and the summary.
+fn proposed(folder: &Path, items: &str, log: &str) -> (String, Value) {
+    let recipe = format!("@{log}.toml");
+    let (items, log) = (format!("@{items}"), format!("@{log}"));
+    let new = ["recipes", "new", &recipe, "--items", &items, "--log", &log];
+    let told = below(folder, &new).expect(0).out;
+    below(folder, &["check", &recipe]).expect(0);
+    let profile = below(folder, &["-q", "corpus", &recipe, "--json"]).expect(0).json();
+    (told, profile["summary"].clone())
+}
+
+#[test]
+fn counts_ratings_and_mere_rows_become_recipes_that_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, header: &str, row: &dyn Fn(usize) -> String| {
+        let rows: String = (0..60).map(|n| row(n) + "\n").collect();
+        std::fs::write(folder.path().join(name), format!("{header}\n{rows}")).unwrap();
+    };
+    write("items.csv", "item_id,title", &|n| format!("{n},Sofa no. {n}"));
+    write("counts.csv", "query,item,clicks,impressions", &|n| {
+        format!("sofa {},{n},{},{}", n / 2, n % 3, 3 + n % 2)
+    });
+    let (told, summary) = proposed(folder.path(), "items.csv", "counts.csv");
+    assert!(told.contains("log.impressions impressions"), "{told}");
+    assert!(summary["requests"]["train"].as_u64().unwrap() > 0, "{summary}");
+    assert!(summary["clicks"].as_u64().unwrap() > 0, "{summary}");
+
+    write("x.item", "item_id:token\tmovie_title:token_seq", &|n| format!("{n}\tMovie {n}"));
+    for (name, column) in [("rated.inter", "rating"), ("labelled.inter", "label")] {
+        let header = format!("user_id:token\titem_id:token\t{column}:float\ttimestamp:float");
+        write(name, &header, &|n| format!("u{}\t{n}\t{}\t{}", n % 7, n % 5, 880_000_000 + n));
+        let (told, summary) = proposed(folder.path(), "x.item", name);
+        assert!(told.contains(&format!("log.label      {column}")), "{told}");
+        let clicks = summary["clicks"].as_u64().unwrap();
+        assert!(0 < clicks && clicks < 60, "{summary}");
+    }
+    write("bare.inter", "user_id:token\titem_id:token\ttimestamp:float", &|n| {
+        format!("u{}\t{n}\t{}", n % 7, 880_000_000 + n)
+    });
+    let (told, summary) = proposed(folder.path(), "x.item", "bare.inter");
+    assert!(told.contains("note: no field says what was chosen"), "{told}");
+    assert_eq!(summary["clicks"], 60);
+}
+
+#[test]
+fn a_log_of_another_shop_is_refused_before_a_recipe_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    write_shop(folder.path(), 20);
+    let events = std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();
+    let strange = events.replace("{\"sku\":\"", "{\"sku\":\"x");
+    assert_ne!(events, strange);
+    std::fs::write(folder.path().join("strange.jsonl"), strange).unwrap();
+    let new = |to: &'static str, log: &'static str| {
+        below(folder.path(), &["recipes", "new", to, "--items", "@products.jsonl", "--log", log])
+    };
+    let said = ["no field holds ids of the items file", "`product.sku`", "`x00", "`0000`"];
+    new("@strange.toml", "@strange.jsonl").expect(2).says(&said);
+    assert!(!folder.path().join("strange.toml").exists());
+    // The import says it, too, where the recipe was written for another log.
+    new("@shop.toml", "@events.jsonl").expect(0);
+    let recipe = std::fs::read_to_string(folder.path().join("shop.toml")).unwrap();
+    let recipe = recipe.replace("file = \"events.jsonl\"", "file = \"strange.jsonl\"");
+    std::fs::write(folder.path().join("other.toml"), recipe).unwrap();
+    below(folder.path(), &["corpus", "@other.toml"]).expect(2).says(&[
+        "none of the 80 items that the log names",
+        "`x00",
+        "corpus.items.id",
+    ]);
+}

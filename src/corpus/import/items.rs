@@ -42,6 +42,18 @@ impl ItemIds {
         self.rows.get(id).map(|&(row, _)| row)
     }
 
+    /// The first ids.
+    pub(super) fn first(&self, n: u32) -> Vec<&str> {
+        let mut first: Vec<(u32, &str)> = self
+            .rows
+            .iter()
+            .filter(|(_, (row, _))| *row < n)
+            .map(|(id, (row, _))| (*row, id.as_str()))
+            .collect();
+        first.sort_unstable();
+        first.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// Number of items.
     pub(super) fn len(&self) -> usize {
         self.rows.len()

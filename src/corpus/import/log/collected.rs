@@ -95,7 +95,7 @@ impl Shown {
 
     /// Joins what another row says of the same item: what happened in either, happened.
     pub(super) fn join(&mut self, other: &Self) {
-        self.signals.0 |= other.signals.0;
+        self.signals.0 |= other.signals.0 & !Signals::OWN;
         self.position = self.position.min(other.position);
         for (own, other) in [
             (&mut self.propensity, other.propensity),
@@ -141,6 +141,9 @@ impl Signals {
     pub(super) const LIKE_KNOWN: u8 = 16;
     pub(super) const SHARE: u8 = 32;
     pub(super) const SHARE_KNOWN: u8 = 64;
+    /// No signal: it is a showing of its own, whatever else its request shows. Counts are, and entries of lists, whose place
+    /// is their position.
+    pub(super) const OWN: u8 = 128;
 
     pub(super) fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
@@ -226,6 +229,10 @@ pub(super) struct Collected {
     /// Items of histories that are none of the corpus.
     pub(super) unknown_past: Met,
     pub(super) unshown: Met,
+    /// Rows that name an item at a position of a request again.
+    pub(super) repeated: Met,
+    /// Fields that a recipe names and no row has, in words.
+    pub(super) unmet: Vec<String>,
     pub(super) backwards: u64,
     pub(super) zoned: [Met; 2],
     pub(super) rows: u64,

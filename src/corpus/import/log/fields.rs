@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-use super::collected::{Shown, Signals};
+use super::collected::{NONE, Shown, Signals};
 use super::settings::{EventFiles, LogColumn, Meaning};
 use crate::corpus::cell::{Cell, Entity};
 use crate::corpus::import::records::{FieldPath, Record, Value, Wanted};
@@ -129,6 +129,11 @@ pub(super) struct Said<'v> {
 }
 
 pub(super) fn of(name: &str, message: &str) -> String {
+    // A fault of a value is a sentence of its own elsewhere: "`x` is no time".
+    let message = match message.starts_with('`') {
+        true => message.replacen("` is no ", "`, which is no ", 1),
+        false => message.to_owned(),
+    };
     format!("`{name}` holds {message}")
 }
 
@@ -154,6 +159,20 @@ pub(super) fn whole(
         return Err(format!("{number}; expected a whole number from {least} to {most}"));
     }
     Ok(Some(number as i64))
+}
+
+/// A probability above 0, as its table keeps it.
+fn probability(value: &Value<'_>) -> std::result::Result<Option<f32>, String> {
+    let Some(number) = value.number()? else { return Ok(None) };
+    let text = value.text()?.unwrap_or_default();
+    if number <= 0.0 || number > 1.0 {
+        return Err(format!("`{text}`; expected a probability above 0 and at most 1"));
+    }
+    let least = f32::MIN_POSITIVE;
+    if (number as f32) < least {
+        return Err(format!("`{text}`; a probability below {least:e} is too small to be kept"));
+    }
+    Ok(Some(number as f32))
 }
 
 /// Cells of an open column: one, or one for each shown item.
@@ -253,18 +272,17 @@ fn signals<'v>(
     }
     labelled(s, value(slots.label), &mut shown.signals)?;
     let [propensity, dwell, grade] = slots.numbers;
-    for (slot, name, own) in [
-        (propensity, &s.propensity, &mut shown.propensity),
-        (dwell, &s.dwell, &mut shown.dwell),
-        (grade, &s.grade, &mut shown.grade),
-    ] {
+    if let Some(number) =
+        probability(value(propensity)).map_err(|message| of_field(&s.propensity, &message))?
+    {
+        shown.propensity = number;
+    }
+    for (slot, name, own) in
+        [(dwell, &s.dwell, &mut shown.dwell), (grade, &s.grade, &mut shown.grade)]
+    {
         if let Some(number) = value(slot).number().map_err(|message| of_field(name, &message))? {
             *own = number as f32;
         }
-    }
-    if shown.propensity <= 0.0 || shown.propensity > 1.0 {
-        let message = format!("{}, no probability above 0", shown.propensity);
-        return Err(of_field(&s.propensity, &message));
     }
     // The length of a page is checked where its rows are together.
     let position = whole(value(slots.position), 0, i64::from(u32::MAX - 2));
@@ -370,6 +388,7 @@ pub(super) fn lists<'v>(
             let list = slot.and_then(|slot| along[slot].as_ref());
             list.and_then(|list| list.get(place)).unwrap_or(&Value::Absent)
         })?;
+        shown.signals.set(Signals::OWN, shown.position == NONE);
         said.push(Said { id, shown });
     }
     let mut unshown = Vec::new();

@@ -270,6 +270,11 @@ impl LogSettings {
 }
 
 impl Kind for LogSettings {
+    fn format(&self) -> u32 {
+        // 2: an item that stands twice at one position of a request is shown once.
+        2
+    }
+
     fn faults(&self, faults: &mut Faults<'_>) {
         faults.source(keys!["path"], &self.path);
         if self.log.is_empty() {

@@ -12,6 +12,7 @@ mod kind;
 mod pages;
 mod queries;
 mod remarks;
+mod repeats;
 mod rows;
 pub(in crate::corpus) mod settings;
 mod split;
@@ -27,6 +28,9 @@ mod as_parquet;
 mod damaged;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod doubtful;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::path::Path;
@@ -34,7 +38,7 @@ use std::path::Path;
 use self::collected::{Collected, OpenCells};
 use self::fields::Slots;
 use self::rows::{Collector, Items};
-use self::settings::{LogColumn, LogSettings, LogSplit};
+use self::settings::{LogColumn, LogSettings, LogSplit, UnknownItems};
 use super::columns::open_columns as item_columns;
 use super::faults::Faults;
 use super::items::ItemIds;
@@ -70,7 +74,7 @@ fn import(settings: &LogSettings, out: &Path, ctx: &Context) -> Result<CorpusSum
     // Without items files, all that the log names are items.
     let unknown = match settings.items {
         Some(_) => settings.unknown_items,
-        None => settings::UnknownItems::Add,
+        None => UnknownItems::Add,
     };
     let log_columns = log_columns(settings);
     let to = Collected {
@@ -106,12 +110,21 @@ fn import(settings: &LogSettings, out: &Path, ctx: &Context) -> Result<CorpusSum
         let paths = matching(folder, &files.file)?;
         let reading = reading(files.format, files.delimiter);
         collector.begin(place > 0 || files.event.is_some());
+        let mut is_met = vec![false; wanted.fields.len()];
         read(&paths, &reading, &wanted, (&mut faults, share), ctx, &mut |record| {
+            for (is_met, value) in is_met.iter_mut().zip(&record.values) {
+                *is_met |= !value.is_hollow();
+            }
             collector.row(&slots, record)
         })?;
+        let unmet = wanted.fields.iter().zip(is_met).filter(|(_, is_met)| !is_met);
+        collector.to.unmet.extend(unmet.map(|((field, key), _)| {
+            format!("no row of {} has a value of `{field}` ({key})", files.file.display())
+        }));
         sources.extend(paths);
     }
-    let log = collector.to;
+    let mut log = collector.to;
+    log.join_repeats();
     let users = match &settings.users {
         Some(users) => {
             let (users, files) = users::read_users(users, folder, (&mut faults, share), ctx)?;
@@ -132,6 +145,9 @@ fn import(settings: &LogSettings, out: &Path, ctx: &Context) -> Result<CorpusSum
     if ids.len() == 0 {
         return Err(Error::data(folder, "the log names no items")
             .with_help("name the field of item ids in corpus.log: `item`, or `shown` of lists"));
+    }
+    if let (UnknownItems::Drop, (named @ 1.., 0)) = (unknown, log.named()) {
+        return Err(nothing_known(folder, named, &log, &ids));
     }
     let written = write::write(settings, &log, &users, grades.as_ref(), &mut writer, ctx)?;
     let mut warnings = Vec::new();
@@ -154,6 +170,19 @@ fn import(settings: &LogSettings, out: &Path, ctx: &Context) -> Result<CorpusSum
         start: written.start,
     };
     writer.finish(facts, ctx)
+}
+
+/// Said of a log whose items are all strangers.
+fn nothing_known(folder: &Path, named: u64, log: &Collected, ids: &ItemIds) -> Error {
+    let message = format!(
+        "none of the {named} items that the log names is in the items files: the log has {}, the items files have `{}`",
+        log.unknown.examples(),
+        ids.first(3).join("`, `")
+    );
+    Error::data(folder, message).with_help(
+        "name the fields that hold the same ids in corpus.items.id and corpus.log (`item`, `shown`, `clicked`); \
+         corpus.unknown_items = \"add\" keeps items without text",
+    )
 }
 
 fn reading(format: Option<Format>, delimiter: Option<char>) -> Reading {

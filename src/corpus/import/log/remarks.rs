@@ -67,6 +67,27 @@ pub(super) fn remarks(
             log.unshown.examples()
         ),
     );
+    let repeated = &log.repeated;
+    say(
+        repeated.count > 0,
+        format!(
+            "{} showings repeat an item at the same position of the same request (such as {}) and were joined with the \
+             first: shown once, and chosen where any of them says so",
+            repeated.count,
+            repeated.examples()
+        ),
+    );
+    for unmet in &log.unmet {
+        say(log.rows > 0, unmet.clone());
+    }
+    say(
+        log.queries.len() == 0
+            && log.users.len() == 0
+            && log.asked.iter().all(|asked| asked.history.is_none()),
+        "no request has a query, a user or a history: nothing tells one request from another; name the fields in \
+         corpus.log (`query`, `user`, `history`)"
+            .into(),
+    );
     let pages = &written.pages;
     say(pages.from_zero, "positions are counted from 0 in the log and from 1 here".into());
     say(

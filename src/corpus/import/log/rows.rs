@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 
@@ -44,6 +45,8 @@ pub(super) struct Collector<'c> {
     /// Where each item of each request was shown, while rows of the same item are joined.
     places: HashMap<(u32, u32), u32, FixedState>,
     joins: bool,
+    /// Where the first item of each list of each request was kept, by what the list holds.
+    lists: HashMap<(u32, u64), u32, FixedState>,
     /// What a split may be called, where a field names it.
     splits: Vec<String>,
     /// Texts of queries by their ids, where the log has ids.
@@ -82,6 +85,7 @@ impl<'c> Collector<'c> {
             texts,
             places: HashMap::default(),
             joins: false,
+            lists: HashMap::default(),
             last_time: None,
             key: String::new(),
         }
@@ -202,6 +206,8 @@ impl<'c> Collector<'c> {
             let said = read.said.iter().map(|one| {
                 let mut shown = one.shown;
                 shown.signals.set(Signals::CLICK, time < clicked);
+                // Counts of several rows add up.
+                shown.signals.set(Signals::OWN, true);
                 Said { id: one.id.clone(), shown }
             });
             let again =
@@ -308,6 +314,14 @@ impl<'c> Collector<'c> {
             }
             asked.history = Some(items.into());
         }
+        // A list that its request has already is a row that was written twice.
+        let mut again = None;
+        if slots.is_lists() && !s.request.is_empty() && !read.said.is_empty() {
+            let ids: Vec<&str> = read.said.iter().map(|said| said.id.as_ref()).collect();
+            let key = (request, FixedState::default().hash_one(&ids));
+            let next = to.shown.len() as u32;
+            again = Some(*self.lists.entry(key).or_insert(next)).filter(|first| *first < next);
+        }
         let mut places = Vec::with_capacity(read.said.len());
         for Said { id, shown } in &read.said {
             let asked = &mut to.asked[request as usize];
@@ -319,6 +333,13 @@ impl<'c> Collector<'c> {
             };
             asked.known += 1;
             let shown = Shown { request, item, ..*shown };
+            if let (Some(place), false) = (again, self.joins) {
+                again = Some(place + 1);
+                places.push(place);
+                to.shown[place as usize].join(&shown);
+                to.repeated.one(|| shown_key(to.keys.text(request)));
+                continue;
+            }
             if self.joins {
                 let next = to.shown.len() as u32;
                 let place = *self.places.entry((request, item)).or_insert(next);

@@ -10,9 +10,9 @@ use crate::progress::Context;
 use crate::store::Source;
 
 /// Files, and how they are read.
-struct Shop {
-    folder: tempfile::TempDir,
-    settings: LogSettings,
+pub(super) struct Shop {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) settings: LogSettings,
 }
 
 const ITEMS: &str = r#"{"item_id": "a", "title": "Grüner \"Tee\", lose", "brand": "Höhe", "path": ["Food", "Tea"], "price": 3.5, "more": {"color": "green"}}
@@ -20,12 +20,12 @@ const ITEMS: &str = r#"{"item_id": "a", "title": "Grüner \"Tee\", lose", "brand
 {"item_id": "007", "title": "Lamp\u001b[31m", "tags": ["led", "warm"]}
 "#;
 
-fn some(name: &str) -> Option<String> {
+pub(super) fn some(name: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
 /// Fields of events called as the keys are.
-fn events(file: &str) -> EventFiles {
+pub(super) fn events(file: &str) -> EventFiles {
     EventFiles {
         file: file.into(),
         request: vec!["request".into()],
@@ -42,7 +42,7 @@ fn events(file: &str) -> EventFiles {
 }
 
 impl Shop {
-    fn new(log: EventFiles, files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(log: EventFiles, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in files.iter().chain(&[("items.jsonl", ITEMS)]) {
             std::fs::write(folder.path().join(name), content).unwrap();
@@ -59,30 +59,30 @@ impl Shop {
         Self { folder, settings }
     }
 
-    fn import(&self) -> Result<(Corpus, CorpusSummary)> {
+    pub(super) fn import(&self) -> Result<(Corpus, CorpusSummary)> {
         let out = self.folder.path().join("out");
         let summary = super::import(&self.settings, &out, &Context::silent())?;
         Ok((Corpus::open(&out)?, summary))
     }
 
-    fn warnings(&self) -> String {
+    pub(super) fn warnings(&self) -> String {
         self.import().unwrap().1.warnings.join("\n")
     }
 
-    fn error(&self) -> String {
+    pub(super) fn error(&self) -> String {
         self.import().unwrap_err().to_string()
     }
 }
 
 #[track_caller]
-fn assert_says(text: &str, parts: &[&str]) {
+pub(super) fn assert_says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
 }
 
 /// Four requests of one item each, one a day, the last of which is for testing.
-const CSV: &str = "request,user,session,time,query,item,position,click,order\n\
+pub(super) const CSV: &str = "request,user,session,time,query,item,position,click,order\n\
     q1,u1,s1,2026-05-01T10:00:00Z,tee,a,1,1,0\n\
     q1,u1,s1,2026-05-01T10:00:00Z,tee,b,2,0,0\n\
     q2,u1,s2,2026-05-02T10:00:00Z,sofa,b,1,1,1\n\
@@ -350,7 +350,7 @@ fn several_logs_say_different_things_of_one_request() {
     shop.settings.log.push(second.clone());
     assert_says(
         &shop.error(),
-        &["clicks.csv:2:", "`article` holds `b` is no number, nor true or false"],
+        &["clicks.csv:2:", "`article` holds `b`, which is no number, nor true or false"],
     );
     let event = EventField {
         field: "what".into(),
@@ -542,7 +542,7 @@ fn what_cannot_be_used_names_file_line_and_field() {
         (
             "q3,u2,s3,2026-05-03T10:00:00Z",
             "q3,u2,s3,someday",
-            &["log.csv:5:", "`time` holds `someday` is no time"],
+            &["log.csv:5:", "`time` holds `someday`, which is no time"],
         ),
         ("q3,u2,s3,2026-05-03T10:00:00Z", "q3,u2,s3,", &["log.csv:5:", "`time` holds nothing"]),
         ("q3,", ",", &["log.csv:5:", "`request` is empty"]),
@@ -554,7 +554,7 @@ fn what_cannot_be_used_names_file_line_and_field() {
         (
             "007,1,true",
             "007,1,perhaps",
-            &["log.csv:5:", "`click` holds `perhaps` is no number, nor true"],
+            &["log.csv:5:", "`click` holds `perhaps`, which is no number, nor true"],
         ),
         (
             "q1,u1,s1,2026-05-01T10:00:00Z,tee,b",

@@ -19,16 +19,35 @@ pub(super) fn words(name: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Words that say nothing without those of the object around them.
+const GENERAL: [&str; 7] = ["id", "text", "value", "raw", "string", "term", "key"];
+
 /// How well a field's name fits names in the order of preference: 0 is the best; none where it fits no one.
 pub(super) fn fit(name: &str, usual: &[&str]) -> Option<usize> {
-    let words = words(name);
-    usual.iter().position(|usual| words == *usual).or_else(|| {
-        // `product name de` is a name, too, but a worse one.
-        let is_within = |usual: &str| {
-            words.starts_with(&format!("{usual} ")) || words.ends_with(&format!(" {usual}"))
-        };
-        usual.iter().position(|one| is_within(one)).map(|place| place + usual.len())
-    })
+    let last = words(name);
+    let around = name.rsplit_once('.').map(|(around, _)| words(around));
+    let is_general = around.is_some() && GENERAL.contains(&last.as_str());
+    let exact = |words: &str| usual.iter().position(|usual| words == *usual);
+    // `user.id` is a user's id.
+    let joined = around.as_ref().and_then(|around| exact(&format!("{around} {last}")));
+    let own = exact(&last).filter(|_| !is_general);
+    if let Some(place) = joined.into_iter().chain(own).min() {
+        return Some(place);
+    }
+    if is_general {
+        let around = around.and_then(|around| exact(&around)).map(|place| place + 2 * usual.len());
+        return around.or_else(|| exact(&last).map(|place| place + 3 * usual.len()));
+    }
+    // `product name de` is a name, too, but a worse one.
+    let is_within = |usual: &str| {
+        last.starts_with(&format!("{usual} ")) || last.ends_with(&format!(" {usual}"))
+    };
+    usual.iter().position(|one| is_within(one)).map(|place| place + usual.len())
+}
+
+/// Whether a name is one of the usual ones.
+pub(super) fn is_usual(name: &str, usual: &[&str]) -> bool {
+    fit(name, usual).is_some_and(|place| place < usual.len())
 }
 
 pub(super) const ITEM: &[&str] = &[
@@ -145,6 +164,34 @@ pub(super) const QUERY: &[&str] = &[
 pub(super) const POSITION: &[&str] = &["position", "pos", "rank", "slot", "index"];
 pub(super) const PROPENSITY: &[&str] = &["propensity", "propensity score", "pscore"];
 pub(super) const CLICK: &[&str] = &["click", "clicked", "is click", "is clicked", "clicks"];
+/// Times clicked.
+pub(super) const CLICKS: &[&str] = &[
+    "clicks",
+    "click count",
+    "clicks count",
+    "n clicks",
+    "num clicks",
+    "number of clicks",
+    "total clicks",
+    "click",
+];
+/// Times shown.
+pub(super) const IMPRESSIONS: &[&str] = &[
+    "impressions",
+    "impression count",
+    "impressions count",
+    "n impressions",
+    "num impressions",
+    "number of impressions",
+    "total impressions",
+    "times shown",
+    "exposures",
+    "views",
+    "view count",
+    "shown",
+];
+/// How far an item got, or how good it was, in a number.
+pub(super) const LABEL: &[&str] = &["label", "rating", "relevance", "grade", "stars", "score"];
 pub(super) const CART: &[&str] =
     &["cart", "carted", "add to cart", "is cart", "atc", "is carted", "added to cart"];
 pub(super) const ORDER: &[&str] = &[
@@ -217,7 +264,11 @@ mod tests {
     fn names_fit_in_any_spelling() {
         assert_eq!(words("payload.itemId"), "item id");
         assert_eq!(fit("Item_ID", ITEM), Some(0));
-        assert_eq!(fit("user.id", USER), None);
+        assert_eq!(fit("user.id", USER), Some(0));
+        assert!(fit("query.text", QUERY) < fit("query.value", QUERY));
+        assert!(fit("query.value", QUERY).is_some() && fit("seller.text", QUERY).is_none());
+        assert_eq!(fit("results.item.id", ITEM), Some(0));
+        assert!(fit("id", ITEM) < fit("seller.id", ITEM));
         assert!(fit("product_name_de", TITLE) > fit("title", TITLE));
         assert_eq!(fit("weather", TIME), None);
     }

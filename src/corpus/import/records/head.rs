@@ -45,6 +45,10 @@ pub(in crate::corpus::import) fn head(path: &Path, reading: &Reading) -> Result<
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
         return Err(Error::data(path, "is UTF-16").with_help("convert the file to UTF-8"));
     }
+    if !bytes.starts_with(b"PAR1") && is_wide(&bytes) {
+        return Err(Error::data(path, "is UTF-16 (or UTF-32) without a mark at its start")
+            .with_help("convert the file to UTF-8"));
+    }
     let format = reading.format.unwrap_or_else(|| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let name = name.trim_end_matches(".gz").trim_end_matches(".zst").to_owned();
@@ -72,6 +76,13 @@ pub(in crate::corpus::import) fn head(path: &Path, reading: &Reading) -> Result<
     };
     let delimiter = reading.delimiter.or(told).unwrap_or_else(|| shown(first));
     Ok(Head { format, delimiter, skips_line: format == Format::Csv && told.is_some() })
+}
+
+/// Whether a text has units of several bytes: letters, blanks and ends of lines then hold zero bytes, which no UTF-8 text has
+/// many of.
+fn is_wide(bytes: &[u8]) -> bool {
+    let n_zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    20 * n_zeros > bytes.len()
 }
 
 /// Whether the first line is an object of its own: then there is one a line.
@@ -102,6 +113,22 @@ fn shown(header: &[u8]) -> u8 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wide_texts_are_told_with_and_without_a_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        let text = "item,titel\n1,Grün\n";
+        for (mark, big) in [("\u{feff}", true), ("\u{feff}", false), ("", true), ("", false)] {
+            let units = mark.encode_utf16().chain(text.encode_utf16());
+            let bytes: Vec<u8> = units
+                .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+                .collect();
+            std::fs::write(&path, bytes).unwrap();
+            let error = head(&path, &Reading::default()).unwrap_err().to_string();
+            assert!(error.contains("is UTF-16"), "{error}");
+        }
+    }
 
     #[test]
     fn heads_tell_format_and_delimiter() {

@@ -21,6 +21,7 @@ pub(super) use delimited::open_csv;
 pub(super) use files::matching;
 pub(super) use head::{Head, head};
 pub(super) use json::parse;
+pub(super) use parquet::unread;
 pub(super) use path::FieldPath;
 pub(super) use value::Value;
 

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, temporal_conversions};
 use arrow_schema::{DataType, Schema, TimeUnit};
@@ -62,6 +63,16 @@ pub(super) fn check_header(path: &Path, wanted: &Wanted) -> Result<()> {
     columns(path, opened(path)?.0.schema(), wanted).map(drop)
 }
 
+/// Columns of types that are not read, each with its type.
+///
+/// # Errors
+/// [`Error::Data`] when the file cannot be read.
+pub(in crate::corpus::import) fn unread(path: &Path) -> Result<Vec<(String, String)>> {
+    let (file, _) = opened(path)?;
+    let unread = file.schema().fields().iter().filter(|field| !is_readable(field.data_type()));
+    Ok(unread.map(|field| (field.name().clone(), field.data_type().to_string())).collect())
+}
+
 fn damaged(path: &Path, e: &dyn std::fmt::Display) -> Error {
     Error::data(path, format!("cannot be read as Parquet: {e}"))
 }
@@ -100,7 +111,11 @@ fn columns(path: &Path, schema: &Schema, wanted: &Wanted) -> Result<Columns> {
         let place = names.iter().position(|name| field.behind(name).is_some());
         places.push(place.ok_or_else(|| without_column(path, field.text(), key, &names))?);
     }
-    let rest = |place: &usize| wanted.rest && !places.contains(place);
+    // What nobody names is passed over where it cannot be read.
+    let rest = |place: &usize| {
+        let is_readable = || is_readable(schema.field(*place).data_type());
+        wanted.rest && !places.contains(place) && is_readable()
+    };
     let others: Vec<usize> = (0..names.len()).filter(rest).collect();
     let mut taken: Vec<usize> = places.iter().chain(&others).copied().collect();
     taken.sort_unstable();
@@ -137,7 +152,7 @@ fn is_readable(of: &DataType) -> bool {
             matches!(**key, DataType::Int8 | DataType::Int16 | DataType::Int32)
                 && is_readable(value)
         }
-        other => other.is_integer() || other.is_floating(),
+        other => other.is_integer() || other.is_floating() || other.is_decimal(),
     }
 }
 
@@ -158,6 +173,12 @@ fn value(column: &ArrayRef, row: usize) -> Value<'_> {
             Value::Number(Cow::Owned(format!("{number:?}")))
         }};
     }
+    // Decimals have their digits exactly.
+    macro_rules! exact {
+        ($of:ty) => {
+            Value::Number(Cow::Owned(column.as_primitive::<$of>().value_as_string(row)))
+        };
+    }
     let list = |entries: &ArrayRef| {
         Value::List((0..entries.len()).map(|place| value(entries, place).into_owned()).collect())
     };
@@ -177,6 +198,10 @@ fn value(column: &ArrayRef, row: usize) -> Value<'_> {
         DataType::Float16 => float!(Float16Type),
         DataType::Float32 => float!(Float32Type),
         DataType::Float64 => float!(Float64Type),
+        DataType::Decimal32(_, _) => exact!(Decimal32Type),
+        DataType::Decimal64(_, _) => exact!(Decimal64Type),
+        DataType::Decimal128(_, _) => exact!(Decimal128Type),
+        DataType::Decimal256(_, _) => exact!(Decimal256Type),
         DataType::List(_) => list(&column.as_list::<i32>().value(row)),
         DataType::LargeList(_) => list(&column.as_list::<i64>().value(row)),
         DataType::FixedSizeList(_, _) => list(&column.as_fixed_size_list().value(row)),

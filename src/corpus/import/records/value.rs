@@ -43,6 +43,14 @@ impl<'a> Value<'a> {
         *self == Self::Absent
     }
 
+    /// Whether nothing is there, or a list of nothing.
+    pub(in crate::corpus::import) fn is_hollow(&self) -> bool {
+        match self {
+            Self::List(entries) => !entries.is_empty() && entries.iter().all(Self::is_hollow),
+            other => other.is_absent(),
+        }
+    }
+
     /// What it is, for messages.
     pub(in crate::corpus::import) fn kind(&self) -> &'static str {
         match self {
@@ -110,7 +118,7 @@ impl<'a> Value<'a> {
         let Some(text) = text else { return Ok(None) };
         let number: Option<f64> = text.parse().ok();
         let number = number.filter(|number| number.is_finite());
-        number.map(Some).ok_or_else(|| format!("`{text}` is no number"))
+        number.map(Some).ok_or_else(|| format!("`{text}`, which is no number"))
     }
 
     /// Whether something happened: true and false, yes and no, or a number that is above 0 or not.
@@ -130,7 +138,7 @@ impl<'a> Value<'a> {
         }
         match self.number() {
             Ok(number) => match number {
-                Some(number) if number < 0.0 => Err(format!("`{number}` is below 0")),
+                Some(number) if number < 0.0 => Err(format!("`{number}`, which is below 0")),
                 number => Ok(number.map(|number| number > 0.0)),
             },
             Err(message) => Err(format!("{message}, nor true or false")),
