@@ -1,7 +1,7 @@
 //! `trieval compare`: finished runs, or run files, side by side.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use trieval_eval::contest::Rules;
 use trieval_eval::metric::{Metric, Needs, parse_metrics};
@@ -9,6 +9,7 @@ use trieval_eval::metric::{Metric, Needs, parse_metrics};
 use super::args::CompareArgs;
 use super::eval::{DEFAULT_METRICS, Inputs, judge_files};
 use super::form::show;
+use super::outputs::check_outside;
 use crate::error::{Error, Result};
 use crate::judging::examples::About;
 use crate::judging::judge::{Entries, Entry, judge};
@@ -42,6 +43,7 @@ fn run_files(args: &CompareArgs, qrels: &Path, ctx: &Context) -> Result<()> {
         catalog: None,
         vectors: None,
     };
+    args.form.check(inputs.files().iter().map(PathBuf::as_path))?;
     let (report, _) = judge_files(&inputs, ctx)?;
     show(&report, &args.form)
 }
@@ -52,6 +54,9 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
             "{} is a file: to compare run files give their judgments with --qrels FILE",
             file.display()
         )));
+    }
+    if let Some(page) = &args.form.html {
+        check_outside("--html", page, args.runs.iter().map(PathBuf::as_path))?;
     }
     let _working = ctx.working("comparing");
     let (runs, paths) = open(args, ctx)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use trieval_eval::report::{self, Report};
 
 use super::args::FormArgs;
+use super::outputs::check_output;
 use crate::error::{Error, Result};
 use crate::progress::data_columns;
 use crate::store::write_atomic;
@@ -22,6 +23,13 @@ fn seen_from(report: &Report, path: &Path) -> Report {
         system.run = Some(run.strip_prefix(&folder).unwrap_or(&run).display().to_string());
     }
     report
+}
+
+impl FormArgs {
+    /// Refuses a page in the place of an input, or of what is no file.
+    pub(super) fn check<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+        self.html.as_deref().map_or(Ok(()), |page| check_output("--html", page, inputs))
+    }
 }
 
 /// Prints the report, as a table by default, and writes the page where one is wanted.

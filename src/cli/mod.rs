@@ -12,6 +12,7 @@ mod form;
 mod ids;
 mod interrupt;
 mod judging;
+mod outputs;
 mod policy;
 mod proposed;
 mod recipes;
@@ -135,7 +136,7 @@ fn write(text: &str) -> crate::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Error::Broken),
-        Err(e) => Err(Error::unwritable("standard output", &e)),
+        Err(e) => Err(Error::unprintable(&e)),
         Ok(()) => Ok(()),
     }
 }

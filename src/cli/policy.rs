@@ -1,6 +1,7 @@
 //! `trieval eval --policy`: what policies would have earned, from logs of another.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use trieval_eval::policy::{Estimator, PolicyOptions, estimate, read_log};
 use trieval_eval::report::Report;
@@ -14,6 +15,8 @@ use crate::judging::machine::machine;
 use crate::store::digest;
 
 pub(super) fn execute(args: &EvalArgs) -> Result<()> {
+    let files: Vec<PathBuf> = args.policy.iter().map(|text| named(text).1).collect();
+    args.form.check(files.iter().map(PathBuf::as_path))?;
     let judging = &args.judging;
     let options = PolicyOptions {
         clip: args.clip,
