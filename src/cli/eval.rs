@@ -99,6 +99,11 @@ pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()
 pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, Contest)> {
     let metrics = parse_metrics(args.metrics).map_err(usage)?;
     let (qrels, checksum) = read_and_digest(args.qrels, read_qrels)?;
+    if qrels.is_empty() {
+        let what = if checksum.bytes == 0 { "the file is empty" } else { "it holds no judgment" };
+        let refused = Error::data(args.qrels, format!("qrels: {what}"));
+        return Err(refused.with_help("expected lines of request, 0, item and grade"));
+    }
     let mut systems = Vec::new();
     let mut fingerprints = vec![fingerprint("qrels", checksum)];
     for text in &args.runs {

@@ -353,8 +353,9 @@ impl FinishedRun {
                 .or(systems.first()),
         };
         found.ok_or_else(|| {
-            let names: Vec<&str> = systems.iter().map(SystemSettings::name).collect();
-            Error::Usage(format!("--system must name one of {}", names.join(", ")))
+            // No system is called nothing: these are all that answer.
+            let names = self.others_to_ask("").join(", ");
+            Error::Usage(format!("--system must name one of {names}"))
         })
     }
 }
