@@ -353,9 +353,8 @@ impl FinishedRun {
                 .or(systems.first()),
         };
         found.ok_or_else(|| {
-            // No system is called nothing: these are all that answer.
-            let names = self.others_to_ask("").join(", ");
-            Error::Usage(format!("--system must name one of {names}"))
+            let names: Vec<&str> = systems.iter().map(SystemSettings::name).collect();
+            Error::Usage(format!("--system must name one of {}", names.join(", ")))
         })
     }
 }
