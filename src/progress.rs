@@ -12,6 +12,8 @@ use indicatif::{
     MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
 };
 
+use trieval_eval::report::wrapped;
+
 use crate::error::{Error, Result};
 use crate::text::visible;
 
@@ -193,7 +195,13 @@ impl Context {
         if self.is_probing() {
             return;
         }
-        self.above_bars(|| talk(&format!("warning: {}", line.as_ref())));
+        let line = format!("warning: {}", line.as_ref());
+        // Terminals break lines within words.
+        let line = match message_columns() {
+            Some(columns) => wrapped(&line, columns).trim_end().to_owned(),
+            None => line,
+        };
+        self.above_bars(|| talk(&line));
     }
 
     fn above_bars(&self, print: impl FnOnce()) {

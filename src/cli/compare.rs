@@ -128,7 +128,10 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         baseline: judging.baseline(&names)?,
     };
     let entries = Entries {
-        name: format!("{} runs of {}", runs.len(), first.recipe().name),
+        name: match runs.len() {
+            1 => first.recipe().name.clone(),
+            n => format!("{n} runs of {}", first.recipe().name),
+        },
         systems,
         qrels: &qrels,
         outside: Vec::new(),
