@@ -1,11 +1,10 @@
 //! `trieval corpus`: import what a recipe names, tell what came in, and write it out as a log.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use super::args::CorpusArgs;
 use super::outputs::check_folder;
-use crate::corpus::{Corpus, Profile, Split, build};
+use crate::corpus::{Corpus, Profile, Split, build, check_export};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::recipe::Recipe;
@@ -15,10 +14,9 @@ use crate::text::grouped;
 pub(super) fn execute(args: &CorpusArgs, ctx: &Context) -> Result<()> {
     let loaded = Recipe::open(&args.recipe.recipe, &args.recipe.overrides)?;
     let recipe = &loaded.recipe;
-    if let Some(folder) = &args.export {
-        let mut inputs = recipe.corpus.it().sources()?;
-        inputs.push((&args.recipe.recipe).into());
-        check_folder("--export", folder, inputs.iter().map(PathBuf::as_path))?;
+    if let Some(to) = &args.export {
+        check_folder("--export", to)?;
+        check_export(to)?;
     }
     // The tables are looked at and not kept: `run` makes them in its own folder.
     let folder = tempfile::tempdir().map_err(|e| Error::unwritable(std::env::temp_dir(), &e))?;

@@ -80,7 +80,7 @@ pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()
     let files = || files.iter().map(PathBuf::as_path);
     args.form.check(files())?;
     if let Some(folder) = &args.per_request {
-        check_folder("--per-request", folder, [])?;
+        check_folder("--per-request", folder)?;
     }
     let working = ctx.working("judging");
     let (report, contest) = judge_files(&inputs, ctx)?;

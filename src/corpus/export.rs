@@ -27,11 +27,13 @@ const ALONG: [&str; 9] =
     ["position", "propensity", "click", "cart", "order", "like", "share", "dwell", "grade"];
 
 impl Corpus {
-    /// Writes the corpus into `folder`, whose files of these names are replaced.
+    /// Writes the corpus into `folder`, in which no file of these names may stand.
     ///
     /// # Errors
-    /// [`Error::Data`] when a table cannot be read, [`Error::Environment`] when the disk refuses.
+    /// [`Error::Data`] when a table cannot be read, [`Error::Environment`] when the disk refuses; as
+    /// [`check_export`].
     pub fn export(&self, folder: &Path, ctx: &Context) -> Result<Vec<&'static str>> {
+        check_export(folder)?;
         create_dir(folder)?;
         let mut files = vec![ITEMS, LOG, TABLE];
         self.write_items(&folder.join(ITEMS))?;
@@ -89,7 +91,7 @@ impl Corpus {
                     "title": item.title,
                     "text": item.text,
                     "category": item.category,
-                    "price": item.price,
+                    "price": item.price.map(digits),
                     "launch_day": item.launch_day,
                     "statistics_day": item.statistics_day,
                     "shown": item.shown,
@@ -206,7 +208,7 @@ impl Corpus {
                     line(&json!({
                         "request": requests[request as usize],
                         "item_id": names.ids()[item as usize],
-                        "grade": grade,
+                        "grade": digits(grade),
                     }))?;
                 }
             }
@@ -306,6 +308,21 @@ impl Corpus {
     }
 }
 
+/// Whether a corpus can be written into a folder: what stands there may be somebody's only copy of a log.
+///
+/// # Errors
+/// [`Error::Usage`] where a file of a name that an export has is there.
+pub fn check_export(folder: &Path) -> Result<()> {
+    let is_there = |name: &&str| folder.join(name).symlink_metadata().is_ok();
+    match [ITEMS, USERS, LOG, GRADES, TABLE].into_iter().find(is_there) {
+        None => Ok(()),
+        Some(name) => Err(Error::Usage(format!(
+            "{} is there already, and an export replaces nothing: name an empty folder",
+            folder.join(name).display()
+        ))),
+    }
+}
+
 /// Adds a value under a name; several become a list.
 fn join(fields: &mut Map<String, Value>, name: &str, value: Value) {
     match fields.get_mut(name) {
@@ -318,8 +335,7 @@ fn join(fields: &mut Map<String, Value>, name: &str, value: Value) {
 /// What the impressions of a page have in one field; none where no one has anything.
 fn along(page: &[Impression], name: &str) -> Option<Vec<Value>> {
     let flag = |set: bool| Some(json!(set));
-    // A number of the tables is an `f32`: its shortest digits give it back.
-    let number = |number: Option<f32>| number.map(|number| json!(number));
+    let number = |number: Option<f32>| number.map(|number| json!(digits(number)));
     let of = |one: &Impression| match name {
         "position" => Some(json!(one.position)),
         "propensity" => number(one.propensity),
@@ -335,6 +351,12 @@ fn along(page: &[Impression], name: &str) -> Option<Vec<Value>> {
     let values: Vec<Option<Value>> = page.iter().map(of).collect();
     let is_any = values.iter().any(Option::is_some);
     is_any.then(|| values.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// A number of the tables by its shortest digits, which give it back: 25.51, not 25.510000228881836.
+fn digits(number: f32) -> f64 {
+    // What is printed of a number is one.
+    number.to_string().parse().unwrap_or(f64::from(number))
 }
 
 fn value_of(cell: &Cell) -> Value {
@@ -362,4 +384,34 @@ fn write_lines(
             out.write_all(b"\n").map_err(failed)
         })
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::corpus::testing::Shop;
+
+    #[test]
+    fn an_export_replaces_nothing() {
+        let shop = Shop::written();
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join(LOG);
+        std::fs::write(&log, "the only copy").unwrap();
+        let refused = shop.corpus.export(folder.path(), &Context::silent()).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.to_string().contains("log.jsonl is there already"), "{refused}");
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "the only copy");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn digits_give_numbers_back(number in proptest::num::f32::NORMAL | proptest::num::f32::ZERO) {
+            prop_assert_eq!(digits(number) as f32, number);
+            prop_assert_eq!(format!("{}", digits(25.51)), "25.51");
+        }
+    }
 }

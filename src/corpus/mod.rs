@@ -44,6 +44,7 @@ pub use build::{build, build_seeded, world_seed};
 pub use catalogue::{Catalogue, Names};
 pub use cell::{Cell, ColumnName, Entity, Holds, OpenColumn};
 pub use daily::{DailyStatistics, Shown};
+pub use export::check_export;
 pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use folds::Fold;

@@ -138,16 +138,14 @@ fn a_page_is_not_written_into_a_run_that_is_compared() {
 }
 
 #[test]
-fn a_corpus_is_not_exported_over_what_it_is_read_from() {
+fn a_corpus_is_exported_over_nothing() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let path = |name: &str| folder.path().join(name);
-    std::fs::copy(TINY, path("tiny.toml")).expect("a copy");
-    let recipe = path("tiny.toml");
-    let args = ["corpus", text(&recipe), "--export", text(folder.path())];
-    trieval(&args).expect(2).says(&["--export", "tiny.toml", "name another folder"]);
-    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
-    let args = ["corpus", text(&recipe), "--export", text(&recipe)];
-    trieval(&args).expect(2).says(&["--export", "no folder"]);
+    let log = folder.path().join("log.jsonl");
+    std::fs::write(&log, "the only copy").expect("a file");
+    let to = |path: &Path| trieval(&["corpus", TINY, "--export", text(path)]).expect(2);
+    to(folder.path()).says(&["log.jsonl is there already"]);
+    to(&log).says(&["--export", "no folder"]);
+    assert_eq!(std::fs::read_to_string(&log).expect("a file"), "the only copy");
 }
 
 #[test]

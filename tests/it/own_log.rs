@@ -99,6 +99,11 @@ fn two_files_become_a_recipe_that_checks_imports_and_runs() {
     }
     let report = below(folder.path(), &run).expect(0).json();
     assert_eq!(report["systems"].as_array().unwrap().len(), 5);
+    // A log without carts: what the resolved recipe writes out is read again by all that open the run.
+    below(folder.path(), &["search", "@run", "Sofa"]).expect(0);
+    below(folder.path(), &["ids", "@run"]).expect(0);
+    below(folder.path(), &["compare", "@run"]).expect(0);
+    below(folder.path(), &["check", "@run/recipe.toml"]).expect(0);
 }
 
 #[test]

@@ -66,14 +66,22 @@ pub(super) fn logged(report: &Report) -> Option<Logged> {
     lead += ". What nobody was shown, nobody could choose: where judgments come from the log, such answers count as not relevant, though nobody knows.";
     let mut policies = String::new();
     if let Some(chosen) = log.chosen_share {
-        columns.extend(["snips", "ips"].map(Column::Policy));
+        let is_any = log.systems.iter().flat_map(|one| &one.policies).any(speaks);
+        if is_any {
+            columns.extend(["snips", "ips"].map(Column::Policy));
+        }
         columns.extend([Column::EffectiveRows, Column::MeanWeight]);
         policies = format!(
-            "Off-policy: which share of shown items would be chosen if the system’s lists were shown, estimated from {} items that were shown with a known propensity ({} intervals over requests). The log itself has {}. Estimates from fewer than {} effective rows are left out. Where the mean weight is far below 1, the log lacks what the system shows.",
+            "Off-policy: which share of the items in the first {} places would be chosen if the system’s lists were shown, estimated from the {} items that were shown there with a known propensity ({} intervals over requests). The log itself has {}. Estimates from fewer than {} effective rows {}. Where the mean weight is far below 1, the log lacks what the system shows.",
+            numbers::count(u64::from(log.cutoff)),
             numbers::count(log.rows),
             numbers::percent(report.evaluation.confidence),
             numbers::value(chosen.value),
             LEAST_ROWS,
+            match is_any {
+                true => "are left out",
+                false => "would be left out, and no system has as many",
+            },
         );
     }
     let row = |one: &LoggedSystem| Row {
@@ -89,11 +97,16 @@ pub(super) fn logged(report: &Report) -> Option<Logged> {
     })
 }
 
+/// Whether an estimate rests on enough rows to be shown.
+fn speaks(policy: &PolicyReport) -> bool {
+    policy.effective_rows >= LEAST_ROWS
+}
+
 impl Column {
     fn head(&self) -> &'static str {
         match self {
             Self::Never => "shown to nobody",
-            Self::Unshown => "to nobody who asked it",
+            Self::Unshown => "to nobody with this query",
             Self::Policy(estimator) => estimator,
             Self::EffectiveRows => "effective rows",
             Self::MeanWeight => "mean weight",
@@ -103,9 +116,8 @@ impl Column {
     fn cell(&self, system: &LoggedSystem) -> Cell {
         // Of rows and weights both estimates say the same.
         let first = system.policies.first();
-        let speaks = |one: &&PolicyReport| one.effective_rows >= LEAST_ROWS;
         let of =
-            |name: &str| system.policies.iter().find(|one| one.estimator == name).filter(speaks);
+            |name: &str| system.policies.iter().find(|one| one.estimator == name && speaks(one));
         let mut interval = String::new();
         let figure = match self {
             Self::Never => Figure::new(system.never_shown_share, numbers::percent),
@@ -119,9 +131,9 @@ impl Column {
                 }
                 Figure::new(value.map(|one| one.value), numbers::value)
             }
-            Self::EffectiveRows => Figure::new(first.map(|one| one.effective_rows), |rows| {
-                numbers::count(rows.round() as u64)
-            }),
+            Self::EffectiveRows => {
+                Figure::new(first.map(|one| one.effective_rows), |rows| numbers::count(rows as u64))
+            }
             Self::MeanWeight => Figure::new(first.map(|one| one.mean_weight), numbers::short),
         };
         Cell { figure, interval }
@@ -156,6 +168,11 @@ mod tests {
             texts(&logged(&report).unwrap(), 0)[2..],
             [numbers::NONE, numbers::NONE, "29", "1.04"]
         );
+        let all = report.log.as_mut().unwrap().systems.iter_mut().flat_map(|one| &mut one.policies);
+        all.for_each(|one| one.effective_rows = 3.0);
+        let silent = logged(&report).unwrap();
+        assert_eq!(silent.heads[2..], ["effective rows", "mean weight"]);
+        assert!(silent.policies.contains("no system has as many"));
         report.log.as_mut().unwrap().chosen_share = None;
         report.log.as_mut().unwrap().requests = 0;
         let bare = logged(&report).unwrap();

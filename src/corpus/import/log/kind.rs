@@ -10,7 +10,7 @@ use crate::corpus::import::columns::column_faults;
 use crate::corpus::import::judged_pairs::no_truth;
 use crate::corpus::import::records::matching;
 use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_signal};
-use crate::corpus::levels::level_fault;
+use crate::corpus::levels::{default_levels, level_fault};
 use crate::corpus::rows::fixed_columns;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
@@ -223,7 +223,12 @@ impl LogSettings {
             LogSplit::Column { .. } => ("split", self.has(|log| log.split.is_some())),
         };
         if !is_given {
-            let message = format!("the split is by {needs}, and no log names a field of it");
+            let message = match &self.split {
+                LogSplit::Column { .. } => {
+                    "the split is by a column, and no log names it".to_owned()
+                }
+                _ => format!("the split is by {needs}, and no log names a field of it"),
+            };
             let help = format!(
                 "name the field, as in log.{needs} = \"…\", or choose another corpus.split: by time, date, session, user, \
                  query, column or leave-one-out"
@@ -288,7 +293,8 @@ impl Kind for LogSettings {
             faults.value(keys!["log"], message, "no signal", help);
         } else if !signals.is_empty() {
             // Levels that nobody named may stay empty: not every log has carts.
-            let is_given = faults.is_given(&keys!["levels"]);
+            // A resolved recipe writes them out: what stands there as by default, nobody may have named.
+            let is_given = self.levels != default_levels() && faults.is_given(&keys!["levels"]);
             let fault = level_fault(&self.levels, &signals).filter(|_| is_given);
             if let Some((place, message, help)) = fault {
                 let key = match self.levels.is_empty() {

@@ -7,6 +7,9 @@ use super::time::shown;
 use super::write::Written;
 use crate::corpus::types::Split;
 
+/// Seconds since 1970 that a shop may log: from 1990 to 2100.
+const PLAUSIBLE: std::ops::Range<i64> = 631_152_000..4_102_444_800;
+
 pub(super) fn remarks(
     settings: &LogSettings,
     log: &Collected,
@@ -96,6 +99,17 @@ pub(super) fn remarks(
         format!(
             "times run backwards in {} of {} rows; requests are put in the order of their times",
             log.backwards, log.rows
+        ),
+    );
+    let times = log.asked.iter().filter_map(|asked| asked.time);
+    let odd = times.clone().filter(|time| !PLAUSIBLE.contains(time)).count();
+    say(
+        odd > 0,
+        format!(
+            "{odd} of {} requests lie before 1990 or after 2100, such as at {}: are these the times, and is log.time_unit \
+             right? A split by time rests on them",
+            times.clone().count(),
+            times.clone().find(|time| !PLAUSIBLE.contains(time)).map_or(String::new(), shown)
         ),
     );
     let [plain, zoned] = &log.zoned;
