@@ -12,8 +12,6 @@ use indicatif::{
     MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
 };
 
-use trieval_eval::report::wrapped;
-
 use crate::error::{Error, Result};
 use crate::text::visible;
 
@@ -195,13 +193,7 @@ impl Context {
         if self.is_probing() {
             return;
         }
-        let line = format!("warning: {}", line.as_ref());
-        // Terminals break lines within words.
-        let line = match message_columns() {
-            Some(columns) => wrapped(&line, columns).trim_end().to_owned(),
-            None => line,
-        };
-        self.above_bars(|| talk(&line));
+        self.above_bars(|| talk(&format!("warning: {}", line.as_ref())));
     }
 
     fn above_bars(&self, print: impl FnOnce()) {

@@ -8,7 +8,7 @@ use trieval_eval::metric::{Metric, Needs, parse_metrics};
 
 use super::args::CompareArgs;
 use super::eval::{DEFAULT_METRICS, Inputs, judge_files};
-use super::form::show;
+use super::form::{show, warn};
 use super::outputs::check_outside;
 use crate::error::{Error, Result};
 use crate::judging::examples::About;
@@ -142,9 +142,7 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         notes: same.into_iter().collect(),
     };
     let (report, _) = judge(entries, &rules)?;
-    for warning in &report.warnings {
-        ctx.warn(warning);
-    }
+    warn(&report, ctx);
     show(&report, &args.form)
 }
 

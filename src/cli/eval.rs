@@ -16,7 +16,7 @@ use trieval_eval::slice::{Keep, Slice};
 use trieval_eval::{Catalogue, Run};
 
 use super::args::{EvalArgs, JudgingArgs};
-use super::form::show;
+use super::form::{show, warn};
 use super::outputs::{check_folder, check_output};
 use crate::error::{Error, Result};
 use crate::judging::judge::{Entries, Entry, judge};
@@ -185,9 +185,7 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
         notes: Vec::new(),
     };
     let (report, contest) = judge(entries, &rules)?;
-    for warning in &report.warnings {
-        ctx.warn(warning);
-    }
+    warn(&report, ctx);
     Ok((report, contest))
 }
 

@@ -7,9 +7,12 @@ use trieval_eval::report::{self, Report};
 use super::args::FormArgs;
 use super::outputs::check_output;
 use crate::error::{Error, Result};
-use crate::progress::data_columns;
+use crate::progress::{Context, data_columns, message_columns};
 use crate::store::write_atomic;
 use crate::text::visible;
+
+/// How a warning begins where it is told.
+const MARK: &str = "warning: ";
 
 /// The report with the paths of its runs as the page at `path` must name them: from the page's folder, or in full.
 fn seen_from(report: &Report, path: &Path) -> Report {
@@ -23,6 +26,20 @@ fn seen_from(report: &Report, path: &Path) -> Report {
         system.run = Some(run.strip_prefix(&folder).unwrap_or(&run).display().to_string());
     }
     report
+}
+
+/// Says the warnings of a report, broken at words where a terminal would break them within.
+pub(super) fn warn(report: &Report, ctx: &Context) {
+    for warning in &report.warnings {
+        match message_columns() {
+            // The first line begins with what it is.
+            Some(columns) => {
+                let text = report::wrapped(&format!("{MARK}{warning}"), columns);
+                ctx.warn(text.trim_end().trim_start_matches(MARK));
+            }
+            None => ctx.warn(warning),
+        }
+    }
 }
 
 impl FormArgs {

@@ -10,7 +10,7 @@ use trieval_eval::significance::few_requests;
 
 use super::args::EvalArgs;
 use super::eval::{fingerprint, named, unusable};
-use super::form::show;
+use super::form::{show, warn};
 use crate::error::{Error, Result};
 use crate::judging::machine::machine;
 use crate::progress::Context;
@@ -94,9 +94,7 @@ pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
         split: Some("rows of the logs, which are resampled by the bootstrap".into()),
         ..EvaluationSummary::default()
     };
-    for warning in &report.warnings {
-        ctx.warn(warning);
-    }
+    warn(&report, ctx);
     show(&report, &args.form)
 }
 
