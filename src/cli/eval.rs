@@ -87,7 +87,7 @@ pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()
     drop(working);
     if let Some(folder) = &args.per_request {
         let page = args.form.html.as_deref();
-        write_per_request(&contest, folder, files().chain(page))?;
+        write_per_request(&contest, folder, &files().chain(page))?;
     }
     show(&report, &args.form)
 }
@@ -193,7 +193,7 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
 fn write_per_request<'a>(
     contest: &Contest,
     folder: &Path,
-    others: impl Iterator<Item = &'a Path> + Clone,
+    others: &(impl Iterator<Item = &'a Path> + Clone),
 ) -> Result<()> {
     let path = |system: &str| folder.join(format!("{}.parquet", file_name(system)));
     // All are looked at before the first is written.
