@@ -87,6 +87,29 @@ impl Diagnostics {
     }
 }
 
+impl Diagnostics {
+    /// Use of the codes `[items, levels]` of each level where item `i` counts `weights[i]` times; none without any weight.
+    pub fn weighted(
+        codes: &[u32],
+        codes_per_level: &[u32],
+        weights: &[u64],
+    ) -> Option<Vec<LevelDiagnostics>> {
+        if weights.iter().all(|&weight| weight == 0) {
+            return None;
+        }
+        let n_levels = codes_per_level.len().max(1);
+        let of_level = |(level, &size): (usize, &u32)| {
+            let mut usage = vec![0u32; size as usize];
+            for (path, &weight) in codes.chunks_exact(n_levels).zip(weights) {
+                let count = &mut usage[path[level] as usize];
+                *count = count.saturating_add(u32::try_from(weight).unwrap_or(u32::MAX));
+            }
+            LevelDiagnostics::new(usage, 0, None)
+        };
+        Some(codes_per_level.iter().enumerate().map(of_level).collect())
+    }
+}
+
 /// Evenness that a level may fall short of its neighbors before that is an hourglass.
 const WAIST: f64 = 0.05;
 /// Share of unused codes, and of items that share a path, that a reader should know of.
@@ -224,6 +247,18 @@ mod tests {
         let level = &Diagnostics::measure(&codes, &[64], &[]).levels[0];
         assert!((level.gini - 0.5).abs() < 1e-12);
         assert!((level.gini - gini_by_definition(&level.usage)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn weights_count_items_as_often_as_they_were_chosen() {
+        let codes = [0, 0, 0, 1, 1, 0];
+        let levels = Diagnostics::weighted(&codes, &[2, 2], &[1, 0, 3]).unwrap();
+        assert_eq!(
+            (levels[0].usage.as_slice(), levels[1].usage.as_slice()),
+            (&[3, 1][..], &[4, 0][..])
+        );
+        assert_eq!((levels[0].top_1_share, levels[1].entropy), (0.75, 0.0));
+        assert_eq!(Diagnostics::weighted(&codes, &[2, 2], &[0, 0, 0]), None);
     }
 
     #[test]

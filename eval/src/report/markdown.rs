@@ -73,8 +73,16 @@ fn identifiers(report: &Report) -> String {
     let mut text = String::new();
     if !report.identifiers.is_empty() {
         text.push_str("\n## Identifiers\n");
-        let head =
-            ["identifier", "level", "codes used", "bits", "evenness", "Gini", "shared prefixes"];
+        let head = [
+            "identifier",
+            "level",
+            "codes used",
+            "bits",
+            "evenness",
+            "Gini",
+            "of targets",
+            "shared prefixes",
+        ];
         let mut rows = Vec::new();
         for identifier in &report.identifiers {
             for (index, level) in identifier.levels.iter().enumerate() {
@@ -85,6 +93,10 @@ fn identifiers(report: &Report) -> String {
                     numbers::short(level.entropy_bits),
                     numbers::percent(level.normalized_entropy),
                     numbers::short(level.gini),
+                    level.targets.map_or_else(
+                        || numbers::NONE.to_owned(),
+                        |one| numbers::percent(one.normalized_entropy),
+                    ),
                     level.collision_rate.map_or_else(|| numbers::NONE.to_owned(), numbers::percent),
                 ]);
             }

@@ -56,7 +56,7 @@ pub fn assemble(
     let corpus_folder = finished(plan, folder, CORPUS)?;
     let (corpus, catalogue) = (tables.corpus(&corpus_folder)?, tables.catalogue(&corpus_folder)?);
     let summary = corpus.summary();
-    let identifiers = identifiers(recipe, plan, folder)?;
+    let identifiers = identifiers(recipe, plan, folder, corpus)?;
     let report = Report {
         format: REPORT_FORMAT,
         name: recipe.name.clone(),

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use trieval_eval::report::model::{
-    CeilingReport, IdentifierReport, LevelReport, TrainingPoint, TrainingReport, finite,
+    CeilingReport, IdentifierReport, LevelReport, TargetsReport, TrainingPoint, TrainingReport,
+    finite,
 };
 
 use super::health::health;
+use crate::corpus::{Corpus, training_exposure};
 use crate::error::{Error, Result};
 use crate::generative::{INDEX_FILE, MODEL_DIR};
-use crate::identifier::Identifiers;
+use crate::identifier::{Diagnostics, Identifiers};
 use crate::judging::ceiling::Ceiling;
 use crate::kind::{Family, Learned};
 use crate::model::DecoderConfig;
@@ -151,8 +153,13 @@ pub(super) fn identifiers(
     recipe: &Recipe,
     plan: &Plan,
     folder: &RunFolder,
+    corpus: &Corpus,
 ) -> Result<Vec<IdentifierReport>> {
     let mut reports = Vec::new();
+    let exposure = match recipe.identifier.is_empty() {
+        true => Vec::new(),
+        false => training_exposure(corpus)?,
+    };
     for name in recipe.identifier.keys() {
         let Some(step) = plan.step(&step_name(Family::Identifier, name)) else { continue };
         let step_folder = folder.step_dir(&step.name, &step.key);
@@ -160,6 +167,14 @@ pub(super) fn identifiers(
         let index = step_folder.join(INDEX_FILE);
         let index_bytes = index.metadata().map_err(|e| Error::unreadable(&index, &e))?.len();
         let diagnostics = &identifiers.diagnostics;
+        let targets = Diagnostics::weighted(&identifiers.codes, &identifiers.levels, &exposure);
+        let targets = |level: usize| {
+            targets.as_ref().and_then(|levels| levels.get(level)).map(|one| TargetsReport {
+                normalized_entropy: one.normalized_entropy,
+                gini: one.gini,
+                top_1_share: one.top_1_share,
+            })
+        };
         reports.push(IdentifierReport {
             name: name.clone(),
             kind: identifiers.kind.clone(),
@@ -168,7 +183,7 @@ pub(super) fn identifiers(
             collision_rate: diagnostics.collision_rate,
             largest_group: Some(diagnostics.most_items_per_path as u64),
             index_bytes: Some(index_bytes),
-            distortion: None,
+            distortion: diagnostics.levels.last().and_then(|level| level.residual),
             levels: (1..)
                 .zip(&diagnostics.levels)
                 .map(|(depth, level)| LevelReport {
@@ -178,6 +193,7 @@ pub(super) fn identifiers(
                     normalized_entropy: level.normalized_entropy,
                     gini: level.gini,
                     collision_rate: Some(shared_prefixes(&identifiers, depth)),
+                    targets: targets(depth - 1),
                     usage: level.usage.iter().map(|&n| u64::from(n)).collect(),
                 })
                 .collect(),

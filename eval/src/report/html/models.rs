@@ -37,6 +37,8 @@ struct Level {
     entropy: String,
     even: String,
     gini: String,
+    /// Evenness and Gini over training targets.
+    targets: String,
     collisions: String,
     bars: String,
 }
@@ -192,8 +194,8 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
     if let Some(one) = &identifier.ceiling {
         let value = |value: f64| format!("{} {}", one.metric, numbers::value(value));
         facts.push(("exact search over its vectors", value(one.exact)));
-        facts.push(("through its codes", value(one.codes)));
-        facts.push(("with what is found in the order of the vectors", value(one.ranked)));
+        facts.push(("search through its codes", value(one.codes)));
+        facts.push(("the same, ordered by vectors", value(one.ranked)));
     }
     let levels = identifier.levels.iter().enumerate().map(|(index, level)| {
         let used = format!("{} of {}", numbers::count(level.used), numbers::count(level.codes));
@@ -211,6 +213,13 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
             entropy: format!("{} bits", numbers::short(level.entropy_bits)),
             even: numbers::percent(level.normalized_entropy),
             gini: numbers::short(level.gini),
+            targets: level.targets.map_or_else(
+                || numbers::NONE.to_owned(),
+                |one| {
+                    let even = numbers::percent(one.normalized_entropy);
+                    format!("{even}, {}", numbers::short(one.gini))
+                },
+            ),
             collisions: level
                 .collision_rate
                 .map_or_else(|| numbers::NONE.to_owned(), numbers::percent),

@@ -43,6 +43,12 @@ impl Report {
                 [level.entropy_bits, level.normalized_entropy, level.gini]
                     .into_iter()
                     .chain(level.collision_rate)
+                    .chain(
+                        level
+                            .targets
+                            .iter()
+                            .flat_map(|one| [one.normalized_entropy, one.gini, one.top_1_share]),
+                    )
             });
             let ceiling =
                 identifier.ceiling.iter().flat_map(|one| [one.exact, one.codes, one.ranked]);

@@ -53,6 +53,17 @@ pub struct CeilingReport {
     pub ranked: f64,
 }
 
+/// Use of the codes of one level by training targets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetsReport {
+    /// Entropy divided by log2 of the codes; 1 is even use.
+    pub normalized_entropy: f64,
+    /// Gini coefficient of the counts; 0 is even use.
+    pub gini: f64,
+    /// Share of targets with the most frequent code.
+    pub top_1_share: f64,
+}
+
 /// Use of the codes of one level.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LevelReport {
@@ -69,6 +80,10 @@ pub struct LevelReport {
     /// Share of items whose prefix up to and including this level is also another item's; in [0, 1].
     #[serde(default)]
     pub collision_rate: Option<f64>,
+    /// Evenness and Gini coefficient where every item counts as often as it was a training target: what a decoder sees.
+    /// Null where nothing was chosen in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<TargetsReport>,
     /// Items per code, any order, unused codes included or not.
     #[serde(default)]
     pub usage: Vec<u64>,

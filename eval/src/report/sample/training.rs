@@ -59,6 +59,11 @@ pub(super) fn identifier() -> IdentifierReport {
             normalized_entropy: entropy_bits / 6.0,
             gini: 0.3 + steepness * 4.0,
             collision_rate: Some(collision_rate),
+            targets: Some(TargetsReport {
+                normalized_entropy: 0.61,
+                gini: 0.72,
+                top_1_share: 0.09,
+            }),
             usage,
         }
     };
