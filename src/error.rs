@@ -113,7 +113,7 @@ impl Error {
     /// An output could not be written (exit code 3).
     pub fn unwritable(path: impl AsRef<Path>, cause: &std::io::Error) -> Self {
         let help = if cause.kind() == std::io::ErrorKind::StorageFull {
-            "free some disk space, or point --out at another disk; finished steps are kept"
+            "free some disk space, or write to another disk; what is finished is kept"
         } else {
             ""
         };
@@ -121,6 +121,16 @@ impl Error {
             path: path.as_ref().to_owned(),
             message: format!("cannot be written: {cause}"),
             help: help.into(),
+        }
+    }
+
+    /// Standard output could not be written (exit code 3).
+    pub fn unprintable(cause: &std::io::Error) -> Self {
+        let failed = Self::unwritable("standard output", cause);
+        match cause.kind() {
+            std::io::ErrorKind::StorageFull => failed
+                .with_help("free some space where standard output leads, or lead it elsewhere"),
+            _ => failed,
         }
     }
 

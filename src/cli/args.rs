@@ -204,10 +204,13 @@ pub struct EvalArgs {
     pub runs: Vec<String>,
     /// Instead of runs: the log of a policy as JSON lines of reward, propensity and target (and estimate
     /// and expectation, for the doubly robust estimate); estimates what the target policy would earn.
-    #[arg(long, value_name = "[NAME=]FILE", conflicts_with_all = ["qrels", "runs"])]
+    #[arg(long, value_name = "[NAME=]FILE", conflicts_with_all = [
+        "qrels", "runs", "metrics", "fuse", "values", "lower_is_better", "slices", "catalog", "vectors", "per_request",
+        "relevant_grade", "ties", "missing", "baseline", "test", "correction", "margin",
+    ])]
     pub policy: Vec<String>,
     /// With --policy: cut weights to this.
-    #[arg(long, value_name = "WEIGHT", requires = "policy")]
+    #[arg(long, value_name = "WEIGHT", conflicts_with_all = ["qrels", "runs"])]
     pub clip: Option<f64>,
     /// Metrics, separated by commas, such as `ndcg@10,p(rel=2)@5,auc`.
     #[arg(
@@ -409,8 +412,8 @@ pub enum RecipesAction {
 /// Arguments of `ids`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  trieval ids runs/quickstart\n  trieval ids runs/quickstart item-17\n  \
-    trieval ids runs/quickstart --tokens \"<a_3><b_17><c_5><d_0>\""
+    after_help = "Examples:\n  trieval ids runs/quickstart\n  trieval ids runs/quickstart i00000017\n  \
+    trieval ids runs/quickstart --tokens \"<a_3>\""
 )]
 pub struct IdsArgs {
     /// Folder of a finished run.
@@ -421,7 +424,7 @@ pub struct IdsArgs {
     /// Of a run under several seeds, the replicate of this one; by default the first.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Print the tokens of this item.
+    /// Print the tokens of this item; or, where no item is called so, what these tokens spell.
     #[arg(value_name = "ITEM", conflicts_with_all = ["tokens", "item"])]
     pub positional: Option<String>,
     /// The same, for an id that begins with a hyphen.

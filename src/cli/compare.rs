@@ -1,14 +1,15 @@
 //! `trieval compare`: finished runs, or run files, side by side.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use trieval_eval::contest::Rules;
 use trieval_eval::metric::{Metric, Needs, parse_metrics};
 
 use super::args::CompareArgs;
 use super::eval::{DEFAULT_METRICS, Inputs, judge_files};
-use super::form::show;
+use super::form::{show, warn};
+use super::outputs::check_outside;
 use crate::error::{Error, Result};
 use crate::judging::examples::About;
 use crate::judging::judge::{Entries, Entry, judge};
@@ -42,6 +43,7 @@ fn run_files(args: &CompareArgs, qrels: &Path, ctx: &Context) -> Result<()> {
         catalog: None,
         vectors: None,
     };
+    args.form.check(inputs.files().iter().map(PathBuf::as_path))?;
     let (report, _) = judge_files(&inputs, ctx)?;
     show(&report, &args.form)
 }
@@ -52,6 +54,9 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
             "{} is a file: to compare run files give their judgments with --qrels FILE",
             file.display()
         )));
+    }
+    if let Some(page) = &args.form.html {
+        check_outside("--html", page, args.runs.iter().map(PathBuf::as_path))?;
     }
     let _working = ctx.working("comparing");
     let (runs, paths) = open(args, ctx)?;
@@ -123,7 +128,10 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         baseline: judging.baseline(&names)?,
     };
     let entries = Entries {
-        name: format!("{} runs of {}", runs.len(), first.recipe().name),
+        name: match runs.len() {
+            1 => first.recipe().name.clone(),
+            n => format!("{n} runs of {}", first.recipe().name),
+        },
         systems,
         qrels: &qrels,
         outside: Vec::new(),
@@ -134,9 +142,7 @@ fn run_folders(args: &CompareArgs, ctx: &Context) -> Result<()> {
         notes: same.into_iter().collect(),
     };
     let (report, _) = judge(entries, &rules)?;
-    for warning in &report.warnings {
-        ctx.warn(warning);
-    }
+    warn(&report, ctx);
     show(&report, &args.form)
 }
 

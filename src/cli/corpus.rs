@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::args::CorpusArgs;
+use super::outputs::check_folder;
 use crate::corpus::{Corpus, Profile, Split, build, check_export};
 use crate::error::{Error, Result};
 use crate::progress::Context;
@@ -14,6 +15,7 @@ pub(super) fn execute(args: &CorpusArgs, ctx: &Context) -> Result<()> {
     let loaded = Recipe::open(&args.recipe.recipe, &args.recipe.overrides)?;
     let recipe = &loaded.recipe;
     if let Some(to) = &args.export {
+        check_folder("--export", to)?;
         check_export(to)?;
     }
     // The tables are looked at and not kept: `run` makes them in its own folder.

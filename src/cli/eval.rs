@@ -16,7 +16,8 @@ use trieval_eval::slice::{Keep, Slice};
 use trieval_eval::{Catalogue, Run};
 
 use super::args::{EvalArgs, JudgingArgs};
-use super::form::show;
+use super::form::{show, warn};
+use super::outputs::{check_folder, check_output};
 use crate::error::{Error, Result};
 use crate::judging::judge::{Entries, Entry, judge};
 use crate::progress::Context;
@@ -51,6 +52,17 @@ pub(super) struct Inputs<'a> {
     pub(super) vectors: Option<&'a Path>,
 }
 
+impl Inputs<'_> {
+    /// All files that are read.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let runs = self.runs.iter().map(|text| named(text).1);
+        // What is not of this form is told when it is read.
+        let values = self.values.iter().filter_map(|text| Some(text.split_once('=')?.1.into()));
+        let given = [Some(self.qrels), self.slices, self.catalog, self.vectors];
+        runs.chain(values).chain(given.into_iter().flatten().map(Path::to_owned)).collect()
+    }
+}
+
 pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()> {
     let inputs = Inputs {
         qrels,
@@ -64,11 +76,18 @@ pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()
         catalog: args.catalog.as_deref(),
         vectors: args.vectors.as_deref(),
     };
+    let files = inputs.files();
+    let files = || files.iter().map(PathBuf::as_path);
+    args.form.check(files())?;
+    if let Some(folder) = &args.per_request {
+        check_folder("--per-request", folder)?;
+    }
     let working = ctx.working("judging");
     let (report, contest) = judge_files(&inputs, ctx)?;
     drop(working);
     if let Some(folder) = &args.per_request {
-        write_per_request(&contest, folder)?;
+        let page = args.form.html.as_deref();
+        write_per_request(&contest, folder, &files().chain(page))?;
     }
     show(&report, &args.form)
 }
@@ -80,6 +99,11 @@ pub(super) fn execute(args: &EvalArgs, qrels: &Path, ctx: &Context) -> Result<()
 pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, Contest)> {
     let metrics = parse_metrics(args.metrics).map_err(usage)?;
     let (qrels, checksum) = read_and_digest(args.qrels, read_qrels)?;
+    if qrels.is_empty() {
+        let what = if checksum.bytes == 0 { "the file is empty" } else { "it holds no judgment" };
+        let refused = Error::data(args.qrels, format!("qrels: {what}"));
+        return Err(refused.with_help("expected lines of request, 0, item and grade"));
+    }
     let mut systems = Vec::new();
     let mut fingerprints = vec![fingerprint("qrels", checksum)];
     for text in &args.runs {
@@ -161,16 +185,33 @@ pub(super) fn judge_files(args: &Inputs<'_>, ctx: &Context) -> Result<(Report, C
         notes: Vec::new(),
     };
     let (report, contest) = judge(entries, &rules)?;
-    for warning in &report.warnings {
-        ctx.warn(warning);
-    }
+    warn(&report, ctx);
     Ok((report, contest))
 }
 
 /// The value of every metric for every request, one file per system.
-fn write_per_request(contest: &Contest, folder: &Path) -> Result<()> {
+fn write_per_request<'a>(
+    contest: &Contest,
+    folder: &Path,
+    others: &(impl Iterator<Item = &'a Path> + Clone),
+) -> Result<()> {
+    let path = |system: &str| folder.join(format!("{}.parquet", file_name(system)));
+    // All are looked at before the first is written.
+    for (at, scores) in contest.lists.iter().enumerate() {
+        let own = path(&scores.system);
+        check_output("--per-request", &own, others.clone())?;
+        if let Some(before) = contest.lists[..at].iter().find(|one| path(&one.system) == own) {
+            return Err(Error::Usage(format!(
+                "--per-request: the values of {} and {} would both be written to {}; name the runs apart with \
+                 --run NAME=FILE",
+                before.system,
+                scores.system,
+                own.display()
+            )));
+        }
+    }
     for scores in &contest.lists {
-        let path = folder.join(format!("{}.parquet", file_name(&scores.system)));
+        let path = path(&scores.system);
         let values = RequestValues::of(scores);
         write_atomic(&path, |writer| {
             write_values(&values, writer).map_err(|e| match e {

@@ -5,10 +5,14 @@ use std::path::Path;
 use trieval_eval::report::{self, Report};
 
 use super::args::FormArgs;
+use super::outputs::check_output;
 use crate::error::{Error, Result};
-use crate::progress::data_columns;
+use crate::progress::{Context, data_columns, message_columns};
 use crate::store::write_atomic;
 use crate::text::visible;
+
+/// How a warning begins where it is told.
+const MARK: &str = "warning: ";
 
 /// The report with the paths of its runs as the page at `path` must name them: from the page's folder, or in full.
 fn seen_from(report: &Report, path: &Path) -> Report {
@@ -22,6 +26,27 @@ fn seen_from(report: &Report, path: &Path) -> Report {
         system.run = Some(run.strip_prefix(&folder).unwrap_or(&run).display().to_string());
     }
     report
+}
+
+/// Says the warnings of a report, broken at words where a terminal would break them within.
+pub(super) fn warn(report: &Report, ctx: &Context) {
+    for warning in &report.warnings {
+        match message_columns() {
+            // The first line begins with what it is.
+            Some(columns) => {
+                let text = report::wrapped(&format!("{MARK}{warning}"), columns);
+                ctx.warn(text.trim_end().trim_start_matches(MARK));
+            }
+            None => ctx.warn(warning),
+        }
+    }
+}
+
+impl FormArgs {
+    /// Refuses a page in the place of an input, or of what is no file.
+    pub(super) fn check<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+        self.html.as_deref().map_or(Ok(()), |page| check_output("--html", page, inputs))
+    }
 }
 
 /// Prints the report, as a table by default, and writes the page where one is wanted.

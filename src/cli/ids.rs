@@ -16,7 +16,15 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
     let run = FinishedRun::open(&args.run, args.seed)?;
     let identifiers = run.identifiers(args.identifier.as_deref())?;
     let names = run.names()?;
-    let items: Vec<u32> = match (args.positional.as_ref().or(args.item.as_ref()), &args.tokens) {
+    let (mut id, mut tokens) = (args.positional.as_ref().or(args.item.as_ref()), &args.tokens);
+    if args
+        .positional
+        .as_ref()
+        .is_some_and(|it| it.starts_with('<') && names.index_of(it).is_none())
+    {
+        (id, tokens) = (None, &args.positional);
+    }
+    let items: Vec<u32> = match (id, tokens) {
         (Some(id), _) => vec![run.item(id)?],
         (None, Some(tokens)) => {
             let prefix = identifiers.parse_tokens(tokens).map_err(Error::Usage)?;

@@ -12,6 +12,7 @@ mod form;
 mod ids;
 mod interrupt;
 mod judging;
+mod outputs;
 mod policy;
 mod proposed;
 mod recipes;
@@ -21,6 +22,7 @@ mod search;
 mod shell;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -76,7 +78,7 @@ fn dispatch() -> ExitCode {
         Verb::Search(args) => search::execute(args, &ctx),
         Verb::Eval(args) => match &args.qrels {
             Some(qrels) => eval::execute(args, qrels, &ctx),
-            None => policy::execute(args),
+            None => policy::execute(args, &ctx),
         },
         Verb::Report(args) => report::execute(args, &ctx),
         Verb::Compare(args) => compare::execute(args, &ctx),
@@ -107,17 +109,29 @@ fn refused(error: &clap::Error, typed: &[OsString]) -> ExitCode {
         let text = text.to_string_lossy();
         visible(&text) != text
     };
-    match error.kind() {
-        // Colors only where nothing quoted could act on the terminal.
-        _ if !typed.iter().any(quotes) => {
+    // Colors only where nothing quoted could act on the terminal.
+    let is_plain = !typed.iter().any(quotes);
+    let is_data = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let printed = match is_data {
+        true if is_plain => told(error.print().and_then(|()| std::io::stdout().flush())),
+        true => print(&plain),
+        false if is_plain => {
+            // Messages that nobody can read change no outcome.
             let _ = error.print();
+            Ok(())
         }
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = print(&plain);
+        false => {
+            talk(plain.trim_end());
+            Ok(())
         }
-        _ => talk(plain.trim_end()),
+    };
+    match printed {
+        Err(error) if error.exit_code() != 0 => {
+            talk(&format!("error: {error}"));
+            ExitCode::from(error.exit_code())
+        }
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
     }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// Prints text to standard output as it may reach a terminal. A reader that went away is not an error.
@@ -131,11 +145,15 @@ fn print_json(text: &str) -> crate::Result<()> {
 }
 
 fn write(text: &str) -> crate::Result<()> {
-    use std::io::Write;
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    told(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of a write to standard output.
+fn told(outcome: std::io::Result<()>) -> crate::Result<()> {
+    match outcome {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Error::Broken),
-        Err(e) => Err(Error::unwritable("standard output", &e)),
+        Err(e) => Err(Error::unprintable(&e)),
         Ok(()) => Ok(()),
     }
 }

@@ -1,19 +1,24 @@
 //! `trieval eval --policy`: what policies would have earned, from logs of another.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use trieval_eval::policy::{Estimator, PolicyOptions, estimate, read_log};
+use trieval_eval::policy::{Estimator, LoggedRow, PolicyOptions, estimate, read_log};
 use trieval_eval::report::Report;
 use trieval_eval::report::model::{EvaluationSummary, REPORT_FORMAT, SystemReport};
+use trieval_eval::significance::few_requests;
 
 use super::args::EvalArgs;
 use super::eval::{fingerprint, named, unusable};
-use super::form::show;
+use super::form::{show, warn};
 use crate::error::{Error, Result};
 use crate::judging::machine::machine;
+use crate::progress::Context;
 use crate::store::digest;
 
-pub(super) fn execute(args: &EvalArgs) -> Result<()> {
+pub(super) fn execute(args: &EvalArgs, ctx: &Context) -> Result<()> {
+    let files: Vec<PathBuf> = args.policy.iter().map(|text| named(text).1).collect();
+    args.form.check(files.iter().map(PathBuf::as_path))?;
     let judging = &args.judging;
     let options = PolicyOptions {
         clip: args.clip,
@@ -35,7 +40,7 @@ pub(super) fn execute(args: &EvalArgs) -> Result<()> {
         let name = name.map_or_else(|| path.display().to_string(), str::to_owned);
         report.fingerprints.push(fingerprint(&name, digest(&path)?));
         let rows = log.rows();
-        let has_model = rows.iter().all(|row| row.estimate.is_some() && row.expectation.is_some());
+        let (has_model, remark) = model(rows);
         let estimators: &[Estimator] = match has_model {
             true => &[Estimator::Ips, Estimator::Snips, Estimator::DoublyRobust],
             false => &[Estimator::Ips, Estimator::Snips],
@@ -46,6 +51,7 @@ pub(super) fn execute(args: &EvalArgs) -> Result<()> {
             run: Some(path.display().to_string()),
             ..SystemReport::default()
         };
+        report.warnings.extend(remark.map(|remark| format!("{}: {remark}", system.name)));
         for &estimator in estimators {
             let value = estimate(&log, estimator, &options).map_err(|e| unusable(&path, e))?;
             let metric = estimator.to_string();
@@ -60,6 +66,10 @@ pub(super) fn execute(args: &EvalArgs) -> Result<()> {
                 ("largest_weight".to_owned(), value.largest_weight),
                 ("clipped_rows".to_owned(), value.clipped as f64),
             ]);
+            if estimator == Estimator::Ips {
+                let remark = few_requests(value.requests);
+                report.warnings.extend(remark.map(|remark| format!("{}: {remark}", system.name)));
+            }
             // Unbiased weights have mean 1: far from it, the log cannot answer the question.
             if estimator == Estimator::Ips && !(0.5..=2.0).contains(&value.mean_weight) {
                 report.warnings.push(format!(
@@ -84,5 +94,25 @@ pub(super) fn execute(args: &EvalArgs) -> Result<()> {
         split: Some("rows of the logs, which are resampled by the bootstrap".into()),
         ..EvaluationSummary::default()
     };
+    warn(&report, ctx);
     show(&report, &args.form)
+}
+
+/// Whether all rows have a model's figures; where some have, what is lacking.
+fn model(rows: &[LoggedRow]) -> (bool, Option<String>) {
+    let lacking = rows.iter().position(|row| row.estimate.is_none() || row.expectation.is_none());
+    let Some(at) = lacking else { return (true, None) };
+    if rows.iter().all(|row| row.estimate.is_none() && row.expectation.is_none()) {
+        return (false, None);
+    }
+    let lacks = match (rows[at].estimate, rows[at].expectation) {
+        (None, None) => "neither `estimate` nor `expectation`",
+        (None, Some(_)) => "`expectation` and no `estimate`",
+        _ => "`estimate` and no `expectation`",
+    };
+    let remark = format!(
+        "no doubly robust estimate is made, because row {} has {lacks}: give both in every row",
+        at + 1
+    );
+    (false, Some(remark))
 }

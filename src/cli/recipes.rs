@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::{RecipesAction, RecipesArgs};
+use super::outputs::check_parent;
 use super::proposed::{guesses, proposed};
 
 use crate::corpus::propose::Proposal;
@@ -15,6 +16,9 @@ pub(super) fn execute(args: &RecipesArgs) -> Result<()> {
         RecipesAction::List => super::print(&recipe::list_text()),
         RecipesAction::Show { name } => super::print(recipe::find(name)?.text),
         RecipesAction::Copy { name, to } => {
+            if let Some(to) = to {
+                check_parent(to)?;
+            }
             let written = recipe::copy(name, to.as_deref().unwrap_or(Path::new(".")))?;
             super::print(&format!("{}\n", written.display()))
         }
@@ -32,7 +36,8 @@ pub(super) fn execute(args: &RecipesArgs) -> Result<()> {
 
 /// Writes a proposed recipe, and tells what was guessed.
 fn propose(to: &Path, items: &Path, log: &Path, queries: Option<&Path>) -> Result<()> {
-    if to.exists() {
+    check_parent(to)?;
+    if to.symlink_metadata().is_ok() {
         return Err(Error::Usage(format!("{} is there already; name another file", to.display())));
     }
     let stem = to.file_stem().map(|stem| stem.to_string_lossy().into_owned());

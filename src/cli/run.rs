@@ -35,7 +35,12 @@ pub(super) fn execute(args: &RunArgs, ctx: &Context) -> Result<()> {
             serde_json::to_string_pretty(&steps).map_err(|e| Error::Failed(e.to_string()))?;
         return super::print_json(&format!("{text}\n"));
     }
-    let report = runner::run(&loaded, &args.seeds, &out, ctx)?;
+    let report = runner::run(&loaded, &args.seeds, &out, ctx).map_err(|error| match &error {
+        Error::Environment { path, .. } if *path == out => {
+            error.with_help("choose a folder you may write to with --out DIR")
+        }
+        _ => error,
+    })?;
     if args.json {
         let text = report.to_json().map_err(|e| Error::Failed(e.to_string()))?;
         return super::print_json(&text);

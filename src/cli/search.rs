@@ -41,7 +41,7 @@ pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
     }
     let opening = ctx.working("opening the run");
     let run = FinishedRun::open(&args.run, args.seed)?;
-    let system = run.open_system(args.system.as_deref())?;
+    let system = open(&run, args.system.as_deref())?;
     drop(opening);
     let top = top(args, &system)?;
     let others = run.others_to_ask(&system.name);
@@ -52,6 +52,19 @@ pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
     ctx.say(format!("{} ({}) answers{others}", system.name, system.kind));
     let asking = Asking { args, run: &run, system: &system, top, ctx };
     if reads_many { asking.many() } else { asking.one() }
+}
+
+/// The system of a name, or the one that answers by default.
+fn open<'a>(run: &'a FinishedRun, name: Option<&str>) -> Result<OpenSystem<'a>> {
+    let systems = &run.recipe().system;
+    match name {
+        Some(name) if systems.iter().all(|system| system.name() != name) => {
+            // No system is called nothing: these are all that answer questions.
+            let names = run.others_to_ask("").join(", ");
+            Err(Error::Usage(format!("--system must name one of {names}, not {name}")))
+        }
+        _ => run.open_system(name),
+    }
 }
 
 /// How many items are asked for: never more than the system can find, which would be fewer without a word.

@@ -96,9 +96,18 @@ impl Recipe {
     pub fn open(name_or_path: &str, overrides: &[String]) -> Result<LoadedRecipe> {
         let path = Path::new(name_or_path);
         let plain = !name_or_path.contains(['/', '\\', '.']);
-        if plain && !path.is_file() {
-            let shipped = super::shipped::find(name_or_path)?;
+        let is_folder = path.is_dir();
+        let folder = || {
+            let refused = Error::data(path, "is a folder, expected a recipe file");
+            refused.with_help("name a file in it, or a shipped recipe: `trieval recipes list`")
+        };
+        if plain && (is_folder || !path.exists()) {
+            let found = super::shipped::find(name_or_path);
+            let shipped = found.map_err(|error| if is_folder { folder() } else { error })?;
             return Self::parse(shipped.text, &format!("recipes/{}.toml", shipped.name), overrides);
+        }
+        if is_folder {
+            return Err(folder());
         }
         Self::load(path, overrides)
     }

@@ -49,9 +49,26 @@ impl Drop for Unfinished {
 /// # Errors
 /// [`Error::Environment`] when the folder cannot be created.
 pub fn create_dir(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|e| {
-        Error::unwritable(path, &e).with_help("choose a folder you may write to with --out DIR")
-    })
+    std::fs::create_dir_all(path)
+        .map_err(|e| Error::unwritable(path, &e).with_help("choose a folder that you may write to"))
+}
+
+/// Refuses to put a file in the place of what is none: a folder, a device, a pipe, a socket.
+///
+/// # Errors
+/// [`Error::Data`] where such a thing is there, or a link that leads to one.
+pub fn refuse_irregular(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(there) if there.is_dir() => {
+            let refused = Error::data(path, "is a folder, and a file is to be written");
+            Err(refused.with_help("name a file, for instance one in this folder"))
+        }
+        Ok(there) if !there.is_file() => {
+            let what = "is a device, a pipe or a socket, which is neither written to nor replaced";
+            Err(Error::data(path, what).with_help("name a file that is there, or a new one"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file so that it appears whole or not at all, also after a power cut.
@@ -60,11 +77,13 @@ pub fn create_dir(path: &Path) -> Result<()> {
 /// place only after `fill` succeeded and the data reached the disk.
 ///
 /// # Errors
-/// Whatever `fill` returns, or [`Error::Environment`] when the disk refuses.
+/// Whatever `fill` returns, [`Error::Data`] where something is there that is no file, or [`Error::Environment`] when the disk
+/// refuses.
 pub fn write_atomic<T>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> Result<T>,
 ) -> Result<T> {
+    refuse_irregular(path)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_dir(folder)?;
     let unwritable = |e: &std::io::Error| Error::unwritable(path, e);
@@ -182,6 +201,28 @@ mod tests {
         assert!(refused.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_file_is_neither_written_nor_replaced() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        std::fs::create_dir(path("folder")).unwrap();
+        symlink(path("socket"), path("link")).unwrap();
+        for (name, says) in
+            [("socket", "a socket"), ("link", "a socket"), ("folder", "is a folder")]
+        {
+            let refused = write_json(&path(name), &1).unwrap_err();
+            assert_eq!(refused.exit_code(), 2);
+            assert!(refused.to_string().contains(says), "{refused}");
+        }
+        assert!(path("socket").symlink_metadata().unwrap().file_type().is_socket());
+        assert!(path("link").symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+        drop(socket);
     }
 
     #[test]

@@ -12,7 +12,8 @@ mod sealed;
 mod source;
 
 pub use atomic::{
-    abandon_writes, create_dir, read_description, sweep_partial, write_atomic, write_json,
+    abandon_writes, create_dir, read_description, refuse_irregular, sweep_partial, write_atomic,
+    write_json,
 };
 pub use checked::{is_checksum, read_checked, write_checked};
 pub use digest::{Digest, digest, hash_content};

@@ -235,7 +235,8 @@ fn odd_questions_are_answered_or_refused() {
         trieval(&["search", finished, empty]).expect(2).says(&["the query is empty", "--history"]);
     }
     let unknown = trieval(&["search", finished, "x", "--system", "alinged"]).expect(2);
-    unknown.says(&["--system must name one of", "aligned"]);
+    let unknown = unknown.says(&["--system must name one of", "aligned"]);
+    assert!(!unknown.err.contains("oracle"), "{}", unknown.err);
     trieval(&["search", finished, "x", "--history", "nope"]).expect(2).says(&["item nope"]);
     trieval(&["search", finished, "x", "--system", "oracle"]).expect(2).says(&["oracle"]);
     trieval(&["search", finished, "x", "--top", "0"]).expect(2);
@@ -249,6 +250,10 @@ fn ids_map_both_ways() {
     let tokens = item["items"][0]["tokens"].as_str().unwrap().to_owned();
     let back = trieval(&["ids", finished, "--tokens", &tokens, "--json"]).expect(0).json();
     assert_eq!((&back["total"], &back["items"]), (&1.into(), &item["items"]));
+    // Tokens in the place of an item are tokens.
+    let plain = trieval(&["ids", finished, &tokens, "--json"]).expect(0).json();
+    assert_eq!(plain, back);
+    trieval(&["ids", finished, "<a_99>"]).expect(2).says(&["<a_99>"]);
     // A prefix gives all items below it.
     let prefix = &tokens[..=tokens.find('>').unwrap()];
     let below = trieval(&["ids", finished, "--tokens", prefix, "--json"]).expect(0).json();

@@ -275,6 +275,23 @@ fn policies_are_estimated_from_logs() {
     assert_eq!((&system["name"], &system["metrics"]["ips"]["value"]), (&"new".into(), &1.0.into()));
     assert_eq!(system["metrics"]["snips"]["value"], 1.0);
     assert_eq!(system["operational"]["effective_rows"], 100.0);
+    let of = |rows: &[&str]| {
+        std::fs::write(&log, rows.join("\n")).expect("a log");
+        trieval(&["eval", "--policy", &named])
+    };
+    let sound = "{\"reward\": 1, \"propensity\": 0.5, \"target\": 0.5}";
+    of(&[sound]).expect(0).says(&["warning: new: only 1 request was evaluated"]);
+    let estimated = sound.replace('}', ", \"estimate\": 1}");
+    let modeled = sound.replace('}', ", \"estimate\": 1, \"expectation\": 1}");
+    of(&[&estimated]).expect(0).says(&["row 1 has `estimate` and no `expectation`"]);
+    let answer = of(&[&modeled, sound]).expect(0);
+    answer.says(&["no doubly robust estimate", "row 2 has neither"]);
+    let answer = of(&[&modeled]).expect(0);
+    assert!(answer.out.contains("doubly_robust") && !answer.err.contains("doubly robust"));
+    let tiny = sound.replace("0.5,", "1e-320,");
+    of(&[sound, &tiny]).expect(2).says(&["log.jsonl", "row 2", "not a finite number"]);
+    let huge = sound.replace("1,", "1e308,");
+    of(&[sound, &huge, &huge]).expect(2).says(&["reward 1e308", "not a finite number"]);
     std::fs::write(&log, "{\"reward\": 1, \"propensity\": 0, \"target\": 1}\n").expect("a log");
     trieval(&["eval", "--policy", &named]).expect(2).says(&["log.jsonl:1", "propensity"]);
     trieval(&["eval"]).expect(2).says(&["--qrels"]);
@@ -332,6 +349,49 @@ fn requests_that_change_a_figure_are_told_in_every_form() {
             let form = form.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(form.contains(part), "`{part}` is not in: {form}");
         }
+    }
+}
+
+#[test]
+fn flags_of_another_mode_are_refused_by_name() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, bad] = files(folder.path());
+    let log = folder.path().join("log.jsonl");
+    let row = "{\"reward\": 1, \"propensity\": 0.5, \"target\": 0.5}\n";
+    std::fs::write(&log, row).expect("a log");
+    let runs = ["eval", "--qrels", text(&qrels), "--run", text(&good), "--clip", "3"];
+    trieval(&runs).expect(2).says(&["--clip"]);
+    let (bad, values) = (text(&bad), format!("good:cost={}", text(&bad)));
+    for flag in [
+        ["--metric", "mrr"],
+        ["--fuse", "rrf"],
+        ["--values", &values],
+        ["--slices", bad],
+        ["--catalog", bad],
+        ["--per-request", bad],
+        ["--relevant-grade", "2"],
+        ["--ties", "expected"],
+        ["--missing", "skip"],
+        ["--baseline", "x"],
+        ["--test", "t"],
+        ["--correction", "none"],
+        ["--margin", "0.1"],
+    ] {
+        let args = [&["eval", "--policy", text(&log)][..], &flag].concat();
+        trieval(&args).expect(2).says(&["cannot be used with", flag[0]]);
+    }
+}
+
+#[test]
+fn judgments_without_a_judgment_are_told() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [qrels, good, _] = files(folder.path());
+    for (content, says) in
+        [("", "qrels: the file is empty"), ("\n\n", "qrels: it holds no judgment")]
+    {
+        std::fs::write(&qrels, content).expect("a file");
+        let args = ["eval", "--qrels", text(&qrels), "--run", text(&good)];
+        trieval(&args).expect(2).says(&["test.qrels", says]);
     }
 }
 

@@ -19,6 +19,7 @@ mod folders;
 mod identifiers;
 mod index;
 mod logistic;
+mod outputs;
 mod own_log;
 mod places;
 mod pretrained;

@@ -50,7 +50,26 @@ fn messages_to_a_full_disk_end_nothing_and_data_does() {
     let mut report = command(&["report", &small.out.display().to_string()]);
     let output = report.stdout(full()).stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output: cannot be written"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("standard output: cannot be written"), "{said}");
+    assert!(!said.contains("--out") && said.contains("where standard output leads"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn help_that_cannot_be_written_is_a_fault_like_any_data() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    for args in [&["--help"][..], &["eval", "--help"], &["--version"], &["--help", "\u{9b}"]] {
+        let output = command(args).stdout(full()).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("standard output: cannot be written"), "{said}");
+        let mut gone = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+        let pipe = gone.stdin.take().unwrap();
+        gone.wait().unwrap();
+        let status = command(args).stdout(Stdio::from(pipe)).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    }
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct PolicyValue {
     pub value: Estimate,
     /// Rows of the log.
     pub rows: usize,
+    /// What the bootstrap draws: requests, and rows that name none.
+    pub requests: usize,
     /// `(Σ w)² / Σ w²` (Kish 1965): about how many rows drawn from the target itself would say as much. 0 where the target
     /// would have shown nothing that was logged.
     pub effective_rows: f64,
@@ -85,6 +87,16 @@ pub fn estimate(
     let refuse = |what: String| Err(Error::Comparison { what: format!("{}: {what}", log.place()) });
     let rows = log.rows();
     let raw: Vec<f64> = rows.iter().map(|row| row.target / row.propensity).collect();
+    if let Some(at) = raw.iter().position(|weight| !weight.is_finite()) {
+        let LoggedRow { target, propensity, .. } = &rows[at];
+        return refuse(format!(
+            "row {}: the weight {} / {}, target by propensity, is not a finite number; so small a propensity is no logged \
+             probability: correct it, or leave the row out",
+            at + 1,
+            short(*target),
+            short(*propensity)
+        ));
+    }
     let most = options.clip.unwrap_or(f64::INFINITY);
     let weights: Vec<f64> = raw.iter().map(|weight| weight.min(most)).collect();
     let total: f64 = weights.iter().sum();
@@ -128,25 +140,56 @@ pub fn estimate(
         }
         Values::PerRequest(sums)
     };
+    // The row that contributes most: where figures leave the range of numbers, it is to blame.
+    let size = |at: &usize| if terms[*at].is_finite() { terms[*at].abs() } else { f64::INFINITY };
+    let largest = (0..terms.len()).max_by(|one, other| size(one).total_cmp(&size(other)));
+    let largest = largest.unwrap_or_default();
     let terms = per_request(&mut terms.into_iter());
     let totals = match estimator {
         Estimator::Ips | Estimator::DoublyRobust => per_request(&mut std::iter::repeat(1.0)),
-        Estimator::Snips => per_request(&mut weights.into_iter()),
+        Estimator::Snips => per_request(&mut weights.iter().copied()),
     };
     let drawn = resample(&[&terms, &totals], n_requests, options.resamples, options.seed);
     // A draw without weight gives 0 / 0, no number, and is left out.
     let pairs = drawn.figures(0).iter().zip(drawn.figures(1));
     let figures: Vec<f64> = pairs.map(|(sum, total)| sum / total).collect();
     let (low, high) = interval(&figures, options.confidence).unwrap_or((value, value));
+    let drawn = figures.iter().any(|figure| figure.is_infinite());
+    if drawn || [value, low, high, mean_weight].iter().any(|figure| !figure.is_finite()) {
+        return refuse(format!(
+            "row {}: with reward {} and weight {} the {estimator} estimate is not a finite number; give rewards and \
+             estimates on a smaller scale, or correct the row",
+            largest + 1,
+            short(rows[largest].reward),
+            short(raw[largest])
+        ));
+    }
+    // Squares of very large weights leave the range of numbers: their ratio does not.
+    let scale = if squares.is_finite() { 1.0 } else { largest_weight.min(most) };
+    let share = |power: i32| weights.iter().map(|weight| (weight / scale).powi(power)).sum::<f64>();
+    let effective_rows = match squares.is_finite() {
+        true if squares > 0.0 => total * total / squares,
+        true => 0.0,
+        false => share(1) * share(1) / share(2),
+    };
     Ok(PolicyValue {
         estimator,
         value: Estimate { value, low, high },
         rows: rows.len(),
-        effective_rows: if squares > 0.0 { total * total / squares } else { 0.0 },
+        requests: n_requests,
+        effective_rows,
         mean_weight,
         largest_weight,
         clipped,
     })
+}
+
+/// A number without hundreds of zeros.
+fn short(number: f64) -> String {
+    match number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
+        true => number.to_string(),
+        false => format!("{number:e}"),
+    }
 }
 
 /// The request of every row, numbered, and how many there are; a row that names none is one of its own.
@@ -355,6 +398,36 @@ mod tests {
         for bad in [Some(0.0), Some(f64::NAN)] {
             let options = PolicyOptions { clip: bad, ..options };
             assert!(estimate(&log, Estimator::Ips, &options).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_no_finite_number_is_refused_with_the_row() {
+        let plain = (1.0, 0.5, 0.5);
+        for (rows, says) in [
+            (vec![plain, (1.0, 1e-320, 0.5)], "row 2: the weight 0.5 / "),
+            (vec![plain, plain, (1e308, 0.01, 1.0)], "row 3: with reward 1"),
+            (vec![(1e308, 0.5, 0.5), (1.7e308, 0.5, 0.5)], "row 2: with reward 1"),
+            (vec![(-1e308, 0.5, 0.5), plain], "row 1: with reward -1"),
+        ] {
+            let mut builder = PolicyLog::builder("x");
+            for (reward, propensity, target) in rows {
+                let row = LoggedRow {
+                    request: String::new(),
+                    item: String::new(),
+                    reward,
+                    propensity,
+                    target,
+                    estimate: None,
+                    expectation: None,
+                };
+                builder.push(row).unwrap();
+            }
+            let log = builder.finish().unwrap();
+            for estimator in [Estimator::Ips, Estimator::Snips] {
+                let refused = estimate(&log, estimator, &PolicyOptions::default()).unwrap_err();
+                assert!(refused.to_string().contains(says), "{refused}");
+            }
         }
     }
 

@@ -43,7 +43,8 @@ fn line(first: &str, cells: &[String]) -> String {
 }
 
 fn caption(report: &Report) -> String {
-    let mut text = format!("Means over {} test requests.", numbers::count(report.counts.evaluated));
+    let mut text =
+        format!("Means over {}.", numbers::counted(report.counts.evaluated, "test request"));
     let Some(base) = report.baseline.as_deref().filter(|_| !report.comparisons.is_empty()) else {
         return text;
     };

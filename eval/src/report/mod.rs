@@ -24,4 +24,4 @@ pub use html::html;
 pub use latex::latex;
 pub use markdown::markdown;
 pub use model::{Report, json_schema};
-pub use text::{text_table, text_table_within};
+pub use text::{text_table, text_table_within, wrapped};

@@ -3,6 +3,11 @@
 /// What stands where there is no figure.
 pub(super) const NONE: &str = "–";
 
+/// A count with its noun, as in "1 request" and "1,733 requests".
+pub(super) fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// A value of a metric: three decimals, fewer from 100 on, with commas between thousands.
 pub(super) fn value(value: f64) -> String {
     if !value.is_finite() {

@@ -334,12 +334,19 @@ pub(super) fn pairs(report: &Report) -> Vec<Pair> {
         .collect()
 }
 
+/// What the requests that figures rest on are called.
+const TEST_REQUESTS: &str = "test requests";
+
 /// Facts of the run as name and value, for every form of the report.
 pub(super) fn facts(report: &Report) -> Vec<(String, String)> {
     let mut facts: Vec<(String, String)> = Vec::new();
     let mut add = |name: &str, value: String| facts.push((name.to_owned(), value));
     let counts = &report.counts;
-    add("test requests", numbers::count(counts.evaluated));
+    let named = |name: &str| name.replace('_', " ");
+    let in_test = counts.other.iter().find(|(name, _)| named(name) == TEST_REQUESTS);
+    // Where all of them were evaluated, one figure says so.
+    let some = in_test.is_some_and(|(_, &value)| value != counts.evaluated);
+    add(if some { "requests evaluated" } else { TEST_REQUESTS }, numbers::count(counts.evaluated));
     if let Some(items) = counts.items {
         add("items", numbers::count(items));
     }
@@ -347,7 +354,9 @@ pub(super) fn facts(report: &Report) -> Vec<(String, String)> {
         add("requests in all", numbers::count(requests));
     }
     for (name, &value) in &counts.other {
-        add(&name.replace('_', " "), numbers::count(value));
+        if some || named(name) != TEST_REQUESTS {
+            add(&named(name), numbers::count(value));
+        }
     }
     if counts.without_relevant > 0 {
         add("left out, nothing relevant", numbers::count(counts.without_relevant));
@@ -439,6 +448,22 @@ mod tests {
         let table = table(&report);
         let aligned = table.rows.iter().find(|row| row.name == "aligned").unwrap();
         assert_eq!((aligned.cells[0].mark, aligned.cells[0].tone), ("▲", "down"));
+    }
+
+    #[test]
+    fn no_fact_is_told_twice() {
+        let mut report = sample::report();
+        report.counts.evaluated = 1_733;
+        report.counts.other.insert("test_requests".into(), 1_733);
+        let told = |report: &Report| {
+            let facts = facts(report).into_iter();
+            let of =
+                facts.filter(|(name, _)| name.contains("test req") || name.contains("evaluated"));
+            of.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&report), ["test requests 1,733"]);
+        report.counts.evaluated = 100;
+        assert_eq!(told(&report), ["requests evaluated 100", "test requests 1,733"]);
     }
 
     #[test]

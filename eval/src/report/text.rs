@@ -6,6 +6,9 @@ use super::model::Report;
 use super::table::{MARKS, table};
 use super::words::{seeds_sentence, summary};
 
+/// Most characters in a line of sentences.
+const PROSE: usize = 80;
+
 /// The outcome in one sentence, the table with significance marks, and what the marks mean. Ends with a line break.
 pub fn text_table(report: &Report) -> String {
     text_table_within(report, usize::MAX)
@@ -43,8 +46,10 @@ pub fn text_table_within(report: &Report, columns: usize) -> String {
         if column == 0 { cells } else { cells + 2 * usize::from(is_metric(column)) }
     };
     let widths: Vec<usize> = (0..n_columns).map(width).collect();
-    let mut text = wrapped(&one_line(&summary(report).headline.to_string()), columns);
-    text.extend(seeds_sentence(report).map(|sentence| wrapped(&one_line(&sentence), columns)));
+    // Sentences are wrapped where the width is not known, too: a pager breaks long lines within words.
+    let prose = columns.min(PROSE);
+    let mut text = wrapped(&one_line(&summary(report).headline.to_string()), prose);
+    text.extend(seeds_sentence(report).map(|sentence| wrapped(&one_line(&sentence), prose)));
     for block in blocks(&widths, columns) {
         text.push('\n');
         for (index, line) in lines.iter().enumerate() {
@@ -65,12 +70,14 @@ pub fn text_table_within(report: &Report, columns: usize) -> String {
         let meaning: Vec<String> =
             MARKS.iter().map(|(mark, words)| format!("{mark} {words}")).collect();
         let on_one_line = meaning.join("   ");
-        let fits = on_one_line.chars().count() <= columns;
-        let shown = if fits { on_one_line } else { meaning.join("\n") };
-        text.push_str(&format!("\n{shown}\n"));
+        let fits = on_one_line.chars().count() <= prose;
+        text.push('\n');
+        for line in if fits { vec![on_one_line] } else { meaning } {
+            text.push_str(&wrapped(&line, prose));
+        }
     }
     for warning in &report.warnings {
-        text.push_str(&wrapped(&format!("warning: {}", one_line(warning)), columns));
+        text.push_str(&wrapped(&format!("warning: {}", one_line(warning)), prose));
     }
     text
 }
@@ -91,7 +98,7 @@ fn blocks(widths: &[usize], columns: usize) -> Vec<Range<usize>> {
 }
 
 /// Text in lines of at most so many characters, broken between words; ends with a line break.
-fn wrapped(text: &str, columns: usize) -> String {
+pub fn wrapped(text: &str, columns: usize) -> String {
     let (mut lines, mut used) = (String::new(), 0);
     for word in text.split(' ') {
         let length = word.chars().count();
@@ -149,6 +156,17 @@ mod tests {
             assert_eq!(words(&narrow), words(&wide));
         }
         assert_eq!(text_table_within(&report, 1_000), wide);
+    }
+
+    #[test]
+    fn sentences_are_wrapped_at_words_where_no_width_is_known() {
+        let mut report = sample::report();
+        report.warnings.push("every word of this is long enough ".repeat(9).trim().to_owned());
+        let text = text_table(&report);
+        let is_prose = |line: &&str| !line.contains("  ");
+        let longest = text.lines().filter(is_prose).map(|line| line.chars().count()).max();
+        assert!(longest.is_some_and(|longest| (60..=PROSE).contains(&longest)), "{text}");
+        assert!(text.lines().any(|line| line.starts_with("▲ ")), "{text}");
     }
 
     #[test]

@@ -134,12 +134,12 @@ fn headline(
 
 fn level_sentence(report: &Report, metric: &str, leader: &SystemReport) -> Sentence {
     let one = leader.metrics.get(metric).copied().unwrap_or_default();
-    let requests = numbers::count(report.counts.evaluated);
+    let requests = numbers::counted(report.counts.evaluated, "test request");
     let [value, low, high] = [one.value, one.low, one.high].map(numbers::value);
     let confidence = numbers::percent(report.evaluation.confidence);
     let figure = format!("{value} ({confidence} interval {low} to {high})");
     say("Over ")
-        .setting(format!("{requests} test requests"))
+        .setting(requests)
         .say(format!(" {} has a mean {metric} of ", leader.name))
         .figure(figure, leader)
         .say(".")
@@ -192,8 +192,9 @@ pub(super) fn seeds_sentence(report: &Report) -> Option<String> {
 
 /// On how many requests it is ahead, which a mean does not tell.
 fn requests_sentence(leader: &SystemReport, one: &Comparison) -> Option<Sentence> {
-    let [wins, ties, losses] = [one.wins, one.ties, one.losses].map(numbers::count);
-    let counts = format!("ahead on {wins} requests, equal on {ties} and behind on {losses}");
+    let wins = numbers::counted(one.wins, "request");
+    let [ties, losses] = [one.ties, one.losses].map(numbers::count);
+    let counts = format!("ahead on {wins}, equal on {ties} and behind on {losses}");
     (one.wins + one.ties + one.losses > 0).then(|| say("It is ").figure(counts, leader).say("."))
 }
 

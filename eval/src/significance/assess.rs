@@ -161,12 +161,18 @@ fn assess_groups(
     // Who makes several families of them corrects each anew, and says what it cannot show.
     correct(&mut comparisons, WITH_BASELINE, options);
     let n_requests = first.requests.len();
-    if n_requests < 30 {
-        warnings.push(format!(
-            "only {n_requests} requests were evaluated; bootstrap intervals over so few are too narrow"
-        ));
-    }
+    warnings.extend(few_requests(n_requests));
     Ok(Assessment { estimates, comparisons, warnings })
+}
+
+/// A warning where there are too few requests for the bootstrap.
+pub fn few_requests(n_requests: usize) -> Option<String> {
+    let were = if n_requests == 1 { "request was" } else { "requests were" };
+    (n_requests < 30).then(|| {
+        format!(
+            "only {n_requests} {were} evaluated; bootstrap intervals over so few are too narrow"
+        )
+    })
 }
 
 /// `[metric][system][resample]` figures of some metrics.

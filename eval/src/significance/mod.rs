@@ -13,7 +13,9 @@ mod paired;
 mod randomization;
 mod sums;
 
-pub use assess::{Assessment, WITH_BASELINE, assess, assess_pairs, assess_seeds, correct};
+pub use assess::{
+    Assessment, WITH_BASELINE, assess, assess_pairs, assess_seeds, correct, few_requests,
+};
 pub use bootstrap::{Resamples, bootstrap_p_value, interval, resample};
 pub use contenders::{SeedDraws, SeedGroup};
 pub use correction::{benjamini_hochberg, holm};

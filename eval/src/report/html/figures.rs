@@ -247,7 +247,7 @@ fn rows<'a>(
 ) -> Vec<SliceRow<'a>> {
     let row = |slice: &&'a SliceReport| SliceRow {
         label: &slice.value,
-        side: format!("{} requests", numbers::count(slice.requests)),
+        side: numbers::counted(slice.requests, "request"),
         dots: shown
             .iter()
             .filter_map(|name| {
@@ -302,7 +302,9 @@ fn division(
         meanings: meanings(slices),
         slices: slices
             .iter()
-            .map(|one| (one.value.clone(), one.meaning.clone(), numbers::count(one.requests)))
+            .map(|one| {
+                (one.value.clone(), one.meaning.clone(), numbers::counted(one.requests, "request"))
+            })
             .collect(),
         rows: words::ordered(report).into_iter().map(row).collect(),
     }

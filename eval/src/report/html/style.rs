@@ -56,6 +56,20 @@ fn seen(color: Color, matrix: [[f64; 3]; 3]) -> Color {
     })
 }
 
+#[test]
+fn paper_repeats_heads_and_has_no_heading_of_nothing() {
+    let print = STYLE.split("@media print").nth(1).unwrap_or_default();
+    for rule in [
+        "thead { display: table-header-group; }",
+        "th button { display: contents; }",
+        "h3:has(+ details:not([open])), details:not([open]),",
+        ".legend, .meanings { break-before: avoid; }",
+    ] {
+        assert!(print.contains(rule), "{rule}");
+    }
+    assert!(STYLE.contains(".texts td.number { white-space: nowrap;"));
+}
+
 const VISIONS: [(&str, [[f64; 3]; 3]); 4] = [
     ("full color", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
     (
