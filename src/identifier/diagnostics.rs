@@ -212,6 +212,7 @@ impl fmt::Display for Diagnostics {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -264,7 +265,7 @@ mod tests {
     #[test]
     fn findings_name_a_waist_unused_codes_and_shared_paths() {
         // 64 items: the middle level has one code for nearly all.
-        let path = |item: u32| [item % 8, u32::from(item % 16 == 0), item / 8];
+        let path = |item: u32| [item % 8, u32::from(item.is_multiple_of(16)), item / 8];
         let codes: Vec<u32> = (0..64).flat_map(path).collect();
         let found = Diagnostics::measure(&codes, &[8, 2, 16], &[]).findings();
         assert_eq!(found.len(), 2, "{found:?}");
