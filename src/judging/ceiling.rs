@@ -1,8 +1,8 @@
-//! What a search through the codes of items can find at most: the ceiling of a decoder that learns to write them.
+//! What a search through the codes of items finds: the ceiling of a decoder that knows of requests what their vectors say.
 //!
-//! A decoder that knew the vector of every request could do no better than search through the codes with it. Measured on
-//! validation requests, before any decoder is trained, beside the exact search over the vectors, and beside that search
-//! with the items found put in order by their vectors.
+//! Such a decoder can do no better than search through the codes by the vector; one that learns more from its training
+//! requests can. Measured on validation requests, before any decoder is trained, beside the exact search over the vectors,
+//! and beside that search with the items found put in order by their vectors.
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -96,8 +96,8 @@ impl MeasureCeiling {
         if ceiling.is_low() {
             let name = &self.identifier;
             step.ctx.warn(format!(
-                "identifier {name} loses more than a tenth of what its vectors find, and no decoder that writes it is likely \
-                 to do better: {ceiling}; raise identifier.{name}.codes or .levels, or the beam"
+                "the codes of identifier {name} lose more than a tenth of what its vectors find: {ceiling}; raise \
+                 identifier.{name}.codes or .levels, or the beam, or order what a decoder finds by the vectors (system.ranking)"
             ));
         } else {
             step.ctx.say(ceiling.to_string());
