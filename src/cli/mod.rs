@@ -47,12 +47,22 @@ const PANICKED: u8 = 101;
 pub fn main() -> ExitCode {
     // Readers of strangers' files catch panics of the libraries that they rest on: what is told is what nobody caught.
     static PANIC: Mutex<String> = Mutex::new(String::new());
-    std::panic::set_hook(Box::new(|panic| *unpoisoned(&PANIC) = panic.to_string()));
+    std::panic::set_hook(Box::new(|panic| {
+        // A panic of a worker goes on in who waits for it; of any other thread nobody hears.
+        let is_main = std::thread::current().name() == Some("main");
+        match is_main || rayon::current_thread_index().is_some() {
+            true => *unpoisoned(&PANIC) = panic.to_string(),
+            false => tell(&panic.to_string()),
+        }
+    }));
     catch_unwind(dispatch).unwrap_or_else(|_| {
-        let panic = unpoisoned(&PANIC).clone();
-        talk(&format!("{panic}\nthis is a fault of trieval, please report it"));
+        tell(&unpoisoned(&PANIC));
         ExitCode::from(PANICKED)
     })
+}
+
+fn tell(panic: &str) {
+    talk(&format!("{panic}\nthis is a fault of trieval, please report it"));
 }
 
 /// What the lock holds, whoever panicked with it.

@@ -4,12 +4,11 @@
 //! requests can. Measured on validation requests, before any decoder is trained, beside the exact search over the vectors,
 //! and beside that search with the items found put in order by their vectors.
 
-use std::fmt;
 use std::num::NonZeroU32;
 use std::path::Path;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use trieval_eval::report::model::CeilingReport;
 use trieval_kernels::beam::{Filter, Filtered, Frontier, HostSearch, Scorer, Search, SearchError};
 use trieval_kernels::index::SidIndex;
 use trieval_kernels::ops::dot;
@@ -27,101 +26,64 @@ const BATCH: usize = 64;
 /// The ceiling of identifiers, inside its step's folder.
 pub const CEILING_FILE: &str = "ceiling.json";
 
-/// What search finds on validation requests, as a metric of lists.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ceiling {
-    /// The metric.
-    pub metric: String,
-    /// Beams of the search through the codes.
-    pub beam: u32,
-    /// Requests.
-    pub requests: u64,
-    /// Of the exact search over the vectors of all items.
-    pub exact: f64,
-    /// Of the search through the codes: paths by the inner product of the request's vector with what their codes stand for.
-    pub codes: f64,
-    /// Of that search, with the items found in the order of their vectors.
-    pub ranked: f64,
-}
-
-impl Ceiling {
-    /// Measures it; `held_out` are validation requests whose lists `metric` judges.
-    ///
-    /// # Errors
-    /// When a request cannot be encoded, or an interrupt.
-    pub fn measure(
-        items: &Encoded,
-        identifiers: &Identifiers,
-        held_out: &dyn HeldOut,
-        metric: &str,
-        beam: u32,
-    ) -> Result<Self> {
-        let centroids = &identifiers.centroids;
-        if centroids.dim != items.vectors.dim {
-            return Err(Error::Failed(format!(
-                "codes made from vectors of {} numbers cannot be searched by vectors of {}",
-                centroids.dim, items.vectors.dim
-            )));
-        }
-        let index = identifiers.index()?;
-        let depth = held_out.depth();
-        let requests = held_out.requests().par_chunks(BATCH);
-        let lists: Vec<[Vec<List>; 3]> = requests
-            .zip(held_out.exclude().par_chunks(BATCH))
-            .map(|(requests, exclude)| {
-                let vector = |ask| items.encoder.vector(ask, &items.vectors);
-                let queries = requests
-                    .iter()
-                    .map(|request| vector(&request.ask))
-                    .collect::<Result<Vec<_>>>()?;
-                let through = search(&index, centroids, &queries, exclude, beam)?;
-                let ranked = through.iter().zip(&queries).map(|(list, query)| {
-                    let row = |item: u32| items.vectors.row(item as usize);
-                    top(list.iter().map(|&(item, _)| (item, dot(row(item), query))), depth, &[])
-                });
-                let ranked = ranked.collect();
-                Ok([exact_all(&items.vectors, &queries, depth, exclude), through, ranked])
-            })
-            .collect::<Result<_>>()?;
-        let figure = |which: usize| {
-            let lists: Vec<List> = lists.iter().flat_map(|batch| batch[which].clone()).collect();
-            held_out.measure(&lists)
-        };
-        Ok(Self {
-            metric: metric.to_owned(),
-            beam,
-            requests: held_out.requests().len() as u64,
-            exact: figure(0)?,
-            codes: figure(1)?,
-            ranked: figure(2)?,
+/// Measures the ceiling of identifiers; `held_out` are validation requests whose lists `metric` judges.
+///
+/// # Errors
+/// When a request cannot be encoded, or an interrupt.
+pub fn measure(
+    items: &Encoded,
+    identifiers: &Identifiers,
+    held_out: &dyn HeldOut,
+    metric: &str,
+    beam: u32,
+) -> Result<CeilingReport> {
+    let centroids = &identifiers.centroids;
+    if centroids.dim != items.vectors.dim {
+        return Err(Error::Failed(format!(
+            "codes made from vectors of {} numbers cannot be searched by vectors of {}",
+            centroids.dim, items.vectors.dim
+        )));
+    }
+    let index = identifiers.index()?;
+    let depth = held_out.depth();
+    let requests = held_out.requests().par_chunks(BATCH);
+    let lists: Vec<[Vec<List>; 3]> = requests
+        .zip(held_out.exclude().par_chunks(BATCH))
+        .map(|(requests, exclude)| {
+            let vector = |ask| items.encoder.vector(ask, &items.vectors);
+            let queries =
+                requests.iter().map(|request| vector(&request.ask)).collect::<Result<Vec<_>>>()?;
+            let through = search(&index, centroids, &queries, exclude, beam)?;
+            let ranked = through.iter().zip(&queries).map(|(list, query)| {
+                let row = |item: u32| items.vectors.row(item as usize);
+                top(list.iter().map(|&(item, _)| (item, dot(row(item), query))), depth, &[])
+            });
+            let ranked = ranked.collect();
+            Ok([exact_all(&items.vectors, &queries, depth, exclude), through, ranked])
         })
-    }
-
-    /// Reads it from its step's folder; none where it could not be measured.
-    ///
-    /// # Errors
-    /// [`Error::Data`] when it is missing or damaged.
-    pub fn read(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join(CEILING_FILE);
-        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-        serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))
-    }
-
-    /// Whether search through the codes loses more than a tenth of what exact search finds.
-    pub fn is_low(&self) -> bool {
-        self.codes < 0.9 * self.exact
-    }
+        .collect::<Result<_>>()?;
+    let figure = |which: usize| {
+        let lists: Vec<List> = lists.iter().flat_map(|batch| batch[which].clone()).collect();
+        held_out.measure(&lists)
+    };
+    Ok(CeilingReport {
+        metric: metric.to_owned(),
+        beam,
+        requests: held_out.requests().len() as u64,
+        exact: figure(0)?,
+        codes: figure(1)?,
+        ranked: figure(2)?,
+    })
 }
 
-impl fmt::Display for Ceiling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { metric, beam, requests, exact, codes, ranked } = self;
-        write!(
-            f,
-            "{metric} of {requests} validation requests: {exact:.3} by exact search over the vectors, {codes:.3} through the \
-             codes with {beam} beams, {ranked:.3} with the items found in the order of their vectors"
-        )
-    }
+/// Reads it from its step's folder; none where it could not be measured.
+///
+/// # Errors
+/// [`Error::Data`] when it is missing or damaged.
+pub fn read(folder: &Path) -> Result<Option<CeilingReport>> {
+    let path = folder.join(CEILING_FILE);
+    let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+    serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))
 }
 
 /// Encodes requests by their histories, for vectors that have no encoder: the mean vector of the newest items.
@@ -295,7 +257,7 @@ mod tests {
         let own = Own((0..150).map(Request::bare).collect(), vec![Vec::new(); 150]);
         let of = |levels, codes, beam| {
             let ids = identifiers(&items.vectors, levels, codes);
-            Ceiling::measure(&items, &ids, &own, "recall@5", beam).unwrap()
+            measure(&items, &ids, &own, "recall@5", beam).unwrap()
         };
         let coarse = of(1, 4, 400);
         assert_eq!((coarse.exact, coarse.requests), (1.0, 150));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use trieval_eval::io::read_trec_qrels;
 use trieval_eval::metric::Metric;
+use trieval_eval::report::model::CeilingReport;
 use trieval_eval::slice::{Slice, SliceBy};
 use trieval_eval::{Qrels, Run};
 
@@ -20,7 +21,7 @@ use crate::corpus::{
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::Tables;
-use crate::judging::ceiling::Ceiling;
+use crate::judging::ceiling;
 use crate::judging::measured::measured_catalogue;
 use crate::judging::runs::{RUN_FILE, read_answers};
 use crate::judging::slices::slices;
@@ -309,11 +310,11 @@ impl FinishedRun {
     ///
     /// # Errors
     /// As [`FinishedRun::identifiers`].
-    pub fn ceiling(&self, name: Option<&str>) -> Result<Option<Ceiling>> {
+    pub fn ceiling(&self, name: Option<&str>) -> Result<Option<CeilingReport>> {
         let step = ceiling_step(self.identifier_name(name)?);
         // Runs of earlier versions have none.
         match self.plan.step(&step) {
-            Some(_) => Ceiling::read(&self.intact(&step)?),
+            Some(_) => ceiling::read(&self.intact(&step)?),
             None => Ok(None),
         }
     }

@@ -1,16 +1,17 @@
-//! What a search through the codes of items can find at most, before a decoder learns to write them.
+//! What a search through the codes of items finds, before a decoder learns to write them.
 
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use trieval_eval::report::model::CeilingReport;
 
 use super::Work;
 use crate::corpus::Split;
 use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
-use crate::judging::ceiling::{CEILING_FILE, Ceiling, HistoryMean};
+use crate::judging::ceiling::{CEILING_FILE, HistoryMean, measure};
 use crate::judging::held_out::ValidationJudge;
 use crate::kind::{Estimate, Role, Sizes};
 use crate::store::write_json;
@@ -71,7 +72,7 @@ impl MeasureCeiling {
         self.vectors.it().abilities().encodes_requests
     }
 
-    fn measure(&self, step: &StepContext<'_>) -> Result<Ceiling> {
+    fn measure(&self, step: &StepContext<'_>) -> Result<CeilingReport> {
         let catalogue = step.inputs.catalogue()?;
         let folder = step.inputs.folder(Role::Vectors)?;
         let items = match self.encodes() {
@@ -92,7 +93,7 @@ impl MeasureCeiling {
             with_answer: false,
         };
         let held_out = judge.held_out(step.name, &sample)?;
-        let ceiling = Ceiling::measure(&items, &identifiers, &*held_out, &self.metric, self.beam)?;
+        let ceiling = measure(&items, &identifiers, &*held_out, &self.metric, self.beam)?;
         if ceiling.is_low() {
             let name = &self.identifier;
             step.ctx.warn(format!(

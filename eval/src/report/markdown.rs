@@ -111,15 +111,7 @@ fn identifiers(report: &Report) -> String {
                 numbers::percent(identifier.collision_rate),
             ));
             if let Some(one) = &identifier.ceiling {
-                text.push_str(&format!(
-                    "{} of {} validation requests with {} beams: {} by exact search over the vectors, {} through the codes, {} with what is found in the order of the vectors.\n",
-                    one.metric,
-                    numbers::count(one.requests),
-                    one.beam,
-                    numbers::value(one.exact),
-                    numbers::value(one.codes),
-                    numbers::value(one.ranked),
-                ));
+                text.push_str(&format!("{one}.\n"));
             }
             for finding in &identifier.findings {
                 text.push_str(&format!("- {}\n", escape(finding)));

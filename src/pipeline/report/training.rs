@@ -12,7 +12,7 @@ use crate::corpus::{Corpus, training_exposure};
 use crate::error::{Error, Result};
 use crate::generative::{INDEX_FILE, MODEL_DIR};
 use crate::identifier::{Diagnostics, Identifiers};
-use crate::judging::ceiling::Ceiling;
+use crate::judging::ceiling;
 use crate::kind::{Family, Learned};
 use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
@@ -197,7 +197,7 @@ pub(super) fn identifiers(
                     usage: level.usage.iter().map(|&n| u64::from(n)).collect(),
                 })
                 .collect(),
-            ceiling: ceiling(name, plan, folder)?,
+            ceiling: ceiling_of(name, plan, folder)?,
             findings: diagnostics.findings(),
         });
     }
@@ -205,17 +205,9 @@ pub(super) fn identifiers(
 }
 
 /// What a search through the codes of an identifier finds; none where that was not measured.
-fn ceiling(name: &str, plan: &Plan, folder: &RunFolder) -> Result<Option<CeilingReport>> {
+fn ceiling_of(name: &str, plan: &Plan, folder: &RunFolder) -> Result<Option<CeilingReport>> {
     let Some(step) = plan.step(&ceiling_step(name)) else { return Ok(None) };
-    let ceiling = Ceiling::read(&folder.step_dir(&step.name, &step.key))?;
-    Ok(ceiling.map(|one| CeilingReport {
-        metric: one.metric,
-        beam: one.beam,
-        requests: one.requests,
-        exact: one.exact,
-        codes: one.codes,
-        ranked: one.ranked,
-    }))
+    ceiling::read(&folder.step_dir(&step.name, &step.key))
 }
 
 /// Share of items whose first `depth` codes are also another item's.

@@ -1,10 +1,11 @@
 //! The stage that scores candidates by a system, and leaves all that the system says of them as columns.
 
+use trieval_kernels::top::top;
+
 use crate::corpus::{Ask, Heard};
 use crate::error::{Error, Result};
 use crate::ranker::harness::{Rank, Retrieve, Stage, checked_outputs};
 use crate::ranker::slate::{Column, Slate};
-use trieval_kernels::top::top;
 
 /// Orders slates by the first output of a system.
 pub struct Scoring {

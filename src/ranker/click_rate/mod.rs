@@ -11,12 +11,13 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 
+use trieval_kernels::top::top;
+
 use self::counts::Counts;
 use super::harness::{Output, Rank, Retrieve, Scored};
 use super::slate::Slate;
 use crate::corpus::Ask;
 use crate::error::Result;
-use trieval_kernels::top::top;
 
 /// The ranker.
 pub struct ClickRate {

@@ -6,13 +6,14 @@
 
 use std::path::Path;
 
+use trieval_kernels::top::top;
+
 use super::super::harness::{Output, Rank, Retrieve, Scored, looked_up};
 use super::super::slate::Slate;
 use super::settings::ItemKnnSettings;
 use super::similarity::{Occurrences, Similarity, Sums};
 use crate::corpus::{Ask, Corpus, Heard, training_histories};
 use crate::error::Result;
-use trieval_kernels::top::top;
 
 /// The ranker.
 pub struct ItemKnn {

@@ -21,6 +21,7 @@ mod tests;
 mod value;
 
 use candle_core::{Device, Tensor, Var};
+use trieval_kernels::top::top;
 
 use self::asked::Asked;
 use self::examples::{Examples, Known, mean_rate};
@@ -42,7 +43,6 @@ use crate::text::{bytes, grouped};
 use crate::train::course::settings::LOSS;
 use crate::train::held_out::Judge;
 use crate::train::validation::Measured;
-use trieval_kernels::top::top;
 
 /// The bias and the weights among the parameters.
 const BIAS: &str = "bias";

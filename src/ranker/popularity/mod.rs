@@ -6,13 +6,14 @@ mod kind;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use trieval_kernels::top::top;
+
 use super::harness::{Output, Rank, Retrieve, Scored};
 use super::settings::PopularitySettings;
 use super::slate::Slate;
 use crate::corpus::{Ask, Corpus, Heard, training_exposure, weighted_exposure};
 use crate::error::{Error, Result};
 use crate::store::{Packer, SealKind, Unpacker};
-use trieval_kernels::top::top;
 
 const COUNTS: SealKind = SealKind { kind: "counts", version: 1 };
 /// Counts and categories inside the folder of their step.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use trieval_kernels::ops::linear;
+use trieval_kernels::top::top;
 
 use self::network::{Network, Packed};
 use self::objective::NextItem;
@@ -30,7 +31,6 @@ use crate::kind::Role;
 use crate::model::checkpoint::WeightFiles;
 use crate::store::{read_description, write_json};
 use crate::train::validation::Measured;
-use trieval_kernels::top::top;
 
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;

@@ -1,5 +1,7 @@
 //! Diagnostics of identifiers: how many items share one, and how evenly each level uses its codes.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,23 @@ pub struct CeilingReport {
     pub codes: f64,
     /// Of that search, with the items found in the order of their vectors.
     pub ranked: f64,
+}
+
+impl CeilingReport {
+    /// Whether search through the codes loses more than a tenth of what exact search finds.
+    pub fn is_low(&self) -> bool {
+        self.codes < 0.9 * self.exact
+    }
+}
+
+impl fmt::Display for CeilingReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metric, beam, requests, exact, codes, ranked } = self;
+        write!(
+            f,
+            "{metric} of {requests} validation requests: {exact:.3} by exact search over the vectors, {codes:.3} through the codes with {beam} beams, {ranked:.3} with the items found in the order of their vectors"
+        )
+    }
 }
 
 /// Use of the codes of one level by training targets.

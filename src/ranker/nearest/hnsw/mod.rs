@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use trieval_kernels::ops::dot;
+use trieval_kernels::top::top;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
 use self::settings::HnswSettings;
@@ -33,7 +34,6 @@ use crate::ranker::Scored;
 use crate::seed::Seed;
 use crate::store::{map, read_description, write_atomic, write_json};
 use crate::vectors::Vectors;
-use trieval_kernels::top::top;
 
 /// The graph with a copy of the vectors, in the library's own format.
 pub const INDEX_FILE: &str = "index.usearch";
