@@ -333,6 +333,12 @@ impl<'c> Collector<'c> {
             };
             asked.known += 1;
             let shown = Shown { request, item, ..*shown };
+            // Equal hashes may be chance: only the item that stands there is joined.
+            again = again.filter(|&place| {
+                to.shown
+                    .get(place as usize)
+                    .is_some_and(|one| one.request == request && one.item == item)
+            });
             if let (Some(place), false) = (again, self.joins) {
                 again = Some(place + 1);
                 places.push(place);
