@@ -198,6 +198,9 @@ parts = ["text", "feedback"]
 [identifier.sid]
 kind = "residual-k-means"
 vectors = "both"
+[identifier.in-parts]
+kind = "product-quantization"
+vectors = "text"
 [identifier.control]
 kind = "random"
 [model.decoder]
@@ -205,7 +208,7 @@ kind = "scratch"
 identifier = "sid"
 [model.controlled]
 kind = "scratch"
-identifiers = ["sid", "control"]
+identifiers = ["sid", "control", "in-parts"]
 [[train]]
 name = "supervised"
 model = "decoder"

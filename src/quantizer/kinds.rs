@@ -1,5 +1,6 @@
 //! The kinds of identifiers: one line each.
 
+use super::product::settings::ProductSettings;
 use super::settings::{RandomSettings, ResidualKMeansSettings};
 use crate::error::Result;
 use crate::identifier::Identifiers;
@@ -12,6 +13,8 @@ crate::kind::kinds! {
     pub enum IdentifierSettings: IdentifierKind {
         /// Semantic IDs by residual k-means over item vectors (RQ-k-means).
         "residual-k-means" => ResidualKMeans(ResidualKMeansSettings),
+        /// Semantic IDs by product quantization of item vectors: a code for each part of a vector, after a learned rotation (OPQ).
+        "product-quantization" => ProductQuantization(ProductSettings),
         /// Paths of codes dealt to items at random: what an identifier is worth that says nothing of its item.
         "random" => Random(RandomSettings),
     }
