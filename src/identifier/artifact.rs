@@ -100,7 +100,10 @@ impl Compared {
 impl Centroids {
     /// Numbers of the vectors that codes are made from.
     pub fn reads(&self) -> usize {
-        self.encoder.as_ref().and_then(|encoder| encoder.widths().first().copied()).unwrap_or(self.dim)
+        self.encoder
+            .as_ref()
+            .and_then(|encoder| encoder.widths().first().copied())
+            .unwrap_or(self.dim)
     }
 
     /// Vectors `[n, reads]` in the space of the centroids, `[n, dim]`.
@@ -282,7 +285,8 @@ impl Identifiers {
         let value: serde_json::Value = serde_json::from_slice(&text)
             .map_err(|e| fault(format!("not a description of identifiers: {e}")))?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(format) if (FORMAT..=FORMAT_OF_OTHER_SPACES).any(|one| format == u64::from(one)) => {}
+            Some(format)
+                if (FORMAT..=FORMAT_OF_OTHER_SPACES).any(|one| format == u64::from(one)) => {}
             Some(format) => {
                 return Err(fault(format!(
                     "format {format}, but this program reads {FORMAT} to {FORMAT_OF_OTHER_SPACES}"

@@ -201,6 +201,9 @@ vectors = "both"
 [identifier.in-parts]
 kind = "product-quantization"
 vectors = "text"
+[identifier.learned]
+kind = "rq-vae"
+vectors = "text"
 [identifier.control]
 kind = "random"
 [model.decoder]
@@ -208,7 +211,7 @@ kind = "scratch"
 identifier = "sid"
 [model.controlled]
 kind = "scratch"
-identifiers = ["sid", "control", "in-parts"]
+identifiers = ["sid", "control", "in-parts", "learned"]
 [[train]]
 name = "supervised"
 model = "decoder"

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::identifier::{Centroids, Compared, Identifiers};
 use crate::inputs::StepContext;
 use crate::kind::Role;
+use crate::progress::Context;
 use crate::vectors::{VECTORS_FILE, Vectors, read_of};
 
 /// Squares of numbers within these bounds, and their sums, are numbers that an `f32` can tell apart.
@@ -33,7 +34,8 @@ pub(super) fn vectors(step: &StepContext<'_>) -> Result<Vectors> {
 fn fault(vectors: &Vectors) -> Option<(String, &'static str)> {
     let first = vectors.row(0);
     if vectors.len() > 1 && vectors.rows().all(|row| row == first) {
-        let message = format!("all {} vectors are equal: no code can tell items apart", vectors.len());
+        let message =
+            format!("all {} vectors are equal: no code can tell items apart", vectors.len());
         return Some((message, "look at what the vectors are made from, or use kind = \"random\""));
     }
     let lengths = || vectors.rows().map(|row| squared_norm(row).sqrt());
@@ -46,8 +48,20 @@ fn fault(vectors: &Vectors) -> Option<(String, &'static str)> {
     }
     let longest = lengths().fold(0.0, f64::max);
     (longest < SHORTEST).then(|| {
-        (format!("the longest vector has length {longest:.1e}, expected {SHORTEST:e} or more"), scaled)
+        (
+            format!("the longest vector has length {longest:.1e}, expected {SHORTEST:e} or more"),
+            scaled,
+        )
     })
+}
+
+/// Warns where a level (or a part, or whatever `what` is) has more codes than there are items.
+pub(super) fn warn_of_few(items: usize, codes: usize, what: &str, ctx: &Context) {
+    if codes > items {
+        ctx.warn(format!(
+            "{codes} codes of a {what} for {items} items: most codes will stay unused; lower `codes`"
+        ));
+    }
 }
 
 /// Nearest codes `[n, levels without dedup]` of vectors, for instance of new items, as they were assigned when the codes were
@@ -84,9 +98,7 @@ pub(super) fn nearest_of(centroids: &Centroids, level: usize, residuals: &[f32])
     let (dim, level) = (centroids.dim, &centroids.levels[level]);
     match centroids.compared {
         Compared::Distance => nearest(residuals, dim, level),
-        Compared::Direction => {
-            nearest(&directions(residuals, dim), dim, &directions(level, dim))
-        }
+        Compared::Direction => nearest(&directions(residuals, dim), dim, &directions(level, dim)),
     }
 }
 

@@ -2,14 +2,16 @@
 //! learns to write vectors in codes, or chance.
 //!
 //! Makes [`crate::identifier::Identifiers`] and knows nothing of the models that learn to write them. A kind is a folder;
-//! `kinds` lists them. `kmeans` and `levels` are what they share.
+//! `kinds` lists them. `kmeans`, `levels` and `checks` are what they share.
 
-mod kmeans;
+mod checks;
 pub mod kinds;
+mod kmeans;
 mod levels;
 mod product;
 mod random;
 mod residual;
+mod rqvae;
 pub mod settings;
 
 pub use levels::assign;

@@ -57,6 +57,16 @@ pub enum Balanced {
     All,
 }
 
+impl Balanced {
+    /// Whether the level at a place is one of them.
+    pub fn holds(self, level: usize, levels: usize) -> bool {
+        match self {
+            Self::Last => level + 1 == levels,
+            Self::All => true,
+        }
+    }
+}
+
 /// How items are spread over the codes of a balanced level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -76,10 +86,7 @@ impl ResidualKMeansSettings {
 
     /// How the codes of the level at a place come to get equally many items, where they are to.
     pub fn balance(&self, level: usize) -> Option<BalanceBy> {
-        let is_balanced = match self.balanced? {
-            Balanced::Last => level + 1 == self.level_codes().len(),
-            Balanced::All => true,
-        };
+        let is_balanced = self.balanced?.holds(level, self.level_codes().len());
         is_balanced.then(|| self.balance_by.unwrap_or(BalanceBy::Capacity))
     }
 }

@@ -52,11 +52,18 @@ pub(in crate::quantizer) fn cluster(
     let &Clusters { codes, iterations, batch, .. } = wanted;
     if let Some(batch) = batch {
         let batch = batch as usize;
-        return mini_batches(points, dim, (codes, batch, iterations), seed, (ctx, label), |moved| {
-            if wanted.directions {
-                unit(moved, dim);
-            }
-        });
+        return mini_batches(
+            points,
+            dim,
+            (codes, batch, iterations),
+            seed,
+            (ctx, label),
+            |moved| {
+                if wanted.directions {
+                    unit(moved, dim);
+                }
+            },
+        );
     }
     let sample = sample(points, dim, codes * TRAINING_POINTS_PER_CODE, seed.purpose("training"));
     let points = sample.as_deref().unwrap_or(points);

@@ -18,12 +18,7 @@ pub(in crate::quantizer) fn nearest(points: &[f32], dim: usize, centroids: &[f32
 /// As [`nearest`], where code `k` costs `prices[k]` beside half the squared distance.
 ///
 /// By `|x - c|^2 = |x|^2 - 2 x·c + |c|^2`, whose first term is the same for every centroid.
-pub(super) fn cheapest(
-    points: &[f32],
-    dim: usize,
-    centroids: &[f32],
-    prices: &[f32],
-) -> Vec<u32> {
+pub(super) fn cheapest(points: &[f32], dim: usize, centroids: &[f32], prices: &[f32]) -> Vec<u32> {
     let costs = costs(dim, centroids, prices);
     let blocks = products(points, dim, centroids, |_, products| {
         products.chunks_exact(costs.len()).map(|row| best(row, &costs)).collect::<Vec<u32>>()

@@ -14,6 +14,8 @@ mod update;
 pub(super) use cluster::{
     Clusters, TRAINING_POINTS_PER_CODE, cluster, codes_of, lloyd, one_iteration,
 };
-pub(super) use distance::{directions, nearest, squared_distance, squared_norm};
+#[cfg(test)]
+pub(super) use distance::squared_distance;
+pub(super) use distance::{directions, nearest, squared_norm};
 pub(super) use seeds::{sample, seed_centroids};
 pub(super) use sinkhorn::in_batch;

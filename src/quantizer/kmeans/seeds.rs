@@ -12,7 +12,12 @@ const SEEDING_POINTS_PER_CODE: usize = 16;
 const SEEDING_POINTS: usize = 1 << 14;
 
 /// A random sample of rows in their order, or `None` if there are no more than `most`.
-pub(in crate::quantizer) fn sample(points: &[f32], dim: usize, most: usize, seed: Seed) -> Option<Vec<f32>> {
+pub(in crate::quantizer) fn sample(
+    points: &[f32],
+    dim: usize,
+    most: usize,
+    seed: Seed,
+) -> Option<Vec<f32>> {
     let n = points.len() / dim;
     if n <= most {
         return None;
@@ -24,7 +29,12 @@ pub(in crate::quantizer) fn sample(points: &[f32], dim: usize, most: usize, seed
 
 /// k-means++ (Arthur and Vassilvitskii 2007) on a sample: every next centroid is a point drawn with
 /// probability proportional to its squared distance to the nearest centroid so far.
-pub(in crate::quantizer) fn seed_centroids(points: &[f32], dim: usize, codes: usize, seed: Seed) -> Vec<f32> {
+pub(in crate::quantizer) fn seed_centroids(
+    points: &[f32],
+    dim: usize,
+    codes: usize,
+    seed: Seed,
+) -> Vec<f32> {
     let most = SEEDING_POINTS.max(codes * SEEDING_POINTS_PER_CODE);
     let sample = sample(points, dim, most, seed.purpose("sample"));
     let points = sample.as_deref().unwrap_or(points);

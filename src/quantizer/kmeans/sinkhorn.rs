@@ -37,13 +37,7 @@ pub(super) fn find_prices(points: &[f32], dim: usize, centroids: &[f32], prices:
 }
 
 /// Some rounds of Sinkhorn's scaling.
-fn move_prices(
-    points: &[f32],
-    dim: usize,
-    centroids: &[f32],
-    prices: &mut [f32],
-    softness: f32,
-) {
+fn move_prices(points: &[f32], dim: usize, centroids: &[f32], prices: &mut [f32], softness: f32) {
     if softness == 0.0 {
         return;
     }
@@ -106,9 +100,10 @@ fn half_spread(points: &[f32], dim: usize, centroids: &[f32]) -> f32 {
     let blocks = products(points, dim, centroids, |_, products| {
         let spread = |row: &[f32]| {
             let all = row.iter().zip(&costs).map(|(product, cost)| cost - product);
-            let (least, most) = all.fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), one| {
-                (least.min(one), most.max(one))
-            });
+            let (least, most) = all
+                .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), one| {
+                    (least.min(one), most.max(one))
+                });
             f64::from(most - least)
         };
         products.chunks_exact(costs.len()).map(spread).sum::<f64>()

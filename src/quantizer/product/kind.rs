@@ -7,6 +7,7 @@ use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
+use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::kinds::IdentifierKind;
 use crate::quantizer::levels::vectors;
 use crate::vectors::VECTORS_FILE;
@@ -21,14 +22,7 @@ impl Kind for ProductSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
-        if let Some(items) = faults.items()
-            && u64::from(self.codes) > items
-        {
-            let dotted = faults.dotted(&keys!["codes"]);
-            let message = format!("`{dotted}` asks for more codes than there are items");
-            let label = format!("{} codes for {items} items", self.codes);
-            faults.value(keys!["codes"], message, label, "use fewer codes per part");
-        }
+        too_many_codes(faults, keys!["codes"], self.codes);
     }
 }
 

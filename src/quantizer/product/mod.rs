@@ -12,8 +12,10 @@ use std::ops::Range;
 
 use trieval_kernels::ops::{MatRef, Threads, matmul_new};
 
-use super::kmeans::{Clusters, TRAINING_POINTS_PER_CODE, lloyd, one_iteration, sample, seed_centroids};
-use super::levels::{mean_squared_length, nearest_of, rows, subtract};
+use super::kmeans::{
+    Clusters, TRAINING_POINTS_PER_CODE, lloyd, one_iteration, sample, seed_centroids,
+};
+use super::levels::{mean_squared_length, nearest_of, rows, subtract, warn_of_few};
 use crate::error::Result;
 use crate::identifier::{Centroids, Identifiers, Made};
 use crate::progress::Context;
@@ -35,12 +37,7 @@ pub(super) fn fit(
     ctx: &Context,
 ) -> Result<Identifiers> {
     let (dim, codes) = (vectors.dim, settings.codes as usize);
-    if codes > vectors.len() {
-        ctx.warn(format!(
-            "{codes} codes of a part for {} items: most codes will stay unused; lower `codes`",
-            vectors.len()
-        ));
-    }
+    warn_of_few(vectors.len(), codes, "part", ctx);
     let seed = seed.purpose("product-quantization");
     let most = codes * TRAINING_POINTS_PER_CODE;
     let sample = sample(&vectors.data, dim, most, seed.purpose("training"));
@@ -58,7 +55,11 @@ pub(super) fn fit(
     for (part, centroids_of_part) in centroids.levels.iter().enumerate() {
         let codes = nearest_of(&centroids, part, &residuals);
         subtract(&mut residuals, dim, centroids_of_part, &codes);
-        columns.push((separation(&parts.centroids[part], parts.ranges[part].len(), &codes), part, codes));
+        columns.push((
+            separation(&parts.centroids[part], parts.ranges[part].len(), &codes),
+            part,
+            codes,
+        ));
     }
     columns.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut residuals = vectors.data.clone();
@@ -131,7 +132,8 @@ impl Parts {
                 let (codes, of_part) = one_iteration(&part, width, centroids);
                 distortion += of_part;
                 for (row, code) in reached.chunks_exact_mut(self.dim).zip(codes) {
-                    row[range.clone()].copy_from_slice(&centroids[code as usize * width..][..width]);
+                    row[range.clone()]
+                        .copy_from_slice(&centroids[code as usize * width..][..width]);
                 }
             }
             let n = points.len() / self.dim;

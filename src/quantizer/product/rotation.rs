@@ -90,9 +90,8 @@ impl Rotation {
 fn polar(matrix: &Tensor) -> Result<Tensor> {
     let dim = matrix.dim(0)?;
     // No singular value is larger than the root of the product of the largest sums of rows and of columns.
-    let largest = |axis: usize| -> Result<f64> {
-        Ok(matrix.abs()?.sum(axis)?.max(0)?.to_scalar::<f64>()?)
-    };
+    let largest =
+        |axis: usize| -> Result<f64> { Ok(matrix.abs()?.sum(axis)?.max(0)?.to_scalar::<f64>()?) };
     let bound = (largest(0)? * largest(1)?).sqrt();
     let identity = Tensor::eye(dim, DType::F64, &Device::Cpu)?;
     let mut x = (matrix / bound)?;
@@ -139,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_factor_is_orthogonal_and_what_remains_is_symmetric() {
-        let drawn = normal(40 * 40, 1.0, Seed::new(3)).iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let drawn =
+            normal(40 * 40, 1.0, Seed::new(3)).iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         let matrix = square(40, &drawn);
         let factor = polar(&matrix).unwrap();
         let gram = values(&factor.t().unwrap().matmul(&factor).unwrap());

@@ -25,7 +25,11 @@ fn clumps(items: usize, dim: usize) -> Vectors {
             let amounts: Vec<f32> = (0..4).map(|_| rng.random_range(-3.0f32..3.0)).collect();
             let noise: Vec<f32> = (0..dim).map(|_| rng.random_range(-0.1f32..0.1)).collect();
             let along = |at: usize| -> f32 {
-                amounts.iter().enumerate().map(|(i, amount)| amount * directions[i * dim + at]).sum()
+                amounts
+                    .iter()
+                    .enumerate()
+                    .map(|(i, amount)| amount * directions[i * dim + at])
+                    .sum()
             };
             noise.into_iter().enumerate().map(|(at, x)| x + along(at)).collect::<Vec<_>>()
         })

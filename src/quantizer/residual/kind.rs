@@ -6,6 +6,7 @@ use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
+use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::kinds::IdentifierKind;
 use crate::quantizer::levels::vectors;
 use crate::quantizer::settings::ResidualKMeansSettings;
@@ -37,14 +38,7 @@ impl Kind for ResidualKMeansSettings {
             faults.value(keys!["balance_by"], message, "without `balanced`", help);
         }
         let most = self.level_codes().into_iter().max().unwrap_or(0);
-        if let Some(items) = faults.items()
-            && u64::from(most) > items
-        {
-            let dotted = faults.dotted(&keys![key]);
-            let message = format!("`{dotted}` asks for more codes than there are items");
-            let label = format!("{most} codes for {items} items");
-            faults.value(keys![key], message, label, "use fewer codes per level");
-        }
+        too_many_codes(faults, keys![key], most);
         if let Some(batch) = self.batch.filter(|&batch| batch < most) {
             let dotted = faults.dotted(&keys!["batch"]);
             let message = format!("`{dotted}` draws fewer items than a level has codes");

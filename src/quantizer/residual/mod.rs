@@ -9,7 +9,7 @@ mod kind;
 use std::borrow::Cow;
 
 use super::kmeans::{Clusters, cluster, codes_of, directions};
-use super::levels::{mean_squared_length, nearest_of, rows, subtract};
+use super::levels::{mean_squared_length, nearest_of, rows, subtract, warn_of_few};
 use crate::error::Result;
 use crate::identifier::{Centroids, Compared, Identifiers, Made};
 use crate::progress::Context;
@@ -36,12 +36,7 @@ pub fn fit(
 ) -> Result<Identifiers> {
     let level_codes = settings.level_codes();
     let most = level_codes.iter().copied().max().unwrap_or(0);
-    if most as usize > vectors.len() {
-        ctx.warn(format!(
-            "{most} codes of a level for {} items: most codes will stay unused; lower `codes`",
-            vectors.len()
-        ));
-    }
+    warn_of_few(vectors.len(), most as usize, "level", ctx);
     let by_direction = settings.normalize.unwrap_or(false);
     let compared = if by_direction { Compared::Direction } else { Compared::Distance };
     let mut residuals = vectors.data.clone();
@@ -98,7 +93,9 @@ fn with_lengths(units: &[f32], dim: usize, residuals: &[f32], codes: &[u32]) -> 
         count => (sum / f64::from(count)).max(LEAST_LENGTH * usual),
     });
     let scaled = units.chunks_exact(dim).zip(lengths);
-    scaled.flat_map(|(unit, length)| unit.iter().map(move |u| (f64::from(*u) * length) as f32)).collect()
+    scaled
+        .flat_map(|(unit, length)| unit.iter().map(move |u| (f64::from(*u) * length) as f32))
+        .collect()
 }
 
 #[cfg(test)]
