@@ -4,6 +4,7 @@
 //! every cluster sums its members in order.
 
 use super::balance::balanced;
+use super::bounds::Bounds;
 use super::distance::{cheapest, nearest, unit};
 use super::mini::mini_batches;
 use super::seeds::{sample, seed_centroids};
@@ -127,24 +128,29 @@ pub(in crate::quantizer) fn codes_of(
     centroids: &[f32],
     balance: Option<BalanceBy>,
 ) -> Vec<u32> {
-    Dealer::new(balance).codes(points, dim, centroids)
+    match balance {
+        None => nearest(points, dim, centroids),
+        Some(_) => Dealer::new(balance).codes(points, dim, centroids),
+    }
 }
 
 /// Gives points their codes, iteration by iteration.
 struct Dealer {
     balance: Option<BalanceBy>,
+    /// What is known of points that take their nearest code.
+    bounds: Bounds,
     /// Of each code, where codes have prices: those of the last iteration are near those of the next.
     prices: Vec<f32>,
 }
 
 impl Dealer {
     fn new(balance: Option<BalanceBy>) -> Self {
-        Self { balance, prices: Vec::new() }
+        Self { balance, bounds: Bounds::default(), prices: Vec::new() }
     }
 
     fn codes(&mut self, points: &[f32], dim: usize, centroids: &[f32]) -> Vec<u32> {
         match self.balance {
-            None => nearest(points, dim, centroids),
+            None => self.bounds.nearest(points, dim, centroids),
             Some(BalanceBy::Capacity) => balanced(points, dim, centroids),
             Some(BalanceBy::Sinkhorn) => {
                 find_prices(points, dim, centroids, &mut self.prices);

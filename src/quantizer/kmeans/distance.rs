@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
-use trieval_kernels::ops::{MatRef, Threads, matmul_new};
+use trieval_kernels::ops::{MatMut, MatRef, Threads, least, matmul};
 
 /// Points per matrix product: fixed, so that results do not depend on the number of threads.
-pub(super) const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 256;
 
 /// Number of the nearest centroid of every point, the smaller number where two are as near.
 ///
@@ -21,7 +21,7 @@ pub(in crate::quantizer) fn nearest(points: &[f32], dim: usize, centroids: &[f32
 pub(super) fn cheapest(points: &[f32], dim: usize, centroids: &[f32], prices: &[f32]) -> Vec<u32> {
     let costs = costs(dim, centroids, prices);
     let blocks = products(points, dim, centroids, |_, products| {
-        products.chunks_exact(costs.len()).map(|row| best(row, &costs)).collect::<Vec<u32>>()
+        products.chunks_exact(costs.len()).map(|row| least(&costs, row).at).collect::<Vec<u32>>()
     });
     blocks.concat()
 }
@@ -39,30 +39,30 @@ pub(super) fn products<T: Send>(
     centroids: &[f32],
     look: impl Fn(Range<usize>, &[f32]) -> T + Sync,
 ) -> Vec<T> {
-    let look = |(at, block): (usize, &[f32])| {
+    let look = |buffer: &mut Vec<f32>, (at, block): (usize, &[f32])| {
         let first = at * BLOCK;
-        look(first..first + block.len() / dim, &product(block, dim, centroids))
+        let rows = block.len() / dim;
+        look(first..first + rows, product(block, dim, centroids, buffer))
     };
-    points.par_chunks(BLOCK * dim).enumerate().map(look).collect()
+    points.par_chunks(BLOCK * dim).enumerate().map_init(Vec::new, look).collect()
 }
 
-/// The inner products `[rows, codes]` of one block of points.
-pub(super) fn product(block: &[f32], dim: usize, centroids: &[f32]) -> Vec<f32> {
-    let block = MatRef::new(block, block.len() / dim, dim);
-    let centroids = MatRef::new(centroids, centroids.len() / dim, dim);
-    matmul_new(block, centroids.t(), Threads::One)
-}
-
-/// Index of the smallest `cost - x·c`, the first of equal ones.
-fn best(products: &[f32], costs: &[f32]) -> u32 {
-    let mut best = (f32::INFINITY, 0);
-    for (code, (product, cost)) in (0u32..).zip(products.iter().zip(costs)) {
-        let distance = cost - product;
-        if distance < best.0 {
-            best = (distance, code);
-        }
+/// The inner products `[rows, codes]` of one block of points; memory of the block before is used again.
+pub(super) fn product<'b>(
+    block: &[f32],
+    dim: usize,
+    centroids: &[f32],
+    buffer: &'b mut Vec<f32>,
+) -> &'b [f32] {
+    let (rows, codes) = (block.len() / dim, centroids.len() / dim);
+    let needed = rows * codes;
+    if buffer.len() < needed {
+        buffer.resize(needed, 0.0);
     }
-    best.1
+    let block = MatRef::new(block, rows, dim);
+    let centroids = MatRef::new(centroids, codes, dim).t();
+    matmul(&mut MatMut::new(buffer, rows, codes), 0.0, 1.0, block, centroids, Threads::One);
+    &buffer[..needed]
 }
 
 /// `|a - b|^2` in f32, summed in eight lanes so that it vectorises in a fixed order.

@@ -1,9 +1,11 @@
 //! k-means over vectors: what every quantizer here is made of. Knows nothing of levels, items or identifiers.
 //!
-//! `cluster` iterates from `seeds` by `distance` and `update`, over all points or over a `mini` batch at a time; `balance`
+//! `cluster` iterates from `seeds` by `distance` and `update`, over all points (`bounds` say of which
+//! there is nothing new to find) or over a `mini` batch at a time; `balance`
 //! and `sinkhorn` give codes equally many points.
 
 mod balance;
+mod bounds;
 mod cluster;
 mod distance;
 mod mini;

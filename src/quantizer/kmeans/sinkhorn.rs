@@ -49,9 +49,11 @@ fn move_prices(points: &[f32], dim: usize, centroids: &[f32], prices: &mut [f32]
             .par_chunks(part)
             .map(|points| {
                 let mut sums = vec![0_f64; n_codes];
-                let mut row = vec![0_f32; n_codes];
+                let (mut row, mut buffer) = (vec![0_f32; n_codes], Vec::new());
                 for block in points.chunks(BLOCK * dim) {
-                    for products in product(block, dim, centroids).chunks_exact(n_codes) {
+                    for products in
+                        product(block, dim, centroids, &mut buffer).chunks_exact(n_codes)
+                    {
                         add_choice(products, &costs, softness, &mut row, &mut sums);
                     }
                 }
