@@ -209,6 +209,19 @@ kind = "random"
 [model.decoder]
 kind = "scratch"
 identifier = "sid"
+[model.dense]
+kind = "scratch"
+identifiers = []
+[vectors.own]
+kind = "contrastive"
+train = "dense"
+[identifier.own]
+kind = "residual-k-means"
+vectors = "own"
+[model.generative]
+kind = "scratch"
+init = "dense"
+identifier = "own"
 [model.controlled]
 kind = "scratch"
 identifiers = ["sid", "control", "in-parts", "learned"]
@@ -225,6 +238,17 @@ init = "supervised"
 lora = { rank = 4 }
 [train.objective]
 kind = "preference"
+[[train]]
+name = "dense"
+model = "dense"
+[train.objective]
+kind = "contrastive"
+[[train]]
+name = "distilled"
+model = "generative"
+[train.objective]
+kind = "distillation"
+vectors = "own"
 [[train]]
 name = "control"
 model = "controlled"
@@ -262,6 +286,11 @@ vectors = "levels"
 name = "aligned"
 kind = "generative"
 train = "aligned"
+[[system]]
+name = "distilled"
+kind = "generative"
+train = "distilled"
+decode = { normalizer = "slice" }
 [[system]]
 name = "control"
 kind = "generative"

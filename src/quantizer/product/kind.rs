@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
+use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
 use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::kinds::IdentifierKind;
 use crate::quantizer::levels::vectors;
@@ -19,6 +19,10 @@ impl Kind for ProductSettings {
 
     fn uses(&self) -> Vec<Use<'_>> {
         vec![Use::new(Family::Vectors, &self.vectors, Role::Vectors, "vectors")]
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { has_centroids: true, ..Abilities::default() }
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
