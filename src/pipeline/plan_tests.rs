@@ -198,6 +198,12 @@ parts = ["text", "feedback"]
 [identifier.sid]
 kind = "residual-k-means"
 vectors = "both"
+[identifier.in-parts]
+kind = "product-quantization"
+vectors = "text"
+[identifier.learned]
+kind = "rq-vae"
+vectors = "text"
 [identifier.control]
 kind = "random"
 [model.decoder]
@@ -218,7 +224,7 @@ init = "dense"
 identifier = "own"
 [model.controlled]
 kind = "scratch"
-identifiers = ["sid", "control"]
+identifiers = ["sid", "control", "in-parts", "learned"]
 [[train]]
 name = "supervised"
 model = "decoder"
