@@ -170,11 +170,12 @@ fn check_width(one: &Identifiers, projection: Option<&Tensor>, hidden: usize) ->
         None => hidden,
     };
     let dim = one.centroids.dim;
-    if dim == width {
+    if dim == width && one.centroids.encoder.is_none() {
         return Ok(());
     }
     let message = match dim {
         0 => format!("the codes of kind {} are made from no vectors", one.kind),
+        _ if one.centroids.encoder.is_some() => "the codes lie in a space of their own".into(),
         _ => {
             format!("the codes are made from vectors of {dim} numbers, and the decoder has {width}")
         }
