@@ -131,7 +131,7 @@ fn levels_may_have_codes_of_their_own_and_as_many_items_for_each() {
     let even = of(Some(Balanced::All), Some(BalanceBy::Sinkhorn));
     for (level, share) in [40.0, 160.0, 80.0].into_iter().enumerate() {
         for one in &even.diagnostics.levels[level].usage {
-            let ratio = f64::from(*one as u32) / share;
+            let ratio = f64::from(*one) / share;
             assert!((0.8..1.2).contains(&ratio), "{ratio} of its share at level {level}");
         }
     }
