@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::naming::Outcome;
+
 /// Use of the codes of a catalogue, before any dedup level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Diagnostics {
@@ -21,6 +23,9 @@ pub struct Diagnostics {
     pub path_density: f64,
     /// One entry per level, first level first.
     pub levels: Vec<LevelDiagnostics>,
+    /// What was made of the codes; none where a level numbers the items of a path and nothing else was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
 /// Use of the codes of one level; `n_k` items have code k of K, `p_k = n_k / N`.
@@ -83,6 +88,7 @@ impl Diagnostics {
                 .iter()
                 .fold(distinct as f64, |density, &size| density / f64::from(size)),
             levels,
+            outcome: None,
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn measure(
     metric: &str,
     beam: u32,
 ) -> Result<CeilingReport> {
-    let centroids = &identifiers.centroids;
+    let centroids = &identifiers.spelled_centroids();
     if centroids.dim != items.vectors.dim {
         return Err(Error::Failed(format!(
             "codes made from vectors of {} numbers cannot be searched by vectors of {}",

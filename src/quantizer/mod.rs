@@ -4,6 +4,7 @@
 //! `kinds` lists them.
 
 pub mod kinds;
+mod naming;
 mod random;
 mod residual;
 pub mod settings;

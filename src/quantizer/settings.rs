@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::identifier::settings::NamingSettings;
+
 /// Residual k-means: each level quantises what the levels before it left over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +31,9 @@ pub struct ResidualKMeansSettings {
     #[serde(default = "default_iterations")]
     #[schemars(range(min = 1, max = 1_000))]
     pub iterations: u32,
+    /// What is made of codes before they are identifiers.
+    #[serde(flatten)]
+    pub naming: NamingSettings,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]

@@ -7,6 +7,7 @@ use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
 use crate::quantizer::kinds::IdentifierKind;
+use crate::quantizer::naming::naming_faults;
 use crate::quantizer::settings::ResidualKMeansSettings;
 use crate::vectors::read_of;
 
@@ -31,6 +32,7 @@ impl Kind for ResidualKMeansSettings {
                 faults.key(keys![name], message, "beside `codes_of_levels`", help);
             }
         }
+        naming_faults(&self.naming, &self.level_codes(), faults);
         let most = self.level_codes().into_iter().max().unwrap_or(0);
         if let Some(items) = faults.items()
             && u64::from(most) > items
@@ -45,11 +47,11 @@ impl Kind for ResidualKMeansSettings {
 
 impl IdentifierKind for ResidualKMeansSettings {
     fn known_levels(&self) -> Vec<u32> {
-        self.level_codes()
+        self.naming.spelled(self.level_codes())
     }
 
     fn may_collide(&self) -> bool {
-        true
+        self.naming.may_number()
     }
 
     fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {

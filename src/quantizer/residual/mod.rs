@@ -61,7 +61,8 @@ pub fn fit(
     }
     let levels = centroids.levels.iter().map(|level| (level.len() / vectors.dim) as u32).collect();
     let made = Made { kind: "residual-k-means".into(), centroids, residuals: lengths };
-    Identifiers::new(rows(&columns), levels, made, catalogue)
+    let naming = (&settings.naming, Some(vectors.data.as_slice()));
+    Identifiers::named(rows(&columns), levels, made, catalogue, naming)
 }
 
 /// Nearest codes `[n, levels without dedup]` of vectors, for instance of new items, as [`fit`] assigned them; where levels are
@@ -108,6 +109,7 @@ mod tests {
     use rand::Rng;
 
     use super::*;
+    use crate::identifier::settings::NamingSettings;
     use crate::quantizer::settings::Balanced;
 
     fn random(items: usize, dim: usize) -> Vectors {
@@ -124,6 +126,7 @@ mod tests {
             codes_of_levels: None,
             balanced: None,
             iterations: 25,
+            naming: NamingSettings::default(),
             seed: None,
         }
     }
