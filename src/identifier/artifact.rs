@@ -176,6 +176,17 @@ impl Identifiers {
         skip.filter(|_| self.naming.length() != Length::Skip)
     }
 
+    /// The level of identifiers that spells a level of the codes that were made; none where it is gone.
+    pub fn spelled_level(&self, made: usize) -> Option<usize> {
+        let is_gone = self.removed.as_ref().is_some_and(|removed| removed.tokens.is_none());
+        match made {
+            _ if !is_gone => Some(made),
+            0 => Some(0),
+            1 => None,
+            later => Some(later - 1),
+        }
+    }
+
     /// What the levels of identifiers stand for, `[codes, dim]` each; none of the dedup level. A code that stands for
     /// removed ones is their mean.
     pub fn spelled_centroids(&self) -> Centroids {

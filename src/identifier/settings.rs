@@ -9,8 +9,7 @@ pub struct NamingSettings {
     /// What tells items apart that share all codes; by default `dedup`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collisions: Option<Collisions>,
-    /// Tokens of the second level that identifiers lose, where a few of them carry most items: `"second-level"` for all,
-    /// `{ top = N }` for the N most frequent, `{ top_share = X }` for the fewest that carry a share X of the items.
+    /// Tokens of the second level that identifiers lose, where a few of them carry most items; by default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove: Option<Remove>,
     /// How identifiers that lost a token are compared with those that did not; by default `skip`.
@@ -42,17 +41,37 @@ pub enum Collisions {
     Shared,
 }
 
+impl Collisions {
+    /// As recipes spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dedup => "dedup",
+            Self::Nearest => "nearest",
+            Self::Matching => "matching",
+            Self::Sinkhorn => "sinkhorn",
+            Self::Shared => "shared",
+        }
+    }
+}
+
 /// Tokens of the second level that identifiers lose.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Remove {
     /// All of them.
-    #[serde(rename = "second-level")]
     SecondLevel,
-    /// So many, the most frequent ones.
-    Top(#[schemars(range(min = 1, max = 65_536))] u32),
-    /// The fewest that together carry this share of the items.
-    TopShare(#[schemars(range(min = 0.001, max = 1.0))] f64),
+    /// The most frequent ones.
+    Top {
+        /// So many.
+        #[schemars(range(min = 1, max = 65_536))]
+        codes: u32,
+    },
+    /// The fewest that together carry a share of the items.
+    TopShare {
+        /// The share.
+        #[schemars(range(min = 0.001, max = 1.0))]
+        share: f64,
+    },
 }
 
 /// How identifiers of different length are compared.
@@ -95,7 +114,9 @@ impl NamingSettings {
             Some(Remove::SecondLevel) if levels.len() > 1 => {
                 levels.remove(1);
             }
-            Some(Remove::Top(_) | Remove::TopShare(_)) if levels.len() > 1 => levels[1] += 1,
+            Some(Remove::Top { .. } | Remove::TopShare { .. }) if levels.len() > 1 => {
+                levels[1] += 1
+            }
             _ => {}
         }
         levels

@@ -1,6 +1,6 @@
 //! The kinds of identifiers: one line each.
 
-use super::settings::{RandomSettings, ResidualKMeansSettings};
+use super::settings::{RandomSettings, ResidualKMeansSettings, TableSettings};
 use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
@@ -14,6 +14,8 @@ crate::kind::kinds! {
         "residual-k-means" => ResidualKMeans(ResidualKMeansSettings),
         /// Paths of codes dealt to items at random: what an identifier is worth that says nothing of its item.
         "random" => Random(RandomSettings),
+        /// Codes from a file, such as published tables of semantic IDs.
+        "table" => Table(TableSettings),
     }
 }
 

@@ -3,6 +3,29 @@
 use crate::identifier::settings::{Collisions, NamingSettings, Remove};
 use crate::kind::{Faults, keys};
 
+/// Reports keys that say twice how many codes there are; the key that says it once.
+pub(super) fn level_faults(
+    codes_of_levels: Option<&[u32]>,
+    faults: &mut Faults<'_>,
+) -> &'static str {
+    if codes_of_levels.is_none() {
+        return "codes";
+    }
+    for name in ["levels", "codes"] {
+        if faults.is_given(&keys![name]) {
+            let message = "`codes_of_levels` says how many levels there are, and their codes";
+            let help = "leave one of the two out";
+            faults.key(keys![name], message, "beside `codes_of_levels`", help);
+        }
+    }
+    "codes_of_levels"
+}
+
+/// Whether distances decide which code an item gets.
+pub(super) fn needs_vectors(naming: &NamingSettings) -> bool {
+    matches!(naming.collisions(), Collisions::Nearest | Collisions::Matching | Collisions::Sinkhorn)
+}
+
 /// Reports keys that do not fit one another, or identifiers with codes of these levels.
 pub(super) fn naming_faults(naming: &NamingSettings, levels: &[u32], faults: &mut Faults<'_>) {
     let n_levels = levels.len();
@@ -25,11 +48,11 @@ pub(super) fn naming_faults(naming: &NamingSettings, levels: &[u32], faults: &mu
         let label = format!("an identifier of {n_levels}");
         faults.value(keys!["remove"], message, label, "raise `levels`, or leave `remove` out");
     }
-    let is_variable = matches!(naming.remove, Some(Remove::Top(_) | Remove::TopShare(_)));
+    let is_variable = matches!(naming.remove, Some(Remove::Top { .. } | Remove::TopShare { .. }));
     if naming.length.is_some() && !is_variable {
         let message =
             "`length` compares identifiers of different lengths, but all of these have one";
-        let help = "leave `length` out, or set remove = { top_share = 0.2 }";
+        let help = "leave `length` out, or set remove = { kind = \"top-share\", share = 0.2 }";
         faults.key(keys!["length"], message, "nothing to compare", help);
     }
     if naming.spare.is_some() && !naming.may_number() {

@@ -12,6 +12,7 @@ mod cascade;
 mod circles;
 mod cli;
 mod click_rate;
+mod collisions;
 mod data;
 mod docs;
 mod eval;

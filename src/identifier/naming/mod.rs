@@ -10,6 +10,8 @@ mod nearest;
 mod removal;
 mod sinkhorn;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::dedup::number;
@@ -60,6 +62,23 @@ pub struct Outcome {
     pub most_items_per_leaf: usize,
     /// Mean squared length that all levels leave over in the end, if known.
     pub residual: Option<f64>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { collisions, moved, leaves, most_items_per_leaf, .. } = self;
+        write!(
+            f,
+            "in the end ({}): {leaves} identifiers, at most {most_items_per_leaf} items under one; {:.2} % of the items found \
+             their path taken, {moved} have another last code",
+            collisions.name(),
+            100.0 * self.collision_rate
+        )?;
+        match self.residual {
+            Some(residual) => write!(f, "; residual {residual:.4}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Makes identifiers of codes `[items, levels]`.

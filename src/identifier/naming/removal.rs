@@ -20,6 +20,11 @@ impl Removed {
         self.tokens.as_ref().map(|_| self.codes)
     }
 
+    /// Codes that are not spelled.
+    pub fn n_codes(&self) -> u64 {
+        self.tokens.as_ref().map_or(u64::from(self.codes), |tokens| tokens.len() as u64)
+    }
+
     /// Codes of one item as it is spelled, from those that were made.
     pub fn spell(&self, made: &[u32]) -> Vec<u32> {
         let mut path = made.to_vec();
@@ -55,8 +60,8 @@ pub(super) fn remove(
     let items = (codes.len() / n_levels) as f64;
     let n_removed = match remove {
         Remove::SecondLevel => None,
-        Remove::Top(n) => Some(n as usize),
-        Remove::TopShare(share) => {
+        Remove::Top { codes } => Some(codes as usize),
+        Remove::TopShare { share } => {
             let mut carried = 0;
             let enough = |(_, count): &(u32, u64)| {
                 carried += count;

@@ -189,16 +189,17 @@ fn the_second_level_goes_whole_or_its_head_does() {
     assert_eq!(whole.levels, [2, 4, 2], "(0, 0) and (1, 1) are two items' now");
     assert_eq!(whole.codes[..6], [0, 0, 0, 1, 1, 0]);
     assert_eq!(whole.removed, Some(Removed { codes: 3, tokens: None }));
-    let head = named(&codes, &[2, 3, 4], &with(Remove::Top(1)));
+    let head = named(&codes, &[2, 3, 4], &with(Remove::Top { codes: 1 }));
     assert_eq!((head.levels.as_slice(), head.dedup), (&[2, 4, 4][..], false));
     assert_eq!(head.codes, [0, 3, 0, 1, 3, 1, 0, 3, 2, 1, 3, 3, 0, 0, 0, 1, 0, 1, 1, 1, 2]);
     assert_eq!(head.removed.unwrap().skip(), Some(3));
     let tokens = |share| {
-        let naming = NamingSettings { length: Some(Length::Skip), ..with(Remove::TopShare(share)) };
+        let naming =
+            NamingSettings { length: Some(Length::Skip), ..with(Remove::TopShare { share }) };
         named(&codes, &[2, 3, 4], &naming).removed.unwrap().tokens.unwrap()
     };
     assert_eq!((tokens(0.5), tokens(0.6), tokens(1.0)), (vec![2], vec![0, 2], vec![0, 1, 2]));
     assert_eq!(with(Remove::SecondLevel).spelled(vec![2, 3, 4]), [2, 4]);
-    assert_eq!(with(Remove::Top(1)).spelled(vec![2, 3, 4]), [2, 4, 4]);
-    assert!(name(vec![0, 0], vec![1, 1], &with(Remove::Top(1)), None).is_err());
+    assert_eq!(with(Remove::Top { codes: 1 }).spelled(vec![2, 3, 4]), [2, 4, 4]);
+    assert!(name(vec![0, 0], vec![1, 1], &with(Remove::Top { codes: 1 }), None).is_err());
 }

@@ -7,7 +7,7 @@ use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
 use crate::quantizer::kinds::IdentifierKind;
-use crate::quantizer::naming::naming_faults;
+use crate::quantizer::naming::{level_faults, naming_faults};
 use crate::quantizer::settings::ResidualKMeansSettings;
 use crate::vectors::read_of;
 
@@ -21,17 +21,7 @@ impl Kind for ResidualKMeansSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
-        let key = match self.codes_of_levels {
-            Some(_) => "codes_of_levels",
-            None => "codes",
-        };
-        for name in ["levels", "codes"] {
-            if self.codes_of_levels.is_some() && faults.is_given(&keys![name]) {
-                let message = "`codes_of_levels` says how many levels there are, and their codes";
-                let help = "leave one of the two out";
-                faults.key(keys![name], message, "beside `codes_of_levels`", help);
-            }
-        }
+        let key = level_faults(self.codes_of_levels.as_deref(), faults);
         naming_faults(&self.naming, &self.level_codes(), faults);
         let most = self.level_codes().into_iter().max().unwrap_or(0);
         if let Some(items) = faults.items()
