@@ -380,13 +380,18 @@ impl Description {
         };
         let mut made = self.levels.clone();
         if let Some(removed) = &self.removed {
+            let fits = removed.tokens.as_ref().is_none_or(|tokens| {
+                self.levels.get(1) == removed.codes.checked_add(1).as_ref()
+                    && tokens.windows(2).all(|pair| pair[0] < pair[1])
+                    && tokens.iter().all(|&token| token < removed.codes)
+            });
+            if !fits || removed.codes == 0 {
+                return Err(fault("what was removed does not fit the second level".into()));
+            }
             // The level before tokens were taken from it.
             match removed.tokens {
                 None => made.insert(1.min(made.len()), removed.codes),
-                Some(_) if made.len() > 1 => made[1] = removed.codes,
-                Some(_) => {
-                    return Err(fault("tokens were removed from a level that is not there".into()));
-                }
+                Some(_) => made[1] = removed.codes,
             }
         }
         let mut levels = Vec::new();
@@ -434,6 +439,46 @@ mod tests {
         assert_eq!(back.index().unwrap().find(&[0, 2, 1]), Some(2));
         let tokens = ["<a_0>", "<a_1>", "<b_0>", "<b_1>", "<b_2>", "<c_0>", "<c_1>"];
         assert_eq!(back.tokens(), tokens);
+    }
+
+    #[test]
+    fn what_was_removed_and_shared_comes_back_and_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let dim = 1;
+        let centroids =
+            Centroids { dim, levels: vec![vec![0.0, 1.0], vec![2.0, 4.0, 9.0], vec![0.5, 1.5]] };
+        let text =
+            "collisions = \"shared\"\nlength = \"sum\"\nremove = { kind = \"top\", codes = 2 }";
+        let naming: NamingSettings = toml::from_str(text).unwrap();
+        let made = Made { kind: "residual-k-means".into(), centroids, residuals: vec![] };
+        let codes = vec![0, 0, 1, 0, 1, 1, 1, 2, 0];
+        let mut ids =
+            Identifiers::named(codes, vec![2, 3, 2], made, "cafe", (&naming, None)).unwrap();
+        ids.order_by(&[1, 7, 0]);
+        assert_eq!(
+            (ids.codes.as_slice(), &ids.order),
+            (&[0, 3, 1, 0, 3, 1, 1, 2, 0][..], &Some(vec![1, 0, 2]))
+        );
+        // The code that stands for 2 and 4 is their mean.
+        assert_eq!(ids.spelled_centroids().levels[1], [2.0, 4.0, 9.0, 3.0]);
+        ids.save(folder.path()).unwrap();
+        let back = Identifiers::load(folder.path(), Some("cafe")).unwrap();
+        assert_eq!(back, ids);
+        assert_eq!((back.spell(0), back.spell(2)), ("<a_0><c_1>".into(), "<a_1><b_2><c_0>".into()));
+        assert_eq!(back.parse_tokens("<a_0><c_1>"), Ok(vec![0, 3, 1]));
+        assert_eq!(back.parse_tokens("<a_1> <b_2><c_0>"), Ok(vec![1, 2, 0]));
+        let path = folder.path().join(DESCRIPTION_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let description: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for (key, value) in
+            [("tokens", "[0, 3]"), ("tokens", "[1, 0]"), ("codes", "4"), ("codes", "0")]
+        {
+            let mut wrong = description.clone();
+            wrong["removed"][key] = serde_json::from_str(value).unwrap();
+            std::fs::write(&path, wrong.to_string()).unwrap();
+            let told = Identifiers::load(folder.path(), None).unwrap_err().to_string();
+            assert!(told.contains("what was removed does not fit"), "{key} {value}: {told}");
+        }
     }
 
     #[test]

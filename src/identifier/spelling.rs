@@ -5,7 +5,18 @@ use super::Identifiers;
 impl Identifiers {
     /// The tokens of an item in one string; empty for an item that does not exist.
     pub fn spell(&self, item: u32) -> String {
-        let codes = self.codes_of(item as usize).unwrap_or_default();
+        self.spell_codes(self.codes_of(item as usize).unwrap_or_default())
+    }
+
+    /// Tokens of an item.
+    pub fn spelled_length(&self, item: u32) -> usize {
+        let silent = self.unspelled().map(|code| (1, code));
+        let codes = self.codes_of(item as usize).unwrap_or_default().iter().copied();
+        (0..).zip(codes).filter(|&token| Some(token) != silent).count()
+    }
+
+    /// The tokens of the first codes of an item.
+    pub fn spell_codes(&self, codes: &[u32]) -> String {
         let silent = self.unspelled().map(|code| (1, code));
         let spelled = (0..).zip(codes.iter().copied()).filter(|&token| Some(token) != silent);
         spelled.map(|(level, code)| Self::token(level, code)).collect()

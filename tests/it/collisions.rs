@@ -167,3 +167,70 @@ fn keys_that_do_not_fit_are_refused_before_any_work() {
     assert!(told(&[r#"remove={ kind = "first-level" }"#]).contains("second-level"));
     assert!(told(&["collisions=closest"]).contains("nearest"));
 }
+
+/// A file of new items with these ids, all with one vector of the width of the tiny recipe's.
+fn new_items(folder: &Path, ids: impl Iterator<Item = String>) -> PathBuf {
+    let path = folder.join("new.jsonl");
+    let vector = vec!["0.25"; 16].join(",");
+    let line = |id: String| format!("{{\"item_id\": {id:?}, \"vector\": [{vector}]}}\n");
+    std::fs::write(&path, ids.map(line).collect::<String>()).unwrap();
+    path
+}
+
+#[test]
+fn spare_codes_name_items_that_come_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let made = with(&out, &["spare=3"]);
+    let (path, with_new) = (out.to_str().unwrap(), folder.path().join("with-new"));
+    let to = with_new.to_str().unwrap();
+    let file = new_items(folder.path(), (0..3).map(|i| format!("n{i}")));
+    let assign = |file: &Path| {
+        let file = file.to_str().unwrap();
+        trieval(&["ids", path, "--assign", file, "--out", to])
+    };
+    let answer = assign(&file).expect(0);
+    assert!(
+        answer.out.contains("3 new items have identifiers beside 150 known ones"),
+        "{}",
+        answer.out
+    );
+    let description = json(&with_new.join("identifier.json"));
+    assert_eq!((&description["items"], &description["levels"]), (&153.into(), &made["levels"]));
+    assert_ne!(description["catalogue"], made["catalogue"]);
+    let index = trieval_kernels::index::SidIndex::open(&with_new.join("index.bin")).unwrap();
+    assert_eq!(index.n_items(), 153);
+    let lines = std::fs::read_to_string(with_new.join("items.jsonl")).unwrap();
+    for (line, item) in lines.lines().zip(150u32..) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let codes: Vec<u32> = serde_json::from_value(line["codes"].clone()).unwrap();
+        assert_eq!(index.find(&codes), Some(item), "{line}");
+    }
+    assert_eq!(lines.lines().count(), 3);
+    // A folder that exists is not written into.
+    assert!(assign(&file).expect(2).err.contains("exists; name a folder that does not"));
+    std::fs::remove_dir_all(&with_new).unwrap();
+
+    // All have one path: its spare codes do not suffice for so many.
+    let many = new_items(folder.path(), (0..160).map(|i| format!("n{i}")));
+    let told = assign(&many).expect(2).err;
+    assert!(
+        told.contains("of 160 new items find no identifier") && told.contains(" fit; the first"),
+        "{told}"
+    );
+    assert!(!with_new.exists());
+    let first = spelled(&out).into_keys().next().unwrap();
+    let known = new_items(folder.path(), [first].into_iter());
+    assert!(assign(&known).expect(2).err.contains("has an identifier already"));
+    let twice = new_items(folder.path(), ["n", "n"].map(str::to_owned).into_iter());
+    assert!(assign(&twice).expect(2).err.contains("is named in line 1 too"));
+    for (line, told) in [
+        ("{\"item_id\": \"n\", \"vector\": [1.0]}", "codes were made from vectors of 16"),
+        ("{\"item_id\": \"n\"}", "not a new item"),
+        ("", "no new item is in it"),
+    ] {
+        std::fs::write(&twice, line).unwrap();
+        let answer = assign(&twice).expect(2);
+        assert!(answer.err.contains(told), "{}", answer.err);
+    }
+}

@@ -139,10 +139,11 @@ fn needs_vectors() -> crate::error::Error {
 }
 
 /// What the levels before the last leave over of each vector, by the codes that were made.
-struct Residuals<'a> {
-    space: Space<'a>,
-    made: &'a [u32],
-    n_levels: usize,
+pub(super) struct Residuals<'a> {
+    pub(super) space: Space<'a>,
+    /// Codes `[items, n_levels]`.
+    pub(super) made: &'a [u32],
+    pub(super) n_levels: usize,
 }
 
 impl Residuals<'_> {
@@ -161,7 +162,7 @@ impl Residuals<'_> {
     }
 
     /// Squared distances of an item's residual to all codes of the last level.
-    fn distances(&self, item: u32) -> Vec<f64> {
+    pub(super) fn distances(&self, item: u32) -> Vec<f64> {
         let (dim, left) = (self.space.dim, self.of(item));
         let last = &self.space.centroids[self.n_levels - 1];
         last.chunks_exact(dim).map(|centroid| squared_distance(&left, centroid)).collect()
