@@ -14,11 +14,11 @@ use trieval_kernels::index::SidIndex;
 use trieval_kernels::ops::dot;
 use trieval_kernels::top::top;
 
-use crate::corpus::Ask;
+use crate::corpus::{Ask, newest};
 use crate::error::{Error, Result};
 use crate::identifier::{Centroids, Identifiers};
 use crate::train::held_out::HeldOut;
-use crate::vectors::{Encoded, RequestEncoder, Vectors, exact_all, newest};
+use crate::vectors::{Encoded, RequestEncoder, Vectors, exact_all};
 
 /// Requests that are searched together.
 const BATCH: usize = 64;

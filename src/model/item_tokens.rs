@@ -95,11 +95,16 @@ impl ItemTokens {
         (first.len() < leaves.len()).then_some(leaves)
     }
 
+    /// The items of a model that names none.
+    pub fn none() -> Self {
+        Self { level_base: Vec::new(), tokens: Vec::new(), starts: None, silence: None }
+    }
+
     /// Number of items.
     pub fn n_items(&self) -> usize {
         match &self.starts {
             Some(starts) => starts.len() - 1,
-            None => self.tokens.len() / self.length(),
+            None => self.tokens.len().checked_div(self.length()).unwrap_or(0),
         }
     }
 }

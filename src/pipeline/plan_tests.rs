@@ -207,6 +207,19 @@ kind = "random"
 [model.decoder]
 kind = "scratch"
 identifier = "sid"
+[model.dense]
+kind = "scratch"
+identifiers = []
+[vectors.own]
+kind = "contrastive"
+train = "dense"
+[identifier.own]
+kind = "residual-k-means"
+vectors = "own"
+[model.generative]
+kind = "scratch"
+init = "dense"
+identifier = "own"
 [model.controlled]
 kind = "scratch"
 identifiers = ["sid", "control"]
@@ -223,6 +236,17 @@ init = "supervised"
 lora = { rank = 4 }
 [train.objective]
 kind = "preference"
+[[train]]
+name = "dense"
+model = "dense"
+[train.objective]
+kind = "contrastive"
+[[train]]
+name = "distilled"
+model = "generative"
+[train.objective]
+kind = "distillation"
+vectors = "own"
 [[train]]
 name = "control"
 model = "controlled"
@@ -260,6 +284,11 @@ vectors = "levels"
 name = "aligned"
 kind = "generative"
 train = "aligned"
+[[system]]
+name = "distilled"
+kind = "generative"
+train = "distilled"
+decode = { normalizer = "slice" }
 [[system]]
 name = "control"
 kind = "generative"

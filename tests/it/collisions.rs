@@ -80,6 +80,10 @@ fn items_that_share_an_identifier_are_answered_together() {
     assert!(outcome["leaves"].as_u64().unwrap() <= 16);
     assert!(outcome["most_items_per_leaf"].as_u64().unwrap() > 5);
     let spelled = spelled(&out);
+    let (item, tokens) = spelled.iter().next().unwrap();
+    let told = trieval(&["ids", out.to_str().unwrap(), item]).expect(0).out;
+    let others = spelled.values().filter(|other| *other == tokens).count() - 1;
+    assert!(told.contains(&format!("the same identifier: {others} others, ")), "{told}");
     for system in ["system.supervised", "system.aligned"] {
         for items in lists(&out, system).values() {
             // Leaves follow each other whole: no item of another comes between two of one.
@@ -131,6 +135,14 @@ fn identifiers_may_lose_the_head_of_the_second_level() {
         }
         lists(&out, "system.aligned");
     }
+    // What compares means over tokens, or teaches every level, takes identifiers of one length.
+    let keys =
+        ["levels=3", "codes=8", r#"remove={ kind = "top-share", share = 0.4 }"#, "length=sum"];
+    let keys = keys.map(|key| format!("identifier.sid.{key}"));
+    let mut overrides: Vec<&str> = keys.iter().flat_map(|key| ["--set", key.as_str()]).collect();
+    overrides.extend(["--set", "train.aligned.objective.loss=simpo"]);
+    let told = run(TINY, &folder.path().join("sum"), &overrides).expect(2).err;
+    assert!(told.contains("identifiers are of different lengths"), "{told}");
     let out = folder.path().join("whole");
     let made = with(
         &out,

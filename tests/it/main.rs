@@ -9,6 +9,7 @@ mod architecture;
 mod bad_input;
 mod baselines;
 mod cascade;
+mod ceiling;
 mod circles;
 mod cli;
 mod click_rate;

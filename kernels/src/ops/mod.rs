@@ -17,6 +17,7 @@ mod simd;
 mod adamw;
 mod attention;
 mod buffer;
+mod candidates;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -50,6 +51,7 @@ mod tree;
 
 pub use adamw::{AdamW, Moments, adamw_rows_step, adamw_step};
 pub use attention::packed_attention;
+pub use candidates::{Candidates, candidate_cross_entropy};
 pub use dropout::dropout;
 pub use embedding::{embedding, embedding_rows};
 pub use gated::gated_linear;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Family, Faults, Kind, Role, Use};
+use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
 use crate::quantizer::kinds::IdentifierKind;
 use crate::quantizer::naming::{level_faults, naming_faults};
 use crate::quantizer::settings::ResidualKMeansSettings;
@@ -18,6 +18,10 @@ impl Kind for ResidualKMeansSettings {
 
     fn uses(&self) -> Vec<Use<'_>> {
         vec![Use::new(Family::Vectors, &self.vectors, Role::Vectors, "vectors")]
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { has_centroids: true, ..Abilities::default() }
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {

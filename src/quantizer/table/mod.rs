@@ -14,7 +14,7 @@ use super::settings::TableSettings;
 use crate::error::{Error, Result};
 use crate::identifier::{Centroids, Identifiers, Made};
 use crate::inputs::StepContext;
-use crate::kind::{Family, Faults, Kind, Role, Use, keys};
+use crate::kind::{Abilities, Family, Faults, Kind, Role, Use, keys};
 use crate::vectors::{Vectors, read_of};
 use file::Row;
 
@@ -22,6 +22,10 @@ use file::Row;
 const NAMED: usize = 3;
 
 impl Kind for TableSettings {
+    fn abilities(&self) -> Abilities {
+        Abilities { has_centroids: self.vectors.is_some(), ..Abilities::default() }
+    }
+
     fn uses(&self) -> Vec<Use<'_>> {
         let vectors = self.vectors.iter();
         vectors.map(|name| Use::new(Family::Vectors, name, Role::Vectors, "vectors")).collect()

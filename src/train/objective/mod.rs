@@ -2,6 +2,8 @@
 //! folder per objective.
 
 mod batch;
+pub mod contrastive;
+pub mod distillation;
 pub mod preference;
 pub mod supervised;
 
