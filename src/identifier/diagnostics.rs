@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::naming::Outcome;
+use super::settings::Collisions;
 
 /// Use of the codes of a catalogue, before any dedup level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,9 +152,17 @@ impl Diagnostics {
             }
         }
         if self.collision_rate > NOTABLE {
+            let then = match self.outcome.as_ref().map(|outcome| outcome.collisions) {
+                None | Some(Collisions::Dedup | Collisions::Sinkhorn) => {
+                    "a decoder tells them apart by a token that means nothing"
+                }
+                Some(Collisions::Nearest | Collisions::Matching) => {
+                    "all but one of those get codes that are further from their vectors"
+                }
+                Some(Collisions::Shared) => "a decoder does not tell them apart",
+            };
             findings.push(format!(
-                "{:.0} % of the items find their path taken: up to {} share one, and a decoder tells them apart by a token \
-                 that means nothing",
+                "{:.0} % of the items find their path taken: up to {} share one, and {then}",
                 100.0 * self.collision_rate,
                 self.most_items_per_path
             ));
