@@ -49,9 +49,10 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path) -> Result<
     }
     let names = run.names()?;
     let known: HashSet<&str> = names.ids().iter().map(String::as_str).collect();
-    let (ids, vectors) = read(file, centroids.dim, &known)?;
+    let (ids, vectors) = read(file, centroids.reads(), &known)?;
     let made = assign(&identifiers, &vectors)?;
-    let space = Space { dim: centroids.dim, vectors: &vectors.data, centroids: &centroids.levels };
+    let met = centroids.meet(&vectors.data);
+    let space = Space { dim: centroids.dim, vectors: &met, centroids: &centroids.levels };
     let extension = identifiers.extension(&made, space);
     if !extension.left_over.is_empty() {
         let n_left = extension.left_over.len();

@@ -3,6 +3,7 @@
 mod args;
 mod assign;
 mod bench;
+mod bench_args;
 mod check;
 mod clean;
 mod compare;

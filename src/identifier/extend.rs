@@ -102,7 +102,11 @@ mod tests {
 
     /// Items at 0, 1 and 1; two levels.
     fn identifiers(collisions: Collisions, spare: Option<u32>) -> Identifiers {
-        let centroids = Centroids { dim: 1, levels: vec![FIRST.to_vec(), LAST.to_vec()] };
+        let centroids = Centroids {
+            dim: 1,
+            levels: vec![FIRST.to_vec(), LAST.to_vec()],
+            ..Centroids::default()
+        };
         let made = Made { kind: "residual-k-means".into(), centroids, residuals: vec![1.0, 0.0] };
         let naming =
             NamingSettings { collisions: Some(collisions), spare, ..NamingSettings::default() };

@@ -202,6 +202,12 @@ collisions = "sinkhorn"
 remove = { kind = "top-share", share = 0.2 }
 length = "sum"
 spare = 8
+[identifier.in-parts]
+kind = "product-quantization"
+vectors = "text"
+[identifier.learned]
+kind = "rq-vae"
+vectors = "text"
 [identifier.control]
 kind = "random"
 [model.decoder]
@@ -222,7 +228,7 @@ init = "dense"
 identifier = "own"
 [model.controlled]
 kind = "scratch"
-identifiers = ["sid", "control"]
+identifiers = ["sid", "control", "in-parts", "learned"]
 [[train]]
 name = "supervised"
 model = "decoder"

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::support::{Running, figure, fingerprint, json, logged, run, run_args, step_folder};
+use crate::support::{
+    Running, figure, fingerprint, json, logged, run, run_args, step_folder, trieval,
+};
 
 const CEILING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/ceiling.toml");
 
@@ -24,6 +26,10 @@ fn the_decoder_says_what_its_own_vectors_find_and_any_stop_changes_nothing() {
     // A plain folder, whose head is a table of its own.
     let model = step_folder(&straight, "train.distilled").unwrap().join("model");
     assert_eq!(json(&model.join("config.json"))["tie_word_embeddings"], false);
+
+    // The finished run can be opened by itself.
+    let asked = ["search", straight.to_str().unwrap(), "red", "--system", "ranked"];
+    trieval(&asked).expect(0);
 
     for (step, lines) in [("train.dense", 3), ("train.distilled", 6)] {
         let mut process = Running::start(&run_args(CEILING, &stopped, &[]));

@@ -25,6 +25,7 @@ mod outputs;
 mod own_log;
 mod places;
 mod pretrained;
+mod quantizers;
 mod resume;
 mod run_folder;
 mod search;

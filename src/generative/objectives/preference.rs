@@ -222,7 +222,8 @@ impl ObjectiveKind for PreferenceSettings {
     }
 
     fn train(&self, lesson: Lesson<'_>) -> Result<()> {
-        let Lesson { step, decoder, bundle, .. } = lesson;
+        let Lesson { step, settings, decoder, bundle, .. } = lesson;
+        check_lengths(self, settings, bundle.prompts.items())?;
         let data = load(bundle, step.inputs.folder(Role::Pairs)?, &prompts(step)?)?;
         let reference = match step.inputs.find(Role::Reference) {
             Some(folder) => Some(read_reference(&folder.join(REFERENCE_FILE), data.n_answers())?),

@@ -129,7 +129,7 @@ fn in_order(settings: &TableSettings, rows: &[Row], ids: &[String]) -> Result<Ve
 fn means(vectors: &Vectors, codes: &[u32], levels: &[u32]) -> (Centroids, Vec<f64>) {
     let dim = vectors.dim;
     let mut left: Vec<f64> = vectors.data.iter().map(|&x| f64::from(x)).collect();
-    let mut centroids = Centroids { dim, levels: Vec::new() };
+    let mut centroids = Centroids { dim, ..Centroids::default() };
     let mut residuals = Vec::new();
     for (level, &n_codes) in levels.iter().enumerate() {
         let column = codes.chunks_exact(levels.len()).map(|path| path[level] as usize);

@@ -47,8 +47,11 @@ fn told(text: &str, overrides: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn the_chain_has_no_fault() {
-    assert_eq!(told(CHAIN, &[]), None);
+fn the_chain_has_no_fault_and_reads_back_as_it_is_written() {
+    let loaded = parse_styled(CHAIN, "recipe.toml", &[], Style::Plain).unwrap();
+    let written = loaded.recipe.to_toml().unwrap();
+    let back = parse_styled(&written, "recipe.toml", &[], Style::Plain).unwrap();
+    assert_eq!(back.recipe, loaded.recipe);
 }
 
 #[test]
