@@ -51,6 +51,7 @@ impl BenchQuantizerArgs {
             items: self.items,
             dim: self.dim,
             settings: ResidualKMeansSettings {
+                naming: Default::default(),
                 vectors: String::new(),
                 levels: self.levels,
                 codes: self.codes,

@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Standard output carries data, standard error talk.
 
 mod args;
+mod assign;
 mod bench;
 mod bench_args;
 mod check;

@@ -100,7 +100,7 @@ impl Parts {
         let mut next = first as usize;
         for one in identifiers {
             let mut row = next;
-            for level in &one.centroids.levels {
+            for level in &one.spelled_centroids().levels {
                 let n = level.len() / one.centroids.dim;
                 let codes =
                     Tensor::from_slice(level, (n, one.centroids.dim), &candle_core::Device::Cpu)?;

@@ -39,7 +39,7 @@ pub fn measure(
     metric: &str,
     beam: u32,
 ) -> Result<CeilingReport> {
-    let centroids = &identifiers.centroids;
+    let centroids = &identifiers.spelled_centroids();
     if centroids.reads() != items.vectors.dim {
         return Err(Error::Failed(format!(
             "codes made from vectors of {} numbers cannot be searched by vectors of {}",

@@ -198,6 +198,10 @@ parts = ["text", "feedback"]
 [identifier.sid]
 kind = "residual-k-means"
 vectors = "both"
+collisions = "sinkhorn"
+remove = { kind = "top-share", share = 0.2 }
+length = "sum"
+spare = 8
 [identifier.in-parts]
 kind = "product-quantization"
 vectors = "text"

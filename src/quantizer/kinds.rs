@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::product::settings::ProductSettings;
 use super::rqvae::settings::RqVaeSettings;
-use super::settings::{RandomSettings, ResidualKMeansSettings};
+use super::settings::{RandomSettings, ResidualKMeansSettings, TableSettings};
 use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
@@ -22,6 +22,8 @@ crate::kind::kinds! {
         "rq-vae" => RqVae(RqVaeSettings),
         /// Paths of codes dealt to items at random: what an identifier is worth that says nothing of its item.
         "random" => Random(RandomSettings),
+        /// Codes from a file, such as published tables of semantic IDs.
+        "table" => Table(TableSettings),
     }
 }
 

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::identifier::settings::NamingSettings;
+use crate::store::Source;
+
 /// Residual k-means: each level quantises what the levels before it left over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +44,9 @@ pub struct ResidualKMeansSettings {
     #[serde(default = "default_iterations")]
     #[schemars(range(min = 1, max = 1_000))]
     pub iterations: u32,
+    /// What is made of codes before they are identifiers.
+    #[serde(flatten)]
+    pub naming: NamingSettings,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
@@ -89,6 +95,48 @@ impl ResidualKMeansSettings {
         let is_balanced = self.balanced?.holds(level, self.level_codes().len());
         is_balanced.then(|| self.balance_by.unwrap_or(BalanceBy::Capacity))
     }
+}
+
+/// Codes that a file names for each item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableSettings {
+    /// A `.json` file, an object from item ids to lists of codes (numbers, or tokens such as `"<a_121>"`) or a list of rows
+    /// with `item_id` and `codes`; or a `.jsonl` file of such rows. It names every item of the corpus, and no other.
+    #[schemars(extend("x-key" = false))]
+    pub path: Source,
+    /// Codes of every item.
+    #[serde(default = "default_levels")]
+    #[schemars(range(min = 1, max = 8))]
+    pub levels: u32,
+    /// Codes that each level has, used or not: all codes are below it.
+    #[serde(default = "default_table_codes")]
+    #[schemars(range(min = 2, max = 65_536))]
+    pub codes: u32,
+    /// Codes of each level where they differ, such as `[4096, 1024, 512]`; takes the place of `levels` and `codes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 2, max = 65_536)))]
+    pub codes_of_levels: Option<Vec<u32>>,
+    /// Name of the `[vectors.NAME]` of the items, where near codes are asked for or the ceiling of the codes is wanted; what
+    /// a code stands for is then the mean of what the levels before it leave over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub vectors: Option<String>,
+    /// What is made of codes before they are identifiers.
+    #[serde(flatten)]
+    pub naming: NamingSettings,
+}
+
+impl TableSettings {
+    /// Codes of each level.
+    pub fn level_codes(&self) -> Vec<u32> {
+        let same = || vec![self.codes; self.levels as usize];
+        self.codes_of_levels.clone().unwrap_or_else(same)
+    }
+}
+
+fn default_table_codes() -> u32 {
+    256
 }
 
 /// Paths of codes dealt to items at random, each to one item.

@@ -13,6 +13,7 @@ mod ceiling;
 mod circles;
 mod cli;
 mod click_rate;
+mod collisions;
 mod data;
 mod docs;
 mod eval;

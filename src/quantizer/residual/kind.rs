@@ -9,6 +9,7 @@ use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
 use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::kinds::IdentifierKind;
 use crate::quantizer::levels::vectors;
+use crate::quantizer::naming::{level_faults, naming_faults};
 use crate::quantizer::settings::ResidualKMeansSettings;
 
 impl Kind for ResidualKMeansSettings {
@@ -25,17 +26,8 @@ impl Kind for ResidualKMeansSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
-        let key = match self.codes_of_levels {
-            Some(_) => "codes_of_levels",
-            None => "codes",
-        };
-        for name in ["levels", "codes"] {
-            if self.codes_of_levels.is_some() && faults.is_given(&keys![name]) {
-                let message = "`codes_of_levels` says how many levels there are, and their codes";
-                let help = "leave one of the two out";
-                faults.key(keys![name], message, "beside `codes_of_levels`", help);
-            }
-        }
+        let key = level_faults(self.codes_of_levels.as_deref(), faults);
+        naming_faults(&self.naming, &self.level_codes(), faults);
         if self.balance_by.is_some() && self.balanced.is_none() {
             let message = "`balance_by` spreads items over balanced levels, and none is balanced";
             let help = "set `balanced`, or leave `balance_by` out";
@@ -54,11 +46,11 @@ impl Kind for ResidualKMeansSettings {
 
 impl IdentifierKind for ResidualKMeansSettings {
     fn known_levels(&self) -> Vec<u32> {
-        self.level_codes()
+        self.naming.spelled(self.level_codes())
     }
 
     fn may_collide(&self) -> bool {
-        true
+        self.naming.may_number()
     }
 
     fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {

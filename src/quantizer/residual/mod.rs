@@ -74,7 +74,8 @@ pub fn fit(
     }
     let levels = centroids.levels.iter().map(|level| (level.len() / vectors.dim) as u32).collect();
     let made = Made { kind: "residual-k-means".into(), centroids, residuals: lengths };
-    Identifiers::new(rows(&columns), levels, made, catalogue)
+    let naming = (&settings.naming, Some(vectors.data.as_slice()));
+    Identifiers::named(rows(&columns), levels, made, catalogue, naming)
 }
 
 /// Centroids of given directions, each as long as its members are along it, on average.
