@@ -111,8 +111,8 @@ impl Default for TwoTowerSettings {
     }
 }
 
-/// A pretrained text encoder: a local folder of sentence-transformers, or of BERT, RoBERTa or XLM-RoBERTa with
-/// `tokenizer.json` and `model.safetensors`.
+/// A pretrained text encoder: a local folder of sentence-transformers, or of its transformer alone with `tokenizer.json`
+/// and `model.safetensors`. BERT, RoBERTa, XLM-RoBERTa, DistilBERT, T5, ModernBERT, Nomic BERT and Jina BERT are known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderSettings {
