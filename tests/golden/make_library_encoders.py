@@ -73,15 +73,19 @@ def tidy(folder):
     for path in folder.rglob("model.safetensors"):
         path.chmod(0o644)
     for path in folder.rglob("*.json"):
-        path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False))
+        path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False, separators=(",", ":")))
     for name in ("README.md", "special_tokens_map.json", ".gitattributes"):
         (folder / name).unlink(missing_ok=True)
     halve(folder)
 
 
 def write_vectors(folder, ids, vectors, **more):
-    rounded = [[round(x, 7) for x in row] for row in vectors]
-    (folder / "vectors.json").write_text(json.dumps({"texts": TEXTS, "ids": ids, "vectors": rounded, **more}))
+    golden = {"texts": TEXTS, "ids": ids, "vectors": rounded(vectors), **more}
+    (folder / "vectors.json").write_text(json.dumps(golden, separators=(",", ":")))
+
+
+def rounded(rows):
+    return [[round(x, 6) for x in row] for row in rows]
 
 
 def dense_of(inner, outer, bias, activation):
@@ -104,7 +108,7 @@ def write(name, model, tokenizer, pooling="mean", dense=(), normalize=True, pool
     more = {}
     for mode in poolings:
         pooled = SentenceTransformer(modules=[whole[0], Pooling(width, pooling_mode=mode)], device="cpu")
-        more[mode] = [[round(x, 7) for x in row] for row in pooled.encode(TEXTS).tolist()]
+        more[mode] = rounded(pooled.encode(TEXTS).tolist())
     tidy(folder)
     write_vectors(folder, ids, whole.encode(TEXTS).tolist(), **({"poolings": more} if more else {}))
     return folder
