@@ -362,7 +362,7 @@ fn folders_that_do_not_fit_are_refused_by_name() {
             &|at| {
                 edit(&at.join("3_Normalize/config.json"), |v| {
                     v["module_input_name"] = "token_embeddings".into();
-                })
+                });
             },
             &["3_Normalize/config.json", "module_input_name is `token_embeddings`"],
         ),
@@ -395,7 +395,7 @@ fn folders_that_do_not_fit_are_refused_by_name() {
             "modernbert",
             &|at| {
                 fs::write(at.join("sentence_bert_config.json"), r#"{"max_seq_length": 129}"#)
-                    .unwrap()
+                    .unwrap();
             },
             &["max_seq_length is 129, but the model has 128 positions"],
         ),

@@ -148,7 +148,7 @@ impl File {
         };
         let layers = self.num_hidden_layers;
         let name = |layer: usize, every: usize| {
-            if layer % every == 0 { "full_attention" } else { "sliding_attention" }
+            if layer.is_multiple_of(every) { "full_attention" } else { "sliding_attention" }
         };
         let fits = |every: &usize| {
             types.len() == layers
