@@ -25,6 +25,8 @@ fn decoder(vocab: usize) -> trieval::Result<Decoder> {
     let settings = ScratchSettings {
         identifier: Some("sid".into()),
         identifiers: None,
+        init: None,
+        rows: None,
         vocabulary: 2_000,
         layers: 6,
         hidden: 256,

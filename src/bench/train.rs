@@ -180,6 +180,8 @@ impl TrainBench {
         let settings = ScratchSettings {
             identifier: None,
             identifiers: None,
+            init: None,
+            rows: None,
             vocabulary: self.vocab,
             layers: self.layers,
             hidden: self.width,

@@ -10,6 +10,7 @@ use trieval_eval::fusion::FusionMethod;
 use trieval_eval::settings::{Missing, Ties};
 use trieval_eval::significance::{Correction, Test};
 
+use super::bench_args::BenchQuantizerArgs;
 use crate::bench::{IndexBench, ItemVectors, TrainBench};
 use crate::ranker::settings::HnswSettings;
 use crate::train::course::settings::TrainDevice;
@@ -485,6 +486,8 @@ pub enum BenchAction {
     Train(BenchTrainArgs),
     /// An index of item vectors beside exact search: time, size, and share of the nearest items that it finds.
     Index(BenchIndexArgs),
+    /// Residual k-means over item vectors: time, and what it leaves over of them.
+    Quantizer(BenchQuantizerArgs),
 }
 
 /// Arguments of `bench train`.

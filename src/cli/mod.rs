@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod bench_args;
 mod check;
 mod clean;
 mod compare;

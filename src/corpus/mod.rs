@@ -60,4 +60,4 @@ pub use summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,
 };
 pub use table::{Row, TableReader, TableWriter};
-pub use types::{Ask, Impression, ItemIdx, Level, Request, RequestIdx, Split};
+pub use types::{Ask, Impression, ItemIdx, Level, Request, RequestIdx, Split, newest};

@@ -65,6 +65,11 @@ pub struct Ask {
     pub row: Option<RequestIdx>,
 }
 
+/// The newest items of a history that stand for a request without text, oldest first.
+pub fn newest(history: &[ItemIdx], items: u32) -> &[ItemIdx] {
+    &history[history.len().saturating_sub(items as usize)..]
+}
+
 /// A request of a corpus: where it stands, and what it asks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -150,6 +155,12 @@ impl Level {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_items_stand_last() {
+        assert_eq!(newest(&[1, 2, 3], 2), [2, 3]);
+        assert_eq!(newest(&[1], 5), [1]);
+    }
 
     #[test]
     fn split_codes_return() {

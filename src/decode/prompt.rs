@@ -208,6 +208,8 @@ pub(crate) mod tests {
         ModelSettings::Scratch(ScratchSettings {
             identifier: Some("sid".into()),
             identifiers: None,
+            init: None,
+            rows: None,
             vocabulary: 300,
             layers: 1,
             hidden: 8,
@@ -226,6 +228,8 @@ pub(crate) mod tests {
             path: "model".into(),
             identifier: Some("sid".into()),
             identifiers: None,
+            init: None,
+            rows: None,
             adapter: None,
             dtype: None,
             prompt,

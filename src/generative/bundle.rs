@@ -43,8 +43,8 @@ struct Binding {
     others: Vec<Spoken>,
 }
 
-/// An identifier that a model speaks.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+/// An identifier that a model speaks; of no level where it speaks none.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq)]
 struct Spoken {
     /// Codes per level.
     levels: Vec<u32>,
@@ -56,7 +56,8 @@ struct Spoken {
 impl Binding {
     /// All identifiers, in the order of their tokens.
     fn all(&self) -> Vec<&Spoken> {
-        std::iter::once(&self.spoken).chain(&self.others).collect()
+        let all = std::iter::once(&self.spoken).chain(&self.others);
+        all.filter(|spoken| !spoken.levels.is_empty()).collect()
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
@@ -67,27 +68,30 @@ impl Binding {
 
 /// Ties a model folder to its identifiers, the first code of which has the token `first_token`.
 ///
+/// `catalogue` is the hash of the items.
+///
 /// # Errors
-/// When the folder cannot be read or written, or there is no identifier.
-pub(super) fn bind(folder: &Path, identifiers: &[Identifiers], first_token: u32) -> Result<()> {
+/// When the folder cannot be read or written.
+pub(super) fn bind(
+    folder: &Path,
+    identifiers: &[Identifiers],
+    catalogue: &str,
+    first_token: u32,
+) -> Result<()> {
     let spoken = |one: &Identifiers| Spoken {
         levels: one.levels.clone(),
         codes: (identifiers.len() > 1).then(|| one.hash()),
     };
-    let (first, others) = identifiers.split_first().ok_or_else(no_identifier)?;
+    let mut all = identifiers.iter().map(spoken);
     let binding = Binding {
         format: 1,
-        catalogue: first.catalogue.clone(),
+        catalogue: catalogue.to_owned(),
         tokenizer: String::new(),
-        spoken: spoken(first),
+        spoken: all.next().unwrap_or_default(),
         first_token,
-        others: others.iter().map(spoken).collect(),
+        others: all.collect(),
     };
     binding.write(folder)
-}
-
-fn no_identifier() -> Error {
-    Error::Failed("a model was given no identifier: please report it".into())
 }
 
 /// A model with everything that is needed to prompt it and to search with it.
@@ -150,7 +154,10 @@ impl Bundle {
             Ok(prompts.in_mode(mode))
         });
         let mut prompts = prompts.collect::<Result<Vec<_>>>()?.into_iter();
-        let first = prompts.next().ok_or_else(no_identifier)?;
+        let first = match prompts.next() {
+            Some(first) => first,
+            None => PromptBuilder::new(folder.tokenizer().clone(), ItemTokens::none(), settings)?,
+        };
         Ok(Self { prompts: first, others: prompts.collect(), folder, binding })
     }
 
@@ -168,7 +175,9 @@ impl Bundle {
     /// [`Error::Data`] when weights are missing or damaged.
     pub fn adapted(&self, lora: &LoraSettings, seed: Seed) -> Result<Decoder> {
         let first_new_token = self.binding.first_token as usize;
-        self.folder.adapted(AdapterSpec { settings: lora.clone(), first_new_token }, seed)
+        let mut settings = lora.clone();
+        settings.train_new_tokens &= !self.binding.all().is_empty();
+        self.folder.adapted(AdapterSpec { settings, first_new_token }, seed)
     }
 
     /// Writes `decoder`, this model with other weights, to another folder.
@@ -249,7 +258,7 @@ mod tests {
                 Tokenizer::train_bpe(["red"; 4].iter(), 270, &Context::silent()).unwrap();
             let first = vocabulary::add(&mut tokenizer, &all).unwrap();
             ModelFolder::save(&folder, &lively(small(tokenizer.len())), &tokenizer).unwrap();
-            bind(&folder, &all, first).unwrap();
+            bind(&folder, &all, "cafe", first).unwrap();
             folder
         }
 

@@ -1,5 +1,6 @@
 //! What a training of a decoder says of itself, whatever it learns.
 
+use crate::decode::settings::Normalizer;
 use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Family, Faults, Kind, Need, Refusal, Role, Use, starts_from};
 use crate::model::settings::LoraSettings;
@@ -32,14 +33,39 @@ impl Kind for TrainSettings {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { lends_weights: true, ..Abilities::default() }
+        let objective = self.objective.it();
+        Abilities {
+            lends_weights: true,
+            encodes_texts: objective.encodes(),
+            names_items: !objective.encodes(),
+            knows_legal_only: objective.normalizer() == Normalizer::Slice,
+            ..Abilities::default()
+        }
     }
 
     fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
         match used.family {
-            Family::Train => starts_from(DECODER, used, kind, other),
-            _ => Ok(()),
+            Family::Train => starts_from(DECODER, used, kind, other)?,
+            Family::Vectors if !other.encodes_requests => {
+                return Err(Refusal {
+                    message: format!("[vectors.{}] cannot teach training {}", used.name, self.name),
+                    label: format!("vectors of kind = \"{kind}\" encode no requests"),
+                    help: "use vectors of another kind".into(),
+                });
+            }
+            _ => {}
         }
+        let starts = matches!(used.family, Family::Train | Family::Model);
+        if starts && !other.names_items && !self.objective.it().encodes() {
+            return Err(Refusal {
+                message: format!("training `{}` has no identifier to answer in", self.name),
+                label: format!("{} `{}` names none", used.family.word(), used.name),
+                help: "start from a model with an `identifier`; one that begins with the weights of a contrastive \
+                       training names it by `init`"
+                    .into(),
+            });
+        }
+        Ok(())
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -53,11 +79,18 @@ impl Kind for TrainSettings {
     fn faults(&self, faults: &mut Faults<'_>) {
         start(self, faults);
         let owner = format!("training `{}`", self.name);
-        self.course.faults(&owner, Able { device: true, beams: true, loss: true }, faults);
+        let encodes = self.objective.it().encodes();
+        self.course.faults(&owner, Able { device: true, beams: !encodes, loss: !encodes }, faults);
         if let Some(lora) = &self.lora {
             adapter(self, lora, faults);
         }
         let by_loss = self.course.validation.as_ref().is_some_and(|one| one.metric == LOSS);
+        if by_loss && self.objective.it().normalizer() == Normalizer::Slice {
+            let key = keys!["validation", "metric"];
+            let message = format!("{owner} cannot be validated by a loss over the full vocabulary");
+            let label = "it learns to tell legal codes apart, and nothing of other tokens";
+            faults.value(key, message, label, "name a metric of lists, such as \"recall@10\"");
+        }
         if by_loss && self.objective.it().needs_init() {
             let message =
                 format!("{owner} is an alignment, validated by the cross-entropy of clicked items");

@@ -3,15 +3,18 @@
 use serde_json::Value;
 
 use super::Bundle;
+use crate::decode::settings::Normalizer;
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::kind::{Estimate, Kind, Role, Sizes};
 use crate::model::Decoder;
 use crate::model::config::DecoderConfig;
 use crate::model::settings::ModelSettings;
+use crate::train::held_out::Judge;
 use crate::train::objective::Objective;
 use crate::train::settings::{ObjectiveSettings, TrainSettings};
 use crate::train::validation::Measured;
+use crate::vectors::kinds::VectorsSettings;
 
 impl ModelSettings {
     /// The `kind` as recipes spell it.
@@ -37,6 +40,8 @@ impl ObjectiveSettings {
         match self {
             Self::Supervised(_) => "supervised",
             Self::Preference(_) => "preference",
+            Self::Contrastive(_) => "contrastive",
+            Self::Distillation(_) => "distillation",
         }
     }
 
@@ -45,6 +50,8 @@ impl ObjectiveSettings {
         match self {
             Self::Supervised(settings) => settings,
             Self::Preference(settings) => settings,
+            Self::Contrastive(settings) => settings,
+            Self::Distillation(settings) => settings,
         }
     }
 }
@@ -114,6 +121,16 @@ pub trait ObjectiveKind: Kind {
         n.min(1)
     }
 
+    /// Whether what is trained only encodes, so that its validation looks at vectors and not at a search.
+    fn encodes(&self) -> bool {
+        false
+    }
+
+    /// What a search with what is trained normalises over.
+    fn normalizer(&self) -> Normalizer {
+        Normalizer::Exact
+    }
+
     /// Examples of one epoch in one identifier, where that is known in advance.
     fn examples(&self, sizes: &Sizes) -> Option<u64>;
 
@@ -154,6 +171,12 @@ pub struct Lesson<'a> {
     pub decoder: &'a Decoder,
     /// The bundle that it belongs to.
     pub bundle: &'a Bundle,
+    /// The model's settings.
+    pub model: &'a ModelSettings,
+    /// The vectors that the objective names.
+    pub vectors: Option<&'a VectorsSettings>,
+    /// What may be known of held-out requests.
+    pub judge: &'a dyn Judge,
     /// Validates the current weights, where the training is validated.
     pub measure: Option<&'a mut dyn FnMut() -> Result<Measured>>,
 }

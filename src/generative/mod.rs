@@ -1,7 +1,8 @@
 //! The bundle of a decoder, the identifiers it speaks and the index it is searched with: made, trained, opened.
 //!
 //! `bundle` is the one loader and the one layout; `kinds` lists the kinds of models and of objectives. A model begins in
-//! `scratch` or `pretrained`; `training` is the training of a decoder whatever its objective, `objectives/` what is
+//! `scratch` or `pretrained`, or where a contrastive training ended (`rows` then begins the tokens of identifiers at their
+//! centroids); `training` is the training of a decoder whatever its objective, `objectives/` what is
 //! learned, `validation` what it is looked at with. `sizes` says in advance what a decoder takes.
 //! `spoken` says which identifiers a model answers in, `vocabulary` which tokens it needs for them.
 //! Who asks it, and who judges the answers, is not known here.
@@ -11,6 +12,7 @@ mod checks;
 pub mod kinds;
 mod objectives;
 mod pretrained;
+mod rows;
 mod scratch;
 mod sizes;
 mod spoken;

@@ -7,16 +7,17 @@ use candle_core::{DType, Tensor};
 
 use super::bundle::bind;
 use super::kinds::ModelKind;
+use super::rows::Parts;
 use super::{spoken, vocabulary};
 use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
-use crate::kind::{Draws, Family, Faults, Kind, Use, keys};
-use crate::model::config::{DecoderConfig, EMBEDDING, HEAD};
+use crate::kind::{Abilities, Draws, Family, Faults, Kind, Refusal, Use, keys};
+use crate::model::config::DecoderConfig;
 use crate::model::folder::{CONFIG, source_files};
-use crate::model::settings::PretrainedSettings;
-use crate::model::{ModelFolder, Tokenizer, adapter, added_rows};
+use crate::model::settings::{ModelSettings, NewRows, PretrainedSettings};
+use crate::model::{ModelFolder, Tokenizer, adapter};
 
 impl Kind for PretrainedSettings {
     fn format(&self) -> u32 {
@@ -33,12 +34,26 @@ impl Kind for PretrainedSettings {
     }
 
     fn uses(&self) -> Vec<Use<'_>> {
-        spoken::uses(self.identifier.as_deref(), self.identifiers.as_deref())
+        let spoken = spoken::uses(self.identifier.as_deref(), self.identifiers.as_deref());
+        self.init.as_deref().map(Use::init).into_iter().chain(spoken).collect()
+    }
+
+    fn abilities(&self) -> Abilities {
+        spoken::abilities(self.identifier.as_deref(), self.identifiers.as_deref())
+    }
+
+    fn accepts(&self, used: &Use<'_>, kind: &str, other: &Abilities) -> Result<(), Refusal> {
+        spoken::accepts(used, kind, other, NewRows::of(self.init.as_deref(), self.rows))
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
         spoken::faults(self.identifier.as_deref(), self.identifiers.as_deref(), faults);
         faults.source(keys!["path"], &self.path);
+        spoken::rows(self.init.as_deref(), self.rows, self.identifiers.as_deref(), faults);
+        if self.init.is_some() && self.adapter.is_some() {
+            let help = "merge the adapter in the model that the training starts from";
+            faults.key(keys!["adapter"], "`adapter` stands beside `init`", "not read", help);
+        }
         if let Some(adapter) = &self.adapter {
             faults.source(keys!["adapter"], adapter);
         }
@@ -80,40 +95,41 @@ impl ModelKind for PretrainedSettings {
                 step.name
             ));
         }
-        let mut config = folder.config().clone();
-        let mut tensors = folder.tensors()?;
-        if let Some(adapter) = &self.adapter {
-            let (spec, trained) = adapter::load(adapter.path()?, &config, path)?;
-            for (name, tensor) in &mut tensors {
+        let started = Parts::of_start(step)?;
+        let is_start = started.is_some();
+        let mut parts = started.map_or_else(|| Parts::of(&folder), Ok)?;
+        if parts.tensors.len() != folder.config().parameters().len() && is_start {
+            let message = "the training that it starts from is one of another model";
+            return Err(Error::data(path, message).with_help("give both models the same `path`"));
+        }
+        if let Some(adapter) = self.adapter.as_ref().filter(|_| !is_start) {
+            let (spec, trained) = adapter::load(adapter.path()?, &parts.config, path)?;
+            for (name, tensor) in &mut parts.tensors {
                 *tensor = spec.merge(name, tensor, &trained)?;
             }
         }
-        let mut tokenizer = folder.tokenizer().clone();
-        let first_token = if let Some(known) = vocabulary::find(&tokenizer, &identifiers) {
+        let settings = ModelSettings::Pretrained(self.clone());
+        let first_token = if let Some(known) = vocabulary::find(&parts.tokenizer, &identifiers)
+            && !identifiers.is_empty()
+        {
             step.ctx.say(format!(
                 "{}: the identifier's tokens are in the vocabulary already; their rows are kept",
                 step.name
             ));
             known
         } else {
-            vocabulary::check_exact(&tokenizer, &identifiers, path)?;
-            let first = vocabulary::add(&mut tokenizer, &identifiers)?;
-            // Some vocabularies are padded beyond their tokenizer: those rows are taken first, none is dropped.
-            config.vocab_size = config.vocab_size.max(tokenizer.len());
-            for name in [EMBEDDING, HEAD] {
-                if let Some(table) = tensors.get_mut(name) {
-                    let seed = step.seed.purpose(name);
-                    *table = added_rows::extend(table, first as usize, config.vocab_size, seed)?;
-                }
-            }
+            vocabulary::check_exact(&parts.tokenizer, &identifiers, path)?;
+            let first = parts.extend(&identifiers, step)?;
+            parts.begin_rows(&settings, &identifiers, first, step)?;
             first
         };
+        let Parts { mut config, tensors, tokenizer } = parts;
         if let Some(dtype) = self.dtype {
             config.dtype = dtype;
         }
         check_range(path, &tensors, config.dtype.dtype())?;
         ModelFolder::write(step.out, &config, &tensors, &tokenizer)?;
-        bind(step.out, &identifiers, first_token)?;
+        bind(step.out, &identifiers, &step.inputs.catalogue()?.hash, first_token)?;
         tell(step, &config, &tokenizer, &identifiers);
         Ok(())
     }

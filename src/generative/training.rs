@@ -15,6 +15,7 @@ use crate::train::held_out::Judge;
 use crate::train::objective::{Row, TargetBatch};
 use crate::train::settings::TrainSettings;
 use crate::train::validation::Measured;
+use crate::vectors::kinds::VectorsSettings;
 
 /// Folder of the trained model inside the step's folder, in Hugging Face layout.
 pub const MODEL_DIR: &str = "model";
@@ -41,9 +42,11 @@ pub fn learn(
     step: &StepContext<'_>,
     settings: &TrainSettings,
     model: &ModelSettings,
+    vectors: Option<&VectorsSettings>,
     judge: &dyn Judge,
 ) -> Result<()> {
-    let (start, identifier) = (start(step)?, step.inputs.folder(Role::Identifier(0))?);
+    let start = start(step)?;
+    let encodes = settings.objective.it().encodes();
     let bundle = Bundle::load(&start, &step.inputs.identifiers(), model)?;
     let decoder = match &settings.lora {
         Some(lora) => bundle.adapted(lora, step.seed.purpose("adapter"))?,
@@ -52,9 +55,14 @@ pub fn learn(
     let decoder = on_device(decoder, settings)?.recomputing(settings.course.recompute);
     let validation = settings.course.validation.as_ref().map(ValidationSettings::plain);
     let held_out = match &validation {
+        // What encodes is looked at as vectors are, by its objective.
         None => None,
+        Some(_) if encodes => None,
         Some(validation) => {
-            match HeldOutDecoder::new(validation, &settings.name, judge, &bundle, identifier) {
+            let identifier = step.inputs.folder(Role::Identifier(0))?;
+            let normalizer = settings.objective.it().normalizer();
+            let search = (identifier, normalizer);
+            match HeldOutDecoder::new(validation, &settings.name, judge, &bundle, search) {
                 Ok(held_out) => Some(held_out),
                 Err(Error::Data { message, .. }) if validation.if_possible => {
                     let name = step.name;
@@ -72,6 +80,9 @@ pub fn learn(
         settings,
         decoder: &decoder,
         bundle: &bundle,
+        model,
+        vectors,
+        judge,
         measure: measure.as_mut().map(|measure| measure as &mut dyn FnMut() -> Result<Measured>),
     };
     settings.objective.it().train(lesson).map_err(|error| advise(settings, error))?;
@@ -126,6 +137,9 @@ fn tell_merge(
 ) -> Result<()> {
     let corpus = step.inputs.corpus()?;
     let items = bundle.prompts.items();
+    if items.n_items() == 0 {
+        return Ok(());
+    }
     let mut rows = Vec::new();
     let requests = corpus.request_iter(crate::corpus::Split::Train)?;
     for (i, request) in requests.take(MERGE_PROBES).enumerate() {

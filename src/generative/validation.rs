@@ -31,6 +31,7 @@ pub(super) struct HeldOutDecoder<'a> {
 struct Ranking {
     metric: String,
     identifier: PathBuf,
+    normalizer: Normalizer,
     beam: u32,
 }
 
@@ -41,7 +42,7 @@ impl<'a> HeldOutDecoder<'a> {
         training: &str,
         judge: &'a dyn Judge,
         bundle: &'a Bundle,
-        identifier: &Path,
+        (identifier, normalizer): (&Path, Normalizer),
     ) -> Result<Self> {
         let metric = Some(settings.metric.as_str()).filter(|metric| *metric != LOSS);
         let sample =
@@ -56,6 +57,7 @@ impl<'a> HeldOutDecoder<'a> {
         let ranking = metric.map(|metric| Ranking {
             metric: metric.to_owned(),
             identifier: identifier.to_owned(),
+            normalizer,
             beam: settings.beams(),
         });
         Ok(Self { bundle, held_out, prompts, ranking })
@@ -88,7 +90,7 @@ impl<'a> HeldOutDecoder<'a> {
 
     fn rank(&self, decoder: &Decoder, ranking: &Ranking) -> Result<f64> {
         let index = open_index(&ranking.identifier)?;
-        let decode = DecodeSettings { beam: ranking.beam, normalizer: Normalizer::Exact };
+        let decode = DecodeSettings { beam: ranking.beam, normalizer: ranking.normalizer };
         let items = self.bundle.prompts.items().clone();
         let retriever = Retriever::new(decoder.freeze(Threads::One)?, index, items, &decode);
         let lists: Vec<Vec<(u32, f32)>> = self

@@ -1,9 +1,10 @@
 //! The identifier artefact: every item's codes, both ways, with all that is needed to use them.
 //!
 //! A folder of two files: `codes.safetensors` (`codes` u32 `[items, levels]`, `centroids.L` f32
-//! `[codes, dim]`) and `identifier.json` (format, sizes, hashes, diagnostics), written last. Knows
+//! `[codes, dim]`, and `encoder.N.weight` and `.bias` where codes lie in a learned space) and `identifier.json` (format, sizes, hashes, diagnostics), written last. Knows
 //! items by number and their ids only by the hash of the catalogue.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
@@ -14,11 +15,14 @@ use trieval_kernels::index::SidIndex;
 
 use super::dedup::deduplicate;
 use super::diagnostics::Diagnostics;
+use super::encoder::{Encoder, Layer};
 use crate::error::{Error, Result};
 use crate::store::{create_dir, write_atomic, write_json};
 
 /// Version of the folder; raised with every change that old readers would misread.
 const FORMAT: u32 = 1;
+/// That of codes which are not those of the nearest sums of centroids among the vectors.
+const FORMAT_OF_OTHER_SPACES: u32 = 2;
 const DESCRIPTION_FILE: &str = "identifier.json";
 const TENSOR_FILE: &str = "codes.safetensors";
 const AGAIN: &str = "make the identifiers again";
@@ -70,6 +74,45 @@ pub struct Centroids {
     pub dim: usize,
     /// Per level `[codes, dim]`.
     pub levels: Vec<Vec<f32>>,
+    /// By what the centroid of a residual is chosen.
+    pub compared: Compared,
+    /// Leads vectors into the space of the centroids, where that is not their own.
+    pub encoder: Option<Encoder>,
+}
+
+/// By what a residual and a centroid are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compared {
+    /// By their distance.
+    #[default]
+    Distance,
+    /// By the angle between them.
+    Direction,
+}
+
+impl Compared {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Centroids {
+    /// Numbers of the vectors that codes are made from.
+    pub fn reads(&self) -> usize {
+        self.encoder
+            .as_ref()
+            .and_then(|encoder| encoder.widths().first().copied())
+            .unwrap_or(self.dim)
+    }
+
+    /// Vectors `[n, reads]` in the space of the centroids, `[n, dim]`.
+    pub fn meet<'v>(&self, vectors: &'v [f32]) -> Cow<'v, [f32]> {
+        match &self.encoder {
+            Some(encoder) => Cow::Owned(encoder.encode(vectors)),
+            None => Cow::Borrowed(vectors),
+        }
+    }
 }
 
 /// What `identifier.json` holds.
@@ -82,6 +125,11 @@ struct Description {
     levels: Vec<u32>,
     dedup: bool,
     dim: usize,
+    #[serde(default, skip_serializing_if = "Compared::is_default")]
+    compared: Compared,
+    /// Widths of the encoder, from the vectors to the codes; empty where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    encoder: Vec<usize>,
     /// blake3 of the tensor file.
     tensors: String,
     diagnostics: Diagnostics,
@@ -101,6 +149,10 @@ impl Identifiers {
         let fits =
             |(level, &n_codes): (&Vec<f32>, &u32)| level.len() == n_codes as usize * centroids.dim;
         let n_quantized = centroids.levels.len();
+        let leads = |encoder: &Encoder| encoder.widths().last() == Some(&centroids.dim);
+        if !centroids.encoder.as_ref().is_none_or(leads) {
+            return Err(Error::Failed("the encoder does not lead to the centroids".into()));
+        }
         if n_quantized > 0
             && !(n_quantized == levels.len() && centroids.levels.iter().zip(&levels).all(fits))
         {
@@ -172,14 +224,18 @@ impl Identifiers {
         let path = folder.join(TENSOR_FILE);
         let file = self.tensors().map_err(|e| Error::Failed(format!("identifiers: {e}")))?;
         write_atomic(&path, |out| out.write_all(&file).map_err(|e| Error::unwritable(&path, &e)))?;
+        let Centroids { dim, compared, encoder, .. } = &self.centroids;
+        let is_plain = compared.is_default() && encoder.is_none();
         let description = Description {
-            format: FORMAT,
+            format: if is_plain { FORMAT } else { FORMAT_OF_OTHER_SPACES },
             kind: self.kind.clone(),
             catalogue: self.catalogue.clone(),
             items: self.n_items(),
             levels: self.levels.clone(),
             dedup: self.dedup,
-            dim: self.centroids.dim,
+            dim: *dim,
+            compared: *compared,
+            encoder: encoder.as_ref().map(Encoder::widths).unwrap_or_default(),
             tensors: blake3::hash(&file).to_hex().to_string(),
             diagnostics: self.diagnostics.clone(),
         };
@@ -202,6 +258,18 @@ impl Identifiers {
             let view = TensorView::new(Dtype::F32, shape, bytes)?;
             views.push((format!("centroids.{level}"), view));
         }
+        let layers = self.centroids.encoder.iter().flat_map(|encoder| &encoder.layers);
+        let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let layers: Vec<[Vec<u8>; 2]> =
+            layers.map(|layer| [bytes(&layer.weight), bytes(&layer.bias)]).collect();
+        for (number, [weight, bias]) in layers.iter().enumerate() {
+            let out = bias.len() / 4;
+            let shapes = [vec![out, weight.len() / bias.len()], vec![1, out]];
+            for (what, (bytes, shape)) in [weight, bias].into_iter().zip(shapes).enumerate() {
+                let view = TensorView::new(Dtype::F32, shape, bytes)?;
+                views.push((layer_tensor(number)[what].clone(), view));
+            }
+        }
         safetensors::serialize(views, None::<HashMap<String, String>>)
     }
 
@@ -217,9 +285,12 @@ impl Identifiers {
         let value: serde_json::Value = serde_json::from_slice(&text)
             .map_err(|e| fault(format!("not a description of identifiers: {e}")))?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(format) if format == u64::from(FORMAT) => {}
+            Some(format)
+                if (FORMAT..=FORMAT_OF_OTHER_SPACES).any(|one| format == u64::from(one)) => {}
             Some(format) => {
-                return Err(fault(format!("format {format}, but this program reads {FORMAT}")));
+                return Err(fault(format!(
+                    "format {format}, but this program reads {FORMAT} to {FORMAT_OF_OTHER_SPACES}"
+                )));
             }
             None => return Err(fault("expected a format number, found none".into())),
         }
@@ -237,6 +308,11 @@ impl Identifiers {
         let n_quantized = if description.dim == 0 { 0 } else { n_quantized };
         description.read_tensors(&folder.join(TENSOR_FILE), n_quantized)
     }
+}
+
+/// Names of the weight and the bias of a layer.
+fn layer_tensor(number: usize) -> [String; 2] {
+    ["weight", "bias"].map(|what| format!("encoder.{number}.{what}"))
 }
 
 impl Description {
@@ -268,13 +344,26 @@ impl Description {
             let numbers = read(&format!("centroids.{level}"), Dtype::F32, shape)?;
             levels.push(numbers.into_iter().map(f32::from_le_bytes).collect());
         }
+        let mut layers = Vec::new();
+        for (number, widths) in self.encoder.windows(2).enumerate() {
+            let [weight, bias] = layer_tensor(number);
+            let numbers = |name: &str, shape| -> Result<Vec<f32>> {
+                Ok(read(name, Dtype::F32, shape)?.into_iter().map(f32::from_le_bytes).collect())
+            };
+            let weight = numbers(&weight, [widths[1], widths[0]])?;
+            layers.push(Layer { weight, bias: numbers(&bias, [1, widths[1]])? });
+        }
+        let encoder = (!layers.is_empty()).then_some(Encoder { layers });
+        if encoder.is_some() && self.encoder.last() != Some(&self.dim) {
+            return Err(fault("the encoder does not lead to the centroids".into()));
+        }
         Ok(Identifiers {
             codes,
             levels: self.levels,
             dedup: self.dedup,
             catalogue: self.catalogue,
             kind: self.kind,
-            centroids: Centroids { dim: self.dim, levels },
+            centroids: Centroids { dim: self.dim, levels, compared: self.compared, encoder },
             diagnostics: self.diagnostics,
         })
     }
@@ -286,7 +375,8 @@ mod tests {
     use super::*;
 
     fn sample() -> Identifiers {
-        let centroids = Centroids { dim: 2, levels: vec![vec![0.0, 1.0, 2.5, 3.0], vec![-1.0; 6]] };
+        let levels = vec![vec![0.0, 1.0, 2.5, 3.0], vec![-1.0; 6]];
+        let centroids = Centroids { dim: 2, levels, ..Centroids::default() };
         let kind = "residual-k-means".into();
         let made = Made { kind, centroids, residuals: vec![0.75, 0.1] };
         Identifiers::new(vec![0, 2, 1, 0, 0, 2], vec![2, 3], made, "cafe").unwrap()
@@ -304,6 +394,29 @@ mod tests {
         assert_eq!(back.index().unwrap().find(&[0, 2, 1]), Some(2));
         let tokens = ["<a_0>", "<a_1>", "<b_0>", "<b_1>", "<b_2>", "<c_0>", "<c_1>"];
         assert_eq!(back.tokens(), tokens);
+    }
+
+    #[test]
+    fn codes_of_a_learned_space_come_back_with_what_leads_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ids = sample();
+        ids.centroids.compared = Compared::Direction;
+        let layers = vec![
+            Layer { weight: vec![1.0, -1.0, 0.5], bias: vec![0.25] },
+            Layer { weight: vec![2.0, 3.0], bias: vec![0.0, 1.0] },
+        ];
+        ids.centroids.encoder = Some(Encoder { layers });
+        assert_eq!(ids.centroids.reads(), 3);
+        assert_eq!(*ids.centroids.meet(&[1.0, 0.0, 1.0]), [3.5, 6.25]);
+        ids.save(folder.path()).unwrap();
+        assert_eq!(Identifiers::load(folder.path(), None).unwrap(), ids);
+        let json = folder.path().join(DESCRIPTION_FILE);
+        let text = std::fs::read_to_string(&json).unwrap();
+        assert!(text.contains("\"format\": 2"), "other readers must not take it for plain: {text}");
+        std::fs::write(&json, text.replacen("\"encoder\": [\n    3", "\"encoder\": [\n    4", 1))
+            .unwrap();
+        let told = Identifiers::load(folder.path(), None).unwrap_err().to_string();
+        assert!(told.contains("encoder.0.weight: expected F32 [1, 4]"), "{told}");
     }
 
     #[test]
@@ -328,7 +441,8 @@ mod tests {
             message()
         };
         assert!(
-            with("\"format\": 1", "\"format\": 2").contains("format 2, but this program reads 1")
+            with("\"format\": 1", "\"format\": 3")
+                .contains("format 3, but this program reads 1 to 2")
         );
         assert!(with("\"items\": 3", "\"items\": 4").contains("codes: expected U32 [4, 3]"));
         assert!(with("\"format\": 1,", "").contains("expected a format number"));

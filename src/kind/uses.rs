@@ -247,6 +247,14 @@ pub struct Abilities {
     pub is_composed: bool,
     /// It is trained, and another training of its kind can start from its weights.
     pub lends_weights: bool,
+    /// Identifier: its codes have centroids among vectors.
+    pub has_centroids: bool,
+    /// Training: what it makes turns texts into vectors, by the final hidden states of a decoder.
+    pub encodes_texts: bool,
+    /// Model, training: what it makes has words for identifiers.
+    pub names_items: bool,
+    /// Training: it tells legal continuations apart, and says nothing of the rest of the vocabulary.
+    pub knows_legal_only: bool,
     /// System: it scores given items.
     pub ranks: bool,
     /// System: it answers the requests of the corpus and no others.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor, Var};
 use rand::Rng;
 use trieval_kernels::ops::{
-    Packing, Positions, RopeTable, embedding, packed_attention, rms_norm, rope,
+    Candidates, Packing, Positions, RopeTable, embedding, packed_attention, rms_norm, rope,
 };
 
 use crate::error::{Error, Result};
@@ -275,6 +275,17 @@ impl Decoder {
         let head = self.head.as_ref().unwrap_or(&self.embedding);
         // Losses are small: they are computed on the CPU whatever computed the logits.
         Ok(head.log_probs(hidden, rows, targets)?.to_device(&Device::Cpu)?)
+    }
+
+    /// Cross-entropy of every place against soft targets over its candidates, in nats, under a softmax over those alone.
+    ///
+    /// Shapes: `hidden [n, hidden]`, whose rows the candidates name; result `[places]`. Differentiable.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when a row or token does not exist, or the row of a token is one that was frozen.
+    pub fn candidate_losses(&self, hidden: &Tensor, candidates: Candidates) -> Result<Tensor> {
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        Ok(head.candidate_losses(&hidden.to_device(&Device::Cpu)?, candidates)?)
     }
 
     fn forward(

@@ -2,9 +2,10 @@
 //!
 //! It trains as a whole, not at all, or only in its last rows (those of tokens that were added).
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use trieval_kernels::ops::{
-    embedding, embedding_rows, token_log_probs_at, token_log_probs_extended,
+    Candidates, candidate_cross_entropy, embedding, embedding_rows, token_log_probs_at,
+    token_log_probs_extended,
 };
 
 /// Rows `[vocab, hidden]`.
@@ -47,6 +48,28 @@ impl Table {
                 token_log_probs_extended(hidden, frozen, Some(new), rows, targets)
             }
             Self::Frozen(table) => token_log_probs_extended(hidden, table, None, rows, targets),
+        }
+    }
+
+    /// Cross-entropy against soft targets over candidates, on the CPU; tokens whose rows are frozen are no candidates where
+    /// other rows train.
+    ///
+    /// Shapes: `hidden [n, hidden]`; result `[places]`, in nats.
+    pub(super) fn candidate_losses(
+        &self,
+        hidden: &Tensor,
+        candidates: Candidates,
+    ) -> Result<Tensor> {
+        let here = |table: &Tensor| table.to_dtype(DType::F32)?.to_device(&Device::Cpu);
+        match self {
+            Self::Trained(table) => candidate_cross_entropy(hidden, &here(table)?, candidates),
+            Self::Extended { frozen, new } => {
+                let first = frozen.dim(0)? as u32;
+                candidate_cross_entropy(hidden, &here(new)?, candidates.counted_from(first)?)
+            }
+            Self::Frozen(table) => {
+                candidate_cross_entropy(hidden, &here(table)?.detach(), candidates)
+            }
         }
     }
 }

@@ -46,9 +46,14 @@ impl ItemTokens {
         self.level_base.len()
     }
 
+    /// The items of a model that names none.
+    pub fn none() -> Self {
+        Self { level_base: Vec::new(), tokens: Vec::new() }
+    }
+
     /// Number of items.
     pub fn n_items(&self) -> usize {
-        self.tokens.len() / self.length()
+        self.tokens.len().checked_div(self.length()).unwrap_or(0)
     }
 }
 

@@ -25,6 +25,14 @@ impl ModelSettings {
         one.iter().chain(several.iter().flatten()).map(String::as_str).collect()
     }
 
+    /// What the rows of new tokens begin with.
+    pub fn rows(&self) -> NewRows {
+        match self {
+            Self::Scratch(settings) => NewRows::of(settings.init.as_deref(), settings.rows),
+            Self::Pretrained(settings) => NewRows::of(settings.init.as_deref(), settings.rows),
+        }
+    }
+
     /// Longest query in tokens.
     pub fn prompt_tokens(&self) -> u32 {
         match self {
@@ -68,10 +76,18 @@ pub struct PretrainedSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub identifier: Option<String>,
-    /// Names of several `[identifier.NAME]`, in each of which the model learns to answer.
+    /// Names of several `[identifier.NAME]`, in each of which the model learns to answer; `[]` for a model that only
+    /// encodes, which a training with objective contrastive trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub identifiers: Option<Vec<String>>,
+    /// Name of a `[[train]]` with objective contrastive, of a model from the same `path`, whose weights this one starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub init: Option<String>,
+    /// What the rows of the identifier's tokens begin with. Left out: `centroids` beside `init`, else `mean`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<NewRows>,
     /// Folder of a LoRA adapter in PEFT's format that is merged into the weights first.
     #[serde(default)]
     #[schemars(extend("x-key" = false))]
@@ -101,6 +117,24 @@ pub struct PretrainedSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
+}
+
+/// What the rows of an identifier's tokens begin with, of the embedding and of the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NewRows {
+    /// The mean of the other rows, with a little noise.
+    Mean,
+    /// The centroids of their codes, so that the head's logits are inner products of a request with them. The head is then a
+    /// table of its own.
+    Centroids,
+}
+
+impl NewRows {
+    /// What is given, or what suits where the weights come from.
+    pub fn of(init: Option<&str>, given: Option<Self>) -> Self {
+        given.unwrap_or(if init.is_some() { Self::Centroids } else { Self::Mean })
+    }
 }
 
 /// How the vectors of a text's tokens become one.
@@ -237,10 +271,18 @@ pub struct ScratchSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub identifier: Option<String>,
-    /// Names of several `[identifier.NAME]`, in each of which the model learns to answer.
+    /// Names of several `[identifier.NAME]`, in each of which the model learns to answer; `[]` for a model that only
+    /// encodes, which a training with objective contrastive trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub identifiers: Option<Vec<String>>,
+    /// Name of a `[[train]]` with objective contrastive whose weights, shape and vocabulary this one starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub init: Option<String>,
+    /// What the rows of the identifier's tokens begin with. Left out: `centroids` beside `init`, else `mean`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<NewRows>,
     /// Entries of the byte-level BPE vocabulary, before identifier tokens are added.
     #[serde(default = "default_vocabulary")]
     #[schemars(range(min = 300, max = 200_000))]

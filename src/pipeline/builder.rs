@@ -445,10 +445,13 @@ impl<'a> Builder<'a> {
         }
         let about = self.about(step, "train", training, reads);
         let validates = training.course.validation.is_some();
+        let taught = training.uses().into_iter().find(|one| one.role == Role::Vectors);
+        let vectors = taught.and_then(|one| recipe.vectors.get(one.name));
         let work = TrainDecoder {
             settings: training.resolved(),
             relevant_grade: validates.then_some(recipe.evaluation.relevant_grade),
             model: settings.clone(),
+            vectors: vectors.cloned(),
             sizes,
         };
         self.add(step, about, work)

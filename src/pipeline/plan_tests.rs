@@ -199,14 +199,33 @@ parts = ["text", "feedback"]
 [identifier.sid]
 kind = "residual-k-means"
 vectors = "both"
+[identifier.in-parts]
+kind = "product-quantization"
+vectors = "text"
+[identifier.learned]
+kind = "rq-vae"
+vectors = "text"
 [identifier.control]
 kind = "random"
 [model.decoder]
 kind = "scratch"
 identifier = "sid"
+[model.dense]
+kind = "scratch"
+identifiers = []
+[vectors.own]
+kind = "contrastive"
+train = "dense"
+[identifier.own]
+kind = "residual-k-means"
+vectors = "own"
+[model.generative]
+kind = "scratch"
+init = "dense"
+identifier = "own"
 [model.controlled]
 kind = "scratch"
-identifiers = ["sid", "control"]
+identifiers = ["sid", "control", "in-parts", "learned"]
 [[train]]
 name = "supervised"
 model = "decoder"
@@ -220,6 +239,17 @@ init = "supervised"
 lora = { rank = 4 }
 [train.objective]
 kind = "preference"
+[[train]]
+name = "dense"
+model = "dense"
+[train.objective]
+kind = "contrastive"
+[[train]]
+name = "distilled"
+model = "generative"
+[train.objective]
+kind = "distillation"
+vectors = "own"
 [[train]]
 name = "control"
 model = "controlled"
@@ -257,6 +287,11 @@ vectors = "levels"
 name = "aligned"
 kind = "generative"
 train = "aligned"
+[[system]]
+name = "distilled"
+kind = "generative"
+train = "distilled"
+decode = { normalizer = "slice" }
 [[system]]
 name = "control"
 kind = "generative"

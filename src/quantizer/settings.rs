@@ -25,7 +25,19 @@ pub struct ResidualKMeansSettings {
     /// Levels whose codes get equally many items; by default every item gets its nearest code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balanced: Option<Balanced>,
-    /// Most iterations of Lloyd's algorithm per level.
+    /// How items are spread over the codes of balanced levels; by default `capacity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance_by: Option<BalanceBy>,
+    /// Whether each level looks at the directions of what the levels before left over, in place of the vectors: codes are
+    /// chosen by cosine, and a centroid has the length that leaves least over. By default lengths count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<bool>,
+    /// Items per iteration, drawn from all (mini-batch k-means); by default each iteration looks at all items, or at a
+    /// sample of 256 per code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 16_777_216))]
+    pub batch: Option<u32>,
+    /// Most iterations of Lloyd's algorithm per level; with `batch`, as many batches.
     #[serde(default = "default_iterations")]
     #[schemars(range(min = 1, max = 1_000))]
     pub iterations: u32,
@@ -45,6 +57,26 @@ pub enum Balanced {
     All,
 }
 
+impl Balanced {
+    /// Whether the level at a place is one of them.
+    pub fn holds(self, level: usize, levels: usize) -> bool {
+        match self {
+            Self::Last => level + 1 == levels,
+            Self::All => true,
+        }
+    }
+}
+
+/// How items are spread over the codes of a balanced level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BalanceBy {
+    /// No code takes more than its share: what is too much moves to the nearest code with room.
+    Capacity,
+    /// Optimal transport with entropy: codes get about their share, at the least sum of distances.
+    Sinkhorn,
+}
+
 impl ResidualKMeansSettings {
     /// Codes of each level.
     pub fn level_codes(&self) -> Vec<u32> {
@@ -52,13 +84,10 @@ impl ResidualKMeansSettings {
         self.codes_of_levels.clone().unwrap_or_else(same)
     }
 
-    /// Whether the codes of the level at a place get equally many items.
-    pub fn is_balanced(&self, level: usize) -> bool {
-        match self.balanced {
-            None => false,
-            Some(Balanced::Last) => level + 1 == self.level_codes().len(),
-            Some(Balanced::All) => true,
-        }
+    /// How the codes of the level at a place come to get equally many items, where they are to.
+    pub fn balance(&self, level: usize) -> Option<BalanceBy> {
+        let is_balanced = self.balanced?.holds(level, self.level_codes().len());
+        is_balanced.then(|| self.balance_by.unwrap_or(BalanceBy::Capacity))
     }
 }
 

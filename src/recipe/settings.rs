@@ -40,7 +40,7 @@ pub struct Recipe {
     #[serde(default)]
     pub identifier: BTreeMap<String, IdentifierSettings>,
     /// Decoders by name.
-    #[serde(default)]
+    #[serde(default, serialize_with = "written::models")]
     pub model: BTreeMap<String, ModelSettings>,
     /// Trainings, of decoders and of whatever else is trained. A decoder starts from a model or from another training's
     /// result.

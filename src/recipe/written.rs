@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::trainings::OWN_KEYS;
 use crate::kind::Kind;
+use crate::model::settings::ModelSettings;
 use crate::ranker::kinds::SystemSettings;
 use crate::trained::kinds::TrainingSettings;
 use crate::vectors::kinds::VectorsSettings;
@@ -48,13 +49,28 @@ fn listed<'a, S: Serializer, T: Serialize + 'a>(
     list.end()
 }
 
+fn named<'a, S: Serializer, T: Serialize + 'a>(
+    all: &'a BTreeMap<String, T>,
+    it: impl Fn(&'a T) -> &'a dyn Kind,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let part = |(name, one): (&'a String, &'a T)| Ok((name, Part::of(one, it(one))?));
+    let parts: Result<Vec<_>, toml::ser::Error> = all.iter().map(part).collect();
+    serializer.collect_map(parts.map_err(S::Error::custom)?)
+}
+
 pub(super) fn vectors<S: Serializer>(
     all: &BTreeMap<String, VectorsSettings>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let part = |(name, one)| Ok((name, Part::of(one, VectorsSettings::it(one))?));
-    let parts: Result<Vec<_>, toml::ser::Error> = all.iter().map(part).collect();
-    serializer.collect_map(parts.map_err(S::Error::custom)?)
+    named(all, |one| one.it(), serializer)
+}
+
+pub(super) fn models<S: Serializer>(
+    all: &BTreeMap<String, ModelSettings>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    named(all, |one| one.it(), serializer)
 }
 
 pub(super) fn trainings<S: Serializer>(

@@ -20,6 +20,7 @@ use crate::train::log;
 use crate::train::sampler::n_steps;
 use crate::train::settings::TrainSettings;
 use crate::train::track::write_finished;
+use crate::vectors::kinds::VectorsSettings;
 
 /// Trains a decoder.
 #[derive(Serialize, JsonSchema)]
@@ -31,6 +32,9 @@ pub struct TrainDecoder {
     /// The model, whose own step holds its key.
     #[serde(skip)]
     pub model: ModelSettings,
+    /// The vectors that its objective names; their own step is in its key.
+    #[serde(skip)]
+    pub vectors: Option<VectorsSettings>,
     /// What the model will be.
     #[serde(skip)]
     pub sizes: Option<DecoderSizes>,
@@ -44,7 +48,7 @@ impl Work for TrainDecoder {
             // Nothing is measured without validation.
             relevant_grade: self.relevant_grade.unwrap_or_default(),
         };
-        learn(step, &self.settings, &self.model, &judge)
+        learn(step, &self.settings, &self.model, self.vectors.as_ref(), &judge)
     }
 
     fn tracks(&self) -> bool {

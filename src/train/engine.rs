@@ -181,6 +181,7 @@ impl Training<'_> {
                 if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
             state.optimizer.step(parameters, &gradients.all, scale, rate, step)?;
             state.done = step + 1;
+            objective.settle(state.done, n_steps)?;
 
             let tokens_per_s = gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9);
             let mut metrics = gradients.metrics;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::course::settings::{Course, CourseDefaults};
+use super::objective::contrastive::settings::Contrast;
 use crate::kind::{Answers, Fact, Family, Key, Need, Role, Use};
 use crate::model::settings::LoraSettings;
 
@@ -54,7 +55,7 @@ impl TrainSettings {
             ObjectiveSettings::Preference(preference) => {
                 ObjectiveSettings::Preference(preference.resolved())
             }
-            other @ ObjectiveSettings::Supervised(_) => other.clone(),
+            other => other.clone(),
         };
         Self { objective, ..self.clone() }
     }
@@ -68,6 +69,93 @@ pub enum ObjectiveSettings {
     Supervised(SupervisedSettings),
     /// Alignment with what users chose over what, from pairs built from clicks (DPO and its relatives).
     Preference(PreferenceSettings),
+    /// Requests near the items that answer them: the decoder becomes the dense encoder of both.
+    Contrastive(ContrastiveSettings),
+    /// What a search by vectors finds, said by the decoder: soft targets at every level of the identifier.
+    Distillation(DistillationSettings),
+}
+
+/// A decoder as the dense encoder of requests and items: the final hidden state behind the prompt of a request, or of an
+/// item's text asked the same way, projected and scaled to unit length. Trained on in-batch, uniform and shown items.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+// `flatten` excludes `deny_unknown_fields`; the schema, by which recipes are read, refuses them all the same.
+#[schemars(extend("additionalProperties" = false))]
+pub struct ContrastiveSettings {
+    /// Width of the vectors, by a learnt projection. Left out: the decoder's own, without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 8_192))]
+    pub dim: Option<u32>,
+    /// What is compared with what.
+    #[serde(flatten)]
+    pub contrast: Contrast,
+}
+
+/// What a search by vectors finds, said by the decoder (the first phase of RIPOR, arXiv 2311.09134, with targets over items):
+/// `p(item) = (1 − clicks) softmax(⟨q, item⟩ / temperature) + clicks [item was clicked]`, summed over the items below every
+/// legal code. The decoder learns `p(code | codes before it)` among legal codes alone: decode with normalizer = "slice".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DistillationSettings {
+    /// Name of the `[vectors.NAME]` whose search teaches; they encode requests.
+    #[schemars(extend("x-key" = false))]
+    pub vectors: String,
+    /// Temperature of the softmax over items.
+    #[serde(default = "default_temperature")]
+    #[schemars(range(min = 0.001, max = 10.0))]
+    pub temperature: f64,
+    /// Share of the clicked items in the target of a request that has any.
+    #[serde(default = "default_clicks")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub clicks: f64,
+    /// Items per request whose paths are learned: the first drawn by the target, the others among the best `top`.
+    #[serde(default = "default_answers")]
+    #[schemars(range(min = 1, max = 256))]
+    pub answers: u32,
+    /// Best items of the search among which the other paths are drawn.
+    #[serde(default = "default_best")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub top: u32,
+    /// Share of the training within which levels are opened one after another: the first, the first two, and so on.
+    #[serde(default = "default_progressive")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub progressive: f64,
+    /// Share of examples that are pseudo-requests: a random title substring asks for its item.
+    #[serde(default = "default_pseudo_requests")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub pseudo_requests: f64,
+    /// Fewest and most words of a pseudo-request.
+    #[serde(default = "default_pseudo_words")]
+    #[schemars(range(min = 1, max = 64))]
+    pub pseudo_words: [u32; 2],
+}
+
+fn default_temperature() -> f64 {
+    0.05
+}
+
+fn default_clicks() -> f64 {
+    0.3
+}
+
+fn default_answers() -> u32 {
+    4
+}
+
+fn default_best() -> u32 {
+    100
+}
+
+fn default_progressive() -> f64 {
+    0.2
+}
+
+fn default_pseudo_requests() -> f64 {
+    0.5
+}
+
+fn default_pseudo_words() -> [u32; 2] {
+    [1, 5]
 }
 
 /// A system whose answers to the training requests are learned, as if they had been clicked. Answers are out of fold: a

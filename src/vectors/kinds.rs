@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::contrastive::settings::ContrastiveVectorsSettings;
 use super::mmse::settings::MmseSettings;
 use super::request::Encoded;
 use super::settings::{
@@ -25,6 +26,8 @@ crate::kind::kinds! {
         "encoder" => Encoder(EncoderSettings),
         /// Pooled hidden states of a pretrained decoder, used as it is.
         "decoder" => Decoder(HiddenStateSettings),
+        /// A decoder that a training with objective contrastive made an encoder.
+        "contrastive" => Contrastive(ContrastiveVectorsSettings),
         /// What the feedback of training says of items, and no text: leading directions of who chose which items together.
         "collaborative" => Collaborative(CollaborativeSettings),
         /// Several vectors of an item side by side, for instance of its text and of its feedback.

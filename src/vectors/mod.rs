@@ -1,12 +1,13 @@
 //! Item vectors: one per item, of text or feedback, made here or elsewhere, and what encodes requests into their space.
 //!
 //! A kind of vectors is a folder or a file: `two_tower` and `mmse` are trained here, `encoder` takes a pretrained text
-//! encoder or decoder as it is, `collaborative` counts feedback, `joined` sets vectors beside each other, `import` reads
+//! encoder or decoder as it is, `contrastive` one that a `[[train]]` made an encoder, `collaborative` counts feedback, `joined` sets vectors beside each other, `import` reads
 //! those that somebody else made. `kinds` lists them. `file` and `table` are their formats, `provenance` says what they
 //! were made from, `request` is what a kind offers for requests, `exact` the search over all. Who searches them, and what identifiers are made of them,
 //! is not known here.
 
 pub mod collaborative;
+pub mod contrastive;
 pub mod encoder;
 mod exact;
 mod file;
@@ -24,8 +25,9 @@ mod validation;
 pub use exact::{exact, exact_all};
 pub use file::{Vectors, norm};
 pub use provenance::{Provenance, fingerprint};
-pub use request::{Encoded, RequestEncoder, newest};
+pub use request::{Encoded, RequestEncoder};
 pub use table::{TABLE_EXTENSION, TableColumns, read_table};
+pub use validation::validation;
 
 use std::path::Path;
 

@@ -40,19 +40,3 @@ impl Encoded {
         Ok(items)
     }
 }
-
-/// The newest items of a history that stand for a request without text, oldest first.
-pub fn newest(history: &[u32], items: u32) -> &[u32] {
-    &history[history.len().saturating_sub(items as usize)..]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::newest;
-
-    #[test]
-    fn the_newest_items_stand_last() {
-        assert_eq!(newest(&[1, 2, 3], 2), [2, 3]);
-        assert_eq!(newest(&[1], 5), [1]);
-    }
-}

@@ -15,7 +15,7 @@ use crate::train::validation::Measured;
 ///
 /// # Errors
 /// [`crate::Error::Data`] when no validation request can be used.
-pub(super) fn validation<'a, D: CourseDefaults>(
+pub fn validation<'a, D: CourseDefaults>(
     course: &Course<D>,
     label: &str,
     judge: &'a dyn Judge,

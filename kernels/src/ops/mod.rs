@@ -17,6 +17,7 @@ mod simd;
 mod adamw;
 mod attention;
 mod buffer;
+mod candidates;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -50,6 +51,7 @@ mod tree;
 
 pub use adamw::{AdamW, Moments, adamw_rows_step, adamw_step};
 pub use attention::packed_attention;
+pub use candidates::{Candidates, candidate_cross_entropy};
 pub use dropout::dropout;
 pub use embedding::{embedding, embedding_rows};
 pub use gated::gated_linear;
@@ -65,6 +67,6 @@ pub use norm::square_sum;
 pub use packing::{Packing, Positions};
 pub use rms_norm::{rms_norm, rms_norm_rows};
 pub use rope::{RopeTable, rope, rotate_head};
-pub use simd::{axpy, dot, dots, dots4, log_sum_exp, softmax_in_place};
+pub use simd::{Least, axpy, dot, dots, dots4, least, log_sum_exp, softmax_in_place};
 pub use swiglu::{swiglu, swiglu_rows};
 pub use tree::Tree;

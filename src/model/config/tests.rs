@@ -11,6 +11,8 @@ pub(crate) fn small(vocab: usize) -> DecoderConfig {
     let settings = ScratchSettings {
         identifier: Some("sid".into()),
         identifiers: None,
+        init: None,
+        rows: None,
         vocabulary: 300,
         layers: 2,
         hidden: 24,

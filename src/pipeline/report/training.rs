@@ -63,6 +63,14 @@ pub(super) fn training(
             }
         }
     }
+    for (name, settings) in &recipe.identifier {
+        let name = step_name(Family::Identifier, name);
+        for step in new(plan, &name, &mut told) {
+            if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
+                reports.push(course(&plan.labelled(&name, step), &learned, step, folder)?);
+            }
+        }
+    }
     for system in &recipe.system {
         let Some(prepared) = system.it().prepared() else { continue };
         let name = format!("{}.{}", step_name(Family::System, system.name()), prepared.step);

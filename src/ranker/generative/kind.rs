@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Generative;
 use super::ranking::{Memo, Ranked};
 use super::settings::{GenerativeSettings, RankingSettings};
+use crate::decode::settings::Normalizer;
 use crate::error::{Error, Result};
 use crate::generative::{Bundle, DECODER, DecoderSizes, INDEX_FILE, MODEL_DIR};
 use crate::inputs::Inputs;
@@ -62,7 +63,25 @@ impl Kind for GenerativeSettings {
                 help: "use vectors of another kind".into(),
             });
         }
-        if used.family != Family::Train || kind == DECODER {
+        if used.family != Family::Train {
+            return Ok(());
+        }
+        if kind == DECODER && !other.names_items {
+            return Err(Refusal {
+                message: format!("training `{}` writes no identifiers", used.name),
+                label: "it encodes requests and items".into(),
+                help: "name a training of a model that starts from it: [model.NAME] with init, and an identifier".into(),
+            });
+        }
+        if kind == DECODER && other.knows_legal_only && self.decode.normalizer == Normalizer::Exact
+        {
+            return Err(Refusal {
+                message: format!("training `{}` says nothing of the full vocabulary", used.name),
+                label: "it learns to tell legal codes apart".into(),
+                help: "normalise over those: decode = { normalizer = \"slice\" }".into(),
+            });
+        }
+        if kind == DECODER {
             return Ok(());
         }
         Err(Refusal {

@@ -4,6 +4,8 @@
 //! the components' settings; opens no data.
 
 mod components;
+#[cfg(test)]
+mod dense_tests;
 mod evaluation;
 #[cfg(test)]
 mod identifiers_tests;

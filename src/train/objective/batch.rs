@@ -168,6 +168,19 @@ impl TargetBatch {
         Ok(decoder.log_probs_at(&hidden, &reads, tokens)?.to_vec1()?)
     }
 
+    /// Final hidden states where targets are predicted, `[rows, hidden]`, differentiable.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn hidden(&self, decoder: &Decoder) -> Result<Tensor> {
+        decoder.hidden_rows(&self.ids, &self.packing, &self.rows)
+    }
+
+    /// The row of [`TargetBatch::hidden`] that predicts the target at a place.
+    pub fn row_of(&self, place: usize) -> u32 {
+        self.reads[place]
+    }
+
     /// Targets of all rows.
     pub fn n_targets(&self) -> usize {
         self.targets.len()

@@ -2,6 +2,8 @@
 //! folder per objective.
 
 mod batch;
+pub mod contrastive;
+pub mod distillation;
 pub mod preference;
 pub mod supervised;
 
@@ -56,6 +58,16 @@ pub trait Objective {
     /// # Errors
     /// When a tensor operation fails.
     fn couple(&self, _parameters: &Parameters, _gradients: &mut [Gradient]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Moves parameters after a step by other means than their gradient, where a gradient cannot: a code that no example
+    /// chooses has none. `step` counts from 1 to `n_steps`. Must depend on the weights and the step alone, so that a resumed
+    /// training does the same.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn settle(&self, _step: u64, _n_steps: u64) -> Result<()> {
         Ok(())
     }
 

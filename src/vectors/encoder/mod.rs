@@ -8,9 +8,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::VECTORS_FILE;
-use super::request::{Encoded, RequestEncoder, newest};
+use super::request::{Encoded, RequestEncoder};
 use super::settings::{EncoderSettings, HiddenStateSettings};
-use crate::corpus::{Ask, Catalogue, Corpus};
+use crate::corpus::{Ask, Catalogue, Corpus, newest};
 use crate::error::{Error, Result};
 use crate::model::encoder::{EncoderFolder, FolderChoices, TextEncoder, Weights};
 use crate::model::settings::HiddenPooling;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{MmseLevels, MmseSettings, MmseText, RankingLoss};
+use super::settings::{MmseSettings, MmseText};
 use super::{fit, load, sources, stored_parameters};
 use crate::corpus::Catalogue;
 use crate::error::Result;
@@ -72,18 +72,7 @@ impl Kind for MmseSettings {
     fn needs(&self) -> Vec<Need> {
         let text = "mmse `{name}` reads text, but the items have none";
         let mut needs = vec![Need::new(Fact::Text, text.into())];
-        match self.levels {
-            MmseLevels::Impressions {} => {
-                let message = "mmse takes levels from impressions, but the corpus has none";
-                let grades = "take them from grades: levels = { by = \"grades\", ordered = 2.67, clicked = 2.33 }";
-                needs.push(Need::new(Fact::Impressions, message.into()).instead(grades));
-            }
-            MmseLevels::Grades { .. } => {
-                let message = "mmse takes levels from grades, but the corpus has none";
-                let other = "use another kind of vectors";
-                needs.push(Need::new(Fact::Grades, message.into()).instead(other));
-            }
-        }
+        needs.push(self.contrast.needs(KIND, keys!["kind"]));
         needs
     }
 
@@ -98,16 +87,9 @@ impl Kind for MmseSettings {
             let message = format!("{owner} has no negatives within a batch of one");
             faults.value(keys!["batch"], message, "expected 2 or more", "raise `batch`");
         }
-        losses(self, faults);
+        self.contrast.faults(KIND, |key| keys![key], faults);
         if let MmseText::Pretrained(pretrained) = &self.text {
             faults.source(keys!["text", "path"], &pretrained.path);
-        }
-        if let MmseLevels::Grades { ordered, clicked } = &self.levels
-            && ordered < clicked
-        {
-            let message = "an ordered item would have a lower grade than a clicked one";
-            let help = "raise `ordered`, or lower `clicked`";
-            faults.value(keys!["levels"], message, "thresholds out of order", help);
         }
         if let MmseText::Transformer { dim, heads, .. } = &self.text
             && !dim.is_multiple_of(*heads)
@@ -120,31 +102,6 @@ impl Kind for MmseSettings {
 
     fn sources(&self) -> Result<Vec<PathBuf>> {
         sources(self)
-    }
-}
-
-/// There is something to learn, and something to learn it from.
-fn losses(settings: &MmseSettings, faults: &mut Faults<'_>) {
-    if settings.retrieval == 0.0 && settings.ranking == 0.0 {
-        let help = "set `retrieval` or `ranking` above 0";
-        faults.value(keys!["kind"], "mmse has no loss", "both weights are 0", help);
-    }
-    if settings.ordered + settings.clicked == 0 {
-        let help = "raise `ordered` or `clicked` above 0";
-        faults.value(keys!["kind"], "mmse draws no positives", "nothing to find", help);
-    }
-    let merged = settings.order_as_click;
-    let drawn = [
-        settings.ordered > 0 && !merged,
-        settings.clicked > 0 || (merged && settings.ordered > 0),
-        settings.shown > 0,
-    ];
-    let n_levels = drawn.into_iter().filter(|drawn| *drawn).count();
-    let lists_random = settings.ranking_loss == RankingLoss::Listwise && settings.uniform > 0;
-    if settings.ranking > 0.0 && n_levels < 2 && !lists_random {
-        let message = "the ranking loss of mmse has nothing to compare";
-        let help = "draw items of two levels at least, or set ranking = 0";
-        faults.value(keys!["kind"], message, "items of one level only", help);
     }
 }
 

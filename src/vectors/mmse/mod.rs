@@ -2,15 +2,14 @@
 //!
 //! A request brings ordered, clicked and shown items, the batch random ones. A retrieval loss compares positives with
 //! everything, a ranking loss the items of a request with each other. The paper's text was not at hand in full: what it
-//! leaves open is settled by settings, so that every part can be taken away. `feedback` derives levels, `bag` takes
-//! texts apart, `model` holds towers and fusion, `losses` and `objective` the training, this file fits and serves it.
+//! leaves open is settled by settings, so that every part can be taken away. `bag` takes texts apart, `model` holds towers
+//! and fusion, `readings` what of texts is read once; the training is `train::objective::contrastive`, and this file fits
+//! and serves it.
 
 mod bag;
-mod feedback;
 mod kind;
-mod losses;
 mod model;
-mod objective;
+mod readings;
 pub mod settings;
 #[cfg(test)]
 mod tests;
@@ -32,12 +31,13 @@ use crate::model::tokenizer::Tokenizer;
 use crate::progress::Context;
 use crate::store::{read_description, write_json};
 use crate::train::held_out::Judge;
+use crate::train::objective::contrastive::feedback::{Feedback, request_text};
+use crate::train::objective::contrastive::{Contrastive, Towers};
 use crate::train::validation::Measured;
 use crate::vectors::{Provenance, Vectors};
 
-use feedback::{Feedback, request_text};
 use model::{HEADS_FILE, Model, Reading, Side, TEXT_DIR, choices};
-use objective::{Mmse, Readings};
+use readings::read;
 use settings::{MmseSettings, MmseText};
 
 /// Version of the folder's layout.
@@ -94,7 +94,7 @@ pub fn fit(
         }
         None => settings.clone(),
     };
-    let feedback = Feedback::gather(corpus, catalogue, settings)?;
+    let feedback = Feedback::gather(corpus, catalogue, &settings.contrast)?;
     let vocabulary = match &settings.text {
         MmseText::Bag { vocabulary, .. } | MmseText::Transformer { vocabulary, .. } => *vocabulary,
         MmseText::Pretrained(_) | MmseText::Vectors { .. } => 0,
@@ -114,9 +114,10 @@ pub fn fit(
         }
         None => Model::new(settings, n_items, seed.purpose("weights"), base, &tokenizer)?,
     };
-    let readings = Readings::of(&model, catalogue, &feedback, base, ctx)?;
-    let mut objective = Mmse::new(&model, catalogue, feedback, &readings, settings, seed);
-    let newest = settings.history_items;
+    let readings = read(&model, catalogue, &feedback, base, ctx)?;
+    let mut objective =
+        Contrastive::new(&model, catalogue, feedback, &readings, &settings.contrast, seed);
+    let newest = settings.contrast.history_items;
     let mut measure = validation(&settings.course, label, judge, |requests| {
         let vectors = encode_items(&model, &readings.items, &Context::silent())?;
         let asked = requests.iter().map(|request| {
@@ -185,7 +186,7 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
 
 impl RequestEncoder for Requests {
     fn vector(&self, ask: &Ask, _items: &Vectors) -> Result<Vec<f32>> {
-        let newest = self.settings.history_items;
+        let newest = self.settings.contrast.history_items;
         encode_request(&self.model, ask, newest, |item| {
             self.texts.get(item as usize).map_or("", String::as_str)
         })

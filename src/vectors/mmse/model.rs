@@ -26,6 +26,7 @@ use crate::model::settings::Pooling;
 use crate::model::tokenizer::{TOKENIZER, Tokenizer};
 use crate::model::{Parameter, ParameterSpec, Parameters};
 use crate::seed::Seed;
+use crate::train::objective::contrastive::Towers;
 
 /// Width of a feed-forward in units of its input.
 const EXPANSION: usize = 2;
@@ -40,15 +41,6 @@ pub(super) enum Reading {
     Tokens(Vec<u32>),
     /// Of an encoder that stays as it is.
     Vector(Vec<f32>),
-}
-
-impl Reading {
-    pub(super) fn tokens(&self) -> u64 {
-        match self {
-            Self::Tokens(tokens) => tokens.len() as u64,
-            Self::Vector(_) => 1,
-        }
-    }
 }
 
 /// What turns a text into a vector.
@@ -238,22 +230,6 @@ impl Model {
         Ok(channels)
     }
 
-    /// Fused vectors of requests, `[requests, dim]`.
-    pub(super) fn queries(&self, readings: &[&Reading]) -> Result<Tensor> {
-        let (mut channels, weights) = self.query_channels(readings)?;
-        if let Some(weights) = weights {
-            for (number, channel) in channels.iter_mut().enumerate() {
-                *channel = channel.broadcast_mul(&weights.narrow(1, number, 1)?)?;
-            }
-        }
-        Ok(Tensor::cat(&channels, 1)?)
-    }
-
-    /// Fused vectors of items, `[items, dim]`; `items` are the rows of `readings` in the catalogue.
-    pub(super) fn items(&self, readings: &[&Reading], items: &[u32]) -> Result<Tensor> {
-        Ok(Tensor::cat(&self.item_channels(readings, items)?, 1)?)
-    }
-
     /// Writes the whole model.
     pub(super) fn save(&self, folder: &Path) -> Result<()> {
         save_weights(&folder.join(HEADS_FILE), &self.heads)?;
@@ -301,6 +277,35 @@ impl Model {
         let model = Self::assemble(text, settings, items, seed)?;
         load_weights(&folder.join(HEADS_FILE), &model.heads)?;
         Ok(model)
+    }
+}
+
+impl Towers for Model {
+    type Reading = Reading;
+
+    fn read_query(&self, text: &str) -> Result<Reading> {
+        self.read(text, Side::Query)
+    }
+
+    fn tokens(reading: &Reading) -> u64 {
+        match reading {
+            Reading::Tokens(tokens) => tokens.len() as u64,
+            Reading::Vector(_) => 1,
+        }
+    }
+
+    fn queries(&self, readings: &[&Reading]) -> Result<Tensor> {
+        let (mut channels, weights) = self.query_channels(readings)?;
+        if let Some(weights) = weights {
+            for (number, channel) in channels.iter_mut().enumerate() {
+                *channel = channel.broadcast_mul(&weights.narrow(1, number, 1)?)?;
+            }
+        }
+        Ok(Tensor::cat(&channels, 1)?)
+    }
+
+    fn items(&self, readings: &[&Reading], items: &[u32]) -> Result<Tensor> {
+        Ok(Tensor::cat(&self.item_channels(readings, items)?, 1)?)
     }
 }
 

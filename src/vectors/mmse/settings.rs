@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::settings::Pooling;
 use crate::store::Source;
 use crate::train::course::settings::{Course, CourseDefaults};
+use crate::train::objective::contrastive::settings::Contrast;
+
+pub use crate::train::objective::contrastive::settings::{MmseLevels, RankingLoss};
 
 /// Defaults of the training of MMSE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,53 +39,15 @@ pub struct MmseSettings {
     pub init: Option<String>,
     /// What turns a text into a vector.
     pub text: MmseText,
-    /// Which signals say how far a shown item got.
-    pub levels: MmseLevels,
     /// Channels that are fused behind the towers: 1 for text, 2 for text and a trained vector per item.
     #[schemars(range(min = 1, max = 2))]
     pub channels: u32,
-    /// Most ordered items drawn per request.
-    #[schemars(range(min = 0, max = 1_000))]
-    pub ordered: u32,
-    /// Most clicked items drawn per request.
-    #[schemars(range(min = 0, max = 1_000))]
-    pub clicked: u32,
-    /// Most items drawn per request that were shown and neither clicked nor ordered.
-    #[schemars(range(min = 0, max = 1_000))]
-    pub shown: u32,
-    /// Uniformly drawn items per step, shared by the batch; 0 leaves in-batch negatives alone.
-    #[schemars(range(min = 0, max = 65_536))]
-    pub uniform: u32,
-    /// Treat ordered items as clicked ones.
-    pub order_as_click: bool,
-    /// Weight of an ordered item in the retrieval loss, whose mean is over the positives of a batch; that of a clicked one is 1.
-    #[schemars(range(min = 0.0, max = 100.0))]
-    pub ordered_weight: f64,
-    /// Weight of the retrieval loss; 0 leaves it out.
-    #[schemars(range(min = 0.0, max = 100.0))]
-    pub retrieval: f64,
-    /// Weight λ of the ranking loss; 0 leaves it out.
-    #[schemars(range(min = 0.0, max = 100.0))]
-    pub ranking: f64,
-    /// Which ranking loss.
-    pub ranking_loss: RankingLoss,
-    /// Temperature of the retrieval loss.
-    #[schemars(range(min = 0.001, max = 10.0))]
-    pub temperature: f64,
-    /// Temperature of the ranking loss.
-    #[schemars(range(min = 0.001, max = 10.0))]
-    pub ranking_temperature: f64,
-    /// Subtract the logarithm of an item's probability to be in the batch from its score in the retrieval loss.
-    pub log_q: bool,
+    /// What is compared with what.
+    #[serde(flatten)]
+    pub contrast: Contrast,
     /// How the training runs.
     #[serde(flatten)]
     pub course: Course<MmseCourse>,
-    /// Share of examples that are random title substrings asking for their item.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub pseudo_requests: f64,
-    /// Items of a history whose text stands for a request without text, newest last.
-    #[schemars(range(min = 1, max = 1_000))]
-    pub history_items: u32,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
@@ -100,44 +65,15 @@ impl Default for MmseSettings {
                 ngrams: default_ngrams(),
                 buckets: default_buckets(),
             },
-            levels: MmseLevels::Impressions {},
             channels: 1,
-            ordered: 1,
-            clicked: 2,
-            shown: 4,
-            uniform: 512,
-            order_as_click: false,
-            ordered_weight: 2.0,
-            retrieval: 1.0,
-            ranking: 0.1,
-            ranking_loss: RankingLoss::Pairwise,
-            temperature: 0.07,
-            ranking_temperature: 0.1,
-            log_q: true,
+            contrast: Contrast::default(),
             course: Course::default(),
-            pseudo_requests: 0.3,
-            history_items: 5,
             seed: None,
         }
     }
 }
 
-/// Positives drawn per request, at most.
-pub(super) struct Places {
-    pub(super) ordered: usize,
-    pub(super) clicked: usize,
-}
-
 impl MmseSettings {
-    /// How many are drawn; where orders count as clicks, the places of both are for clicks.
-    pub(super) fn places(&self) -> Places {
-        let (ordered, clicked) = (self.ordered as usize, self.clicked as usize);
-        match self.order_as_click {
-            true => Places { ordered: 0, clicked: ordered + clicked },
-            false => Places { ordered, clicked },
-        }
-    }
-
     /// Name of the vectors whose encoder is taken, where one is.
     pub fn base(&self) -> Option<&String> {
         match &self.text {
@@ -254,32 +190,4 @@ fn default_heads() -> u32 {
 
 fn default_max_tokens() -> u32 {
     64
-}
-
-/// Which signals say how far a shown item got.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum MmseLevels {
-    /// Orders and clicks (or what was put into the cart) of impressions.
-    Impressions {},
-    /// Grades of judged pairs, which stand in for behavior.
-    Grades {
-        /// Lowest grade that counts as ordered.
-        ordered: f64,
-        /// Lowest grade that counts as clicked; lower ones count as shown.
-        clicked: f64,
-    },
-}
-
-/// How items of one request are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RankingLoss {
-    /// Every pair of items of different levels, by a logistic loss.
-    Pairwise,
-    /// As pairwise, each pair weighted by what swapping it changes in NDCG (LambdaRank).
-    Lambda,
-    /// Ordered over all others, clicked and better over all others, shown over random, random items among the others of each
-    /// (arXiv 2305.13647).
-    Listwise,
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use rand::Rng;
 
 use super::super::encoder;
-use super::feedback::Reached;
+use super::model::Model;
 use super::settings::{MmseLevels, PretrainedText, RankingLoss};
 use super::*;
 use crate::corpus::Corpus;
@@ -20,6 +20,8 @@ use crate::seed::Seed;
 use crate::train::course::settings::{Course, OptimizerSettings};
 use crate::train::held_out::Nobody;
 use crate::train::objective::Objective;
+use crate::train::objective::contrastive::feedback::Reached;
+use crate::train::objective::contrastive::settings::Contrast;
 use crate::train::sampler::Draw;
 use crate::vectors::settings::EncoderSettings;
 
@@ -66,7 +68,7 @@ impl Shop {
     }
 
     fn feedback(&self, settings: &MmseSettings) -> Result<Feedback> {
-        Feedback::gather(&self.corpus, &self.catalogue, settings)
+        Feedback::gather(&self.corpus, &self.catalogue, &settings.contrast)
     }
 
     fn fit(&self, settings: &MmseSettings, name: &str, ctx: &Context) -> Result<PathBuf> {
@@ -98,8 +100,7 @@ fn grades() -> MmseLevels {
 fn small() -> MmseSettings {
     MmseSettings {
         text: MmseText::Bag { dim: 8, vocabulary: 300, ngrams: 2, buckets: 100 },
-        levels: grades(),
-        uniform: 4,
+        contrast: Contrast { levels: grades(), uniform: 4, ..Contrast::default() },
         course: Course { batch: 4, epochs: 4.0, ..Course::default() },
         ..MmseSettings::default()
     }
@@ -122,7 +123,8 @@ fn grades_become_levels_at_their_thresholds() {
     assert_eq!(feedback.positives[oak.query as usize], [2, 6]);
     // Both positives of item 1 are always drawn, by two of five examples.
     assert!((feedback.drawn[1] - 2.0 / 5.0).abs() < 1e-6);
-    let merged = MmseSettings { order_as_click: true, ..small() };
+    let merged =
+        MmseSettings { contrast: Contrast { order_as_click: true, ..small().contrast }, ..small() };
     let merged = shop.feedback(&merged).unwrap();
     assert!(merged.examples.iter().all(|e| e.ordered.is_empty()));
     assert!(Reached::Ordered > Reached::Clicked && Reached::Clicked > Reached::Shown);
@@ -137,19 +139,41 @@ fn a_level_that_no_signal_gives_is_refused() {
     };
     let shop = Shop::new(None);
     let high = MmseLevels::Grades { ordered: 3.5, clicked: 2.33 };
-    let none = told(&shop, MmseSettings { levels: high.clone(), ..small() });
+    let none = told(
+        &shop,
+        MmseSettings { contrast: Contrast { levels: high.clone(), ..small().contrast }, ..small() },
+    );
     assert!(none.contains("reaches the level `ordered` (ordered 0, clicked 9, shown 5)"), "{none}");
     assert!(none.contains("set ordered = 0"), "{none}");
-    assert!(shop.feedback(&MmseSettings { levels: high, ordered: 0, ..small() }).is_ok());
-    let nothing = MmseSettings { levels: MmseLevels::Impressions {}, ..small() };
+    assert!(
+        shop.feedback(&MmseSettings {
+            contrast: Contrast { levels: high, ordered: 0, ..small().contrast },
+            ..small()
+        })
+        .is_ok()
+    );
+    let nothing = MmseSettings {
+        contrast: Contrast { levels: MmseLevels::Impressions {}, ..small().contrast },
+        ..small()
+    };
     let nothing = told(&shop, nothing);
     assert!(nothing.contains("there are no impressions of training requests"), "{nothing}");
     let clicks = SimulatedClicks { sessions_per_query: 20, ..Default::default() };
     let clicked = Shop::new(Some(clicks));
-    let impressions = MmseSettings { levels: MmseLevels::Impressions {}, ..small() };
+    let impressions = MmseSettings {
+        contrast: Contrast { levels: MmseLevels::Impressions {}, ..small().contrast },
+        ..small()
+    };
     let unordered = told(&clicked, impressions.clone());
     assert!(unordered.contains("reaches the level `ordered` (ordered 0,"), "{unordered}");
-    assert!(clicked.feedback(&MmseSettings { ordered: 0, ..impressions }).is_ok());
+    assert!(
+        clicked
+            .feedback(&MmseSettings {
+                contrast: Contrast { ordered: 0, ..impressions.contrast.clone() },
+                ..impressions
+            })
+            .is_ok()
+    );
 }
 
 #[test]
@@ -170,10 +194,13 @@ fn every_parameter_gets_a_gradient_under_every_loss() {
             let settings = MmseSettings {
                 text: text.clone(),
                 channels: 2,
-                retrieval,
-                ranking,
-                ranking_loss,
-                pseudo_requests: 0.0,
+                contrast: Contrast {
+                    retrieval,
+                    ranking,
+                    ranking_loss,
+                    pseudo_requests: 0.0,
+                    ..small().contrast
+                },
                 ..small()
             };
             let model = Model::new(&settings, shop.catalogue.len(), Seed::new(3), None, &tokenizer)
@@ -184,10 +211,16 @@ fn every_parameter_gets_a_gradient_under_every_loss() {
             }
             let feedback = shop.feedback(&settings).unwrap();
             let readings =
-                Readings::of(&model, &shop.catalogue, &feedback, None, &Context::silent()).unwrap();
+                read(&model, &shop.catalogue, &feedback, None, &Context::silent()).unwrap();
             let catalogue = &shop.catalogue;
-            let objective =
-                Mmse::new(&model, catalogue, feedback, &readings, &settings, Seed::new(4));
+            let objective = Contrastive::new(
+                &model,
+                catalogue,
+                feedback,
+                &readings,
+                &settings.contrast,
+                Seed::new(4),
+            );
             let draws: Vec<Draw> =
                 (0..5).map(|example| Draw { example, global: example }).collect();
             let loss = objective.loss(&objective.draw(&draws).unwrap()).unwrap();
@@ -216,13 +249,17 @@ fn loss_of(shop: &Shop, settings: &MmseSettings, examples: &[u64]) -> f32 {
     })
 }
 
-fn at_start<T>(shop: &Shop, settings: &MmseSettings, ask: impl Fn(&Mmse<'_>) -> T) -> T {
+fn at_start<T>(
+    shop: &Shop,
+    settings: &MmseSettings,
+    ask: impl Fn(&Contrastive<'_, Model>) -> T,
+) -> T {
     let tokenizer = || Tokenizer::train_bpe(["red oak"].iter(), 300, &Context::silent());
     let model = Model::new(settings, 8, Seed::new(3), None, &tokenizer).unwrap();
     let feedback = shop.feedback(settings).unwrap();
-    let readings =
-        Readings::of(&model, &shop.catalogue, &feedback, None, &Context::silent()).unwrap();
-    ask(&Mmse::new(&model, &shop.catalogue, feedback, &readings, settings, Seed::new(4)))
+    let readings = read(&model, &shop.catalogue, &feedback, None, &Context::silent()).unwrap();
+    let (catalogue, contrast) = (&shop.catalogue, &settings.contrast);
+    ask(&Contrastive::new(&model, catalogue, feedback, &readings, contrast, Seed::new(4)))
 }
 
 /// Number of the example with a query.
@@ -235,8 +272,16 @@ fn example(shop: &Shop, settings: &MmseSettings, query: &str) -> u64 {
 fn other_positives_of_a_text_are_no_negatives_of_it() {
     // One request whose only other columns are its own positives: nothing can push them apart.
     let shop = Shop::new(None);
-    let settings =
-        MmseSettings { uniform: 0, shown: 0, ranking: 0.0, pseudo_requests: 0.0, ..small() };
+    let settings = MmseSettings {
+        contrast: Contrast {
+            uniform: 0,
+            shown: 0,
+            ranking: 0.0,
+            pseudo_requests: 0.0,
+            ..small().contrast
+        },
+        ..small()
+    };
     assert_eq!(loss_of(&shop, &settings, &[0]), 0.0);
     assert!(loss_of(&shop, &settings, &[0, 1]) > 0.0);
 }
@@ -245,15 +290,21 @@ fn other_positives_of_a_text_are_no_negatives_of_it() {
 fn an_order_counts_as_many_times_a_click_of_another_request() {
     let shop = Shop::new(None);
     let base = MmseSettings {
-        uniform: 0,
-        shown: 0,
-        ranking: 0.0,
-        pseudo_requests: 0.0,
-        log_q: false,
-        temperature: 1.0,
+        contrast: Contrast {
+            uniform: 0,
+            shown: 0,
+            ranking: 0.0,
+            pseudo_requests: 0.0,
+            log_q: false,
+            temperature: 1.0,
+            ..small().contrast
+        },
         ..small()
     };
-    let settings = |ordered_weight| MmseSettings { ordered_weight, ..base.clone() };
+    let settings = |ordered_weight| MmseSettings {
+        contrast: Contrast { ordered_weight, ..base.contrast.clone() },
+        ..base.clone()
+    };
     let examples = ["oak", "blue"].map(|query| example(&shop, &base, query));
     let loss = |weight: f64| f64::from(loss_of(&shop, &settings(weight), &examples));
     // oak brings an order and a click, blue a click: (w a + b + c) · 2 / (w + 2).
@@ -269,11 +320,14 @@ fn rows_that_have_nothing_to_rank_do_not_thin_the_ranking_loss() {
     let shop = Shop::new(None);
     for ranking_loss in [RankingLoss::Pairwise, RankingLoss::Lambda, RankingLoss::Listwise] {
         let settings = MmseSettings {
-            retrieval: 0.0,
-            ranking: 1.0,
-            ranking_loss,
-            uniform: 0,
-            pseudo_requests: 0.0,
+            contrast: Contrast {
+                retrieval: 0.0,
+                ranking: 1.0,
+                ranking_loss,
+                uniform: 0,
+                pseudo_requests: 0.0,
+                ..small().contrast
+            },
             ..small()
         };
         let [oak, blue] = ["oak", "blue"].map(|query| example(&shop, &settings, query));
@@ -287,11 +341,14 @@ fn rows_that_have_nothing_to_rank_do_not_thin_the_ranking_loss() {
 fn q_is_how_often_an_item_is_in_the_pool() {
     let shop = Shop::new(None);
     let settings = MmseSettings {
-        ordered: 1,
-        clicked: 1,
-        uniform: 3,
-        pseudo_requests: 0.4,
         text: model::tests::texts()[0].clone(),
+        contrast: Contrast {
+            ordered: 1,
+            clicked: 1,
+            uniform: 3,
+            pseudo_requests: 0.4,
+            ..small().contrast
+        },
         ..small()
     };
     at_start(&shop, &settings, |objective| {
@@ -349,8 +406,7 @@ fn training_finds_items_and_orders_them() {
             optimizer: OptimizerSettings { learning_rate: 1e-2, ..Default::default() },
             ..small().course
         },
-        ranking: 1.0,
-        pseudo_requests: 0.2,
+        contrast: Contrast { ranking: 1.0, pseudo_requests: 0.2, ..small().contrast },
         ..small()
     };
     let folder = shop.fit(&settings, "fit", &Context::silent()).unwrap();

@@ -12,10 +12,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::VECTORS_FILE;
-use super::request::{Encoded, RequestEncoder, newest};
+use super::request::{Encoded, RequestEncoder};
 use super::settings::TwoTowerSettings;
 use super::validation::validation;
-use crate::corpus::{Ask, Catalogue, Split};
+use crate::corpus::{Ask, Catalogue, Split, newest};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::kind::Role;

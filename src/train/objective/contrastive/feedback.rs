@@ -2,41 +2,47 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::settings::{MmseLevels, MmseSettings};
-use crate::corpus::{Catalogue, Corpus, Split};
+use super::settings::{Contrast, MmseLevels};
+use crate::corpus::{Catalogue, Corpus, Split, newest};
 use crate::error::{Error, Result};
-use crate::vectors::request::newest;
 
 /// How far an item of a request got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reached {
+pub enum Reached {
+    /// Seen, and no more.
     Shown,
+    /// Clicked, or put into the cart.
     Clicked,
+    /// The highest level there is.
     Ordered,
 }
 
 /// A training request with at least one positive that can be drawn.
-pub(super) struct Example {
+pub struct Example {
     /// Its text: the query, or what the newest items of its history say.
-    pub(super) text: String,
-    pub(super) ordered: Vec<u32>,
-    pub(super) clicked: Vec<u32>,
-    pub(super) shown: Vec<u32>,
+    pub text: String,
+    /// Items that were ordered.
+    pub ordered: Vec<u32>,
+    /// Items that were clicked.
+    pub clicked: Vec<u32>,
+    /// Items that were shown alone.
+    pub shown: Vec<u32>,
     /// Number of its text among the distinct ones.
-    pub(super) query: u32,
+    pub query: u32,
 }
 
 /// All of them.
-pub(super) struct Feedback {
-    pub(super) examples: Vec<Example>,
+pub struct Feedback {
+    /// Requests that teach something.
+    pub examples: Vec<Example>,
     /// Items that are positive for a text in any request, ascending, by number of the text.
-    pub(super) positives: Vec<Vec<u32>>,
+    pub positives: Vec<Vec<u32>>,
     /// How often an example, drawn at random, brings an item as a positive, `[items]`.
-    pub(super) drawn: Vec<f32>,
+    pub drawn: Vec<f32>,
 }
 
-/// The text that stands for a request.
-pub(super) fn request_text<'t>(
+/// The text that stands for a request: its query, or what the newest `items` of its history say.
+pub fn request_text<'t>(
     query: Option<&str>,
     history: &[u32],
     items: u32,
@@ -56,11 +62,7 @@ impl Feedback {
     ///
     /// # Errors
     /// [`Error::Data`] when nothing is there to learn from, or a level that the settings draw from is reached by no item.
-    pub(super) fn gather(
-        corpus: &Corpus,
-        catalogue: &Catalogue,
-        settings: &MmseSettings,
-    ) -> Result<Self> {
+    pub fn gather(corpus: &Corpus, catalogue: &Catalogue, settings: &Contrast) -> Result<Self> {
         let mut reached: BTreeMap<u32, BTreeMap<u32, Reached>> = BTreeMap::new();
         for (request, item, level) in levels(corpus, &settings.levels)? {
             let level = match level {
@@ -157,12 +159,7 @@ fn levels(corpus: &Corpus, from: &MmseLevels) -> Result<Vec<(u32, u32, Reached)>
 }
 
 /// Every level that items are drawn from is reached by some, and there are `examples`; `counts` are those of ordered, clicked and shown items.
-fn check(
-    corpus: &Corpus,
-    settings: &MmseSettings,
-    counts: [u64; 3],
-    examples: usize,
-) -> Result<()> {
+fn check(corpus: &Corpus, settings: &Contrast, counts: [u64; 3], examples: usize) -> Result<()> {
     let source = match settings.levels {
         MmseLevels::Impressions {} => "impressions of training requests",
         MmseLevels::Grades { .. } => "judged items of training requests",

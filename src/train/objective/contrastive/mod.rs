@@ -1,128 +1,114 @@
-//! One batch: requests with items of four sources, all of them encoded once, and both losses.
+//! Towers that learn from all stages of a cascade at once: a batch of requests with items of four sources, all of them
+//! encoded once, a retrieval loss over all items and a ranking loss within a request (MMSE, arXiv 2303.11009).
+//!
+//! `feedback` says how far items got, `losses` are functions of scores, [`Towers`] what learns.
+
+mod checks;
+pub mod feedback;
+mod losses;
+pub mod settings;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use rand::Rng;
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 
-use super::super::encoder::item_vectors;
-use super::feedback::{Example, Feedback, Reached};
-use super::losses::{Pair, Positive, global, lambdas, pairwise};
-use super::model::{Model, Reading, Side};
-use super::settings::{MmseSettings, RankingLoss};
+use super::{Loss, Objective};
 use crate::corpus::Catalogue;
 use crate::error::Result;
-use crate::progress::Context;
 use crate::seed::Seed;
 use crate::train::data::pseudo::{WORDS, pseudo_request};
-use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
-
-/// Texts read between two looks at the interrupt flag.
-const READ_CHUNK: usize = 512;
+use feedback::{Example, Feedback, Reached};
+use losses::{Pair, Positive, global, lambdas, pairwise};
+use settings::{Contrast, RankingLoss};
 
 /// The objective.
-pub(super) struct Mmse<'a> {
-    model: &'a Model,
+pub struct Contrastive<'a, T: Towers> {
+    towers: &'a T,
     catalogue: &'a Catalogue,
     feedback: Feedback,
-    settings: &'a MmseSettings,
-    readings: &'a Readings,
+    settings: &'a Contrast,
+    readings: &'a Readings<T::Reading>,
     seed: Seed,
 }
 
-/// What of the texts does not change while the model trains.
-pub(super) struct Readings {
-    /// Of every training request, `[examples]`.
-    pub(super) queries: Vec<Reading>,
-    /// `[items]`.
-    pub(super) items: Vec<Reading>,
-}
+/// What encodes requests and items into one space.
+pub trait Towers {
+    /// A text, as far as it does not change while the model trains.
+    type Reading;
 
-impl Readings {
-    /// Reads all texts; a frozen encoder runs here, on all threads, and never again. Vectors of the items that `base` holds
-    /// are taken from there.
+    /// What of a request's text can be done once and for all.
     ///
     /// # Errors
-    /// When the encoder fails, or the user asked to stop.
-    pub(super) fn of(
-        model: &Model,
-        catalogue: &Catalogue,
-        feedback: &Feedback,
-        base: Option<&Path>,
-        ctx: &Context,
-    ) -> Result<Self> {
-        let read_all = |texts: &[&str], side: Side, label: &str| -> Result<Vec<Reading>> {
-            let mut readings = Vec::with_capacity(texts.len());
-            let mut bar = ctx.bar(label, texts.len() as u64, "text");
-            for chunk in texts.chunks(READ_CHUNK) {
-                if !readings.is_empty() {
-                    ctx.check_interrupt()?;
-                }
-                let read = chunk.par_iter().map(|text| model.read(text, side));
-                readings.par_extend(read.collect::<Result<Vec<_>>>()?);
-                bar.advance(chunk.len() as u64);
-            }
-            Ok(readings)
-        };
-        let queries: Vec<&str> = feedback.examples.iter().map(|one| one.text.as_str()).collect();
-        let queries = read_all(&queries, Side::Query, "read requests")?;
-        let items = match base {
-            Some(folder) => {
-                let vectors = item_vectors(folder, catalogue)?;
-                vectors.rows().map(|row| Reading::Vector(row.to_vec())).collect()
-            }
-            None => {
-                let items = (0..catalogue.len() as u32).map(|item| catalogue.text(item));
-                read_all(&items.collect::<Vec<&str>>(), Side::Item, "read items")?
-            }
-        };
-        Ok(Self { queries, items })
-    }
+    /// When the tokenizer refuses the text, or an encoder fails.
+    fn read_query(&self, text: &str) -> Result<Self::Reading>;
+
+    /// Tokens of a text, for the rate that is shown.
+    fn tokens(reading: &Self::Reading) -> u64;
+
+    /// Vectors of requests, `[requests, dim]`.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn queries(&self, readings: &[&Self::Reading]) -> Result<Tensor>;
+
+    /// Vectors of items, `[items, dim]`; `items` are the rows of `readings` in the catalogue.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn items(&self, readings: &[&Self::Reading], items: &[u32]) -> Result<Tensor>;
+}
+
+/// What of the texts does not change while the model trains.
+pub struct Readings<R> {
+    /// Of every training request, `[examples]`.
+    pub queries: Vec<R>,
+    /// `[items]`.
+    pub items: Vec<R>,
 }
 
 /// One drawn request.
-struct Row {
+struct Row<R> {
     /// None where the request's text is known beforehand.
-    reading: Option<Reading>,
+    reading: Option<R>,
     example: usize,
     /// Items with the level they reached, best first.
     items: Vec<(u32, Reached)>,
 }
 
 /// A batch.
-pub(super) struct Batch {
-    rows: Vec<Row>,
+pub struct Batch<R> {
+    rows: Vec<Row<R>>,
     /// All items to encode, ascending: the columns.
-    pub(super) items: Vec<u32>,
+    pub(crate) items: Vec<u32>,
     /// Columns that may be negatives of other requests: positives of any request, and the uniform ones.
-    pub(super) pool: Vec<bool>,
+    pub(crate) pool: Vec<bool>,
     /// Columns drawn uniformly.
     uniform: Vec<bool>,
 }
 
-impl<'a> Mmse<'a> {
-    pub(super) fn new(
-        model: &'a Model,
+impl<'a, T: Towers> Contrastive<'a, T> {
+    /// Requests with their feedback, `readings` of the same requests and of all items.
+    pub fn new(
+        towers: &'a T,
         catalogue: &'a Catalogue,
         feedback: Feedback,
-        readings: &'a Readings,
-        settings: &'a MmseSettings,
+        readings: &'a Readings<T::Reading>,
+        settings: &'a Contrast,
         seed: Seed,
     ) -> Self {
-        Self { model, catalogue, feedback, settings, readings, seed: seed.purpose("draws") }
+        Self { towers, catalogue, feedback, settings, readings, seed: seed.purpose("draws") }
     }
 
-    fn row(&self, draw: &Draw) -> Result<Row> {
+    fn row(&self, draw: &Draw) -> Result<Row<T::Reading>> {
         let mut rng = self.seed.index(draw.global).rng();
         let example = draw.example as usize;
         if rng.random_bool(self.settings.pseudo_requests) {
             let item = rng.random_range(0..self.catalogue.len() as u32);
             if let Some(text) = pseudo_request(self.catalogue.title(item), WORDS, &mut rng) {
-                let reading = Some(self.model.read(&text, Side::Query)?);
+                let reading = Some(self.towers.read_query(&text)?);
                 return Ok(Row { reading, example, items: vec![(item, Reached::Clicked)] });
             }
         }
@@ -140,12 +126,12 @@ impl<'a> Mmse<'a> {
         Ok(Row { reading: None, example, items })
     }
 
-    fn reading<'r>(&'r self, row: &'r Row) -> &'r Reading {
+    fn reading<'r>(&'r self, row: &'r Row<T::Reading>) -> &'r T::Reading {
         row.reading.as_ref().unwrap_or(&self.readings.queries[row.example])
     }
 
     /// Whether an item is positive for a row's text, drawn or not.
-    fn is_positive(&self, row: &Row, item: u32) -> bool {
+    fn is_positive(&self, row: &Row<T::Reading>, item: u32) -> bool {
         let drawn = |(other, level): &(u32, Reached)| *other == item && *level > Reached::Shown;
         if row.items.iter().any(drawn) {
             return true;
@@ -157,7 +143,7 @@ impl<'a> Mmse<'a> {
     /// `ln Q` of every column: how likely that item is in a batch's pool, where it has one column however often it is drawn.
     /// With `B` rows, `R` uniform items of `N`, `p` the share of pseudo-requests and `d` how often an example brings the
     /// item, `Q = 1 − (1 − (1 − p) d − p / N)^B (1 − 1 / N)^R`.
-    pub(super) fn log_q(&self, batch: &Batch) -> Vec<f32> {
+    pub(crate) fn log_q(&self, batch: &Batch<T::Reading>) -> Vec<f32> {
         let (rows, uniform) = (batch.rows.len() as f64, f64::from(self.settings.uniform));
         let (n, pseudo) = (self.catalogue.len() as f64, self.settings.pseudo_requests);
         let never_uniform = (1.0 - 1.0 / n).powf(uniform);
@@ -170,7 +156,7 @@ impl<'a> Mmse<'a> {
         batch.items.iter().map(of).collect()
     }
 
-    fn retrieval_loss(&self, scores: &Tensor, batch: &Batch) -> Result<Option<Tensor>> {
+    fn retrieval_loss(&self, scores: &Tensor, batch: &Batch<T::Reading>) -> Result<Option<Tensor>> {
         let weight = |level: Reached| match level {
             Reached::Ordered => self.settings.ordered_weight as f32,
             Reached::Clicked => 1.0,
@@ -203,7 +189,7 @@ impl<'a> Mmse<'a> {
         global(&logits, is_negative, &positives).map(Some)
     }
 
-    fn ranking_loss(&self, scores: &Tensor, batch: &Batch) -> Result<Option<Tensor>> {
+    fn ranking_loss(&self, scores: &Tensor, batch: &Batch<T::Reading>) -> Result<Option<Tensor>> {
         if self.settings.ranking_loss == RankingLoss::Listwise {
             return self.listwise_loss(scores, batch);
         }
@@ -242,7 +228,7 @@ impl<'a> Mmse<'a> {
 
     /// Three nested tasks per request: ordered, at least clicked, at least shown; each against the other items of the
     /// request and the uniform ones.
-    fn listwise_loss(&self, scores: &Tensor, batch: &Batch) -> Result<Option<Tensor>> {
+    fn listwise_loss(&self, scores: &Tensor, batch: &Batch<T::Reading>) -> Result<Option<Tensor>> {
         let mut owners = Vec::new();
         let mut positives = Vec::new();
         let mut negatives: Vec<Vec<bool>> = Vec::new();
@@ -285,7 +271,7 @@ impl<'a> Mmse<'a> {
     }
 }
 
-impl Batch {
+impl<R> Batch<R> {
     /// Column of an item of the batch.
     fn column(&self, item: u32) -> u32 {
         // Every item of a row is among the columns.
@@ -293,8 +279,8 @@ impl Batch {
     }
 }
 
-impl Objective for Mmse<'_> {
-    type Batch = Batch;
+impl<T: Towers> Objective for Contrastive<'_, T> {
+    type Batch = Batch<T::Reading>;
 
     fn n_examples(&self) -> u64 {
         self.feedback.examples.len() as u64
@@ -305,8 +291,9 @@ impl Objective for Mmse<'_> {
         0
     }
 
-    fn draw(&self, draws: &[Draw]) -> Result<Batch> {
-        let rows: Vec<Row> = draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
+    fn draw(&self, draws: &[Draw]) -> Result<Self::Batch> {
+        let rows: Vec<Row<T::Reading>> =
+            draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
         // One set for the whole batch: a contrastive loss is a matter of its batch in any case.
         let first = draws.first().map_or(0, |draw| draw.global);
         let mut rng = self.seed.purpose("uniform").index(first).rng();
@@ -323,22 +310,22 @@ impl Objective for Mmse<'_> {
         Ok(Batch { rows, items: all.into_keys().collect(), pool, uniform })
     }
 
-    fn weight(&self, batch: &Batch) -> f64 {
+    fn weight(&self, batch: &Batch<T::Reading>) -> f64 {
         batch.rows.len() as f64
     }
 
-    fn tokens(&self, batch: &Batch) -> u64 {
-        let items = batch.items.iter().map(|item| self.readings.items[*item as usize].tokens());
-        let rows = batch.rows.iter().map(|row| self.reading(row).tokens());
+    fn tokens(&self, batch: &Batch<T::Reading>) -> u64 {
+        let items = batch.items.iter().map(|item| T::tokens(&self.readings.items[*item as usize]));
+        let rows = batch.rows.iter().map(|row| T::tokens(self.reading(row)));
         items.sum::<u64>() + rows.sum::<u64>()
     }
 
-    fn loss(&self, batch: &Batch) -> Result<Loss> {
-        let queries: Vec<&Reading> = batch.rows.iter().map(|row| self.reading(row)).collect();
-        let items: Vec<&Reading> =
+    fn loss(&self, batch: &Batch<T::Reading>) -> Result<Loss> {
+        let queries: Vec<&T::Reading> = batch.rows.iter().map(|row| self.reading(row)).collect();
+        let items: Vec<&T::Reading> =
             batch.items.iter().map(|item| &self.readings.items[*item as usize]).collect();
-        let queries = self.model.queries(&queries)?;
-        let items = self.model.items(&items, &batch.items)?;
+        let queries = self.towers.queries(&queries)?;
+        let items = self.towers.items(&items, &batch.items)?;
         let scores = queries.matmul(&items.t()?)?;
         // A batch without pairs or positives has a loss of 0, and gradients of 0.
         let mut sum = (scores.sum_all()? * 0.0)?;
