@@ -192,6 +192,7 @@ kind = "two-tower"
 kind = "mmse"
 [vectors.feedback]
 kind = "collaborative"
+ppmi = { window = 3, shift = 2.0 }
 [vectors.both]
 kind = "joined"
 parts = ["text", "feedback"]
