@@ -3,11 +3,15 @@
 //! Knows neither how identifiers are made nor how they are searched; it only translates between an
 //! identifier's codes and the token ids of one tokenizer.
 
+use std::ops::Range;
+
 /// Identifier tokens of every item of a catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemTokens {
     /// Token id of code 0 of each level; a level's ids follow each other.
     level_base: Vec<u32>,
+    /// Token id behind the last code of the last level.
+    end: u32,
     /// Token ids `[items, levels]`.
     tokens: Vec<u32>,
 }
@@ -27,7 +31,7 @@ impl ItemTokens {
             .collect();
         let tokens = codes.iter().enumerate().map(|(i, code)| level_base[i % levels.len()] + code);
         let tokens = tokens.collect();
-        Self { level_base, tokens }
+        Self { level_base, end: next, tokens }
     }
 
     /// Tokens of one item.
@@ -41,6 +45,12 @@ impl ItemTokens {
         self.level_base[level] + code
     }
 
+    /// Token ids of all codes of each level, ascending.
+    pub fn levels(&self) -> impl Iterator<Item = Range<u32>> {
+        let ends = self.level_base.iter().skip(1).chain([&self.end]);
+        self.level_base.iter().zip(ends).map(|(base, end)| *base..*end)
+    }
+
     /// Tokens per identifier.
     pub fn length(&self) -> usize {
         self.level_base.len()
@@ -48,7 +58,7 @@ impl ItemTokens {
 
     /// The items of a model that names none.
     pub fn none() -> Self {
-        Self { level_base: Vec::new(), tokens: Vec::new() }
+        Self { level_base: Vec::new(), end: 0, tokens: Vec::new() }
     }
 
     /// Number of items.
@@ -68,5 +78,7 @@ mod tests {
         assert_eq!(table.tokens(1), [103, 104]);
         assert_eq!(table.token(1, 1), 105);
         assert_eq!((table.length(), table.n_items()), (2, 2));
+        assert_eq!(table.levels().collect::<Vec<_>>(), [100..104, 104..106]);
+        assert_eq!(ItemTokens::none().levels().count(), 0);
     }
 }
