@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use rand::Rng;
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 use serde::Serialize;
 
+use super::clumps::{clumps, to_unit_length};
 use crate::error::{Error, Result};
 use crate::model::decoder::normal;
 use crate::progress::Context;
@@ -15,12 +15,10 @@ use crate::ranker::harness::Comparison;
 use crate::ranker::nearest::hnsw::{HnswIndex, Query, build, compare};
 use crate::ranker::settings::HnswSettings;
 use crate::seed::Seed;
-use crate::vectors::Vectors;
+use crate::vectors::{Vectors, norm};
 
 /// Items that a query asks for.
 const DEPTH: usize = 10;
-/// Length of the noise in a simulated item over that of its center.
-const SPREAD: f64 = 1.0;
 /// Length of the noise in a simulated query over that of its item.
 const QUERY_NOISE: f64 = 0.5;
 /// The same for queries that are held-out rows of a file.
@@ -29,8 +27,7 @@ const HELD_OUT_NOISE: f64 = 0.3;
 /// Where the vectors come from.
 #[derive(Debug, Clone)]
 pub enum ItemVectors {
-    /// A mixture of `√items` Gaussians in equal parts: center and noise are normal with the same variance in every direction
-    /// (`SPREAD` = 1), their sum is scaled to unit length. A query is an item, drawn uniformly, with noise of half its length,
+    /// A mixture of `√items` Gaussians (see [`clumps`]). A query is an item, drawn uniformly, with noise of half its length,
     /// scaled to unit length.
     Simulated {
         /// Number of items.
@@ -108,20 +105,7 @@ impl IndexBench {
     }
 
     fn simulated(&self, items: usize, dim: usize, seed: Seed) -> Result<(Vectors, Vec<Query>)> {
-        let n_centers = (items as f64).sqrt().ceil() as usize;
-        let centers = normal(n_centers * dim, 1.0, seed.purpose("centers"));
-        let of_item = seed.purpose("item");
-        let mut data = vec![0f32; items * dim];
-        // Every item has a seed of its own, so that threads do not matter.
-        data.par_chunks_exact_mut(dim).enumerate().for_each(|(item, row)| {
-            let seed = of_item.index(item as u64);
-            let center = seed.purpose("center").rng().random_range(0..n_centers);
-            let center = &centers[center * dim..][..dim];
-            let noise = normal(dim, SPREAD, seed);
-            row.iter_mut().zip(center).zip(noise).for_each(|((x, c), noise)| *x = c + noise);
-            to_unit_length(row);
-        });
-        let vectors = Vectors::new(dim, data, "simulated vectors")?;
+        let vectors = clumps(items, dim, seed)?;
         let of_query = seed.purpose("query");
         let query = |number: u32| {
             let seed = of_query.index(u64::from(number));
@@ -180,19 +164,8 @@ impl IndexBench {
 
 /// `row` with normal noise of `share` of its length.
 fn perturbed(row: &[f32], share: f64, seed: Seed) -> Vec<f32> {
-    let scale = share * length(row) / (row.len() as f64).sqrt();
+    let scale = share * norm(row) / (row.len() as f64).sqrt();
     row.iter().zip(normal(row.len(), scale, seed)).map(|(x, noise)| x + noise).collect()
-}
-
-fn length(row: &[f32]) -> f64 {
-    row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
-}
-
-fn to_unit_length(row: &mut [f32]) {
-    let length = length(row);
-    if length > 0.0 {
-        row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
-    }
 }
 
 #[cfg(test)]
@@ -216,8 +189,8 @@ mod tests {
         assert!(figures.search.recall_at_10 >= 0.95, "{figures:?}");
         assert!(figures.bytes > 2_000 * 16 * 4 && figures.build_seconds > 0.0);
         let (vectors, queries) = simulated.simulated(2_000, 16, Seed::new(1)).unwrap();
-        assert!(vectors.rows().all(|row| (length(row) - 1.0).abs() < 1e-5));
-        assert!(queries.iter().all(|query| (length(&query.vector) - 1.0).abs() < 1e-5));
+        assert!(vectors.rows().all(|row| (norm(row) - 1.0).abs() < 1e-5));
+        assert!(queries.iter().all(|query| (norm(&query.vector) - 1.0).abs() < 1e-5));
         let (again, _) = simulated.simulated(2_000, 16, Seed::new(1)).unwrap();
         assert_eq!(vectors, again);
     }

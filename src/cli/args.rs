@@ -10,6 +10,7 @@ use trieval_eval::fusion::FusionMethod;
 use trieval_eval::settings::{Missing, Ties};
 use trieval_eval::significance::{Correction, Test};
 
+use super::bench_args::BenchQuantizerArgs;
 use crate::bench::{IndexBench, ItemVectors, TrainBench};
 use crate::ranker::settings::HnswSettings;
 use crate::train::course::settings::TrainDevice;
@@ -413,7 +414,8 @@ pub enum RecipesAction {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  trieval ids runs/quickstart\n  trieval ids runs/quickstart i00000017\n  \
-    trieval ids runs/quickstart --tokens \"<a_3>\""
+    trieval ids runs/quickstart --tokens \"<a_3>\"\n  \
+    trieval ids runs/quickstart --assign new.jsonl --out with-new"
 )]
 pub struct IdsArgs {
     /// Folder of a finished run.
@@ -433,6 +435,13 @@ pub struct IdsArgs {
     /// Print the item, or the items below a prefix, that these tokens spell.
     #[arg(long, value_name = "TOKENS")]
     pub tokens: Option<String>,
+    /// Give identifiers to the new items of this file of JSON lines, {"item_id": "n1", "vector": [0.1, -0.2]}, by the codes
+    /// nearest to their vectors; the spare codes of the run must suffice.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["positional", "tokens", "item"])]
+    pub assign: Option<PathBuf>,
+    /// Where to write the index with the new items; a folder that does not exist.
+    #[arg(long, value_name = "FOLDER", requires = "assign")]
+    pub out: Option<PathBuf>,
     /// JSON on standard output.
     #[arg(long)]
     pub json: bool,
@@ -485,6 +494,8 @@ pub enum BenchAction {
     Train(BenchTrainArgs),
     /// An index of item vectors beside exact search: time, size, and share of the nearest items that it finds.
     Index(BenchIndexArgs),
+    /// Residual k-means over item vectors: time, and what it leaves over of them.
+    Quantizer(BenchQuantizerArgs),
 }
 
 /// Arguments of `bench train`.

@@ -1,15 +1,16 @@
-//! `trieval bench`: what this machine makes of a decoder of a given shape, or of an index of vectors.
+//! `trieval bench`: what this machine makes of a decoder of a given shape, of an index of vectors, or of a quantizer.
 
 use serde::Serialize;
 
 use super::args::{BenchAction, BenchArgs};
-use crate::bench::{IndexFigures, TrainFigures};
+use crate::bench::{IndexFigures, QuantizerFigures, TrainFigures};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 
 pub(super) fn execute(args: &BenchArgs, ctx: &Context) -> Result<()> {
     match &args.action {
         BenchAction::Train(args) => show(&args.bench().run(ctx)?, args.json, table),
+        BenchAction::Quantizer(args) => show(&args.bench().run(ctx)?, args.json, quantizer_table),
         BenchAction::Index(args) => show(&args.bench().run(ctx)?, args.json, index_table),
     }
 }
@@ -36,6 +37,21 @@ fn index_table(figures: &IndexFigures) -> String {
         search.speedup,
         search.recall_at_10,
     )
+}
+
+fn quantizer_table(figures: &QuantizerFigures) -> String {
+    let QuantizerFigures { rows, dim, seconds, cpu_seconds, errors } = figures;
+    let cpu = cpu_seconds.map_or_else(|| "unknown".into(), |seconds| format!("{seconds:.1} s"));
+    let mut text =
+        format!("vectors     {rows} of {dim} numbers\ntime        {seconds:.1} s (CPU {cpu})\n");
+    for (level, error) in errors.iter().enumerate() {
+        let behind = match level {
+            0 => "before".to_owned(),
+            level => format!("level {level}"),
+        };
+        text += &format!("{behind:<12}{error:.6} left over (mean squared length)\n");
+    }
+    text
 }
 
 fn table(figures: &TrainFigures) -> String {

@@ -6,14 +6,43 @@ use serde_json::json;
 
 use super::args::IdsArgs;
 use crate::error::{Error, Result};
+use crate::identifier::Identifiers;
 use crate::pipeline::finished::FinishedRun;
 use crate::text::one_line;
 
 /// Items printed for a prefix.
 const MOST_ITEMS: usize = 100;
 
+/// Other items printed for a prefix of an item.
+const MOST_NEIGHBORS: usize = 5;
+
+/// The other items that share the first tokens of an item.
+struct Shared {
+    prefix: String,
+    tokens: usize,
+    items: Vec<u32>,
+}
+
+/// What an item shares, the longest prefix first: whatever its whole identifier names beside it, and its neighbors.
+fn neighbors(identifiers: &Identifiers, item: u32) -> Vec<Shared> {
+    let codes = identifiers.codes_of(item as usize).unwrap_or_default();
+    // A code that is not spelled makes no prefix of its own.
+    let silent = identifiers.unspelled();
+    let is_spelled = |n: &usize| *n != 2 || silent.is_none() || codes.get(1).copied() != silent;
+    let prefixes = (1..=codes.len()).rev().filter(is_spelled).map(|n| {
+        let mut items = identifiers.items_below(&codes[..n]);
+        items.retain(|&other| other != item);
+        let prefix = identifiers.spell_codes(&codes[..n]);
+        Shared { tokens: prefix.matches('<').count(), prefix, items }
+    });
+    prefixes.filter(|row| !row.items.is_empty()).collect()
+}
+
 pub(super) fn execute(args: &IdsArgs) -> Result<()> {
     let run = FinishedRun::open(&args.run, args.seed)?;
+    if let Some(file) = &args.assign {
+        return super::assign::execute(args, &run, file);
+    }
     let identifiers = run.identifiers(args.identifier.as_deref())?;
     let names = run.names()?;
     let (mut id, mut tokens) = (args.positional.as_ref().or(args.item.as_ref()), &args.tokens);
@@ -51,7 +80,17 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
         let rows: Vec<_> = rows
             .map(|(id, tokens, title)| json!({ "item": id, "tokens": tokens, "title": title }))
             .collect();
-        return super::print_json(&format!("{:#}\n", json!({ "total": total, "items": rows })));
+        let mut told = json!({ "total": total, "items": rows });
+        if let (Some(_), [item]) = (id, items.as_slice()) {
+            let rows = neighbors(&identifiers, *item).into_iter().map(|row| {
+                let near = row.items.iter().take(MOST_ITEMS);
+                let near: Vec<&str> =
+                    near.map(|&item| names.ids()[item as usize].as_str()).collect();
+                json!({ "prefix": row.prefix, "others": row.items.len(), "items": near })
+            });
+            told["shared"] = rows.collect();
+        }
+        return super::print_json(&format!("{told:#}\n"));
     }
     if total == 0 {
         return Err(Error::Usage("no item has these tokens".into()));
@@ -61,6 +100,20 @@ pub(super) fn execute(args: &IdsArgs) -> Result<()> {
         let (id, title) = (one_line(id), one_line(title));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{id}  {tokens}  {title}");
+    }
+    if let (Some(_), [item]) = (id, items.as_slice()) {
+        for row in neighbors(&identifiers, *item) {
+            let near = row.items.iter().take(MOST_NEIGHBORS);
+            let near: Vec<String> =
+                near.map(|&item| one_line(&names.ids()[item as usize])).collect();
+            let more = if row.items.len() > near.len() { ", …" } else { "" };
+            let shared = match row.tokens == identifiers.spelled_length(*item) {
+                true => "the same identifier".to_owned(),
+                false => format!("the same first tokens ({})", row.tokens),
+            };
+            let _ =
+                writeln!(text, "  {shared}: {} others, {}{more}", row.items.len(), near.join(", "));
+        }
     }
     if total > MOST_ITEMS {
         let _ = writeln!(text, "… and {} more", total - MOST_ITEMS);

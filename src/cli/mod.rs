@@ -1,7 +1,9 @@
 //! The command line: one file per verb. Standard output carries data, standard error talk.
 
 mod args;
+mod assign;
 mod bench;
+mod bench_args;
 mod check;
 mod clean;
 mod compare;

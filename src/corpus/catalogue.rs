@@ -154,6 +154,13 @@ impl Names {
         &self.0.hash
     }
 
+    /// What the hash would be with more items behind these.
+    pub fn hash_with(&self, more: &[String]) -> String {
+        let mut hash = CatalogueHash::default();
+        self.ids().iter().chain(more).for_each(|id| hash.push(id));
+        hash.finish()
+    }
+
     /// Title of an item; empty for a row number that does not exist.
     pub fn title(&self, item: ItemIdx) -> &str {
         self.0.title(item)

@@ -54,6 +54,13 @@ impl Fixture {
         Self { decoder, items, codes, n_items, prompts }
     }
 
+    /// The same where the last code of the second level is not spelled.
+    fn without_a_code(seed: u64, n_items: usize, is_mean: bool) -> Self {
+        let fixture = Self::new(seed, n_items);
+        let silence = Silence { level: 1, code: LEVELS[1] - 1, is_mean };
+        Self { items: fixture.items.clone().without(silence), ..fixture }
+    }
+
     fn retriever(&self, beam: u32, normalizer: Normalizer) -> Retriever {
         let index = SidIndex::build(&self.codes, &LEVELS).unwrap();
         let settings = DecodeSettings { beam, normalizer };
@@ -260,6 +267,47 @@ fn what_is_left_out_costs_no_places() {
         for (other, hit) in others.iter().zip(&all[20..]) {
             assert_eq!(other.item, hit.item);
             assert!((other.score - hit.score).abs() < 1e-4, "{} {}", other.score, hit.score);
+        }
+    }
+}
+
+#[test]
+fn paths_of_different_lengths_score_as_all_items_do_by_sum_and_by_mean() {
+    for (seed, is_mean) in [(3, false), (4, true), (5, false), (6, true)] {
+        let fixture = Fixture::without_a_code(seed, 31, is_mean);
+        let lengths: BTreeSet<usize> = (0..31).map(|i| fixture.items.tokens(i).len()).collect();
+        assert_eq!(lengths, BTreeSet::from([2, 3]));
+        let length = |item: u32| match is_mean {
+            true => fixture.items.tokens(item).len() as f32,
+            false => 1.0,
+        };
+        for (exact, normalizer) in [(true, Normalizer::Exact), (false, Normalizer::Slice)] {
+            let retriever = fixture.retriever(31, normalizer);
+            for prompt in &fixture.prompts {
+                let mut expected: Vec<(u32, f32)> = match exact {
+                    true => fixture.brute_force(prompt),
+                    false => fixture.brute_force_slice(prompt).into_iter().collect(),
+                };
+                expected.iter_mut().for_each(|(item, score)| *score /= length(*item));
+                expected.sort_by(|a, b| b.1.total_cmp(&a.1));
+                let hits = retriever.retrieve(prompt, Filter::All).unwrap();
+                assert_eq!(hits.len(), 31);
+                for (hit, (item, score)) in hits.iter().zip(&expected) {
+                    assert!((hit.score - score).abs() < 1e-4, "{hit:?} {item} {score}");
+                }
+                let found: BTreeSet<u32> = hits.iter().map(|hit| hit.item).collect();
+                assert_eq!(found.len(), 31);
+                for pair in hits.windows(2) {
+                    assert!(pair[0].score >= pair[1].score);
+                }
+                let of = |item: u32| expected.iter().find(|one| one.0 == item).unwrap().1;
+                assert!(hits.iter().all(|hit| (of(hit.item) - hit.score).abs() < 1e-4));
+                // What is left out is never found, and takes no place.
+                let without = [expected[0].0, expected[7].0];
+                let rest = retriever.retrieve(prompt, Filter::Without(&without)).unwrap();
+                assert_eq!(rest.len(), 29);
+                assert!(rest.iter().all(|hit| !without.contains(&hit.item)));
+            }
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::decode::retriever::Retriever;
 use crate::decode::settings::DecodeSettings;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
-use crate::model::item_tokens::ItemTokens;
+use crate::identifier::settings::Length;
+use crate::model::item_tokens::{ItemTokens, Silence};
 use crate::model::lora::AdapterSpec;
 use crate::model::settings::{LoraSettings, ModelSettings};
 use crate::model::tokenizer::TOKENIZER;
@@ -150,6 +151,13 @@ impl Bundle {
         let prompts = identifiers.iter().map(|(place, one)| {
             let Ids { first, mode } = ids[*place];
             let items = ItemTokens::new(&one.codes, &one.levels, first);
+            let items = match one.unspelled() {
+                Some(code) => {
+                    let is_mean = one.naming.length() == Length::Mean;
+                    items.without(Silence { level: 1, code, is_mean })
+                }
+                None => items,
+            };
             let prompts = PromptBuilder::new(folder.tokenizer().clone(), items, settings)?;
             Ok(prompts.in_mode(mode))
         });

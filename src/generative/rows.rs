@@ -100,7 +100,7 @@ impl Parts {
         let mut next = first as usize;
         for one in identifiers {
             let mut row = next;
-            for level in &one.centroids.levels {
+            for level in &one.spelled_centroids().levels {
                 let n = level.len() / one.centroids.dim;
                 let codes =
                     Tensor::from_slice(level, (n, one.centroids.dim), &candle_core::Device::Cpu)?;
@@ -170,11 +170,12 @@ fn check_width(one: &Identifiers, projection: Option<&Tensor>, hidden: usize) ->
         None => hidden,
     };
     let dim = one.centroids.dim;
-    if dim == width {
+    if dim == width && one.centroids.encoder.is_none() {
         return Ok(());
     }
     let message = match dim {
         0 => format!("the codes of kind {} are made from no vectors", one.kind),
+        _ if one.centroids.encoder.is_some() => "the codes lie in a space of their own".into(),
         _ => {
             format!("the codes are made from vectors of {dim} numbers, and the decoder has {width}")
         }
@@ -205,7 +206,8 @@ mod tests {
         let level = |seed: u32| -> Vec<f32> {
             (0..3 * dim as u32).map(|i| ((i * 7 + seed) % 11) as f32 / 11.0 - 0.4).collect()
         };
-        let centroids = Centroids { dim, levels: vec![level(1), level(5)] };
+        let levels = vec![level(1), level(5)];
+        let centroids = Centroids { dim, levels, ..Centroids::default() };
         let made = Made { kind: "residual-k-means".into(), centroids, residuals: vec![0.5, 0.1] };
         Identifiers::new(vec![0, 1, 1, 2, 2, 0, 2, 0], vec![3, 3], made, "cafe").unwrap()
     }

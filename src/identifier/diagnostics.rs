@@ -6,6 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::naming::Outcome;
+use super::settings::Collisions;
+
 /// Use of the codes of a catalogue, before any dedup level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Diagnostics {
@@ -21,6 +24,9 @@ pub struct Diagnostics {
     pub path_density: f64,
     /// One entry per level, first level first.
     pub levels: Vec<LevelDiagnostics>,
+    /// What was made of the codes; none where a level numbers the items of a path and nothing else was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
 /// Use of the codes of one level; `n_k` items have code k of K, `p_k = n_k / N`.
@@ -83,16 +89,19 @@ impl Diagnostics {
                 .iter()
                 .fold(distinct as f64, |density, &size| density / f64::from(size)),
             levels,
+            outcome: None,
         }
     }
 }
 
 impl Diagnostics {
     /// Use of the codes `[items, levels]` of each level where item `i` counts `weights[i]` times; none without any weight.
+    /// `silent` is a code of a level that is not spelled, and does not count.
     pub fn weighted(
         codes: &[u32],
         codes_per_level: &[u32],
         weights: &[u64],
+        silent: Option<(usize, u32)>,
     ) -> Option<Vec<LevelDiagnostics>> {
         if weights.iter().all(|&weight| weight == 0) {
             return None;
@@ -103,6 +112,9 @@ impl Diagnostics {
             for (path, &weight) in codes.chunks_exact(n_levels).zip(weights) {
                 let count = &mut usage[path[level] as usize];
                 *count = count.saturating_add(u32::try_from(weight).unwrap_or(u32::MAX));
+            }
+            if let Some((_, code)) = silent.filter(|silent| silent.0 == level) {
+                usage.remove(code as usize);
             }
             LevelDiagnostics::new(usage, 0, None)
         };
@@ -140,9 +152,17 @@ impl Diagnostics {
             }
         }
         if self.collision_rate > NOTABLE {
+            let then = match self.outcome.as_ref().map(|outcome| outcome.collisions) {
+                None | Some(Collisions::Dedup | Collisions::Sinkhorn) => {
+                    "a decoder tells them apart by a token that means nothing"
+                }
+                Some(Collisions::Nearest | Collisions::Matching) => {
+                    "all but one of those get codes that are further from their vectors"
+                }
+                Some(Collisions::Shared) => "a decoder does not tell them apart",
+            };
             findings.push(format!(
-                "{:.0} % of the items find their path taken: up to {} share one, and a decoder tells them apart by a token \
-                 that means nothing",
+                "{:.0} % of the items find their path taken: up to {} share one, and {then}",
                 100.0 * self.collision_rate,
                 self.most_items_per_path
             ));
@@ -152,6 +172,13 @@ impl Diagnostics {
 }
 
 impl LevelDiagnostics {
+    /// `sigma = sqrt(mean_k (n_k - N / K)^2)`, unused codes included.
+    pub fn deviation(&self) -> f64 {
+        let codes = self.usage.len().max(1) as f64;
+        let mean = self.usage.iter().map(|&n| f64::from(n)).sum::<f64>() / codes;
+        (self.usage.iter().map(|&n| (f64::from(n) - mean).powi(2)).sum::<f64>() / codes).sqrt()
+    }
+
     fn new(mut usage: Vec<u32>, distinct_prefixes: usize, residual: Option<f64>) -> Self {
         usage.sort_unstable_by(|a, b| b.cmp(a));
         let codes = usage.len() as f64;
@@ -189,23 +216,27 @@ impl fmt::Display for Diagnostics {
         )?;
         write!(
             f,
-            "level  codes   used  entropy  of max   gini  top 1  top 10  prefixes  residual"
+            "level  codes   used  entropy  of max   gini  deviation  top 1  top 10  prefixes  residual"
         )?;
         for (number, level) in self.levels.iter().enumerate() {
             write!(
                 f,
-                "\n{:>5}  {:>5}  {:>5}  {:>7.2}  {:>6.3}  {:>5.3}  {:>4.1}%  {:>5.1}%  {:>8}  {:>8}",
+                "\n{:>5}  {:>5}  {:>5}  {:>7.2}  {:>6.3}  {:>5.3}  {:>9.1}  {:>4.1}%  {:>5.1}%  {:>8}  {:>8}",
                 number + 1,
                 level.codes,
                 level.used,
                 level.entropy,
                 level.normalized_entropy,
                 level.gini,
+                level.deviation(),
                 100.0 * level.top_1_share,
                 100.0 * level.top_10_share,
                 level.distinct_prefixes,
                 level.residual.map_or_else(|| "-".into(), |residual| format!("{residual:.4}")),
             )?;
+        }
+        if let Some(outcome) = &self.outcome {
+            write!(f, "\n{outcome}")?;
         }
         Ok(())
     }
@@ -253,13 +284,17 @@ mod tests {
     #[test]
     fn weights_count_items_as_often_as_they_were_chosen() {
         let codes = [0, 0, 0, 1, 1, 0];
-        let levels = Diagnostics::weighted(&codes, &[2, 2], &[1, 0, 3]).unwrap();
+        let levels = Diagnostics::weighted(&codes, &[2, 2], &[1, 0, 3], None).unwrap();
         assert_eq!(
             (levels[0].usage.as_slice(), levels[1].usage.as_slice()),
             (&[3, 1][..], &[4, 0][..])
         );
         assert_eq!((levels[0].top_1_share, levels[1].entropy), (0.75, 0.0));
-        assert_eq!(Diagnostics::weighted(&codes, &[2, 2], &[0, 0, 0]), None);
+        assert_eq!(Diagnostics::weighted(&codes, &[2, 2], &[0, 0, 0], None), None);
+        // Deviations from the mean 2: 1 and 1.
+        assert_eq!(levels[0].deviation(), 1.0);
+        let silent = Diagnostics::weighted(&codes, &[2, 2], &[1, 0, 3], Some((0, 1))).unwrap();
+        assert_eq!((silent[0].usage.as_slice(), silent[0].codes), (&[1][..], 1));
     }
 
     #[test]

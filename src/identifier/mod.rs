@@ -1,12 +1,20 @@
 //! Identifiers: the code paths that stand for items in the decoder's language.
 //!
-//! `artifact` is what is stored, `dedup` tells items on one path apart, `diagnostics` measures the use of codes, `spelling`
-//! is how people read and type them. Who gives items their codes is not known here.
+//! `artifact` is what is stored, `naming` makes identifiers of codes (by `dedup`, a level that numbers items on one path, or
+//! otherwise), `extend` names items that come later, `diagnostics` measures the use of codes, `encoder` leads vectors to codes
+//! of a learned space, `spelling` is how people read and type them. Who gives items their codes is not known here.
 
 pub mod artifact;
 pub mod dedup;
 pub mod diagnostics;
+mod encoder;
+mod extend;
+mod naming;
+pub mod settings;
 mod spelling;
 
-pub use artifact::{Centroids, Identifiers, Made};
+pub use artifact::{Centroids, Compared, Identifiers, Made};
 pub use diagnostics::{Diagnostics, LevelDiagnostics};
+pub use encoder::{Encoder, Layer};
+pub use extend::Extension;
+pub use naming::{Outcome, Removed, Space};

@@ -5,8 +5,21 @@ use super::Identifiers;
 impl Identifiers {
     /// The tokens of an item in one string; empty for an item that does not exist.
     pub fn spell(&self, item: u32) -> String {
-        let codes = self.codes_of(item as usize).unwrap_or_default();
-        codes.iter().enumerate().map(|(level, &code)| Self::token(level, code)).collect()
+        self.spell_codes(self.codes_of(item as usize).unwrap_or_default())
+    }
+
+    /// Tokens of an item.
+    pub fn spelled_length(&self, item: u32) -> usize {
+        let silent = self.unspelled().map(|code| (1, code));
+        let codes = self.codes_of(item as usize).unwrap_or_default().iter().copied();
+        (0..).zip(codes).filter(|&token| Some(token) != silent).count()
+    }
+
+    /// The tokens of the first codes of an item.
+    pub fn spell_codes(&self, codes: &[u32]) -> String {
+        let silent = self.unspelled().map(|code| (1, code));
+        let spelled = (0..).zip(codes.iter().copied()).filter(|&token| Some(token) != silent);
+        spelled.map(|(level, code)| Self::token(level, code)).collect()
     }
 
     /// Codes of the first levels from tokens such as `<a_12><b_3>`; blanks between them are allowed.
@@ -19,6 +32,13 @@ impl Identifiers {
         while !rest.is_empty() {
             let end = rest.find('>').map_or(rest.len(), |end| end + 1);
             let (token, behind) = rest.split_at(end);
+            // A token of the third level behind one of the first: what is between is not spelled.
+            if let Some(silent) = self.unspelled()
+                && codes.len() == 1
+                && token.starts_with(Self::token(2, 0).trim_end_matches("0>"))
+            {
+                codes.push(silent);
+            }
             let level = codes.len();
             let Some(&n_codes) = self.levels.get(level) else {
                 let most = self.levels.len();

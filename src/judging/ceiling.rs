@@ -4,6 +4,7 @@
 //! requests can. Measured on validation requests, before any decoder is trained, beside the exact search over the vectors,
 //! and beside that search with the items found put in order by their vectors.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use trieval_kernels::index::SidIndex;
 use trieval_kernels::ops::dot;
 use trieval_kernels::top::top;
 
+use super::nearness::Nearness;
 use crate::corpus::{Ask, newest};
 use crate::error::{Error, Result};
 use crate::identifier::{Centroids, Identifiers};
@@ -37,11 +39,12 @@ pub fn measure(
     metric: &str,
     beam: u32,
 ) -> Result<CeilingReport> {
-    let centroids = &identifiers.centroids;
-    if centroids.dim != items.vectors.dim {
+    let centroids = &identifiers.spelled_centroids();
+    if centroids.reads() != items.vectors.dim {
         return Err(Error::Failed(format!(
             "codes made from vectors of {} numbers cannot be searched by vectors of {}",
-            centroids.dim, items.vectors.dim
+            centroids.reads(),
+            items.vectors.dim
         )));
     }
     let index = identifiers.index()?;
@@ -118,11 +121,27 @@ fn search(
 ) -> Result<Vec<List>> {
     let beam = beam.min(u32::try_from(index.n_items()).unwrap_or(u32::MAX));
     let Some(beam) = NonZeroU32::new(beam) else { return Ok(vec![List::new(); queries.len()]) };
-    let scorer = CodeScorer { centroids, tables: Vec::new() };
+    let queries: Vec<Cow<'_, [f32]>> = queries.iter().map(|query| centroids.meet(query)).collect();
+    let queries: Vec<&[f32]> = queries.iter().map(|query| &**query).collect();
+    match centroids.encoder {
+        None => {
+            let scorer = CodeScorer { centroids, tables: Vec::new() };
+            search_by(index, scorer, &queries, exclude, beam)
+        }
+        Some(_) => search_by(index, Nearness::new(centroids), &queries, exclude, beam),
+    }
+}
+
+fn search_by<'q, S: Scorer<&'q [f32], Error = Error>>(
+    index: &SidIndex,
+    scorer: S,
+    queries: &[&'q [f32]],
+    exclude: &[Vec<u32>],
+    beam: NonZeroU32,
+) -> Result<Vec<List>> {
     let mut search = HostSearch::new(Filtered::new(index), scorer, beam);
-    let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
     let filters: Vec<Filter<'_>> = exclude.iter().map(|items| Filter::Without(items)).collect();
-    let found = search.search(&queries, &filters).map_err(|error| match error {
+    let found = search.search(queries, &filters).map_err(|error| match error {
         SearchError::Scorer(error) => error,
         other => Error::Failed(format!("search through codes: {other}")),
     })?;
@@ -143,7 +162,7 @@ impl Scorer<&[f32]> for CodeScorer<'_> {
     type Error = Error;
 
     fn start(&mut self, queries: &[&[f32]]) -> Result<()> {
-        let Centroids { dim, levels } = self.centroids;
+        let Centroids { dim, levels, .. } = self.centroids;
         let products = |query: &[f32], level: &Vec<f32>| {
             level.chunks_exact(*dim).map(|centroid| dot(centroid, query)).collect()
         };
@@ -174,6 +193,7 @@ mod tests {
 
     use super::*;
     use crate::corpus::Request;
+    use crate::identifier::{Encoder, Layer};
     use crate::progress::Context;
     use crate::quantizer::fit;
     use crate::quantizer::settings::ResidualKMeansSettings;
@@ -210,6 +230,37 @@ mod tests {
             assert!(pair[0].1 >= pair[1].1 && (score(pair[0].0) - pair[0].1).abs() < 1e-5);
         }
         assert!(found[0].iter().all(|(item, _)| ![4, 7].contains(item)));
+    }
+
+    /// Codes of a learned space: requests pass the encoder, and the nearest reconstruction wins.
+    #[test]
+    fn behind_an_encoder_the_nearest_reconstruction_comes_first() {
+        let vectors = Vectors::new(6, random(300, 6, 2), "test").unwrap();
+        let mut ids = identifiers(&vectors, 3, 8);
+        // Twice as long and shifted: what a request is compared with is not what it is.
+        let mut weight = vec![0.0; 36];
+        (0..6).for_each(|at| weight[at * 7] = 2.0);
+        let layers = vec![Layer { weight, bias: vec![0.25; 6] }];
+        ids.centroids.encoder = Some(Encoder { layers });
+        let index = ids.index().unwrap();
+        let query = random(1, 6, 3);
+        let found =
+            search(&index, &ids.centroids, std::slice::from_ref(&query), &[vec![4, 7]], 300)
+                .unwrap();
+        assert_eq!(found[0].len(), 298);
+        let met: Vec<f32> = query.iter().map(|x| 2.0 * x + 0.25).collect();
+        let score = |item: u32| -> f32 {
+            let mut left = met.clone();
+            for (level, &code) in
+                ids.centroids.levels.iter().zip(ids.codes_of(item as usize).unwrap())
+            {
+                left.iter_mut().zip(&level[code as usize * 6..]).for_each(|(x, c)| *x -= c);
+            }
+            dot(&met, &met) - dot(&left, &left)
+        };
+        for pair in found[0].windows(2) {
+            assert!(pair[0].1 >= pair[1].1 && (score(pair[0].0) - pair[0].1).abs() < 1e-4);
+        }
     }
 
     /// Each request asks for the item of its number.

@@ -5,7 +5,8 @@
 //! into run files. `held_out` is what trainings are given of the validation requests,
 //! `tuning` the one way to choose settings on them. `slices` and `leaks` say what the corpus says of the evaluated
 //! requests, `logged` what its log says of the lists, `measured` what metrics beyond accuracy need, `examples` what a report shows. `judge` is the report of runs
-//! from anywhere. `ceiling` is what a search through codes can find before any decoder is trained. Knows no recipe, no plan and no step.
+//! from anywhere. `ceiling` is what a search through codes can find before any decoder is trained, `nearness` how it
+//! scores codes of a learned space. Knows no recipe, no plan and no step.
 
 pub mod acting;
 pub mod answer;
@@ -19,6 +20,7 @@ pub mod leaks;
 pub mod logged;
 pub mod machine;
 pub mod measured;
+mod nearness;
 pub mod predict;
 pub mod runs;
 pub mod slices;

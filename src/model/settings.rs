@@ -145,6 +145,14 @@ pub enum Pooling {
     Mean,
     /// The first: that of the token that stands before every text.
     Cls,
+    /// The largest number of each place.
+    Max,
+    /// Their sum, divided by the square root of their number.
+    MeanSqrtLen,
+    /// Their mean, the n-th of them counting n times.
+    WeightedMean,
+    /// The last.
+    Last,
 }
 
 /// How the final hidden states of a decoder over a text become one vector.

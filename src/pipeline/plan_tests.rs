@@ -207,12 +207,23 @@ kind = "two-tower"
 kind = "mmse"
 [vectors.feedback]
 kind = "collaborative"
+ppmi = { window = 3, shift = 2.0 }
 [vectors.both]
 kind = "joined"
 parts = ["text", "feedback"]
 [identifier.sid]
 kind = "residual-k-means"
 vectors = "both"
+collisions = "sinkhorn"
+remove = { kind = "top-share", share = 0.2 }
+length = "sum"
+spare = 8
+[identifier.in-parts]
+kind = "product-quantization"
+vectors = "text"
+[identifier.learned]
+kind = "rq-vae"
+vectors = "text"
 [identifier.control]
 kind = "random"
 [model.decoder]
@@ -233,7 +244,7 @@ init = "dense"
 identifier = "own"
 [model.controlled]
 kind = "scratch"
-identifiers = ["sid", "control"]
+identifiers = ["sid", "control", "in-parts", "learned"]
 [[train]]
 name = "supervised"
 model = "decoder"

@@ -1,10 +1,14 @@
 //! The kinds of identifiers: one line each.
 
-use super::settings::{RandomSettings, ResidualKMeansSettings};
+use std::path::Path;
+
+use super::product::settings::ProductSettings;
+use super::rqvae::settings::RqVaeSettings;
+use super::settings::{RandomSettings, ResidualKMeansSettings, TableSettings};
 use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
-use crate::kind::{Estimate, Kind, Sizes};
+use crate::kind::{Estimate, Kind, Learned, Sizes};
 use crate::text::bytes;
 
 crate::kind::kinds! {
@@ -12,8 +16,14 @@ crate::kind::kinds! {
     pub enum IdentifierSettings: IdentifierKind {
         /// Semantic IDs by residual k-means over item vectors (RQ-k-means).
         "residual-k-means" => ResidualKMeans(ResidualKMeansSettings),
+        /// Semantic IDs by product quantization of item vectors: a code for each part of a vector, after a learned rotation (OPQ).
+        "product-quantization" => ProductQuantization(ProductSettings),
+        /// Semantic IDs by an RQ-VAE: a network that learns to write item vectors in codes.
+        "rq-vae" => RqVae(RqVaeSettings),
         /// Paths of codes dealt to items at random: what an identifier is worth that says nothing of its item.
         "random" => Random(RandomSettings),
+        /// Codes from a file, such as published tables of semantic IDs.
+        "table" => Table(TableSettings),
     }
 }
 
@@ -44,21 +54,33 @@ pub trait IdentifierKind: Kind {
 
     /// Figures before anything is loaded.
     fn estimate(&self, sizes: &Sizes) -> Estimate {
-        let known = self.known_levels();
-        let widest = known.iter().copied().max().unwrap_or(1);
-        let per_item = index_bytes_per_item(self.levels(), widest);
-        let sizes_of_levels = match known.windows(2).all(|pair| pair[0] == pair[1]) {
-            true => format!("{} × {widest}", self.levels()),
-            false => {
-                let codes: Vec<String> = known.iter().map(u32::to_string).collect();
-                codes.join(" + ")
-            }
-        };
-        let index = sizes.items.map(|items| format!("≈ {}", bytes(items * per_item)));
-        Estimate::default()
-            .figure("levels × codes", sizes_of_levels)
-            .figure("index", index.unwrap_or_else(|| "known after the corpus".into()))
+        of_levels(&self.known_levels(), self.levels(), sizes)
     }
+
+    /// What the step in `folder` learned; none where nothing is trained.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when its weights are missing or damaged.
+    fn learned(&self, _folder: &Path) -> Result<Option<Learned>> {
+        Ok(None)
+    }
+}
+
+/// Figures of codes of given levels, and of their index, which has `levels` of them.
+pub(super) fn of_levels(known: &[u32], levels: u32, sizes: &Sizes) -> Estimate {
+    let widest = known.iter().copied().max().unwrap_or(1);
+    let per_item = index_bytes_per_item(levels, widest);
+    let sizes_of_levels = match known.windows(2).all(|pair| pair[0] == pair[1]) {
+        true => format!("{levels} × {widest}"),
+        false => {
+            let codes: Vec<String> = known.iter().map(u32::to_string).collect();
+            codes.join(" + ")
+        }
+    };
+    let index = sizes.items.map(|items| format!("≈ {}", bytes(items * per_item)));
+    Estimate::default()
+        .figure("levels × codes", sizes_of_levels)
+        .figure("index", index.unwrap_or_else(|| "known after the corpus".into()))
 }
 
 /// Codes packed to whole bits, four bytes of item id, and a little for the offsets.

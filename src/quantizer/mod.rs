@@ -1,11 +1,20 @@
-//! Who gives items their codes: residual k-means over item vectors, or chance.
+//! Who gives items their codes: k-means over item vectors (residual, or of the parts of a rotated vector), a network that
+//! learns to write vectors in codes, chance, or a file.
 //!
 //! Makes [`crate::identifier::Identifiers`] and knows nothing of the models that learn to write them. A kind is a folder;
-//! `kinds` lists them.
+//! `kinds` lists them. `kmeans`, `levels` and `checks` are what they share.
 
+mod checks;
 pub mod kinds;
+mod kmeans;
+mod levels;
+mod naming;
+mod product;
 mod random;
 mod residual;
+mod rqvae;
 pub mod settings;
+mod table;
 
-pub use residual::{assign, fit};
+pub use levels::assign;
+pub use residual::fit;

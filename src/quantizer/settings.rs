@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::identifier::settings::NamingSettings;
+use crate::store::Source;
+
 /// Residual k-means: each level quantises what the levels before it left over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,10 +28,25 @@ pub struct ResidualKMeansSettings {
     /// Levels whose codes get equally many items; by default every item gets its nearest code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balanced: Option<Balanced>,
-    /// Most iterations of Lloyd's algorithm per level.
+    /// How items are spread over the codes of balanced levels; by default `capacity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance_by: Option<BalanceBy>,
+    /// Whether each level looks at the directions of what the levels before left over, in place of the vectors: codes are
+    /// chosen by cosine, and a centroid has the length that leaves least over. By default lengths count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<bool>,
+    /// Items per iteration, drawn from all (mini-batch k-means); by default each iteration looks at all items, or at a
+    /// sample of 256 per code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 16_777_216))]
+    pub batch: Option<u32>,
+    /// Most iterations of Lloyd's algorithm per level; with `batch`, as many batches.
     #[serde(default = "default_iterations")]
     #[schemars(range(min = 1, max = 1_000))]
     pub iterations: u32,
+    /// What is made of codes before they are identifiers.
+    #[serde(flatten)]
+    pub naming: NamingSettings,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
@@ -45,6 +63,26 @@ pub enum Balanced {
     All,
 }
 
+impl Balanced {
+    /// Whether the level at a place is one of them.
+    pub fn holds(self, level: usize, levels: usize) -> bool {
+        match self {
+            Self::Last => level + 1 == levels,
+            Self::All => true,
+        }
+    }
+}
+
+/// How items are spread over the codes of a balanced level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BalanceBy {
+    /// No code takes more than its share: what is too much moves to the nearest code with room.
+    Capacity,
+    /// Optimal transport with entropy: codes get about their share, at the least sum of distances.
+    Sinkhorn,
+}
+
 impl ResidualKMeansSettings {
     /// Codes of each level.
     pub fn level_codes(&self) -> Vec<u32> {
@@ -52,14 +90,53 @@ impl ResidualKMeansSettings {
         self.codes_of_levels.clone().unwrap_or_else(same)
     }
 
-    /// Whether the codes of the level at a place get equally many items.
-    pub fn is_balanced(&self, level: usize) -> bool {
-        match self.balanced {
-            None => false,
-            Some(Balanced::Last) => level + 1 == self.level_codes().len(),
-            Some(Balanced::All) => true,
-        }
+    /// How the codes of the level at a place come to get equally many items, where they are to.
+    pub fn balance(&self, level: usize) -> Option<BalanceBy> {
+        let is_balanced = self.balanced?.holds(level, self.level_codes().len());
+        is_balanced.then(|| self.balance_by.unwrap_or(BalanceBy::Capacity))
     }
+}
+
+/// Codes that a file names for each item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableSettings {
+    /// A `.json` file, an object from item ids to lists of codes (numbers, or tokens such as `"<a_121>"`) or a list of rows
+    /// with `item_id` and `codes`; or a `.jsonl` file of such rows. It names every item of the corpus, and no other.
+    #[schemars(extend("x-key" = false))]
+    pub path: Source,
+    /// Codes of every item.
+    #[serde(default = "default_levels")]
+    #[schemars(range(min = 1, max = 8))]
+    pub levels: u32,
+    /// Codes that each level has, used or not: all codes are below it.
+    #[serde(default = "default_table_codes")]
+    #[schemars(range(min = 2, max = 65_536))]
+    pub codes: u32,
+    /// Codes of each level where they differ, such as `[4096, 1024, 512]`; takes the place of `levels` and `codes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 2, max = 65_536)))]
+    pub codes_of_levels: Option<Vec<u32>>,
+    /// Name of the `[vectors.NAME]` of the items, where near codes are asked for or the ceiling of the codes is wanted; what
+    /// a code stands for is then the mean of what the levels before it leave over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-key" = false))]
+    pub vectors: Option<String>,
+    /// What is made of codes before they are identifiers.
+    #[serde(flatten)]
+    pub naming: NamingSettings,
+}
+
+impl TableSettings {
+    /// Codes of each level.
+    pub fn level_codes(&self) -> Vec<u32> {
+        let same = || vec![self.codes; self.levels as usize];
+        self.codes_of_levels.clone().unwrap_or_else(same)
+    }
+}
+
+fn default_table_codes() -> u32 {
+    256
 }
 
 /// Paths of codes dealt to items at random, each to one item.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Work;
+use crate::corpus::training_exposure;
 use crate::error::{Error, Result};
 use crate::generative::INDEX_FILE;
 use crate::inputs::StepContext;
@@ -20,7 +21,10 @@ pub struct MakeIdentifier {
 
 impl Work for MakeIdentifier {
     fn run(&self, step: &StepContext<'_>) -> Result<()> {
-        let identifiers = self.settings.it().assign(step)?;
+        let mut identifiers = self.settings.it().assign(step)?;
+        if identifiers.order.is_some() {
+            identifiers.order_by(&training_exposure(step.inputs.corpus()?)?);
+        }
         step.ctx.say(identifiers.diagnostics.to_string());
         identifiers.save(step.out)?;
         let index = identifiers.index()?;

@@ -184,6 +184,7 @@ impl Training<'_> {
                 if norm > settings.optimizer.clip { settings.optimizer.clip / norm } else { 1.0 };
             state.optimizer.step(parameters, &gradients.all, scale, rate, step)?;
             state.done = step + 1;
+            objective.settle(state.done, n_steps)?;
             if let Some(average) = &mut state.average {
                 average.take(parameters, state.done)?;
             }

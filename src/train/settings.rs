@@ -441,6 +441,11 @@ impl PreferenceLoss {
         matches!(self, Self::Cdpo | Self::Robust | Self::Simpo)
     }
 
+    /// Whether it compares log-probabilities per token.
+    pub fn divides_by_length(self) -> bool {
+        matches!(self, Self::Ipo | Self::Simpo)
+    }
+
     /// Whether it reads `gamma`.
     pub fn reads_gamma(self) -> bool {
         self == Self::Simpo

@@ -111,8 +111,8 @@ impl Default for TwoTowerSettings {
     }
 }
 
-/// A pretrained text encoder: a local folder of sentence-transformers, or of BERT, RoBERTa or XLM-RoBERTa with
-/// `tokenizer.json` and `model.safetensors`.
+/// A pretrained text encoder: a local folder of sentence-transformers, or of its transformer alone with `tokenizer.json`
+/// and `model.safetensors`. BERT, RoBERTa, XLM-RoBERTa, DistilBERT, T5, ModernBERT, Nomic BERT and Jina BERT are known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderSettings {
@@ -199,7 +199,7 @@ pub struct VectorFileSettings {
 }
 
 /// Item vectors from feedback alone: the leading directions of the cosine matrix of who chose which items, blind to
-/// order. Items that nobody chose in training have vectors of zeros.
+/// order, or of what items near each other say of each other. Items that nobody chose in training have vectors of zeros.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollaborativeSettings {
@@ -208,6 +208,10 @@ pub struct CollaborativeSettings {
     pub dim: u32,
     /// Whether what one person chose counts 1 / ln(1 + n), n being the number of that person's items.
     pub length_damping: bool,
+    /// Positive pointwise mutual information of items that stand near each other in what one person chose, in place of
+    /// the cosines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ppmi: Option<PpmiSettings>,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
@@ -216,6 +220,25 @@ pub struct CollaborativeSettings {
 
 impl Default for CollaborativeSettings {
     fn default() -> Self {
-        Self { dim: 64, length_damping: true, seed: None }
+        Self { dim: 64, length_damping: true, ppmi: None, seed: None }
+    }
+}
+
+/// What counts as near, and how much more than chance is enough.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PpmiSettings {
+    /// Places between two items that are near each other, at most; 1 is the next.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub window: u32,
+    /// How many times as often as by chance two items must be near each other to count. In word2vec, the number of
+    /// negatives.
+    #[schemars(range(min = 1.0, max = 1_000.0))]
+    pub shift: f64,
+}
+
+impl Default for PpmiSettings {
+    fn default() -> Self {
+        Self { window: 5, shift: 1.0 }
     }
 }

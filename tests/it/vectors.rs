@@ -149,3 +149,90 @@ fn text_and_feedback_are_joined_and_a_decoder_searches() {
     ];
     assert!(!trieval(&search).expect(0).out.is_empty());
 }
+
+/// A folder with the golden encoder of a family, whose vectors sentence-transformers computed.
+fn encoder_folder(root: &Path, family: &str) -> PathBuf {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/encoders").join(family);
+    let folder = root.join(family);
+    let places = std::fs::read_dir(&golden).unwrap().map(|entry| entry.unwrap().path());
+    for place in places.filter(|path| path.is_dir()).chain([golden.clone()]) {
+        let to = folder.join(place.strip_prefix(&golden).unwrap());
+        std::fs::create_dir_all(&to).unwrap();
+        for file in std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.is_file() {
+                std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    folder
+}
+
+#[test]
+fn a_frozen_encoder_is_joined_with_near_items_and_answers_requests() {
+    let root = tempfile::tempdir().unwrap();
+    let model = encoder_folder(root.path(), "t5");
+    let recipe = root.path().join("frozen.toml");
+    let tiny = std::fs::read_to_string(TINY).unwrap();
+    let text = format!(
+        "{}\n[vectors.frozen]\nkind = \"encoder\"\npath = \"{}\"\n\n[vectors.near]\nkind = \"collaborative\"\ndim = 6\n\
+         ppmi = {{ window = 3 }}\n\n[vectors.both]\nkind = \"joined\"\nparts = [\"frozen\", \"near\", \"text\"]\nweights = [1.0, 0.5, 0.5]\n",
+        tiny.replacen(
+            "kind = \"two-tower\"\nvectors = \"text\"",
+            "kind = \"two-tower\"\nvectors = \"frozen\"",
+            1
+        )
+        .replacen(
+            "kind = \"residual-k-means\"\nvectors = \"text\"",
+            "kind = \"residual-k-means\"\nvectors = \"both\"",
+            1
+        ),
+        model.display()
+    );
+    std::fs::write(&recipe, &text).unwrap();
+    let out = root.path().join("run");
+    let answer = run(recipe.to_str().unwrap(), &out, &[]).expect(0);
+    answer.says(&["6 directions hold", "of the squared information of", "(of 150)"]);
+    let read = |name: &str| {
+        let folder: PathBuf = step_folder(&out, &format!("vectors.{name}")).unwrap();
+        Vectors::read(&folder.join("vectors.safetensors"), Some(150)).unwrap()
+    };
+    assert_eq!([read("frozen").dim, read("near").dim, read("both").dim], [8, 6, 30]);
+    // Nothing is done twice, and the copy in the run folder is enough to answer.
+    run(recipe.to_str().unwrap(), &out, &[])
+        .expect(0)
+        .says(&["vectors.frozen: done before", "vectors.near: done before"]);
+    std::fs::remove_dir_all(&model).unwrap();
+    let search = ["search".as_ref(), out.as_os_str(), "red chair".as_ref()];
+    let search = [&search[..], &["--system".as_ref(), "two-tower".as_ref()]].concat();
+    assert!(!trieval(&search).expect(0).out.is_empty());
+}
+
+#[test]
+fn an_encoder_that_cannot_train_is_refused_before_any_work() {
+    let root = tempfile::tempdir().unwrap();
+    let model = encoder_folder(root.path(), "modernbert");
+    let recipe = root.path().join("mmse.toml");
+    let tiny = std::fs::read_to_string(TINY).unwrap();
+    let written = |train: bool| {
+        let more = format!(
+            "\n[vectors.towers]\nkind = \"mmse\"\nepochs = 1.0\n\
+             text = {{ kind = \"pretrained\", path = \"{}\", train = {train} }}\n\n\
+             [[system]]\nname = \"towers\"\nkind = \"two-tower\"\nvectors = \"towers\"\n",
+            model.display()
+        );
+        std::fs::write(&recipe, format!("{tiny}{more}")).unwrap();
+    };
+    written(true);
+    let out = root.path().join("run");
+    let answer = run(recipe.to_str().unwrap(), &out, &[]).expect(2);
+    answer.says(&[
+        "an encoder of the family modernbert stays as it is: its weights cannot train here",
+        "config.json",
+        "take an encoder of bert, roberta, xlm-roberta or distilbert",
+    ]);
+    assert!(!out.exists());
+    // As it is, it may stand behind towers that train.
+    written(false);
+    run(recipe.to_str().unwrap(), &out, &[]).expect(0);
+    assert!(step_folder(&out, "vectors.towers").is_some());
+}

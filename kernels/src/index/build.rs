@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::error::IndexError;
-use super::layout::Layout;
+use super::layout::{Layout, SHARED};
 use super::sid::SidIndex;
 use crate::map::Bytes;
 
@@ -27,17 +27,48 @@ impl SidIndex {
     where
         C: Copy + Ord + Into<u32> + Sync,
     {
+        Self::build_in_order(codes, codes_per_level, None)
+    }
+
+    /// As [`SidIndex::build`], where items may share a path: its leaf names all of them, those with the smaller number in
+    /// `order` `[items]` first, then the smaller item.
+    ///
+    /// # Errors
+    /// No items, ragged rows, or codes out of range.
+    pub fn build_shared<C>(
+        codes: &[C],
+        codes_per_level: &[u32],
+        order: &[u32],
+    ) -> Result<Self, IndexError>
+    where
+        C: Copy + Ord + Into<u32> + Sync,
+    {
+        Self::build_in_order(codes, codes_per_level, Some(order))
+    }
+
+    fn build_in_order<C>(
+        codes: &[C],
+        codes_per_level: &[u32],
+        order: Option<&[u32]>,
+    ) -> Result<Self, IndexError>
+    where
+        C: Copy + Ord + Into<u32> + Sync,
+    {
         let n_levels = codes_per_level.len();
         if n_levels == 0 {
             return Err(IndexError::Levels("[]".into()));
         }
-        if !codes.len().is_multiple_of(n_levels) {
+        let n_items = codes.len() / n_levels;
+        if !codes.len().is_multiple_of(n_levels) || order.is_some_and(|o| o.len() != n_items) {
             return Err(IndexError::Ragged { n_codes: codes.len(), n_levels });
         }
-        let layout = Layout::for_items(codes_per_level, codes.len() / n_levels)?;
+        let mut layout = Layout::for_items(codes_per_level, n_items)?;
+        if order.is_some() {
+            layout.version = SHARED;
+        }
         check_range(codes, codes_per_level)?;
         let (offsets, mut items) = bucket(codes, &layout);
-        sort_buckets(codes, &layout, &offsets, &mut items)?;
+        sort_buckets(codes, &layout, &offsets, &mut items, order)?;
         let image = pack(codes, &layout, &offsets, &items);
         Ok(Self::from_parts(Bytes::from(image), layout))
     }
@@ -94,14 +125,17 @@ fn sort_buckets<C: Copy + Ord + Sync>(
     layout: &Layout,
     offsets: &[u32],
     items: &mut [u32],
+    in_leaf: Option<&[u32]>,
 ) -> Result<(), IndexError> {
     let n_levels = layout.codes.len();
     let tail = |item: u32| {
         let at = item as usize * n_levels;
         &codes[at + layout.head_depth..at + n_levels]
     };
-    // Ties go by item number only so that the duplicate reported is always the same.
-    let order = |a: &u32, b: &u32| tail(*a).cmp(tail(*b)).then(a.cmp(b));
+    let rank = |item: u32| in_leaf.map(|ranks| ranks[item as usize]);
+    // Where no leaf is shared, ties go by item number so that the duplicate reported is always the same.
+    let order =
+        |a: &u32, b: &u32| tail(*a).cmp(tail(*b)).then(rank(*a).cmp(&rank(*b))).then(a.cmp(b));
 
     let mut tasks: Vec<(&[u32], &mut [u32])> = Vec::new();
     let mut rest = items;
@@ -126,6 +160,9 @@ fn sort_buckets<C: Copy + Ord + Sync>(
                     bucket.par_sort_unstable_by(order);
                 } else {
                     bucket.sort_unstable_by(order);
+                }
+                if in_leaf.is_some() {
+                    continue;
                 }
                 found = found.or_else(|| {
                     bucket.windows(2).find(|w| tail(w[0]) == tail(w[1])).map(|w| (w[0], w[1]))

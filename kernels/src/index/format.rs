@@ -127,7 +127,7 @@ mod tests {
         assert!(message(b"PK").contains("not a semantic-ID index"));
         let mut other = bytes.clone();
         other[8] = 9;
-        assert!(message(&other).contains("index format 9, but this program reads format 1"));
+        assert!(message(&other).contains("index format 9, but this program reads formats 1 and 2"));
         assert!(message(&bytes[..bytes.len() - 1]).contains("the header promises"));
         let mut flipped = bytes;
         let middle = flipped.len() / 2;

@@ -16,7 +16,10 @@
 use super::error::IndexError;
 
 pub(super) const MAGIC: [u8; 8] = *b"TRVLSID\0";
-pub(super) const VERSION: u32 = 1;
+/// Every item has a path of its own.
+const OWN: u32 = 1;
+/// Items may share a path; readers that know only the other version would name one of them.
+pub(super) const SHARED: u32 = 2;
 pub(super) const HEADER_BYTES: usize = 32;
 const MAX_LEVELS: usize = 64;
 const PADDING: usize = 8;
@@ -35,6 +38,7 @@ pub(super) struct Field {
 /// Sizes and offsets that follow from the level sizes and the number of items.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
+    pub(super) version: u32,
     pub(super) codes: Vec<u32>,
     pub(super) head_depth: usize,
     pub(super) n_items: usize,
@@ -106,6 +110,7 @@ impl Layout {
         let end =
             section(rows_at, n_items, row_bytes)?.checked_add(PADDING).ok_or_else(too_large)?;
         Ok(Self {
+            version: OWN,
             codes: codes.to_vec(),
             head_depth,
             n_items,
@@ -123,7 +128,7 @@ impl Layout {
     /// Header and level sizes, as they open the image.
     pub(super) fn header(&self) -> Vec<u8> {
         let numbers =
-            [VERSION, self.codes.len() as u32, self.head_depth as u32, self.n_items as u32];
+            [self.version, self.codes.len() as u32, self.head_depth as u32, self.n_items as u32];
         let mut bytes = MAGIC.to_vec();
         for number in numbers.iter().chain(&[0, 0]).chain(&self.codes) {
             bytes.extend_from_slice(&number.to_le_bytes());
@@ -137,9 +142,9 @@ impl Layout {
             return Err(IndexError::corrupt("not a semantic-ID index (no header found)"));
         }
         let version = u32_at(image, 8);
-        if version != VERSION {
+        if ![OWN, SHARED].contains(&version) {
             return Err(IndexError::corrupt(format!(
-                "index format {version}, but this program reads format {VERSION}"
+                "index format {version}, but this program reads formats {OWN} and {SHARED}"
             )));
         }
         let n_levels = u32_at(image, 12) as usize;
@@ -153,7 +158,7 @@ impl Layout {
         }
         let codes: Vec<u32> =
             (0..n_levels).map(|level| u32_at(image, HEADER_BYTES + 4 * level)).collect();
-        Self::new(&codes, head_depth, n_items)
+        Ok(Self { version, ..Self::new(&codes, head_depth, n_items)? })
     }
 }
 

@@ -113,7 +113,7 @@ impl SidIndex {
         }
     }
 
-    /// The item of a whole path.
+    /// The item of a whole path; where items share it, the first.
     #[inline]
     pub fn item(&self, state: SidState) -> Option<u32> {
         (state.depth as usize == self.n_levels()).then(|| self.item_at(state.lo as usize))
@@ -426,6 +426,28 @@ mod tests {
         let layout = Layout::for_items(&[2048; 8], 20_000_000).unwrap();
         assert_eq!(layout.head_depth, 2);
         assert!(layout.end as f64 / 2e7 <= 16.0, "{} bytes", layout.end);
+    }
+
+    #[test]
+    fn a_leaf_may_name_several_items_in_a_given_order() {
+        let codes: Vec<u32> = (0..3000u32).flat_map(|i| [i % 7, i % 11 / 3]).collect();
+        let order: Vec<u32> = (0..3000u32).map(|i| (i * 7919) % 3000 / 2).collect();
+        let index = SidIndex::build_shared(&codes, &[7, 4], &order).unwrap();
+        let mut file = Vec::new();
+        index.write(&mut file).unwrap();
+        let index = SidIndex::read(&file).unwrap();
+        for path in [[0, 0], [3, 1], [6, 3]] {
+            let mut expected: Vec<u32> =
+                (0..3000).filter(|&i| codes[2 * i as usize..][..2] == path).collect();
+            expected.sort_by_key(|&i| (order[i as usize], i));
+            let leaf = index.prefix(&path).unwrap();
+            assert!(Constraint::is_leaf(&index, leaf) && expected.len() > 30);
+            assert_eq!(Constraint::items(&index, leaf).collect::<Vec<_>>(), expected);
+            assert_eq!(index.item(leaf), expected.first().copied());
+        }
+        assert!(SidIndex::build_shared(&codes, &[7, 4], &order[1..]).is_err());
+        // A reader of paths that are one item's each must not take this for one of them.
+        assert_eq!(file[8], 2);
     }
 
     #[test]

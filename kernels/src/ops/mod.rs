@@ -67,6 +67,6 @@ pub use norm::square_sum;
 pub use packing::{Packing, Positions};
 pub use rms_norm::{rms_norm, rms_norm_rows};
 pub use rope::{RopeTable, rope, rotate_head};
-pub use simd::{axpy, dot, dots, dots4, log_sum_exp, softmax_in_place};
+pub use simd::{Least, axpy, dot, dots, dots4, least, log_sum_exp, softmax_in_place};
 pub use swiglu::{swiglu, swiglu_rows};
 pub use tree::Tree;

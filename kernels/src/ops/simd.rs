@@ -186,6 +186,70 @@ vectorized! {
     }
 }
 
+/// The smallest of some differences, and the one behind it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Least {
+    /// Place of the smallest; of equal ones the first, and 0 where none is a number.
+    pub at: u32,
+    /// Its value; infinite where there is none.
+    pub value: f32,
+    /// The smallest of the others; infinite where there is none.
+    pub next: f32,
+}
+
+impl Least {
+    /// What nothing is smaller than yet.
+    const NONE: Self = Self { at: 0, value: f32::INFINITY, next: f32::INFINITY };
+
+    #[inline(always)]
+    fn offer(&mut self, at: u32, value: f32) {
+        let is_less = value < self.value;
+        let above = if is_less { self.value } else { value };
+        self.next = if above < self.next { above } else { self.next };
+        self.value = if is_less { value } else { self.value };
+        self.at = if is_less { at } else { self.at };
+    }
+}
+
+vectorized! {
+    /// The least of `costs - products`, which are of one length.
+    pub fn least(costs: &[f32], products: &[f32]) -> Least {
+        let n = costs.len().min(products.len());
+        let (costs, products) = (&costs[..n], &products[..n]);
+        let (mut values, mut nexts) = ([f32::INFINITY; LANES], [f32::INFINITY; LANES]);
+        let mut blocks = [0u32; LANES];
+        let (cost_blocks, cost_rest) = costs.as_chunks::<LANES>();
+        let (product_blocks, product_rest) = products.as_chunks::<LANES>();
+        for (block, (costs, products)) in (0u32..).zip(cost_blocks.iter().zip(product_blocks)) {
+            for lane in 0..LANES {
+                let value = costs[lane] - products[lane];
+                let is_less = value < values[lane];
+                let above = if is_less { values[lane] } else { value };
+                nexts[lane] = if above < nexts[lane] { above } else { nexts[lane] };
+                values[lane] = if is_less { value } else { values[lane] };
+                blocks[lane] = if is_less { block } else { blocks[lane] };
+            }
+        }
+        let mut least = Least::NONE;
+        for lane in 0..LANES {
+            let at = blocks[lane] * LANES as u32 + lane as u32;
+            // Of equal values the first place counts, whatever its lane.
+            if values[lane] == least.value && values[lane] < f32::INFINITY {
+                least.at = least.at.min(at);
+                least.next = least.value;
+            } else {
+                least.offer(at, values[lane]);
+            }
+            least.next = if nexts[lane] < least.next { nexts[lane] } else { least.next };
+        }
+        let first = (cost_blocks.len() * LANES) as u32;
+        for (at, (cost, product)) in (first..).zip(cost_rest.iter().zip(product_rest)) {
+            least.offer(at, cost - product);
+        }
+        least
+    }
+}
+
 vectorized! {
     /// Replaces logits by `factor * e^(logit − normalizer)`.
     pub(super) fn scaled_exp(logits: &mut [f32], normalizer: f32, factor: f32) {
@@ -245,6 +309,26 @@ mod tests {
                 assert!((f64::from(*s) - (2.0 * f64::from(*a)).exp() / total).abs() < 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn the_least_is_the_first_of_equal_ones_and_the_next_is_behind_it() {
+        for n in [0, 1, 2, 15, 16, 17, 31, 33, 100, 1024] {
+            for step in [1, 7, 40] {
+                // Few values, so that many are equal.
+                let products: Vec<f32> = (0..n).map(|i| ((i * 37 + step) % step) as f32).collect();
+                let costs: Vec<f32> = (0..n).map(|i| (i % 5) as f32).collect();
+                let mut all: Vec<(f32, usize)> =
+                    costs.iter().zip(&products).map(|(c, p)| c - p).zip(0..).collect();
+                all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                let value = |place: usize| all.get(place).map_or(f32::INFINITY, |one| one.0);
+                let at = all.first().map_or(0, |one| one.1 as u32);
+                let expected = Least { at, value: value(0), next: value(1) };
+                assert_eq!(least(&costs, &products), expected, "{n} {step}");
+            }
+        }
+        let none = least(&[f32::NAN; 20], &[0.0; 20]);
+        assert_eq!((none.at, none.value, none.next), (0, f32::INFINITY, f32::INFINITY));
     }
 
     #[test]

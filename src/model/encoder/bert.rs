@@ -13,11 +13,10 @@ use super::names::{
     KEY, MIXED, MIXED_NORM, NARROW, NARROW_NORM, NORM, POSITIONS, QUERY, TYPES, VALUE, WIDEN,
     WORDS, name_in_layer,
 };
-use super::{Weights, missing, pool};
+use super::{Weights, missing};
 use crate::error::{Error, Result};
 use crate::model::decoder::normal;
 use crate::model::parameters::{Parameter, ParameterSpec};
-use crate::model::settings::Pooling;
 use crate::seed::Seed;
 
 /// Standard deviation of fresh weights.
@@ -42,7 +41,7 @@ pub(super) struct Bert {
     config: EncoderConfig,
     words: Tensor,
     positions: Tensor,
-    types: Tensor,
+    types: Option<Tensor>,
     norm: Affine,
     layers: Vec<Layer>,
     /// All values by name; trained ones share their storage with their variables.
@@ -128,7 +127,7 @@ impl Bert {
             layers: layers.collect::<Result<_>>()?,
             words: take(&shared, WORDS)?,
             positions: take(&shared, POSITIONS)?,
-            types: take(&shared, TYPES)?,
+            types: shared.get(TYPES).cloned(),
             norm: Affine::of(&shared, NORM)?,
             config,
             tensors: shared,
@@ -160,9 +159,13 @@ impl Bert {
         let first = self.config.first_position as u32;
         let positions: Vec<u32> = packing.positions().iter().map(|at| at + first).collect();
         let positions = embedding(&Tensor::new(positions, &Device::Cpu)?, &self.positions)?;
-        let types = embedding(&Tensor::new(vec![0u32; tokens], &Device::Cpu)?, &self.types)?;
         let eps = self.config.layer_norm_eps;
-        let sum = ((embedding(&ids, &self.words)? + types)? + positions)?;
+        let mut sum = embedding(&ids, &self.words)?;
+        if let Some(types) = &self.types {
+            let first = Tensor::new(vec![0u32; tokens], &Device::Cpu)?;
+            sum = (sum + embedding(&first, types)?)?;
+        }
+        let sum = (sum + positions)?;
         let mut x = self.norm.norm(&sum, eps)?;
         let heads = (tokens, self.config.heads, self.config.hidden / self.config.heads);
         for layer in &self.layers {
@@ -175,16 +178,5 @@ impl Bert {
             x = layer.narrow_norm.norm(&(layer.narrow.product(&wide)? + x)?, eps)?;
         }
         Ok(x)
-    }
-
-    /// One vector per text, `[texts, hidden]`.
-    pub(super) fn pooled(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Tensor> {
-        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
-        let hidden = if lengths.iter().all(|length| *length == 0) {
-            self.words.narrow(0, 0, 0)?
-        } else {
-            self.hidden(texts)?
-        };
-        pool(&hidden, &lengths, pooling)
     }
 }

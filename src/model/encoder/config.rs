@@ -1,14 +1,11 @@
-//! `config.json` of an encoder: which architectures there are, and what of them can be run.
-
-use std::path::Path;
+//! `config.json` of an encoder of the BERT family: which architectures there are, and what of them can be run.
 
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
-use super::keys::ENCODER_KEYS;
+use super::keys::{DISTILBERT_KEYS, ENCODER_KEYS};
 use super::names;
-use crate::error::{Error, Result};
 use crate::model::config::size_faults;
-use crate::model::keys::read_object;
 use crate::model::parameters::ParameterSpec;
 
 /// An architecture of `transformers` that this program runs: all are BERT (arXiv:1810.04805) but for where
@@ -20,16 +17,20 @@ pub(super) enum Family {
     Roberta,
     /// arXiv:1911.02116; as Roberta.
     XlmRoberta,
+    /// arXiv:1910.01108; without kinds of text, and with names of its own.
+    DistilBert,
 }
 
 impl Family {
-    const ALL: [Self; 3] = [Self::Bert, Self::Roberta, Self::XlmRoberta];
+    pub(super) const ALL: [Self; 4] =
+        [Self::Bert, Self::Roberta, Self::XlmRoberta, Self::DistilBert];
 
     pub(super) fn model_type(self) -> &'static str {
         match self {
             Self::Bert => "bert",
             Self::Roberta => "roberta",
             Self::XlmRoberta => "xlm-roberta",
+            Self::DistilBert => "distilbert",
         }
     }
 
@@ -38,6 +39,25 @@ impl Family {
         match self {
             Self::Bert => "bert.",
             Self::Roberta | Self::XlmRoberta => "roberta.",
+            Self::DistilBert => "distilbert.",
+        }
+    }
+
+    /// What names of tensors begin with that turn no text into a vector.
+    pub(super) fn heads(self) -> &'static [&'static str] {
+        match self {
+            Self::Bert | Self::Roberta | Self::XlmRoberta => {
+                &["pooler.", "cls.", "lm_head.", "qa_outputs."]
+            }
+            Self::DistilBert => &["vocab_transform.", "vocab_layer_norm.", "vocab_projector."],
+        }
+    }
+
+    /// The name of a parameter in the files of this family.
+    pub(super) fn file_name(self, name: &str) -> String {
+        match self {
+            Self::Bert | Self::Roberta | Self::XlmRoberta => name.to_owned(),
+            Self::DistilBert => names::distilled(name),
         }
     }
 }
@@ -55,7 +75,7 @@ pub struct EncoderConfig {
     pub(super) positions: usize,
     /// Row of a text's first token in that table.
     pub(super) first_position: usize,
-    /// Kinds of text in a pair; this program uses the first.
+    /// Kinds of text in a pair, of which this program uses the first; none in DistilBERT.
     pub(super) types: usize,
     pub(super) layer_norm_eps: f64,
 }
@@ -63,7 +83,6 @@ pub struct EncoderConfig {
 /// The fields that are read.
 #[derive(Deserialize)]
 struct ConfigFile {
-    model_type: String,
     vocab_size: usize,
     hidden_size: usize,
     intermediate_size: usize,
@@ -77,6 +96,31 @@ struct ConfigFile {
     _hidden_act: String,
     #[serde(default)]
     pad_token_id: Option<i64>,
+}
+
+/// The fields of DistilBERT's that are read.
+#[derive(Deserialize)]
+struct DistilBertFile {
+    vocab_size: usize,
+    dim: usize,
+    hidden_dim: usize,
+    n_layers: usize,
+    n_heads: usize,
+    max_position_embeddings: usize,
+    #[serde(rename = "activation")]
+    _activation: String,
+}
+
+/// What is wrong with a number of heads and the width that they divide.
+pub(super) fn heads_fault(heads: (&str, usize), width: (&str, usize)) -> Option<String> {
+    let fits = heads.1 == 0 || width.1.is_multiple_of(heads.1);
+    (!fits).then(|| format!("{} = {} does not divide {} = {}", heads.0, heads.1, width.0, width.1))
+}
+
+/// What is wrong with what keeps a norm's divisor away from zero.
+pub(super) fn epsilon_fault(name: &str, epsilon: f64) -> Option<String> {
+    let fits = epsilon.is_finite() && epsilon > 0.0;
+    (!fits).then(|| format!("{name} is {epsilon}, expected more than 0"))
 }
 
 impl EncoderConfig {
@@ -102,30 +146,51 @@ impl EncoderConfig {
         }
     }
 
-    /// Reads a file and checks that this program can run what it describes.
+    /// Reads the fields of a `config.json` of this family.
     ///
     /// # Errors
-    /// [`Error::Data`] when it cannot be read, names another architecture (the known ones are listed) or sizes that
-    /// do not fit each other.
-    pub fn read(path: &Path) -> Result<Self> {
-        let object = read_object(path, "the configuration of an encoder")?;
-        // Told first: other architectures have other fields.
-        let kind = object.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("none");
-        let family = Family::ALL.into_iter().find(|family| family.model_type() == kind);
-        let family = family.ok_or_else(|| {
-            let known: Vec<&str> = Family::ALL.iter().map(|family| family.model_type()).collect();
-            Error::data(
-                path,
-                format!("model_type is `{kind}`, which is no encoder that can be run"),
-            )
-            .with_help(format!("known are {}", known.join(", ")))
-        })?;
-        let file = ENCODER_KEYS.read(object).and_then(|file| Self::from_file(family, &file));
-        file.map_err(|faults| Error::data(path, faults.join("; ")))
+    /// What is wrong with it: keys that are not known, sizes that do not fit each other.
+    pub(super) fn read(family: Family, object: Map<String, Value>) -> Result<Self, Vec<String>> {
+        match family {
+            Family::DistilBert => {
+                let file: DistilBertFile = DISTILBERT_KEYS.read(object)?;
+                Self::distilled(&file)
+            }
+            Family::Bert | Family::Roberta | Family::XlmRoberta => {
+                Self::from_file(family, &ENCODER_KEYS.read(object)?)
+            }
+        }
+    }
+
+    fn distilled(file: &DistilBertFile) -> Result<Self, Vec<String>> {
+        let mut faults = size_faults(&[
+            ("vocab_size", file.vocab_size, 1 << 27),
+            ("dim", file.dim, 1 << 20),
+            ("hidden_dim", file.hidden_dim, 1 << 22),
+            ("n_layers", file.n_layers, 1 << 12),
+            ("n_heads", file.n_heads, 1 << 14),
+            ("max_position_embeddings", file.max_position_embeddings, 1 << 22),
+        ]);
+        faults.extend(heads_fault(("n_heads", file.n_heads), ("dim", file.dim)));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            family: Family::DistilBert,
+            vocab_size: file.vocab_size,
+            hidden: file.dim,
+            intermediate: file.hidden_dim,
+            layers: file.n_layers,
+            heads: file.n_heads,
+            positions: file.max_position_embeddings,
+            first_position: 0,
+            types: 0,
+            // No key of its file says so: it is a constant of its program.
+            layer_norm_eps: 1e-12,
+        })
     }
 
     fn from_file(family: Family, file: &ConfigFile) -> Result<Self, Vec<String>> {
-        debug_assert_eq!(family.model_type(), file.model_type);
         let pad = usize::try_from(file.pad_token_id.unwrap_or(1));
         let mut faults = size_faults(&[
             ("vocab_size", file.vocab_size, 1 << 27),
@@ -137,30 +202,24 @@ impl EncoderConfig {
             ("type_vocab_size", file.type_vocab_size, 1 << 10),
         ]);
         let first_position = match (family, pad) {
-            (Family::Bert, _) => 0,
+            (Family::Bert | Family::DistilBert, _) => 0,
             (Family::Roberta | Family::XlmRoberta, Ok(pad)) => pad + 1,
             (Family::Roberta | Family::XlmRoberta, Err(_)) => {
                 faults.push("pad_token_id is -1, but positions begin behind it".into());
                 0
             }
         };
-        if file.num_attention_heads > 0
-            && !file.hidden_size.is_multiple_of(file.num_attention_heads)
-        {
-            faults.push(format!(
-                "num_attention_heads = {} does not divide hidden_size = {}",
-                file.num_attention_heads, file.hidden_size
-            ));
-        }
+        faults.extend(heads_fault(
+            ("num_attention_heads", file.num_attention_heads),
+            ("hidden_size", file.hidden_size),
+        ));
         if file.max_position_embeddings > 0 && file.max_position_embeddings <= first_position {
             faults.push(format!(
                 "max_position_embeddings = {} leaves no position for a text",
                 file.max_position_embeddings
             ));
         }
-        if !(file.layer_norm_eps.is_finite() && file.layer_norm_eps > 0.0) {
-            faults.push(format!("layer_norm_eps is {}, expected more than 0", file.layer_norm_eps));
-        }
+        faults.extend(epsilon_fault("layer_norm_eps", file.layer_norm_eps));
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -179,8 +238,20 @@ impl EncoderConfig {
     }
 
     /// The fields of `config.json`.
-    pub(super) fn to_file(&self) -> serde_json::Value {
-        serde_json::json!({
+    pub(super) fn to_file(&self) -> Value {
+        if self.family == Family::DistilBert {
+            return json!({
+                "model_type": self.family.model_type(),
+                "vocab_size": self.vocab_size,
+                "dim": self.hidden,
+                "hidden_dim": self.intermediate,
+                "n_layers": self.layers,
+                "n_heads": self.heads,
+                "max_position_embeddings": self.positions,
+                "activation": "gelu",
+            });
+        }
+        json!({
             "model_type": self.family.model_type(),
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden,
@@ -200,14 +271,16 @@ impl EncoderConfig {
         self.positions - self.first_position
     }
 
-    /// Every parameter, sorted by name.
+    /// Every parameter, sorted by name. Names are BERT's, whatever they are in a file.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
         let (hidden, wide) = (self.hidden, self.intermediate);
         let mut all = vec![
             ParameterSpec::table(names::WORDS, [self.vocab_size, hidden]),
             ParameterSpec::table(names::POSITIONS, [self.positions, hidden]),
-            ParameterSpec::table(names::TYPES, [self.types, hidden]),
         ];
+        if self.types > 0 {
+            all.push(ParameterSpec::table(names::TYPES, [self.types, hidden]));
+        }
         let norm = |name: &str| {
             ["weight", "bias"].map(|part| ParameterSpec::vector(format!("{name}.{part}"), hidden))
         };

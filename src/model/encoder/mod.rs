@@ -1,25 +1,33 @@
-//! Text encoders: a transformer of the BERT family, pooling, and what else a folder of
-//! sentence-transformers describes. A text becomes one vector.
+//! Text encoders: a transformer, pooling, and what else a folder of sentence-transformers describes. A text becomes
+//! one vector.
 //!
-//! `config` says what of a `config.json` can be run, `bert` is the network, `folder` reads and writes
-//! folders, this file puts them together. Encoders train with the same loop as decoders, or stay as they
-//! are. Texts are packed behind one another; nothing is spent on padding.
+//! `shape` says what a `config.json` describes: a transformer of the BERT family (`config`, `bert`), which trains with the
+//! same loop as decoders or stays as it is, or one of those that a `library` runs, which stay as they are. `modules` is
+//! what follows behind it, `folder` reads and writes folders, this file puts them together. Texts are packed behind one
+//! another; nothing is spent on padding.
 
 mod bert;
 mod config;
 mod folder;
 mod keys;
+mod library;
+#[cfg(test)]
+mod library_tests;
+mod modules;
 mod names;
+mod network;
+mod pooling;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor};
-use trieval_kernels::ops::linear_bias;
+use candle_core::Tensor;
 
 pub use config::EncoderConfig;
 pub use folder::{EncoderFolder, FolderChoices, source_files};
+pub use pooling::pool;
 
 use crate::error::{Error, Result};
 use crate::model::parameters::Parameters;
@@ -28,6 +36,8 @@ use crate::model::text_reader::TextReader;
 use crate::model::tokenizer::Tokenizer;
 use crate::seed::Seed;
 use bert::Bert;
+use modules::Dense;
+use network::Network;
 
 /// Keeps the length of a vector away from zero.
 const EPSILON: f64 = 1e-12;
@@ -36,28 +46,13 @@ const CHUNK: usize = 32;
 
 /// A text encoder.
 pub struct TextEncoder {
-    bert: Bert,
+    network: Network,
     /// What trains; empty where the weights stay as they are.
     parameters: Parameters,
     pooling: Pooling,
     dense: Vec<Dense>,
     normalizes: bool,
     text: TextReader,
-}
-
-/// A layer behind pooling.
-#[derive(Clone)]
-struct Dense {
-    weight: Tensor,
-    bias: Tensor,
-    activation: Activation,
-}
-
-/// What a [`Dense`] ends with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Activation {
-    Identity,
-    Tanh,
 }
 
 /// Whether the weights of an encoder train.
@@ -87,12 +82,13 @@ impl TextEncoder {
             TextReader { tokenizer, frame: Default::default(), max_tokens, lowercases: false };
         let (pooling, dense) = (Pooling::Mean, Vec::new());
         let parameters = parameters.into_iter().collect();
-        Ok(Self { bert, parameters, pooling, dense, normalizes: true, text })
+        let network = Network::Own(bert);
+        Ok(Self { network, parameters, pooling, dense, normalizes: true, text })
     }
 
     /// Numbers per vector.
     pub fn dim(&self) -> usize {
-        self.dense.last().map_or(self.bert.config().hidden, |dense| dense.weight.dims()[0])
+        self.dense.last().map_or(self.network.hidden(), |dense| dense.weight.dims()[0])
     }
 
     /// What trains.
@@ -115,12 +111,9 @@ impl TextEncoder {
     /// # Errors
     /// [`Error::Tensor`] when a token is outside the vocabulary or a text is longer than the model's positions.
     pub fn encode(&self, texts: &[&[u32]]) -> Result<Tensor> {
-        let mut x = self.bert.pooled(texts, self.pooling)?;
+        let mut x = self.network.pooled(texts, self.pooling)?;
         for dense in &self.dense {
-            x = linear_bias(&x, &dense.weight, &dense.bias)?;
-            if dense.activation == Activation::Tanh {
-                x = x.tanh()?;
-            }
+            x = dense.forward(&x)?;
         }
         if self.normalizes { unit_length(&x) } else { Ok(x) }
     }
@@ -161,42 +154,6 @@ impl TextEncoder {
 pub fn unit_length(x: &Tensor) -> Result<Tensor> {
     let length = (x.sqr()?.sum_keepdim(1)? + EPSILON)?.sqrt()?;
     Ok(x.broadcast_div(&length)?)
-}
-
-/// The mean of packed rows, or their first. Shapes: `x [tokens, hidden]`, `lengths` of the texts in order, result
-/// `[texts, hidden]`; a text without tokens gives zeros.
-///
-/// # Errors
-/// [`Error::Tensor`] when the lengths do not sum up to the rows.
-pub fn pool(x: &Tensor, lengths: &[usize], pooling: Pooling) -> Result<Tensor> {
-    let hidden = x.dims2()?.1;
-    let zeros = Tensor::zeros((lengths.len(), hidden), DType::F32, &Device::Cpu)?;
-    let (mut rows, mut owners) = (Vec::new(), Vec::new());
-    let mut start = 0;
-    for (owner, length) in lengths.iter().enumerate() {
-        let read = match pooling {
-            Pooling::Mean => *length,
-            Pooling::Cls => (*length).min(1),
-        };
-        rows.extend((start..start + read).map(|row| row as u32));
-        owners.resize(owners.len() + read, owner as u32);
-        start += length;
-    }
-    if rows.is_empty() {
-        return Ok(zeros);
-    }
-    let owners = Tensor::new(owners, &Device::Cpu)?;
-    match pooling {
-        Pooling::Cls => {
-            let first = x.index_select(&Tensor::new(rows, &Device::Cpu)?, 0)?;
-            Ok(zeros.index_add(&owners, &first, 0)?)
-        }
-        Pooling::Mean => {
-            let shares: Vec<f32> = lengths.iter().map(|n| 1.0 / (*n).max(1) as f32).collect();
-            let shares = Tensor::from_vec(shares, (lengths.len(), 1), &Device::Cpu)?;
-            Ok(zeros.index_add(&owners, x, 0)?.broadcast_mul(&shares)?)
-        }
-    }
 }
 
 fn missing(name: &str) -> Error {

@@ -17,3 +17,25 @@ pub(super) const NARROW_NORM: &str = "output.LayerNorm";
 pub(super) fn name_in_layer(layer: usize, name: &str) -> String {
     format!("encoder.layer.{layer}.{name}")
 }
+
+/// Name of a parameter of DistilBERT (arXiv:1910.01108) in its own files: BERT's layers have other names there.
+pub(super) fn distilled(name: &str) -> String {
+    let parts = || {
+        let (layer, rest) = name.strip_prefix("encoder.layer.")?.split_once('.')?;
+        let (part, end) = rest.rsplit_once('.')?;
+        Some((layer, part, end))
+    };
+    let Some((layer, part, end)) = parts() else { return name.to_owned() };
+    let part = match part {
+        QUERY => "attention.q_lin",
+        KEY => "attention.k_lin",
+        VALUE => "attention.v_lin",
+        MIXED => "attention.out_lin",
+        MIXED_NORM => "sa_layer_norm",
+        WIDEN => "ffn.lin1",
+        NARROW => "ffn.lin2",
+        NARROW_NORM => "output_layer_norm",
+        other => other,
+    };
+    format!("transformer.layer.{layer}.{part}.{end}")
+}

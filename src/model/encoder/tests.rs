@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use candle_core::{DType, Device};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,13 +16,15 @@ use crate::model::parameters::Parameter;
 use crate::model::parameters::tests::by_decay;
 
 #[derive(Deserialize)]
-struct Golden {
-    texts: Vec<String>,
-    ids: Vec<Vec<u32>>,
-    vectors: Vec<Vec<f32>>,
+pub(super) struct Golden {
+    pub(super) texts: Vec<String>,
+    pub(super) ids: Vec<Vec<u32>>,
+    pub(super) vectors: Vec<Vec<f32>>,
+    #[serde(default)]
+    pub(super) poolings: BTreeMap<String, Vec<Vec<f32>>>,
 }
 
-fn golden(name: &str) -> (PathBuf, Golden) {
+pub(super) fn golden(name: &str) -> (PathBuf, Golden) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/encoders").join(name);
     let text = fs::read(folder.join("vectors.json")).unwrap();
     (folder, serde_json::from_slice(&text).unwrap())
@@ -36,7 +40,7 @@ fn encoder(name: &str, weights: Weights) -> TextEncoder {
     EncoderFolder::open(&folder, &choices(name)).unwrap().encoder(weights).unwrap()
 }
 
-fn assert_close(got: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
+pub(super) fn assert_close(got: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
     assert_eq!(got.len(), expected.len());
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
         assert_eq!(got.len(), expected.len(), "{what}, text {i}");
@@ -100,7 +104,7 @@ fn scalar(encoder: &TextEncoder) -> Tensor {
 
 #[test]
 fn every_parameter_has_the_gradient_of_finite_differences() {
-    for name in ["bert", "roberta"] {
+    for name in ["bert", "roberta", "distilbert"] {
         let encoder = encoder(name, Weights::Trained);
         let store = scalar(&encoder).backward().unwrap();
         for Parameter { name: parameter, var, .. } in encoder.parameters() {
@@ -197,15 +201,21 @@ fn a_fresh_encoder_trains_and_has_unit_length() {
 
 /// A copy of the golden BERT folder.
 fn copied() -> TempDir {
-    let (source, _) = golden("bert");
+    copy_of("bert")
+}
+
+/// A copy of a golden folder.
+pub(super) fn copy_of(name: &str) -> TempDir {
+    let (source, _) = golden(name);
     let copy = TempDir::new().unwrap();
-    for entry in ["", "1_Pooling", "2_Dense"] {
-        fs::create_dir_all(copy.path().join(entry)).unwrap();
-        for file in fs::read_dir(source.join(entry)).unwrap() {
+    let folders = fs::read_dir(&source).unwrap().map(|entry| entry.unwrap().path());
+    for folder in folders.filter(|path| path.is_dir()).chain([source.clone()]) {
+        let place = copy.path().join(folder.strip_prefix(&source).unwrap());
+        fs::create_dir_all(&place).unwrap();
+        for file in fs::read_dir(&folder).unwrap() {
             let file = file.unwrap().path();
             if file.is_file() {
-                let name = file.file_name().unwrap();
-                fs::copy(&file, copy.path().join(entry).join(name)).unwrap();
+                fs::copy(&file, place.join(file.file_name().unwrap())).unwrap();
             }
         }
     }
@@ -222,7 +232,7 @@ fn refusal(change: impl Fn(&Path)) -> String {
     error.to_string()
 }
 
-fn edit(path: &Path, change: impl Fn(&mut Value)) {
+pub(super) fn edit(path: &Path, change: impl Fn(&mut Value)) {
     let mut value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     change(&mut value);
     fs::write(path, value.to_string()).unwrap();
@@ -253,7 +263,10 @@ fn what_cannot_be_run_is_refused_by_name() {
                     v["pooling_mode_max_tokens"] = true.into();
                 });
             },
-            &["pooling_mode_max_tokens is true", "known are mean_tokens and cls_token"],
+            &[
+                "pooling is mean_tokens and max_tokens",
+                "known are mean_tokens, cls_token, max_tokens",
+            ],
         ),
         (
             &|at| edit(&at.join("config.json"), |v| v["model_type"] = "mpnet".into()),
@@ -297,7 +310,7 @@ fn what_cannot_be_run_is_refused_by_name() {
     }
 }
 
-fn opened(folder: &Path) -> TextEncoder {
+pub(super) fn opened(folder: &Path) -> TextEncoder {
     let opened = EncoderFolder::open(folder, &FolderChoices::default()).unwrap();
     opened.encoder(Weights::Frozen).unwrap()
 }
@@ -425,11 +438,13 @@ fn every_key_of_an_encoder_is_read_known_or_refused_by_name() {
         ("config.json", "hidden_act", Value::Null),
         ("config.json", "pad_token_id", serde_json::json!([])),
         ("1_Pooling/config.json", "include_prompt", false.into()),
-        ("1_Pooling/config.json", "pooling_mode_lasttoken", true.into()),
+        ("1_Pooling/config.json", "pooling_mode_lasttoken", 1.into()),
         ("1_Pooling/config.json", "word_embedding_dimension", 17.into()),
         ("1_Pooling/config.json", "a_key_of_tomorrow", 1.into()),
         ("2_Dense/config.json", "module_input_name", "token_embeddings".into()),
         ("2_Dense/config.json", "out_features", (-6).into()),
+        ("2_Dense/config.json", "use_residual", true.into()),
+        ("2_Dense/config.json", "activation_function", "torch.nn.modules.activation.ELU".into()),
         ("sentence_bert_config.json", "max_seq_length", (-1).into()),
         ("sentence_bert_config.json", "model_args", serde_json::json!({"attn": 1})),
         ("sentence_bert_config.json", "a_key_of_tomorrow", 1.into()),

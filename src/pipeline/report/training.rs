@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use trieval_eval::report::model::{
-    CeilingReport, IdentifierReport, LevelReport, TargetsReport, TrainingPoint, TrainingReport,
-    finite,
+    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, TargetsReport, TrainingPoint,
+    TrainingReport, finite,
 };
 
 use super::health::health;
@@ -57,6 +57,14 @@ pub(super) fn training(
     }
     for (name, settings) in &recipe.vectors {
         let name = step_name(Family::Vectors, name);
+        for step in new(plan, &name, &mut told) {
+            if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
+                reports.push(course(&plan.labelled(&name, step), &learned, step, folder)?);
+            }
+        }
+    }
+    for (name, settings) in &recipe.identifier {
+        let name = step_name(Family::Identifier, name);
         for step in new(plan, &name, &mut told) {
             if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
                 reports.push(course(&plan.labelled(&name, step), &learned, step, folder)?);
@@ -167,14 +175,23 @@ pub(super) fn identifiers(
         let index = step_folder.join(INDEX_FILE);
         let index_bytes = index.metadata().map_err(|e| Error::unreadable(&index, &e))?.len();
         let diagnostics = &identifiers.diagnostics;
-        let targets = Diagnostics::weighted(&identifiers.codes, &identifiers.levels, &exposure);
+        let silent = identifiers.unspelled().map(|code| (1, code));
+        let targets =
+            Diagnostics::weighted(&identifiers.codes, &identifiers.levels, &exposure, silent);
+        // What training aims at is what is spelled: a level that is gone has no targets.
         let targets = |level: usize| {
-            targets.as_ref().and_then(|levels| levels.get(level)).map(|one| TargetsReport {
+            let spelled = identifiers.spelled_level(level)?;
+            targets.as_ref().and_then(|levels| levels.get(spelled)).map(|one| TargetsReport {
                 normalized_entropy: one.normalized_entropy,
                 gini: one.gini,
                 top_1_share: one.top_1_share,
+                top_10_share: Some(one.top_10_share),
+                used: Some(u64::from(one.used)),
+                deviation: Some(one.deviation()),
             })
         };
+        let before =
+            std::iter::once(1).chain(diagnostics.levels.iter().map(|l| l.distinct_prefixes));
         reports.push(IdentifierReport {
             name: name.clone(),
             kind: identifiers.kind.clone(),
@@ -184,15 +201,35 @@ pub(super) fn identifiers(
             largest_group: Some(diagnostics.most_items_per_path as u64),
             index_bytes: Some(index_bytes),
             distortion: diagnostics.levels.last().and_then(|level| level.residual),
+            path_density: Some(diagnostics.path_density),
+            outcome: diagnostics.outcome.as_ref().map(|one| OutcomeReport {
+                collisions: one.collisions.name().to_owned(),
+                removed: identifiers.removed.as_ref().map(|removed| removed.n_codes()),
+                collision_rate: one.collision_rate,
+                moved: one.moved as u64,
+                leaves: one.leaves as u64,
+                most_items_per_leaf: one.most_items_per_leaf as u64,
+                distortion: one.residual,
+            }),
             levels: (1..)
                 .zip(&diagnostics.levels)
-                .map(|(depth, level)| LevelReport {
+                .zip(before)
+                .map(|((depth, level), before)| LevelReport {
                     codes: u64::from(level.codes),
                     used: u64::from(level.used),
                     entropy_bits: level.entropy,
                     normalized_entropy: level.normalized_entropy,
                     gini: level.gini,
-                    collision_rate: Some(shared_prefixes(&identifiers, depth)),
+                    deviation: Some(level.deviation()),
+                    top_1_share: Some(level.top_1_share),
+                    top_10_share: Some(level.top_10_share),
+                    prefixes: Some(level.distinct_prefixes as u64),
+                    fan_out: Some(level.distinct_prefixes as f64 / before.max(1) as f64),
+                    // Where tokens were removed, prefixes are others than those that were made.
+                    collision_rate: match identifiers.removed {
+                        None => Some(shared_prefixes(&identifiers, depth)),
+                        Some(_) => None,
+                    },
                     targets: targets(depth - 1),
                     usage: level.usage.iter().map(|&n| u64::from(n)).collect(),
                 })

@@ -6,9 +6,11 @@ use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
+use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::kinds::IdentifierKind;
+use crate::quantizer::levels::vectors;
+use crate::quantizer::naming::{level_faults, naming_faults};
 use crate::quantizer::settings::ResidualKMeansSettings;
-use crate::vectors::read_of;
 
 impl Kind for ResidualKMeansSettings {
     fn draws(&self) -> Draws {
@@ -24,41 +26,36 @@ impl Kind for ResidualKMeansSettings {
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
-        let key = match self.codes_of_levels {
-            Some(_) => "codes_of_levels",
-            None => "codes",
-        };
-        for name in ["levels", "codes"] {
-            if self.codes_of_levels.is_some() && faults.is_given(&keys![name]) {
-                let message = "`codes_of_levels` says how many levels there are, and their codes";
-                let help = "leave one of the two out";
-                faults.key(keys![name], message, "beside `codes_of_levels`", help);
-            }
+        let key = level_faults(self.codes_of_levels.as_deref(), faults);
+        naming_faults(&self.naming, &self.level_codes(), faults);
+        if self.balance_by.is_some() && self.balanced.is_none() {
+            let message = "`balance_by` spreads items over balanced levels, and none is balanced";
+            let help = "set `balanced`, or leave `balance_by` out";
+            faults.value(keys!["balance_by"], message, "without `balanced`", help);
         }
         let most = self.level_codes().into_iter().max().unwrap_or(0);
-        if let Some(items) = faults.items()
-            && u64::from(most) > items
-        {
-            let dotted = faults.dotted(&keys![key]);
-            let message = format!("`{dotted}` asks for more codes than there are items");
-            let label = format!("{most} codes for {items} items");
-            faults.value(keys![key], message, label, "use fewer codes per level");
+        too_many_codes(faults, keys![key], most);
+        if let Some(batch) = self.batch.filter(|&batch| batch < most) {
+            let dotted = faults.dotted(&keys!["batch"]);
+            let message = format!("`{dotted}` draws fewer items than a level has codes");
+            let label = format!("{batch} items for {most} codes");
+            faults.value(keys!["batch"], message, label, "raise `batch`, or use fewer codes");
         }
     }
 }
 
 impl IdentifierKind for ResidualKMeansSettings {
     fn known_levels(&self) -> Vec<u32> {
-        self.level_codes()
+        self.naming.spelled(self.level_codes())
     }
 
     fn may_collide(&self) -> bool {
-        true
+        self.naming.may_number()
     }
 
     fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
         let catalogue = step.inputs.catalogue()?;
-        let vectors = read_of(step.inputs.folder(Role::Vectors)?, catalogue)?;
+        let vectors = vectors(step)?;
         fit(self, &vectors, &catalogue.hash, step.seed, step.ctx)
     }
 }

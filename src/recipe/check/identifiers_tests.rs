@@ -55,3 +55,21 @@ train = "small"
     assert_eq!(told(&fine, &["system.aligned.identifier=other"]), None);
     assert_eq!(told(&fine, &["system.small.identifier=spare"]), None);
 }
+
+#[test]
+fn impossible_identifiers() {
+    let with = |table: &str| {
+        let residual = "kind = \"residual-k-means\"\nvectors = \"text\"\nlevels = 3\ncodes = 64\n";
+        told(&QUICKSTART.replacen(residual, table, 1), &[]).unwrap()
+    };
+    let residual = "kind = \"residual-k-means\"\nvectors = \"text\"\n";
+    let residual = with(&format!("{residual}codes = 64\nbatch = 50\nbalance_by = \"sinkhorn\"\n"));
+    insta::assert_snapshot!("impossible_residual_k_means", residual);
+    let product = "kind = \"product-quantization\"\nvectors = \"text\"\nparts = 25\n";
+    insta::assert_snapshot!("impossible_parts", with(product));
+    let product = "kind = \"product-quantization\"\nvectors = \"text\"\ncodes = 5000\n";
+    insta::assert_snapshot!("impossible_codes_of_parts", with(product));
+    let learned = "kind = \"rq-vae\"\nvectors = \"text\"\nbatch = 100\nbalanced = \"last\"\n\
+        device = \"cuda\"\nvalidation = { metric = \"recall@10\", beam = 5 }\nhidden = [0]\n";
+    insta::assert_snapshot!("impossible_rq_vae", with(learned));
+}

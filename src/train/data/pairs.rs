@@ -55,6 +55,8 @@ pub struct PairBuilder<'a> {
     pages: &'a [Vec<Impression>],
     settings: &'a PairSettings,
     known: HashMap<&'a str, Known>,
+    /// Where items share identifiers: the first item of each one's own.
+    leaves: Option<Vec<u32>>,
 }
 
 impl<'a> PairBuilder<'a> {
@@ -72,7 +74,22 @@ impl<'a> PairBuilder<'a> {
             let clicked = page.iter().filter(|impression| impression.level.is_chosen());
             entry.positives.extend(clicked.map(|impression| impression.item));
         }
-        Self { requests, pages, settings, known }
+        Self { requests, pages, settings, known, leaves: None }
+    }
+
+    /// Where items share identifiers, an item is no answer to reject if a positive one is called the same; `leaves` has the
+    /// first item of each one's identifier.
+    pub fn sharing(mut self, leaves: Option<Vec<u32>>) -> Self {
+        self.leaves = leaves;
+        let leaf = |item: u32| self.leaves.as_ref().map_or(item, |leaves| leaves[item as usize]);
+        for known in self.known.values_mut() {
+            known.positives = known.positives.iter().map(|&item| leaf(item)).collect();
+        }
+        self
+    }
+
+    fn leaf(&self, item: u32) -> u32 {
+        self.leaves.as_ref().map_or(item, |leaves| leaves[item as usize])
     }
 
     /// Pairs of clicked items with items shown above them and not clicked, topmost first: the higher
@@ -86,7 +103,7 @@ impl<'a> PairBuilder<'a> {
                 let mut above: Vec<&Impression> = page
                     .iter()
                     .filter(|other| other.position < chosen.position)
-                    .filter(|other| !known.positives.contains(&other.item))
+                    .filter(|other| !known.positives.contains(&self.leaf(other.item)))
                     .collect();
                 above.sort_by_key(|other| (other.position, other.item));
                 let rejected = above.iter().take(self.settings.shown_negatives as usize);
@@ -123,9 +140,9 @@ impl<'a> PairBuilder<'a> {
         let origin = &self.requests[request.request as usize];
         let known = origin.ask.query.as_deref().and_then(|query| self.known.get(query));
         let is_positive = |item: &u32| match known {
-            Some(known) => known.positives.contains(item),
+            Some(known) => known.positives.contains(&self.leaf(*item)),
             // The user's whole known sequence, the chosen item included.
-            None => origin.ask.history.contains(item),
+            None => origin.ask.history.iter().any(|known| self.leaf(*known) == self.leaf(*item)),
         };
         let mut negatives: Vec<u32> =
             beam.iter().copied().filter(|item| !is_positive(item)).collect();
@@ -357,6 +374,28 @@ mod tests {
             pairs.iter().map(|p| (p.chosen, p.rejected, p.weight)).collect();
         got.sort_by_key(|pair| pair.1);
         assert_eq!(got, [(3, 1, 1.0), (3, 9, 0.25)]);
+    }
+
+    #[test]
+    fn what_is_called_like_a_positive_item_is_never_rejected() {
+        // Item 5 is called like item 2, which is clicked; item 6 like item 1.
+        let requests = [request(0, Some("red"), &[])];
+        let pages = [page(&[(1, false), (5, false), (2, true)])];
+        let settings = PairSettings::default();
+        let leaves = vec![0, 1, 2, 3, 4, 2, 1];
+        let builder = PairBuilder::new(&requests, &pages, &settings).sharing(Some(leaves.clone()));
+        let rejected =
+            |pairs: Vec<Pair>| pairs.iter().map(|pair| pair.rejected).collect::<Vec<_>>();
+        assert_eq!(rejected(builder.shown_pairs()), [1]);
+        let asked = BeamRequest { request: 0, chosen: vec![2] };
+        let from_beam = rejected(builder.beam_pairs(&asked, &[5, 2, 3], Seed::new(1)));
+        assert_eq!(from_beam, [3]);
+        // Without queries: whatever is called like an item of the history.
+        let requests = [request(0, None, &[2, 4])];
+        let pages = [Vec::new()];
+        let builder = PairBuilder::new(&requests, &pages, &settings).sharing(Some(leaves));
+        let asked = BeamRequest { request: 0, chosen: vec![4] };
+        assert_eq!(rejected(builder.beam_pairs(&asked, &[5, 6], Seed::new(1))), [6]);
     }
 
     #[test]

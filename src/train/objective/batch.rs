@@ -83,6 +83,8 @@ pub struct TargetBatch {
     reads: Vec<u32>,
     /// Token ids of the targets, row after row and answer after answer.
     targets: Vec<u32>,
+    /// Targets of each answer.
+    lengths: Vec<usize>,
     /// From what dropout draws, `[tokens]`; none where nothing is dropped.
     keys: Option<TokenKeys>,
 }
@@ -114,7 +116,8 @@ impl TargetBatch {
         }
         let packing = Packing::trees(rows.iter().map(|row| (row.trunk(), row.branches())));
         let ids = Tensor::new(ids, &Device::Cpu)?;
-        Ok(Self { ids, packing, rows: predicting, reads, targets, keys: None })
+        let lengths = rows.iter().flat_map(|row| row.answers.iter().map(Vec::len)).collect();
+        Ok(Self { ids, packing, rows: predicting, reads, targets, lengths, keys: None })
     }
 
     /// As [`TargetBatch::new`], with a key per row from which dropout draws: a row is treated alike in whatever
@@ -178,6 +181,11 @@ impl TargetBatch {
         let hidden = decoder.hidden_rows(&self.ids, &self.packing, &self.rows)?.detach();
         let reads: Vec<u32> = places.iter().map(|&place| self.reads[place as usize]).collect();
         Ok(decoder.log_probs_at(&hidden, &reads, tokens)?.to_vec1()?)
+    }
+
+    /// Targets of each answer.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
     }
 
     /// Final hidden states where targets are predicted, `[rows, hidden]`, differentiable; in a training step: the decoder may

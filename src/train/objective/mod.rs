@@ -61,6 +61,16 @@ pub trait Objective {
         Ok(())
     }
 
+    /// Moves parameters after a step by other means than their gradient, where a gradient cannot: a code that no example
+    /// chooses has none. `step` counts from 1 to `n_steps`. Must depend on the weights and the step alone, so that a resumed
+    /// training does the same.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    fn settle(&self, _step: u64, _n_steps: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Further figures of a finished step, measured on the weights it left, for instance on a fixed probe; `step` counts
     /// from 1 to `n_steps`. Must depend on the weights alone, so that a resumed training measures the same.
     ///

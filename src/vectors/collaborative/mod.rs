@@ -5,9 +5,12 @@
 //! (unshrunk, and damped by length); its diagonal is 1. With `S ≈ V Λ Vᵀ`, item i has the vector `V_i Λ^{1/2}`: inner
 //! products of vectors are the best approximation of S of that rank. This is the truncated SVD of A, `A ≈ U Λ^{1/2} Vᵀ`;
 //! S itself, which is large, is never built. Items that nobody chose have vectors of zeros.
+//!
+//! `ppmi` has another matrix, of what stands near each other; its vectors come from the same eigenpairs.
 
 mod eigen;
 mod kind;
+mod ppmi;
 
 use super::settings::CollaborativeSettings;
 use crate::corpus::{Corpus, training_histories};
@@ -16,6 +19,7 @@ use crate::progress::Context;
 use crate::seed::Seed;
 use crate::vectors::Vectors;
 use eigen::{leading, width};
+use ppmi::Ppmi;
 
 /// Vectors of all items of a corpus, `[items, dim]`.
 ///
@@ -29,27 +33,59 @@ pub fn fit(
     ctx: &Context,
 ) -> Result<Vectors> {
     let histories = training_histories(corpus)?;
-    let matrix = Matrix::new(histories, corpus.summary().items as usize, settings.length_damping);
+    let n_items = corpus.summary().items as usize;
     let dim = settings.dim as usize;
-    let found =
-        leading(matrix.n_items(), dim, seed, |x| matrix.product(x), || ctx.check_interrupt())?;
+    let go = || ctx.check_interrupt();
+    let (found, share, told, rows) = match &settings.ppmi {
+        None => {
+            let matrix = Matrix::new(histories, n_items, settings.length_damping);
+            let found = leading(n_items, dim, seed, |x| matrix.product(x), go)?;
+            let n_chosen = matrix.scales.iter().filter(|scale| **scale > 0.0).count();
+            // Every chosen item adds 1 to the trace.
+            let share = found.values.iter().sum::<f64>() / n_chosen.max(1) as f64;
+            let told = format!("the similarity of {n_chosen} chosen items");
+            let rows = matrix.rows(&found.values, &found.vectors);
+            (found, share, told, rows)
+        }
+        Some(ppmi) => {
+            let weighted = |history: Vec<u32>| {
+                let weight = weight(&mut history.clone(), settings.length_damping);
+                (history, weight)
+            };
+            let histories: Vec<(Vec<u32>, f64)> = histories.into_iter().map(weighted).collect();
+            let matrix = Ppmi::new(&histories, n_items, ppmi);
+            drop(histories);
+            let found = leading(n_items, dim, seed, |x| matrix.product(x), go)?;
+            let share = found.values.iter().sum::<f64>() / matrix.squares();
+            let told = format!("the squared information of {} near items", matrix.n_informed());
+            let rows = matrix.rows(&found.values, &found.vectors);
+            (found, share, told, rows)
+        }
+    };
     let rank = found.values.len();
     if rank < dim {
         let message = format!(
             "the feedback of training gives {rank} directions, `dim` of vectors of kind collaborative is {dim}"
         );
-        return Err(Error::data(corpus.folder(), message)
-            .with_help(format!("lower `dim` to {rank} or less")));
+        let help = match (rank, &settings.ppmi) {
+            (0, Some(_)) => "lower `shift` of `ppmi`, or widen its `window`".into(),
+            _ => format!("lower `dim` to {rank} or less"),
+        };
+        return Err(Error::data(corpus.folder(), message).with_help(help));
     }
-    let n_chosen = matrix.scales.iter().filter(|scale| **scale > 0.0).count();
-    // Every chosen item adds 1 to the trace.
-    let share = 100.0 * found.values.iter().sum::<f64>() / n_chosen.max(1) as f64;
+    let share = 100.0 * share;
     ctx.say(format!(
-        "{dim} directions hold {share:.1} % of the similarity of {n_chosen} chosen items (of {}); residual {:.1e}",
-        matrix.n_items(),
+        "{dim} directions hold {share:.1} % of {told} (of {n_items}); residual {:.1e}",
         found.residual
     ));
-    Vectors::new(dim, matrix.rows(&found.values, &found.vectors), "collaborative vectors")
+    Vectors::new(dim, rows, "collaborative vectors")
+}
+
+/// How much a history counts, which is left with its different items, ascending.
+fn weight(history: &mut Vec<u32>, length_damping: bool) -> f64 {
+    history.sort_unstable();
+    history.dedup();
+    if length_damping { 1.0 / (1.0 + history.len() as f64).ln() } else { 1.0 }
 }
 
 /// What [`fit`] holds at most beside the histories: four blocks of columns in `f64`.
@@ -68,10 +104,8 @@ struct Matrix {
 impl Matrix {
     fn new(histories: Vec<Vec<u32>>, n_items: usize, length_damping: bool) -> Self {
         let weighted = |mut history: Vec<u32>| {
-            history.sort_unstable();
-            history.dedup();
-            let damped = 1.0 / (1.0 + history.len() as f64).ln();
-            (history, if length_damping { damped } else { 1.0 })
+            let weight = weight(&mut history, length_damping);
+            (history, weight)
         };
         let chosen = histories.into_iter().filter(|history| !history.is_empty());
         let histories: Vec<(Vec<u32>, f64)> = chosen.map(weighted).collect();

@@ -45,7 +45,7 @@ struct Reading {
 /// Where a model comes from, and how it is asked.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
-    /// A text encoder of the BERT family.
+    /// A text encoder.
     Encoder(&'a EncoderSettings),
     /// A decoder.
     Decoder(&'a HiddenStateSettings),

@@ -57,12 +57,15 @@ struct MmseFile {
 /// The outside files that a model begins with, checked; none where it begins from scratch.
 ///
 /// # Errors
-/// [`Error::Data`] when the folder of a pretrained encoder cannot be used.
+/// [`Error::Data`] when the folder of a pretrained encoder cannot be used, or is to train and cannot.
 pub fn sources(settings: &MmseSettings) -> Result<Vec<PathBuf>> {
     match &settings.text {
         MmseText::Pretrained(pretrained) => {
             let folder = pretrained.path.path()?;
-            EncoderFolder::open(folder, &choices(pretrained))?;
+            let opened = EncoderFolder::open(folder, &choices(pretrained))?;
+            if pretrained.train {
+                opened.check_trains()?;
+            }
             source_files(folder)
         }
         MmseText::Bag { .. } | MmseText::Transformer { .. } | MmseText::Vectors { .. } => {

@@ -4,6 +4,7 @@
 
 mod across;
 mod curves;
+mod hourglass;
 mod intervals;
 mod key;
 mod reliability;
@@ -12,6 +13,7 @@ mod slices;
 mod usage;
 
 pub(super) use curves::{Series, curves};
+pub(super) use hourglass::hourglass;
 pub(super) use intervals::{Interval, intervals};
 pub(super) use key::{Key, key};
 pub(super) use reliability::reliability;

@@ -28,6 +28,8 @@ pub(super) struct Identifier {
     kind: String,
     facts: Vec<(String, String)>,
     levels: Vec<Level>,
+    /// Drawing of all levels; may be empty.
+    shape: String,
     findings: Vec<String>,
 }
 
@@ -37,6 +39,10 @@ struct Level {
     entropy: String,
     even: String,
     gini: String,
+    deviation: String,
+    /// Of the most frequent code, and of the ten most frequent.
+    top: String,
+    fan_out: String,
     /// Evenness and Gini over training targets.
     targets: String,
     collisions: String,
@@ -178,6 +184,10 @@ fn course(series: &[Series]) -> String {
     lines.join("; ")
 }
 
+fn known(value: Option<f64>, text: fn(f64) -> String) -> String {
+    value.map_or_else(|| numbers::NONE.to_owned(), text)
+}
+
 pub(super) fn identifiers(report: &Report) -> Vec<Identifier> {
     report.identifiers.iter().enumerate().map(|(at, one)| identifier(at, one)).collect()
 }
@@ -189,6 +199,20 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
         ("items that share theirs", numbers::percent(identifier.collision_rate)),
     ];
     facts.extend(identifier.largest_group.map(|n| ("most items under one", numbers::count(n))));
+    // A density of 2e-6 reads better as one in half a million.
+    let density = identifier.path_density.filter(|&density| density > 0.0 && density.is_finite());
+    let one_in = |density: f64| format!("one in {}", numbers::count((1.0 / density) as u64));
+    facts.extend(density.map(|density| ("possible paths taken", one_in(density))));
+    if let Some(outcome) = &identifier.outcome {
+        facts.push(("told apart by", outcome.collisions.clone()));
+        let removed = |n: u64| ("codes removed from level 2", numbers::count(n));
+        facts.extend(outcome.removed.map(removed));
+        if outcome.moved > 0 {
+            facts.push(("items moved to another code", numbers::count(outcome.moved)));
+        }
+        facts.push(("identifiers in the end", numbers::count(outcome.leaves)));
+        facts.push(("most items under one then", numbers::count(outcome.most_items_per_leaf)));
+    }
     facts.extend(identifier.index_bytes.map(|n| ("constraint index", numbers::bytes(n))));
     facts.extend(identifier.distortion.map(|value| ("distortion", numbers::short(value))));
     if let Some(one) = &identifier.ceiling {
@@ -213,6 +237,14 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
             entropy: format!("{} bits", numbers::short(level.entropy_bits)),
             even: numbers::percent(level.normalized_entropy),
             gini: numbers::short(level.gini),
+            deviation: known(level.deviation, numbers::short),
+            top: match (level.top_1_share, level.top_10_share) {
+                (Some(one), Some(ten)) => {
+                    format!("{}, {}", numbers::percent(one), numbers::percent(ten))
+                }
+                _ => numbers::NONE.to_owned(),
+            },
+            fan_out: known(level.fan_out, numbers::short),
             targets: level.targets.map_or_else(
                 || numbers::NONE.to_owned(),
                 |one| {
@@ -220,14 +252,21 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
                     format!("{even}, {}", numbers::short(one.gini))
                 },
             ),
-            collisions: level
-                .collision_rate
-                .map_or_else(|| numbers::NONE.to_owned(), numbers::percent),
+            collisions: known(level.collision_rate, numbers::percent),
         }
     });
     Identifier {
         name: identifier.name.clone(),
         kind: identifier.kind.clone(),
+        shape: chart::hourglass(
+            &Name {
+                id: format!("chart-shape-{at}"),
+                title: format!("shape of {}", identifier.name),
+                description: "One bar per level, as wide as its codes are used evenly: full width is perfectly even."
+                    .to_owned(),
+            },
+            &identifier.levels,
+        ),
         levels: levels.collect(),
         facts: facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         findings: identifier.findings.clone(),

@@ -27,6 +27,12 @@ pub struct IdentifierReport {
     /// Mean squared distance between a vector and its reconstruction.
     #[serde(default)]
     pub distortion: Option<f64>,
+    /// Different identifiers over all that the codes could form, before any remedy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_density: Option<f64>,
+    /// What was made of the codes; null where a level numbers the items of a path and nothing else was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeReport>,
     /// One entry per level, first level first; empty for identifiers without levels.
     #[serde(default)]
     pub levels: Vec<LevelReport>,
@@ -36,6 +42,28 @@ pub struct IdentifierReport {
     /// What the diagnostics show, such as "hourglass: level 2 uses 14 of 64 codes".
     #[serde(default)]
     pub findings: Vec<String>,
+}
+
+/// What was made of codes before they were identifiers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeReport {
+    /// What tells items apart that share a path: `dedup`, `nearest`, `matching`, `sinkhorn` or `shared`.
+    pub collisions: String,
+    /// Codes of the second level that were removed; null where none were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<u64>,
+    /// Share of items whose path is also another item's once tokens were removed, before items were told apart: one minus
+    /// paths over items.
+    pub collision_rate: f64,
+    /// Items that got another last code.
+    pub moved: u64,
+    /// Different identifiers in the end.
+    pub leaves: u64,
+    /// Most items that one identifier names.
+    pub most_items_per_leaf: u64,
+    /// Mean squared distance between a vector and its reconstruction in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distortion: Option<f64>,
 }
 
 /// What search finds on validation requests, before any decoder is trained.
@@ -81,6 +109,15 @@ pub struct TargetsReport {
     pub gini: f64,
     /// Share of targets with the most frequent code.
     pub top_1_share: f64,
+    /// Share of targets with one of the ten most frequent codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_10_share: Option<f64>,
+    /// Codes that at least one target uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<u64>,
+    /// Standard deviation of targets per code, unused codes included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
 }
 
 /// Use of the codes of one level.
@@ -96,6 +133,21 @@ pub struct LevelReport {
     pub normalized_entropy: f64,
     /// Gini coefficient of the counts; 0 is even use.
     pub gini: f64,
+    /// Standard deviation of items per code, unused codes included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+    /// Share of items with the most frequent code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_1_share: Option<f64>,
+    /// Share of items with one of the ten most frequent codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_10_share: Option<f64>,
+    /// Different prefixes up to and including this level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefixes: Option<u64>,
+    /// Different codes that follow a prefix, on average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fan_out: Option<f64>,
     /// Share of items whose prefix up to and including this level is also another item's; in [0, 1].
     #[serde(default)]
     pub collision_rate: Option<f64>,

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use comparison::{Comparison, Verdict};
 pub use example::{ExampleItem, ExampleReport, ExampleSystem};
-pub use identifier::{CeilingReport, IdentifierReport, LevelReport, TargetsReport};
+pub use identifier::{CeilingReport, IdentifierReport, LevelReport, OutcomeReport, TargetsReport};
 pub use logged::{LogReport, LoggedSystem, PolicyReport};
 pub use machine::{Fingerprint, Machine};
 pub use slice::{SliceReport, SliceSystem};

@@ -63,7 +63,15 @@ pub(super) fn identifier() -> IdentifierReport {
                 normalized_entropy: 0.61,
                 gini: 0.72,
                 top_1_share: 0.09,
+                top_10_share: Some(0.47),
+                used: Some(used),
+                deviation: Some(41.2),
             }),
+            deviation: Some(38.5),
+            top_1_share: Some(0.07),
+            top_10_share: Some(0.41),
+            prefixes: Some(64 * used),
+            fan_out: Some(used as f64 / 2.0),
             usage,
         }
     };
@@ -76,6 +84,16 @@ pub(super) fn identifier() -> IdentifierReport {
         largest_group: Some(5),
         index_bytes: Some(38_912),
         distortion: Some(0.182),
+        path_density: Some(0.0088),
+        outcome: Some(OutcomeReport {
+            collisions: "nearest".to_owned(),
+            removed: None,
+            collision_rate: 0.037,
+            moved: 88,
+            leaves: 2_400,
+            most_items_per_leaf: 1,
+            distortion: Some(0.191),
+        }),
         levels: vec![level(64, 0.02, 1.0), level(22, 0.11, 0.71), level(61, 0.03, 0.068)],
         ceiling: Some(CeilingReport {
             metric: "recall@10".to_owned(),

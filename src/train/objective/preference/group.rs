@@ -73,14 +73,27 @@ impl GroupData<'_> {
         TargetBatch::new(&groups.iter().map(row).collect::<Vec<Row>>())
     }
 
-    /// Log-probability of every token of every answer, `[answers, length]`, differentiable.
+    /// Log-probability of every token of every answer, `[answers, length]`, differentiable; 0 behind the end of an answer
+    /// that is shorter than the longest identifier.
     ///
     /// # Errors
     /// When a tensor operation fails.
     pub fn token_log_probs(&self, batch: &TargetBatch, decoder: &Decoder) -> Result<Tensor> {
-        // All identifiers of one catalogue have the same length.
-        let length = self.item_tokens.length();
-        Ok(batch.log_probs(decoder)?.reshape((batch.n_targets() / length, length))?)
+        let (length, log_probs) = (self.item_tokens.length(), batch.log_probs(decoder)?);
+        if self.item_tokens.silence().is_none() {
+            return Ok(log_probs.reshape((batch.n_targets() / length, length))?);
+        }
+        let nothing = batch.n_targets() as u32;
+        let mut places = Vec::with_capacity(batch.lengths().len() * length);
+        let mut next = 0;
+        for &own in batch.lengths() {
+            places.extend((0..length).map(|at| if at < own { next + at as u32 } else { nothing }));
+            next += own as u32;
+        }
+        let zero = Tensor::zeros(1, log_probs.dtype(), log_probs.device())?;
+        let padded = Tensor::cat(&[&log_probs, &zero], 0)?;
+        let places = Tensor::new(places, log_probs.device())?;
+        Ok(padded.index_select(&places, 0)?.reshape((batch.lengths().len(), length))?)
     }
 
     /// What is compared in a batch of these groups.

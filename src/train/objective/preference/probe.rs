@@ -6,7 +6,8 @@
 //! of it: it is made from the start weights before a checkpoint is loaded.
 
 use rand::seq::SliceRandom;
-use trieval_kernels::index::SidIndex;
+use trieval_kernels::beam::Constraint;
+use trieval_kernels::index::{SidIndex, Spelled};
 
 use super::group::GroupData;
 use crate::error::{Error, Result};
@@ -168,14 +169,16 @@ impl Example {
 /// Tokens that may follow at every position of an item's path.
 fn legal(data: &GroupData<'_>, index: &SidIndex, item: u32) -> Result<Vec<Vec<u32>>> {
     let items = data.item_tokens;
-    let mut state = index.root();
+    let silence = items.silence().map(|silence| (silence.level, silence.code));
+    let index = Spelled::new(index, silence);
+    let first = items.token(0, 0);
+    let mut state = index.root(0);
     let mut legal = Vec::with_capacity(items.length());
-    for (level, &token) in items.tokens(item).iter().enumerate() {
-        let mut codes = Vec::new();
-        index.children(state, &mut codes);
-        legal.push(codes.into_iter().map(|code| items.token(level, code)).collect());
-        let code = token - items.token(level, 0);
-        state = index.child(state, code).ok_or_else(|| {
+    for &token in items.tokens(item) {
+        let mut tokens = Vec::new();
+        index.children(state, &mut tokens);
+        legal.push(tokens.into_iter().map(|token| first + token).collect());
+        state = index.child(state, token - first).ok_or_else(|| {
             Error::Failed(format!(
                 "the index does not hold the identifier of item {item}: it was made for other identifiers"
             ))

@@ -1,15 +1,14 @@
 //! Codes with equally many items: what is too many for a code moves to the nearest code that has room.
 
 use super::distance::{cheapest, nearest, squared_distance};
-use crate::error::Result;
 
 /// Codes `[n]` of points `[n, dim]`, none for more than `⌈n / codes⌉` points. Of a crowded code those points move first
 /// that lose least.
 ///
 /// Points are not moved in chains (from a full code into the next, and from there on), so the sum of squared distances is not
 /// the least; iterations that move the centroids to their members make up for that.
-pub(super) fn balanced(points: &[f32], dim: usize, centroids: &[f32]) -> Result<Vec<u32>> {
-    let mut codes = nearest(points, dim, centroids)?;
+pub(super) fn balanced(points: &[f32], dim: usize, centroids: &[f32]) -> Vec<u32> {
+    let mut codes = nearest(points, dim, centroids);
     let n_codes = centroids.len() / dim;
     let most = codes.len().div_ceil(n_codes);
     let mut counts = vec![0_usize; n_codes];
@@ -26,7 +25,7 @@ pub(super) fn balanced(points: &[f32], dim: usize, centroids: &[f32]) -> Result<
             crowded.iter().flat_map(|&at| &points[at * dim..(at + 1) * dim]).copied().collect();
         let price = |&count: &usize| if count < most { 0.0 } else { f32::INFINITY };
         let prices: Vec<f32> = counts.iter().map(price).collect();
-        let targets = cheapest(&rows, dim, centroids, &prices)?;
+        let targets = cheapest(&rows, dim, centroids, &prices);
         let mut moves: Vec<(f32, usize, u32)> = crowded
             .iter()
             .zip(targets)
@@ -42,7 +41,7 @@ pub(super) fn balanced(points: &[f32], dim: usize, centroids: &[f32]) -> Result<
             }
         }
     }
-    Ok(codes)
+    codes
 }
 
 #[cfg(test)]
@@ -61,17 +60,17 @@ mod tests {
     fn those_move_that_lose_least() {
         // Five points at the first centroid, one at the second; each may have three.
         let points = [0.0, 0.1, 0.2, 0.3, 0.4, 1.0];
-        assert_eq!(balanced(&points, 1, &[0.2, 1.0]).unwrap(), [0, 0, 0, 1, 1, 1]);
+        assert_eq!(balanced(&points, 1, &[0.2, 1.0]), [0, 0, 0, 1, 1, 1]);
         // The nearest code with room, not the nearest of all: the second is full.
         let points = [0.0, 0.1, 0.2, 0.9, 1.0, 5.0];
-        assert_eq!(balanced(&points, 1, &[0.1, 0.95, 3.0]).unwrap(), [0, 0, 2, 1, 1, 2]);
+        assert_eq!(balanced(&points, 1, &[0.1, 0.95, 3.0]), [0, 0, 2, 1, 1, 2]);
     }
 
     #[test]
     fn no_code_has_more_than_its_share_even_of_equal_points() {
         for n_points in [1, 5, 7, 64] {
             let points = vec![1.0; n_points];
-            let codes = balanced(&points, 1, &[1.0, 2.0, 9.0]).unwrap();
+            let codes = balanced(&points, 1, &[1.0, 2.0, 9.0]);
             let most = counts(&codes, 3).into_iter().max().unwrap();
             assert_eq!(most, n_points.div_ceil(3));
         }
@@ -84,7 +83,7 @@ mod tests {
         let centroids: Vec<f32> = (0..7 * 3).map(|_| rng.random()).collect();
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| balanced(&points, 3, &centroids).unwrap())
+            pool.install(|| balanced(&points, 3, &centroids))
         };
         assert_eq!(on(1), on(3));
         let counts = counts(&on(1), 7);

@@ -1,0 +1,23 @@
+//! k-means over vectors: what every quantizer here is made of. Knows nothing of levels, items or identifiers.
+//!
+//! `cluster` iterates from `seeds` by `distance` and `update`, over all points (`bounds` say of which
+//! there is nothing new to find) or over a `mini` batch at a time; `balance`
+//! and `sinkhorn` give codes equally many points.
+
+mod balance;
+mod bounds;
+mod cluster;
+mod distance;
+mod mini;
+mod seeds;
+mod sinkhorn;
+mod update;
+
+pub(super) use cluster::{
+    Clusters, TRAINING_POINTS_PER_CODE, cluster, codes_of, lloyd, one_iteration,
+};
+#[cfg(test)]
+pub(super) use distance::squared_distance;
+pub(super) use distance::{directions, nearest, squared_norm};
+pub(super) use seeds::{sample, seed_centroids};
+pub(super) use sinkhorn::in_batch;

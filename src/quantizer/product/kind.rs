@@ -1,0 +1,54 @@
+//! What product quantization says of itself.
+
+use super::fit;
+use super::settings::ProductSettings;
+use crate::error::{Error, Result};
+use crate::identifier::Identifiers;
+use crate::inputs::StepContext;
+use crate::kind::keys;
+use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
+use crate::quantizer::checks::too_many_codes;
+use crate::quantizer::kinds::IdentifierKind;
+use crate::quantizer::levels::vectors;
+use crate::vectors::VECTORS_FILE;
+
+impl Kind for ProductSettings {
+    fn draws(&self) -> Draws {
+        Draws::Seeded(self.seed)
+    }
+
+    fn uses(&self) -> Vec<Use<'_>> {
+        vec![Use::new(Family::Vectors, &self.vectors, Role::Vectors, "vectors")]
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { has_centroids: true, ..Abilities::default() }
+    }
+
+    fn faults(&self, faults: &mut Faults<'_>) {
+        too_many_codes(faults, keys!["codes"], self.codes);
+    }
+}
+
+impl IdentifierKind for ProductSettings {
+    fn known_levels(&self) -> Vec<u32> {
+        vec![self.codes; self.parts as usize]
+    }
+
+    fn may_collide(&self) -> bool {
+        true
+    }
+
+    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
+        let catalogue = step.inputs.catalogue()?;
+        let vectors = vectors(step)?;
+        if vectors.dim < self.parts as usize {
+            let (dim, parts) = (vectors.dim, self.parts);
+            let path = step.inputs.folder(Role::Vectors)?.join(VECTORS_FILE);
+            let message = format!("vectors of {dim} numbers cannot be cut into {parts} parts");
+            let help = format!("set {}.parts to {dim} or less, or take wider vectors", step.name);
+            return Err(Error::data(path, message).with_help(help));
+        }
+        fit(self, &vectors, &catalogue.hash, step.seed, step.ctx)
+    }
+}

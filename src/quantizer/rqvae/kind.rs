@@ -1,0 +1,78 @@
+//! What an RQ-VAE says of itself.
+
+use std::path::Path;
+
+use super::settings::RqVaeSettings;
+use super::{fit, stored_parameters};
+use crate::error::Result;
+use crate::identifier::Identifiers;
+use crate::inputs::StepContext;
+use crate::kind::keys;
+use crate::kind::{Draws, Estimate, Family, Faults, Kind, Learned, Role, Sizes, Use};
+use crate::quantizer::checks::too_many_codes;
+use crate::quantizer::kinds::{IdentifierKind, of_levels};
+use crate::quantizer::levels::vectors;
+use crate::train::course::Able;
+use crate::train::course::settings::LOSS;
+use crate::train::sampler::n_steps;
+
+impl Kind for RqVaeSettings {
+    fn draws(&self) -> Draws {
+        Draws::Seeded(self.seed)
+    }
+
+    fn uses(&self) -> Vec<Use<'_>> {
+        vec![Use::new(Family::Vectors, &self.vectors, Role::Vectors, "vectors")]
+    }
+
+    fn tracks(&self) -> bool {
+        self.course.log.tensorboard
+    }
+
+    fn faults(&self, faults: &mut Faults<'_>) {
+        let owner = format!("rq-vae `{}`", faults.name());
+        self.course.faults(&owner, Able { loss: true, ..Able::default() }, faults);
+        if let Some(validation) = self.course.validation.as_ref().filter(|one| one.metric != LOSS) {
+            let message = format!(
+                "{owner} answers no request: it cannot be validated by \"{}\"",
+                validation.metric
+            );
+            let key = keys!["validation", "metric"];
+            faults.value(key, message, "expected `loss`", "set it to \"loss\", or leave it out");
+        }
+        too_many_codes(faults, keys!["codes"], self.codes);
+        if self.balanced.is_some() && self.course.batch < self.codes {
+            let dotted = faults.dotted(&keys!["batch"]);
+            let message =
+                format!("`{dotted}` is too small to spread a batch over the codes of a level");
+            let label = format!("{} items for {} codes", self.course.batch, self.codes);
+            faults.value(keys!["batch"], message, label, "raise `batch`, or leave `balanced` out");
+        }
+    }
+}
+
+impl IdentifierKind for RqVaeSettings {
+    fn known_levels(&self) -> Vec<u32> {
+        vec![self.codes; self.levels as usize]
+    }
+
+    fn may_collide(&self) -> bool {
+        true
+    }
+
+    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
+        let catalogue = step.inputs.catalogue()?;
+        fit(self, &vectors(step)?, &catalogue.hash, step)
+    }
+
+    fn learned(&self, folder: &Path) -> Result<Option<Learned>> {
+        let parameters = stored_parameters(folder)?;
+        Ok(Some(Learned { objective: "reconstruction", parameters }))
+    }
+
+    fn estimate(&self, sizes: &Sizes) -> Estimate {
+        let batch = u64::from(self.course.batch * self.course.accumulate);
+        let steps = sizes.items.map(|items| n_steps(items, batch, self.course.epochs));
+        of_levels(&self.known_levels(), self.levels(), sizes).count("steps", "", steps)
+    }
+}
