@@ -312,7 +312,8 @@ mod tests {
         average.take(&runner.parameters, 1).unwrap();
         let own = runner.values();
         // Of one, the mean is that one.
-        average.within(&runner.parameters, || Ok(assert_eq!(runner.values(), own))).unwrap();
+        let seen = average.within(&runner.parameters, || Ok(runner.values())).unwrap();
+        assert_eq!(seen, own);
         let moved = (runner.parameters.var("vector").unwrap().as_tensor() * 3.0).unwrap();
         runner.parameters.var("vector").unwrap().set(&moved).unwrap();
         let moved = runner.values();

@@ -270,20 +270,19 @@ impl<'a> Distillation<'a> {
         let row = Row::answers(prompt, paths);
         for (number, &place) in answers.iter().enumerate() {
             let ranges = self.paths.ranges(place);
-            for level in 0..open {
+            for (level, &(begin, end)) in ranges.iter().enumerate().take(open) {
                 // All paths begin alike; below, they are looked at in equal parts.
                 if level == 0 && number > 0 {
                     continue;
                 }
                 let weight = if level == 0 { 1.0 } else { 1.0 / answers.len() as f64 };
-                let (begin, end) = ranges[level];
                 let mass = before[end] - before[begin];
                 let share = |from: usize, to: usize| match mass > 0.0 {
                     true => (before[to] - before[from]) / mass,
                     // Nothing is known below: as many items, as probable.
                     false => (to - from) as f64 / (end - begin) as f64,
                 };
-                let children = self.paths.children(level, ranges[level]);
+                let children = self.paths.children(level, (begin, end));
                 let candidates: Vec<(u32, f32)> = children
                     .map(|(code, from, to)| {
                         (items.token(level, code), (weight * share(from, to)) as f32)
