@@ -149,6 +149,7 @@ impl TrainBench {
             epochs: f64::from(steps),
             batch: self.batch,
             accumulate: 1,
+            average: None,
             checkpoint_steps: u32::MAX,
             memory_limit: None,
             tracker: Tracker::default(),

@@ -13,7 +13,8 @@ pub const DECODER: &str = "decoder";
 
 impl Kind for TrainSettings {
     fn format(&self) -> u32 {
-        self.objective.it().format()
+        let objective = self.objective.it();
+        if self.drops() { objective.format_dropping() } else { objective.format() }
     }
 
     fn draws(&self) -> Draws {
@@ -84,6 +85,7 @@ impl Kind for TrainSettings {
         if let Some(lora) = &self.lora {
             adapter(self, lora, faults);
         }
+        dropout(self, faults);
         let by_loss = self.course.validation.as_ref().is_some_and(|one| one.metric == LOSS);
         if by_loss && self.objective.it().normalizer() == Normalizer::Slice {
             let key = keys!["validation", "metric"];
@@ -132,7 +134,7 @@ fn start(train: &TrainSettings, faults: &mut Faults<'_>) {
     }
 }
 
-/// An adapter's targets, and a dropout that nothing would read.
+/// An adapter's targets.
 fn adapter(train: &TrainSettings, lora: &LoraSettings, faults: &mut Faults<'_>) {
     let name = &train.name;
     let key = keys!["lora", "targets"];
@@ -147,11 +149,52 @@ fn adapter(train: &TrainSettings, lora: &LoraSettings, faults: &mut Faults<'_>) 
         let message = format!("the adapter of training `{name}` names a projection twice");
         faults.value(key, message, target.module(), "name each projection once");
     }
-    if lora.dropout > 0.0 && train.objective.it().needs_init() {
-        let message = format!("training `{name}` cannot drop inputs of its adapter");
+}
+
+/// A dropout that nothing would read, and two of them.
+fn dropout(train: &TrainSettings, faults: &mut Faults<'_>) {
+    let name = &train.name;
+    let own = train.dropout() > 0.0;
+    if train.drops() && !train.objective.it().drops() {
         let help =
             "the reference is scored without dropout, and so is the policy: leave `dropout` out";
-        let key = keys!["lora", "dropout"];
-        faults.value(key, message, "not read by preference trainings", help);
+        let label = "not read by preference trainings";
+        if train.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) {
+            let message = format!("training `{name}` cannot drop inputs of its adapter");
+            faults.value(keys!["lora", "dropout"], message, label, help);
+        }
+        if own {
+            let message = format!("training `{name}` cannot drop activations");
+            faults.value(keys!["dropout"], message, label, help);
+        }
+    } else if own && train.lora.is_some() {
+        let message = format!("training `{name}` cannot drop activations beside an adapter");
+        let help = "an adapter drops inputs of its own: set `lora.dropout`, and leave this one out";
+        faults.value(keys!["dropout"], message, "frozen weights learned without it", help);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objectives_that_kept_what_an_adapter_drops_do_such_trainings_again() {
+        let format = |objective: &str, dropout: &str| {
+            let text = format!("name = \"t\"\nmodel = \"m\"\nobjective = {objective}\n{dropout}\n");
+            toml::from_str::<TrainSettings>(&text).unwrap().format()
+        };
+        let objectives = [
+            ("{ kind = \"supervised\" }", 0),
+            ("{ kind = \"contrastive\" }", 1),
+            ("{ kind = \"distillation\", vectors = \"v\" }", 1),
+        ];
+        for (objective, newer) in objectives {
+            let plain = format(objective, "");
+            assert_eq!(format(objective, "lora = { dropout = 0.0 }"), plain);
+            assert_eq!(format(objective, "lora = { dropout = 0.1 }"), plain + newer, "{objective}");
+            assert_eq!(format(objective, "dropout = 0.1"), plain + newer, "{objective}");
+        }
     }
 }

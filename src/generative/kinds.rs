@@ -126,6 +126,16 @@ pub trait ObjectiveKind: Kind {
         false
     }
 
+    /// Whether its steps read `dropout`.
+    fn drops(&self) -> bool {
+        true
+    }
+
+    /// Which version of its results this is where the steps drop something.
+    fn format_dropping(&self) -> u32 {
+        self.format()
+    }
+
     /// What a search with what is trained normalises over.
     fn normalizer(&self) -> Normalizer {
         Normalizer::Exact

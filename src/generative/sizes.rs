@@ -9,6 +9,9 @@ use crate::train::settings::TrainSettings;
 /// operations store (measured on the decoder of this project, rounded up).
 const ACTIVATIONS_PER_WIDTH: u64 = 18;
 
+/// Further ones where a step drops: what attention and feed-forward add, before and after it is dropped.
+const ACTIVATIONS_OF_DROPOUT: u64 = 4;
+
 /// A decoder and the rows it reads.
 #[derive(Debug, Clone)]
 pub struct DecoderSizes {
@@ -30,6 +33,8 @@ pub struct TrainingMemory {
     pub gradients: u64,
     /// Moments of the optimizer.
     pub moments: u64,
+    /// The average of what trains, and a copy of what trains while the average is validated.
+    pub average: u64,
     /// What is kept for the backward pass.
     pub activations: u64,
 }
@@ -37,7 +42,7 @@ pub struct TrainingMemory {
 impl TrainingMemory {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.weights + self.gradients + self.moments + self.activations
+        self.weights + self.gradients + self.moments + self.average + self.activations
     }
 }
 
@@ -102,14 +107,14 @@ impl DecoderSizes {
             }
         };
         let layers = config.num_hidden_layers as u64;
-        let all = self.activations(tokens);
+        let wide = tokens * layers * config.hidden_size as u64 * 4;
+        let dropped = if training.dropout() > 0.0 { wide * ACTIVATIONS_OF_DROPOUT } else { 0 };
+        let all = self.activations(tokens) + dropped;
         // Recomputed: one layer at a time, and the input of every one.
-        let activations = if training.course.recompute {
-            all / layers.max(1) + tokens * layers * config.hidden_size as u64 * 4
-        } else {
-            all
-        };
-        TrainingMemory { weights, gradients: trained * 4, moments: trained * 8, activations }
+        let activations = if training.course.recompute { all / layers.max(1) + wide } else { all };
+        let average = training.course.average().map_or(0, |_| trained * 8);
+        let (gradients, moments) = (trained * 4, trained * 8);
+        TrainingMemory { weights, gradients, moments, average, activations }
     }
 }
 

@@ -52,7 +52,9 @@ pub fn learn(
         Some(lora) => bundle.adapted(lora, step.seed.purpose("adapter"))?,
         None => bundle.decoder()?,
     };
-    let decoder = on_device(decoder, settings)?.recomputing(settings.course.recompute);
+    let decoder = on_device(decoder, settings)?
+        .recomputing(settings.course.recompute)
+        .dropping(settings.dropout());
     let validation = settings.course.validation.as_ref().map(ValidationSettings::plain);
     let held_out = match &validation {
         // What encodes is looked at as vectors are, by its objective.

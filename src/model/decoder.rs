@@ -4,12 +4,13 @@
 //! is computed only for the rows that a loss reads. Knows nothing of losses, optimizers or files.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var};
 use rand::Rng;
 use trieval_kernels::ops::{
-    Candidates, Packing, Positions, RopeTable, embedding, packed_attention, rms_norm, rope,
+    Candidates, Packing, Positions, RopeTable, dropout, embedding, packed_attention, rms_norm, rope,
 };
 
 use crate::error::{Error, Result};
@@ -34,6 +35,8 @@ pub struct Decoder {
     layers: Vec<Arc<Layer>>,
     /// Whether the inner values of layers are computed again in the backward pass.
     recomputes: bool,
+    /// Share of the embeddings, and of what attention and feed-forward add to them, that a training step drops.
+    dropout: f64,
     embedding: Table,
     norm: Tensor,
     /// None where the embedding is the head.
@@ -56,6 +59,8 @@ struct Layer {
     gate: Projection,
     up: Projection,
     down: Projection,
+    /// Random streams of what attention and feed-forward add.
+    streams: [u64; 2],
 }
 
 impl Decoder {
@@ -150,6 +155,7 @@ impl Decoder {
             adapter,
             layers,
             recomputes: false,
+            dropout: 0.0,
             embedding,
             norm,
             head,
@@ -171,9 +177,9 @@ impl Decoder {
         let trained = self.trained.iter();
         let trained = trained.map(|one| Ok(Parameter { var: moved(&one.var)?, ..one.clone() }));
         let trained = trained.collect::<Result<_>>()?;
-        let recomputes = self.recomputes;
+        let (recomputes, dropout) = (self.recomputes, self.dropout);
         let decoder = Self::assemble(self.config, frozen, trained, self.adapter)?;
-        Ok(Self { recomputes, precision, ..decoder })
+        Ok(Self { recomputes, dropout, precision, ..decoder })
     }
 
     /// The same decoder, which keeps only the input of each layer for the backward pass, where `recomputes`; its
@@ -181,6 +187,13 @@ impl Decoder {
     #[must_use]
     pub fn recomputing(self, recomputes: bool) -> Self {
         Self { recomputes, ..self }
+    }
+
+    /// The same decoder, a training step of which drops `share` of the embeddings and of what attention and feed-forward add
+    /// to them, and scales up the rest (arXiv:1706.03762, section 5.4).
+    #[must_use]
+    pub fn dropping(self, share: f64) -> Self {
+        Self { dropout: share, ..self }
     }
 
     /// The shape.
@@ -198,9 +211,9 @@ impl Decoder {
         self.adapter.as_ref()
     }
 
-    /// Whether a training step drops inputs of the adapter.
+    /// Whether a training step drops anything: of its own, or inputs of the adapter.
     pub fn drops(&self) -> bool {
-        self.adapter.as_ref().is_some_and(|spec| spec.settings.dropout > 0.0)
+        self.dropout > 0.0 || self.adapter.as_ref().is_some_and(|spec| spec.settings.dropout > 0.0)
     }
 
     /// A weight by its Hugging Face name, in `f32` on the CPU, the adapter merged into it.
@@ -249,7 +262,7 @@ impl Decoder {
         self.forward(ids, packing, rows, None)
     }
 
-    /// As [`Decoder::hidden_rows`], in a training step: the adapter drops inputs, by the token's key.
+    /// As [`Decoder::hidden_rows`], in a training step: what it drops, it drops by the token's key.
     ///
     /// Shapes: as there, and `keys [tokens]`.
     ///
@@ -275,6 +288,23 @@ impl Decoder {
         let head = self.head.as_ref().unwrap_or(&self.embedding);
         // Losses are small: they are computed on the CPU whatever computed the logits.
         Ok(head.log_probs(hidden, rows, targets)?.to_device(&Device::Cpu)?)
+    }
+
+    /// How far the logit of every target lies above the mean logit of the range of tokens that it lies in.
+    ///
+    /// Shapes: as in [`Decoder::log_probs_at`]; `ranges` ascending, none empty, none over another. Differentiable.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when a row or target does not exist, or a target lies in no range.
+    pub fn margins_at(
+        &self,
+        hidden: &Tensor,
+        rows: &[u32],
+        targets: &[u32],
+        ranges: &[Range<u32>],
+    ) -> Result<Tensor> {
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        Ok(head.margins(hidden, rows, targets, ranges)?.to_device(&Device::Cpu)?)
     }
 
     /// Cross-entropy of every place against soft targets over its candidates, in nats, under a softmax over those alone.
@@ -307,6 +337,9 @@ impl Decoder {
         }
         let positions = packing.positions();
         let mut x = self.embedding.look_up(ids)?.to_dtype(self.precision)?;
+        if let Some(keys) = keys {
+            x = dropout(&x, self.dropout, keys, stream(EMBEDDING))?;
+        }
         let some = if rows.len() == tokens {
             None
         } else {
@@ -318,18 +351,28 @@ impl Decoder {
             let is_last = i + 1 == self.layers.len();
             let queries = Queries { rows: some.clone().filter(|_| is_last), ..all.clone() };
             x = if self.recomputes {
-                let (rope, shape) = (Arc::clone(&self.rope), Shape::of(&self.config));
+                let (rope, shape) = (Arc::clone(&self.rope), self.shape());
                 let again = Arc::clone(layer);
                 let block = move |x: &Tensor| again.forward(&shape, &rope, x, &queries);
                 recomputed(&x, layer.trained(), Arc::new(block))?
             } else {
-                layer.forward(&Shape::of(&self.config), &self.rope, &x, &queries)?
+                layer.forward(&self.shape(), &self.rope, &x, &queries)?
             };
             memory::check(|| {
                 format!("after layer {} of {} of a forward pass", i + 1, self.layers.len())
             })?;
         }
         Ok(rms_norm(&x, &self.norm, self.config.rms_norm_eps)?)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            heads: self.config.num_attention_heads,
+            kv_heads: self.config.num_key_value_heads,
+            head_dim: self.config.head_dim,
+            eps: self.config.rms_norm_eps,
+            dropout: self.dropout,
+        }
     }
 }
 
@@ -339,17 +382,7 @@ struct Shape {
     kv_heads: usize,
     head_dim: usize,
     eps: f64,
-}
-
-impl Shape {
-    fn of(config: &DecoderConfig) -> Self {
-        Self {
-            heads: config.num_attention_heads,
-            kv_heads: config.num_key_value_heads,
-            head_dim: config.head_dim,
-            eps: config.rms_norm_eps,
-        }
-    }
+    dropout: f64,
 }
 
 impl Layer {
@@ -360,7 +393,7 @@ impl Layer {
         x: &Tensor,
         all: &Queries,
     ) -> candle_core::Result<Tensor> {
-        let Shape { heads, kv_heads, head_dim: dim, eps } = *shape;
+        let Shape { heads, kv_heads, head_dim: dim, eps, dropout: share } = *shape;
         let normalized = |x: Tensor, norm: Option<&Tensor>| match norm {
             Some(norm) => rms_norm(&x, norm, eps),
             None => Ok(x),
@@ -387,10 +420,17 @@ impl Layer {
         let q = rope(&normalized(q, q_norm)?, positions, rope_table)?;
         let rows = all.rows.as_ref().map(|rows| rows.numbers.as_slice());
         let seen = packed_attention(&q, &k, &v, &all.packing, rows)?;
-        let x = self.out.apply_add(&seen.reshape(((), heads * dim))?, x, keys)?;
+        let add = |part: &Projection, y: &Tensor, x: &Tensor, stream: u64| match keys {
+            Some(keys) if share > 0.0 => {
+                dropout(&part.apply(y, Some(keys))?, share, keys, stream)? + x
+            }
+            _ => part.apply_add(y, x, keys),
+        };
+        let [of_attention, of_feed_forward] = self.streams;
+        let x = add(&self.out, &seen.reshape(((), heads * dim))?, x, of_attention)?;
         let normed = rms_norm(&x, &self.post_norm, eps)?;
         let inner = gated(&self.gate, &self.up, &normed, keys)?;
-        self.down.apply_add(&inner, &x, keys)
+        add(&self.down, &inner, &x, of_feed_forward)
     }
 
     /// Every tensor with a gradient that the layer reads.
@@ -483,8 +523,7 @@ impl Parts<'_> {
                 let [a, b] = spec.names(&module)?;
                 let (a, b) = (self.var(&a)?, self.var(&b)?);
                 let dropout = spec.settings.dropout;
-                let stream = Seed::new(0).purpose(&module).to_u64();
-                Some(LowRank { a, b, scale: spec.scale(), dropout, stream })
+                Some(LowRank { a, b, scale: spec.scale(), dropout, stream: stream(&module) })
             };
             Ok::<_, Error>(Projection {
                 weight: self.weight(&format!("{module}.weight"))?,
@@ -508,8 +547,14 @@ impl Parts<'_> {
             gate: projection("mlp.gate_proj", config.mlp_bias)?,
             up: projection("mlp.up_proj", config.mlp_bias)?,
             down: projection("mlp.down_proj", config.mlp_bias)?,
+            streams: ["self_attn", "mlp"].map(|part| stream(&format!("model.layers.{i}.{part}"))),
         })
     }
+}
+
+/// The random stream of what a part of the network drops: the keys of tokens hold the seed.
+fn stream(part: &str) -> u64 {
+    Seed::new(0).purpose(part).to_u64()
 }
 
 /// Moves the expected tensors out of a map and refuses anything else.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use trieval_kernels::ops::{linear, swiglu};
+
 use super::*;
 use crate::model::checkpoint::{WeightFiles, is_redundant};
 use crate::model::config::Family;
@@ -286,6 +288,123 @@ fn dropout_acts_in_training_alone_and_by_token() {
 }
 
 #[test]
+fn what_a_training_step_drops_is_the_embedding_and_what_each_half_of_a_layer_adds() {
+    let config = DecoderConfig { num_hidden_layers: 1, ..small(50) };
+    let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
+    let decoder = lively(config.clone()).dropping(0.4);
+    let weight = |part: &str| decoder.weight(part).unwrap();
+    let layer = |part: &str| weight(&format!("model.layers.0.{part}.weight"));
+    // Sequences of one token: whatever it looks for, attention finds that token's own value.
+    let input = Tensor::new(&[3u32, 11, 27, 40], &Device::Cpu).unwrap();
+    let (packing, rows) = (Packing::sequences([1; 4]), [0u32, 1, 2, 3]);
+    let keys: TokenKeys = [5, 900, 17, 80_000].into();
+    let drop = |x: &Tensor, part: &str| dropout(x, 0.4, &keys, stream(part)).unwrap();
+    let norm = |x: &Tensor, weight: &Tensor| rms_norm(x, weight, config.rms_norm_eps).unwrap();
+
+    let x = drop(&embedding(&input, &weight(EMBEDDING)).unwrap(), EMBEDDING);
+    let value = linear(&norm(&x, &layer("input_layernorm")), &layer("self_attn.v_proj")).unwrap();
+    let value = value.reshape((4, kv_heads, 1, config.head_dim)).unwrap();
+    let seen = value.repeat((1, 1, heads / kv_heads, 1)).unwrap().reshape((4, ())).unwrap();
+    let seen = linear(&seen, &layer("self_attn.o_proj")).unwrap();
+    let x = (x + drop(&seen, "model.layers.0.self_attn")).unwrap();
+    let normed = norm(&x, &layer("post_attention_layernorm"));
+    let [gate, up] =
+        ["gate", "up"].map(|part| linear(&normed, &layer(&format!("mlp.{part}_proj"))));
+    let inner = swiglu(&gate.unwrap(), &up.unwrap()).unwrap();
+    let inner = linear(&inner, &layer("mlp.down_proj")).unwrap();
+    let x = (x + drop(&inner, "model.layers.0.mlp")).unwrap();
+    let expected = norm(&x, &weight(FINAL_NORM));
+
+    let hidden = decoder.hidden_rows_in_training(&input, &packing, &rows, &keys).unwrap();
+    assert!(max_difference(&hidden, &expected) < 1e-5);
+    // The last layer is computed for some rows only, and drops of them what it drops of all.
+    let some = decoder.hidden_rows_in_training(&input, &packing, &rows[1..3], &keys).unwrap();
+    assert!(max_difference(&some, &expected.narrow(0, 1, 2).unwrap()) < 1e-5);
+    let plain = decoder.hidden_rows(&input, &packing, &rows).unwrap();
+    assert!(max_difference(&plain, &expected) > 1e-2);
+}
+
+#[test]
+fn a_decoder_that_drops_nothing_is_the_plain_one_bit_for_bit() {
+    let keys: TokenKeys = (0..18).collect();
+    for config in all_shapes() {
+        let bits = |decoder: &Decoder, keys| score(decoder, keys).to_vec1::<f32>().unwrap();
+        let plain = bits(&lively(config.clone()), None);
+        let decoder = lively(config.clone()).dropping(0.0);
+        assert!(!decoder.drops() && bits(&decoder, Some(&keys)) == plain);
+        // What drops in a training step is the same decoder otherwise.
+        let decoder = lively(config).dropping(0.5).on(&Device::Cpu, DType::F32).unwrap();
+        assert!(decoder.drops() && bits(&decoder, None) == plain);
+        assert!(bits(&decoder, Some(&keys)) != plain);
+        assert!(bits(&decoder, Some(&keys)) == bits(&decoder, Some(&keys)));
+        let other: TokenKeys = (100..118).collect();
+        assert!(bits(&decoder, Some(&keys)) != bits(&decoder, Some(&other)));
+    }
+}
+
+#[test]
+fn gradients_under_dropout_are_those_of_finite_differences() {
+    let decoder = lively(small(50)).dropping(0.3);
+    let keys: TokenKeys = (0..18).collect();
+    let loss = || score(&decoder, Some(&keys)).sum_all().unwrap();
+    let store = loss().backward().unwrap();
+    for part in
+        [EMBEDDING, "model.layers.0.self_attn.o_proj.weight", "model.layers.1.mlp.down_proj.weight"]
+    {
+        let var = decoder.trained().var(part).unwrap();
+        let gradient = store.get(var).unwrap();
+        // Along the gradient, where a difference is larger than the rounding of a sum.
+        let length = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+        let before = var.as_tensor().copy().unwrap();
+        let at = |way: f64| {
+            let moved = (gradient * (way / f64::from(length))).unwrap();
+            var.set(&(&before + moved).unwrap()).unwrap();
+            f64::from(loss().to_scalar::<f32>().unwrap())
+        };
+        let slope = (at(5e-3) - at(-5e-3)) / 1e-2;
+        var.set(&before).unwrap();
+        assert!((slope - f64::from(length)).abs() < 0.02 * slope, "{part}: {slope} {length}");
+    }
+}
+
+/// `h · (w − w̄)` against logits computed as a whole, for a table that trains, one of which some rows do, and one that does not.
+#[test]
+fn margins_are_logits_less_the_mean_logit_of_their_range() {
+    let ranges = [3..5u32, 41..46, 46..50];
+    let (rows, targets) = ([0u32, 1, 1, 0, 2], [4u32, 41, 49, 45, 47]);
+    let frozen = |config: &DecoderConfig| {
+        let settings = LoraSettings { train_new_tokens: false, ..LoraSettings::default() };
+        let spec = AdapterSpec { settings, first_new_token: 41 };
+        let weights = lively(config.clone()).weights().unwrap();
+        Decoder::adapted(config.clone(), weights, spec, Seed::new(5)).unwrap()
+    };
+    for config in all_shapes() {
+        let head = if config.tie_word_embeddings { EMBEDDING } else { HEAD };
+        let hidden = normal(3 * config.hidden_size, 1.0, Seed::new(8));
+        let hidden = Var::from_vec(hidden, (3, config.hidden_size), &Device::Cpu).unwrap();
+        for decoder in [lively(config.clone()), adapted(&config, 0.0), frozen(&config)] {
+            let table = decoder.weight(head).unwrap();
+            let logits = hidden.as_tensor().matmul(&table.t().unwrap()).unwrap();
+            let logits = logits.to_vec2::<f32>().unwrap();
+            let margins = decoder.margins_at(&hidden, &rows, &targets, &ranges).unwrap();
+            for (i, margin) in margins.to_vec1::<f32>().unwrap().into_iter().enumerate() {
+                let (logits, target) = (&logits[rows[i] as usize], targets[i]);
+                let range = ranges.iter().find(|range| range.contains(&target)).unwrap();
+                let sum: f32 = range.clone().map(|token| logits[token as usize]).sum();
+                let expected = logits[target as usize] - sum / range.len() as f32;
+                assert!((margin - expected).abs() < 1e-4, "{margin} {expected}");
+            }
+            let store = margins.sum_all().unwrap().backward().unwrap();
+            assert!(store.get(&hidden).is_some());
+        }
+    }
+    let decoder = lively(small(50));
+    let hidden = Tensor::zeros((1, 24), DType::F32, &Device::Cpu).unwrap();
+    let told = decoder.margins_at(&hidden, &[0], &[7], &ranges).unwrap_err().to_string();
+    assert!(told.contains("target 7 lies in none of 3 ranges"), "{told}");
+}
+
+#[test]
 fn recomputed_gradients_are_those_of_the_plain_decoder_bit_for_bit() {
     let keys: TokenKeys = (0..18).collect();
     let all = |decoder: &Decoder| -> (Vec<f32>, Vec<Vec<f32>>) {
@@ -304,7 +423,8 @@ fn recomputed_gradients_are_those_of_the_plain_decoder_bit_for_bit() {
         let weights = low_rank.weights().unwrap();
         // Nothing before the first layer has a gradient.
         let alone = Decoder::adapted(config.clone(), weights, spec, Seed::new(5)).unwrap();
-        for decoder in [lively(config), low_rank, alone] {
+        let dropping = lively(config.clone()).dropping(0.3);
+        for decoder in [lively(config), low_rank, alone, dropping] {
             let plain = all(&decoder);
             let decoder = decoder.recomputing(true);
             assert!(plain == all(&decoder), "{}", decoder.trained().len());

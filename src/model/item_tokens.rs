@@ -4,12 +4,15 @@
 //! identifier's codes and the token ids of one tokenizer.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Identifier tokens of every item of a catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemTokens {
     /// Token id of code 0 of each level; a level's ids follow each other.
     level_base: Vec<u32>,
+    /// Token id behind the last code of the last level.
+    end: u32,
     /// Token ids of all items, one item after another.
     tokens: Vec<u32>,
     /// Where items begin, where some are spelled with a token less: `[items + 1]`.
@@ -43,7 +46,7 @@ impl ItemTokens {
             .collect();
         let tokens = codes.iter().enumerate().map(|(i, code)| level_base[i % levels.len()] + code);
         let tokens = tokens.collect();
-        Self { level_base, tokens, starts: None, silence: None }
+        Self { level_base, end: next, tokens, starts: None, silence: None }
     }
 
     /// The same, where a code of a level is not spelled.
@@ -55,8 +58,7 @@ impl ItemTokens {
             tokens.extend(item.iter().copied().filter(|&token| token != silent));
             starts.push(tokens.len());
         }
-        let (starts, silence) = (Some(starts), Some(silence));
-        Self { level_base: self.level_base, tokens, starts, silence }
+        Self { tokens, starts: Some(starts), silence: Some(silence), ..self }
     }
 
     /// Tokens of one item.
@@ -74,6 +76,12 @@ impl ItemTokens {
     /// Token id of a code of a level (0-based).
     pub fn token(&self, level: usize, code: u32) -> u32 {
         self.level_base[level] + code
+    }
+
+    /// Token ids of all codes of each level, ascending.
+    pub fn levels(&self) -> impl Iterator<Item = Range<u32>> {
+        let ends = self.level_base.iter().skip(1).chain([&self.end]);
+        self.level_base.iter().zip(ends).map(|(base, end)| *base..*end)
     }
 
     /// Tokens of the longest identifier.
@@ -97,7 +105,7 @@ impl ItemTokens {
 
     /// The items of a model that names none.
     pub fn none() -> Self {
-        Self { level_base: Vec::new(), tokens: Vec::new(), starts: None, silence: None }
+        Self { level_base: Vec::new(), end: 0, tokens: Vec::new(), starts: None, silence: None }
     }
 
     /// Number of items.
@@ -120,6 +128,8 @@ mod tests {
         assert_eq!(table.tokens(1), [103, 104]);
         assert_eq!(table.token(1, 1), 105);
         assert_eq!((table.length(), table.n_items()), (2, 2));
+        assert_eq!(table.levels().collect::<Vec<_>>(), [100..104, 104..106]);
+        assert_eq!(ItemTokens::none().levels().count(), 0);
         assert_eq!(table.leaves(), None);
         let shared = ItemTokens::new(&[0, 1, 3, 0, 0, 1], &[4, 2], 100);
         assert_eq!(shared.leaves(), Some(vec![0, 1, 0]));

@@ -28,5 +28,5 @@ pub use folder::ModelFolder;
 pub use hidden_states::HiddenStateEncoder;
 pub use inference::{BeamCache, FrozenDecoder, PromptCache};
 pub use parameters::{Parameter, ParameterSpec, Parameters};
-pub use projection::TokenKeys;
+pub use projection::{TokenKeys, token_keys};
 pub use tokenizer::{Special, Tokenizer};

@@ -14,6 +14,13 @@ use trieval_kernels::ops::{
 /// One key per token of a batch, from which dropout draws; equal keys give equal masks.
 pub type TokenKeys = Arc<[u64]>;
 
+/// The keys of rows of tokens, each with a key of its own and its number of tokens: a token's key depends on its row and its
+/// place there, not on the batch.
+pub fn token_keys(rows: impl IntoIterator<Item = (u64, usize)>) -> TokenKeys {
+    let tokens = |(key, n): (u64, usize)| (0..n as u64).map(move |token| key.wrapping_add(token));
+    rows.into_iter().flat_map(tokens).collect()
+}
+
 /// `y = x Wᵀ + b + scale · drop(x) Aᵀ Bᵀ` (LoRA: arXiv:2106.09685, equation 3).
 pub(super) struct Projection {
     pub(super) weight: Weight,

@@ -180,6 +180,21 @@ fn trackers_enter_no_key() {
     assert!(changed("train.aligned.log.mlflow=\"http://host:5000\"").is_empty());
 }
 
+#[test]
+fn a_share_of_0_is_the_one_that_is_left_out() {
+    let shares = [
+        ("train.supervised", "dropout"),
+        ("train.supervised", "average"),
+        ("train.supervised", "objective.label_smoothing"),
+        ("vectors.text", "average"),
+    ];
+    for (part, share) in shares {
+        let set = |value: &str| changed(&format!("{part}.{share}={value}"));
+        assert!(set("0").is_empty() && set("0.0").is_empty(), "{part}.{share}");
+        assert!(set("0.1").contains(&part.to_owned()), "{part}.{share}");
+    }
+}
+
 /// A recipe with most kinds of components, none of which reads a file.
 const MANY: &str = r#"
 name = "many"

@@ -71,8 +71,12 @@ impl Work for TrainDecoder {
         let memory = decoder.training_memory(&self.settings, u64::from(course.batch) * row);
         let searches = course.validation.as_ref().filter(|one| one.metric != LOSS);
         let search = searches.map_or(0, |one| decoder.search_memory(sizes, one.beams(), threads()));
+        let average = match memory.average {
+            0 => String::new(),
+            average => format!(" + average {}", bytes(average)),
+        };
         let parts = format!(
-            "≈ weights {} + gradients {} + moments {} + activations {}",
+            "≈ weights {} + gradients {} + moments {}{average} + activations {}",
             bytes(memory.weights),
             bytes(memory.gradients),
             bytes(memory.moments),

@@ -1,5 +1,5 @@
-//! Checkpoints of a running training: weights, moments, step and the course of validation, sealed with a
-//! checksum; and the weights of the best validation in a file of their own.
+//! Checkpoints of a running training: weights, their average where one is kept, moments, step and the course of
+//! validation, sealed with a checksum; and the weights of the best validation in a file of their own.
 //!
 //! A file of best weights is named by its step and never written over, so that the one a checkpoint speaks of
 //! is there until the next checkpoint is.
@@ -11,6 +11,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use trieval_kernels::ops::Moments;
 
+use super::average::Average;
 use super::optimizer::AdamW;
 use super::validation::{Best, Course};
 use crate::error::{Error, Result};
@@ -21,12 +22,14 @@ const KIND: SealKind = SealKind { kind: "ckpt", version: 1 };
 const BEST_KIND: SealKind = SealKind { kind: "best", version: 1 };
 const STEP: &str = "step";
 const WEIGHT: &str = "weight";
+/// Absent where no average is kept.
+const AVERAGE: &str = "average";
 /// Bits of the best value, its step, and the validations since; absent before the first validation.
 const COURSE: &str = "course";
 /// Name of a file of best weights before and after its step.
 const BEST_NAME: (&str, &str) = ("best-", ".bin");
 
-/// Writes weights, moments, the number of finished steps and what validation has seen.
+/// Writes weights, their average, moments, the number of finished steps and what validation has seen.
 ///
 /// # Errors
 /// [`Error::Environment`] when the disk refuses; the previous checkpoint then stays.
@@ -34,6 +37,7 @@ pub fn save(
     path: &Path,
     parameters: &Parameters,
     optimizer: &AdamW,
+    average: Option<&Average>,
     done: u64,
     course: &Course,
 ) -> Result<()> {
@@ -44,6 +48,12 @@ pub fn save(
         let [first, second] = moments.values()?;
         blobs.push((format!("first/{name}"), var.dims().to_vec(), to_bytes(&first)));
         blobs.push((format!("second/{name}"), var.dims().to_vec(), to_bytes(&second)));
+    }
+    for (Parameter { name, .. }, mean) in
+        parameters.iter().zip(average.iter().flat_map(|a| a.values()))
+    {
+        let values = mean.flatten_all()?.to_vec1::<f32>()?;
+        blobs.push((format!("{AVERAGE}/{name}"), mean.dims().to_vec(), to_bytes(&values)));
     }
     let step = done.to_le_bytes();
     let course: Vec<u8> = course
@@ -65,23 +75,33 @@ pub fn save(
     write_sealed(path, KIND, &payload)
 }
 
-/// Loads a checkpoint into `parameters` and `optimizer` and returns the number of finished steps and what
+/// Loads a checkpoint into `parameters`, `optimizer` and `average` and returns the number of finished steps and what
 /// validation has seen.
 ///
 /// # Errors
-/// [`Error::Data`] when the file is damaged or belongs to other parameters; nothing is changed then.
-pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Result<(u64, Course)> {
+/// [`Error::Data`] when the file is damaged, belongs to other parameters or has no average; nothing is changed then.
+pub fn load(
+    path: &Path,
+    parameters: &Parameters,
+    optimizer: &mut AdamW,
+    average: Option<&mut Average>,
+) -> Result<(u64, Course)> {
     let payload = read_sealed(path, KIND)?;
     let tensors = SafeTensors::deserialize(&payload).map_err(|e| fault(path, &e))?;
     let read =
         |prefix: &str, name: &str, shape: &[usize]| values(&tensors, prefix, name, shape, path);
     let mut weights = Vec::with_capacity(parameters.len());
     let mut moments = Vec::with_capacity(parameters.len());
+    let mut means = Vec::new();
     for Parameter { name, var, .. } in parameters {
         let values = read(WEIGHT, name, var.dims())?;
         weights.push(Tensor::from_vec(values, var.shape(), var.device())?);
         let (first, second) = (read("first", name, var.dims())?, read("second", name, var.dims())?);
         moments.push(Moments::new(var, first, second)?);
+        if average.is_some() {
+            let values = read(AVERAGE, name, var.dims())?;
+            means.push(Tensor::from_vec(values, var.shape(), var.device())?);
+        }
     }
     let step = tensors.tensor(STEP).map_err(|e| fault(path, &e))?;
     let step = <[u8; 8]>::try_from(step.data()).map_err(|e| fault(path, &e))?;
@@ -100,6 +120,9 @@ pub fn load(path: &Path, parameters: &Parameters, optimizer: &mut AdamW) -> Resu
         var.set(weight)?;
     }
     optimizer.restore(moments);
+    if let Some(average) = average {
+        average.restore(means);
+    }
     Ok((u64::from_le_bytes(step), course))
 }
 
@@ -233,11 +256,11 @@ mod tests {
         let gradients: Vec<Gradient> = trained.vars().map(copy).collect();
         optimizer.step(&trained, &gradients, 1.0, 0.1, 0).expect("step");
         let course = Course { best: Some(Best { value: 0.1 + 0.2, step: 40 }), misses: 1 };
-        save(&path, &trained, &optimizer, 41, &course).expect("save");
+        save(&path, &trained, &optimizer, None, 41, &course).expect("save");
 
         let fresh = parameters(7.0);
         let mut restored = AdamW::new(&OptimizerSettings::default(), &fresh).expect("optimizer");
-        assert_eq!(load(&path, &fresh, &mut restored).expect("load"), (41, course));
+        assert_eq!(load(&path, &fresh, &mut restored, None).expect("load"), (41, course));
         for (a, b) in trained.vars().zip(fresh.vars()) {
             let bits = |v: &Var| v.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values");
             assert_eq!(bits(a), bits(b));
@@ -250,8 +273,12 @@ mod tests {
         let other = ParameterSpec::vector("a.weight", 9).filled(&zeros).expect("a parameter");
         let other = [other].into_iter().collect();
         let mut optimizer = AdamW::new(&OptimizerSettings::default(), &other).expect("optimizer");
-        let message = load(&path, &other, &mut optimizer).expect_err("shapes differ").to_string();
-        assert!(message.contains("a.weight: expected shape [9]"), "{message}");
+        let message = load(&path, &other, &mut optimizer, None).expect_err("shapes differ");
+        assert!(message.to_string().contains("a.weight: expected shape [9]"), "{message}");
+        let mut average = Average::new(0.5, &fresh).expect("average");
+        let message =
+            load(&path, &fresh, &mut restored, Some(&mut average)).expect_err("no average");
+        assert!(message.to_string().contains("not a usable checkpoint"), "{message}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::average::Average;
 use super::checkpoint;
 use super::course::settings::OptimizerSettings;
 use super::gradients::{GradientGuard, StepGradients, share_gradients, step_gradients};
@@ -49,6 +50,8 @@ pub struct LoopSettings {
     pub batch: u32,
     /// Micro-batches per step.
     pub accumulate: u32,
+    /// Decay of the average of the weights that is validated and kept; none where they themselves are.
+    pub average: Option<f64>,
     /// Steps between checkpoints.
     pub checkpoint_steps: u32,
     /// Most bytes that the process may hold; none where nothing is known of the machine.
@@ -93,7 +96,7 @@ pub fn train<O: Objective>(
 impl Training<'_> {
     /// Trains on `objective`, continuing from the checkpoint in the folder where there is one. The
     /// parameters end as those of the last step, or of the best validation where `validation` keeps
-    /// the best.
+    /// the best; as their average by then, where one is kept.
     ///
     /// A checkpoint is written only of weights that gave a finite loss and gradient, or finite
     /// weights at the end and on an interrupt; one that is there stays when a training diverges.
@@ -182,6 +185,9 @@ impl Training<'_> {
             state.optimizer.step(parameters, &gradients.all, scale, rate, step)?;
             state.done = step + 1;
             objective.settle(state.done, n_steps)?;
+            if let Some(average) = &mut state.average {
+                average.take(parameters, state.done)?;
+            }
 
             let tokens_per_s = gradients.tokens as f64 / started.elapsed().as_secs_f64().max(1e-9);
             let mut metrics = gradients.metrics;
@@ -198,10 +204,16 @@ impl Training<'_> {
             {
                 let looked = Instant::now();
                 let interval = validation.interval(epoch_steps);
-                if validation.observe(&mut state.course, state.done, &mut metrics)?
-                    && validation.keeps_best()
-                {
-                    checkpoint::save_best(folder, parameters, state.done)?;
+                let State { course, average, done, .. } = &mut state;
+                let mut look = || {
+                    if validation.observe(course, *done, &mut metrics)? && validation.keeps_best() {
+                        checkpoint::save_best(folder, parameters, *done)?;
+                    }
+                    Ok(())
+                };
+                match average {
+                    Some(average) => average.within(parameters, look)?,
+                    None => look()?,
                 }
                 is_exhausted = validation.is_exhausted(&state.course);
                 if let Some(stretch) = &mut stretch {
@@ -242,6 +254,9 @@ impl Training<'_> {
             }
         }
         drop(bar);
+        if let Some(average) = state.average.as_ref().filter(|_| state.done > 0) {
+            average.put(parameters)?;
+        }
         match validation {
             Some(validation) => self.conclude(validation, &state, &seen, n_steps),
             None => Ok(()),
@@ -427,6 +442,7 @@ impl Seen {
 struct State {
     path: PathBuf,
     optimizer: AdamW,
+    average: Option<Average>,
     done: u64,
     course: Course,
     saved_at: Instant,
@@ -436,13 +452,16 @@ impl State {
     /// The state in the folder, or that of a training not begun.
     fn open(training: &Training<'_>) -> Result<Self> {
         let mut optimizer = AdamW::new(&training.settings.optimizer, training.parameters)?;
+        let average = training.settings.average;
+        let mut average =
+            average.map(|decay| Average::new(decay, training.parameters)).transpose()?;
         let path = training.folder.join(CHECKPOINT_FILE);
         let (done, course) = if path.exists() {
-            checkpoint::load(&path, training.parameters, &mut optimizer)?
+            checkpoint::load(&path, training.parameters, &mut optimizer, average.as_mut())?
         } else {
             (0, Course::default())
         };
-        Ok(Self { path, optimizer, done, course, saved_at: Instant::now() })
+        Ok(Self { path, optimizer, average, done, course, saved_at: Instant::now() })
     }
 
     fn save(&mut self, training: &Training<'_>, log: &TrainLog) -> Result<()> {
@@ -451,6 +470,7 @@ impl State {
             &self.path,
             training.parameters,
             &self.optimizer,
+            self.average.as_ref(),
             self.done,
             &self.course,
         )?;

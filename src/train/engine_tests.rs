@@ -51,8 +51,7 @@ impl Fixture {
             (0..20).map(|i| Example::Answer { prompt: i % 6, item: (i * i + 1) % 4 }).collect();
         examples.push(Example::Sequence(vec![0, 1, 2]));
         examples.push(Example::Sequence(vec![3, 1, 2, 0]));
-        let settings =
-            SupervisedSettings { pseudo_requests: 0.3, pseudo_words: [1, 3], teacher: None };
+        let settings = SupervisedSettings { pseudo_words: [1, 3], ..SupervisedSettings::default() };
         let (decoder, titles) = (&self.decoder, TITLES.to_vec());
         let seed = Seed::new(5);
         let asked = vec![Asked { builder: &self.prompts, tokens: prompts.into() }];
@@ -82,6 +81,7 @@ fn settings(batch: u32, accumulate: u32, epochs: f64) -> LoopSettings {
         epochs,
         batch,
         accumulate,
+        average: None,
         checkpoint_steps: 7,
         memory_limit: None,
         tracker: Tracker::default(),
@@ -383,7 +383,7 @@ fn a_diverging_training_names_its_batch_and_keeps_the_last_good_checkpoint() {
     assert!(error.to_string().contains(&expected), "{error}");
     let mut optimizer = AdamW::new(&settings.optimizer, &parameters).unwrap();
     let path = folder.path().join(CHECKPOINT_FILE);
-    let (done, _) = checkpoint::load(&path, &parameters, &mut optimizer).unwrap();
+    let (done, _) = checkpoint::load(&path, &parameters, &mut optimizer, None).unwrap();
     assert_eq!(done, 3, "the weights after step 4 gave no finite loss");
     assert!(values(&parameters).concat().iter().all(|value| value.is_finite()));
 

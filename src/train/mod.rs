@@ -2,9 +2,10 @@
 //!
 //! The loop ([`engine`]) draws examples by index ([`sampler`]), asks an objective for a loss,
 //! checks that every parameter received a gradient (`gradients`), clips, moves the weights ([`optimizer`])
-//! and looks at data that is not trained on ([`validation`]).
+//! keeps their mean where one is wanted ([`average`]) and looks at data that is not trained on ([`validation`]).
 //! It does not know what is being trained: decoders and encoders are [`crate::model::Parameters`].
 
+pub mod average;
 pub mod checkpoint;
 pub mod course;
 pub mod data;

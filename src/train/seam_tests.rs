@@ -37,6 +37,7 @@ fn settings(learning_rate: f64, epochs: f64, batch: u32, accumulate: u32) -> Loo
         epochs,
         batch,
         accumulate,
+        average: None,
         checkpoint_steps: 5,
         memory_limit: None,
         tracker: Tracker::default(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::course::settings::{Course, CourseDefaults};
+use super::course::settings::{Course, CourseDefaults, is_off};
 use super::objective::contrastive::settings::Contrast;
 use crate::kind::{Answers, Fact, Family, Key, Need, Role, Use};
 use crate::model::settings::LoraSettings;
@@ -39,6 +39,11 @@ pub struct TrainSettings {
     /// A low-rank adapter beside frozen weights; without it all parameters train.
     #[serde(default)]
     pub lora: Option<LoraSettings>,
+    /// Share of the embeddings, and of what attention and feed-forward of every layer add to them, that a step drops; never
+    /// in validation or evaluation. Left out: 0. An adapter has a `dropout` of its own.
+    #[serde(default, skip_serializing_if = "is_off")]
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub dropout: Option<f64>,
     /// How the training runs.
     #[serde(flatten)]
     pub course: Course<DecoderCourse>,
@@ -58,6 +63,16 @@ impl TrainSettings {
             other => other.clone(),
         };
         Self { objective, ..self.clone() }
+    }
+
+    /// Share of its own activations that a step drops.
+    pub fn dropout(&self) -> f64 {
+        self.dropout.unwrap_or(0.0)
+    }
+
+    /// Whether a step drops anything: activations, or inputs of the adapter.
+    pub fn drops(&self) -> bool {
+        self.dropout() > 0.0 || self.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0)
     }
 }
 
@@ -222,6 +237,11 @@ pub struct SupervisedSettings {
     /// Fewest and most words of a pseudo-request.
     #[schemars(range(min = 1, max = 64))]
     pub pseudo_words: [u32; 2],
+    /// Share ε of the target that is spread evenly over all codes of its level: `(1 − ε) CE(target) + ε mean CE(code)`, under
+    /// the softmax over the full vocabulary. Validation measures the cross-entropy without it. Left out: 0.
+    #[serde(skip_serializing_if = "is_off")]
+    #[schemars(range(min = 0.0, max = 0.9))]
+    pub label_smoothing: Option<f64>,
     /// A system whose answers are learned beside what was clicked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherSettings>,
@@ -229,7 +249,14 @@ pub struct SupervisedSettings {
 
 impl Default for SupervisedSettings {
     fn default() -> Self {
-        Self { pseudo_requests: 0.3, pseudo_words: [1, 5], teacher: None }
+        Self { pseudo_requests: 0.3, pseudo_words: [1, 5], label_smoothing: None, teacher: None }
+    }
+}
+
+impl SupervisedSettings {
+    /// Share ε of the target that is spread over the codes of its level.
+    pub fn label_smoothing(&self) -> f64 {
+        self.label_smoothing.unwrap_or(0.0)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::data::{PAIRS, write_pairs};
-use crate::support::{TINY, assert_same, finished, run, step_folder};
+use crate::support::{Running, TINY, assert_same, finished, logged, run, run_args, step_folder};
 
 #[test]
 fn a_training_that_does_not_fit_ends_before_its_first_step_and_recomputing_changes_nothing() {
@@ -155,4 +155,37 @@ fn a_dry_run_knows_the_steps_of_every_training_within_a_factor_of_two() {
         assert!((0.5..=2.0).contains(&ratio), "{name}: {} told, {done} done", steps(name));
     }
     assert!(!out.exists());
+}
+
+#[test]
+fn what_drops_averages_and_smooths_is_resumed_like_any_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let shares = [
+        "train.supervised.dropout=0.2",
+        "train.supervised.average=0.9",
+        "train.supervised.objective.label_smoothing=0.1",
+        "train.supervised.validation.metric=recall@10",
+        "train.supervised.validation.every_steps=4",
+        "train.supervised.validation.requests=60",
+        "train.aligned.average=0.8",
+        "vectors.text.average=0.9",
+    ];
+    let sets: Vec<&str> = shares.iter().flat_map(|set| ["--set", set]).collect();
+    let (straight, stopped) = (folder.path().join("straight"), folder.path().join("stopped"));
+    run(TINY, &straight, &sets).expect(0);
+    for (step, lines) in [("vectors.text", 5), ("train.supervised", 7), ("train.aligned", 6)] {
+        let mut process = Running::start(&run_args(TINY, &stopped, &sets));
+        let logged = process.wait_until(|| logged(&stopped, step) >= lines);
+        assert!(logged, "{step} ended before the interrupt");
+        process.interrupt();
+        process.finish().expect(130);
+    }
+    run(TINY, &stopped, &sets).expect(0).says(&["train.aligned (continuing)"]);
+    assert_same(&stopped, &straight);
+    // What is kept is not what the same training keeps without them.
+    for step in ["vectors.text", "train.supervised", "train.aligned"] {
+        let logs = [&straight, finished()].map(|run| step_folder(run, step).unwrap());
+        let [own, plain] = logs.map(|folder| std::fs::read(folder.join("train.jsonl")).unwrap());
+        assert!(own != plain, "{step}");
+    }
 }

@@ -50,6 +50,11 @@ impl ObjectiveKind for ContrastiveSettings {
         true
     }
 
+    fn format_dropping(&self) -> u32 {
+        // +1: what an adapter drops was kept.
+        self.format() + 1
+    }
+
     fn train(&self, lesson: Lesson<'_>) -> Result<()> {
         let Lesson { step, settings, decoder, bundle, model, judge, .. } = lesson;
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);

@@ -67,6 +67,11 @@ impl ObjectiveKind for DistillationSettings {
         Normalizer::Slice
     }
 
+    fn format_dropping(&self) -> u32 {
+        // +1: what an adapter drops was kept.
+        self.format() + 1
+    }
+
     fn train(&self, lesson: Lesson<'_>) -> Result<()> {
         let Lesson { step, settings, decoder, bundle, vectors, .. } = &lesson;
         let catalogue = step.inputs.catalogue()?;

@@ -134,6 +134,11 @@ impl PreferenceSettings {
 }
 
 impl ObjectiveKind for PreferenceSettings {
+    fn drops(&self) -> bool {
+        // Policy and reference would be compared on different networks.
+        false
+    }
+
     fn needs_init(&self) -> bool {
         true
     }

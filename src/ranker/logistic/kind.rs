@@ -6,7 +6,7 @@ use super::asked::Asked;
 use super::file::{FILES, stored_parameters};
 use super::settings::{FeatureSettings, LogisticSettings, Reads};
 use super::sides::Place;
-use super::{BYTES_PER_WEIGHT, Logistic, fit};
+use super::{Logistic, bytes_per_weight, fit};
 use crate::error::Result;
 use crate::inputs::{Inputs, StepContext};
 use crate::kind::{
@@ -238,7 +238,7 @@ impl SystemKind for LogisticSettings {
         let step = u64::from(self.course.batch * self.course.accumulate);
         let steps = sizes.impressions.map(|n| n_steps(n, step, self.course.epochs));
         let parameters = self.shared_weights();
-        let memory = parameters * BYTES_PER_WEIGHT
+        let memory = parameters * bytes_per_weight(self)
             + sizes.read_bytes()
             + sizes.impressions.unwrap_or(0) * BYTES_PER_EXAMPLE;
         Estimate::default()

@@ -50,6 +50,9 @@ const WEIGHTS: &str = "weights";
 /// Bytes of a weight in training: its value and two moments, the same while a checkpoint of them is
 /// written, and the best value that is kept.
 const BYTES_PER_WEIGHT: u64 = 28;
+/// Bytes of the average of a weight: its value, the same while a checkpoint is written, and the weight's own while the
+/// average is validated.
+const BYTES_PER_AVERAGE: u64 = 12;
 /// Examples whose loss is computed at once in a validation.
 const CHUNK: usize = 4_096;
 
@@ -173,9 +176,14 @@ fn unmet(settings: &LogisticSettings, corpus: &Corpus, place: usize) -> Error {
     ))
 }
 
+/// Bytes of a weight in training.
+fn bytes_per_weight(settings: &LogisticSettings) -> u64 {
+    BYTES_PER_WEIGHT + settings.course.average().map_or(0, |_| BYTES_PER_AVERAGE)
+}
+
 /// Refuses more weights than there is memory for.
 fn fits(settings: &LogisticSettings, layout: &Layout) -> Result<()> {
-    let needed = layout.size() as u64 * BYTES_PER_WEIGHT;
+    let needed = layout.size() as u64 * bytes_per_weight(settings);
     match settings.course.memory_limit().or_else(memory::allowed) {
         Some(room) if needed > room => Err(Error::Memory {
             message: format!(

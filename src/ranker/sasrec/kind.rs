@@ -152,7 +152,7 @@ fn parameters(settings: &SasrecSettings, sizes: &Sizes) -> Option<u64> {
     Some(tables + u64::from(settings.layers) * layer)
 }
 
-/// Bytes of weights, gradients and moments, of the activations of the longest batch, and of the scores that are kept.
+/// Bytes of weights, gradients, moments and average, of the activations of the longest batch, and of the scores that are kept.
 fn memory(settings: &SasrecSettings, sizes: &Sizes) -> Option<u64> {
     let tokens = u64::from(settings.course.batch) * u64::from(settings.length);
     let width = 2 * u64::from(settings.dim) + u64::from(settings.feed_forward);
@@ -161,5 +161,6 @@ fn memory(settings: &SasrecSettings, sizes: &Sizes) -> Option<u64> {
         negatives => 4 * tokens * u64::from(negatives),
     };
     let activations = tokens * u64::from(settings.layers) * width * ACTIVATIONS_PER_WIDTH / 4;
-    Some(4 * (4 * parameters(settings, sizes)? + activations + scored))
+    let copies = if settings.course.average().is_some() { 6 } else { 4 };
+    Some(4 * (copies * parameters(settings, sizes)? + activations + scored))
 }

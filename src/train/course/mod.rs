@@ -66,6 +66,7 @@ impl<D: CourseDefaults> Course<D> {
             epochs: self.epochs,
             batch: self.batch,
             accumulate: self.accumulate,
+            average: self.average(),
             checkpoint_steps: self.checkpoint_steps,
             memory_limit: self.memory_limit().or_else(memory::allowed),
             tracker: tracker.clone(),

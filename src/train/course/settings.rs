@@ -85,6 +85,12 @@ pub struct Course<D = Plain> {
     #[serde(default = "D::batch")]
     #[schemars(range(min = 1, max = 65_536))]
     pub batch: u32,
+    /// Decay of an exponential moving average of the weights, for instance 0.999: it is what is validated and kept, while
+    /// the steps go on from the weights themselves. After step `t` the weights after step `i` count `decay^(t − i)`. Left
+    /// out, or 0: no average.
+    #[serde(default, skip_serializing_if = "is_off")]
+    #[schemars(range(min = 0.0, max = 0.999_999))]
+    pub average: Option<f64>,
     /// Forward passes per step; the loss is normalised by the weight (tokens, pairs, rows) of the whole step.
     #[serde(default = "default_accumulate")]
     #[schemars(range(min = 1, max = 4_096))]
@@ -117,6 +123,11 @@ pub struct Course<D = Plain> {
     pub log: LogSettings,
 }
 
+/// Whether a share that may be left out is 0: to write that out changes nothing, the key of a step included.
+pub fn is_off(share: &Option<f64>) -> bool {
+    share.is_none_or(|share| share == 0.0)
+}
+
 fn default_accumulate() -> u32 {
     1
 }
@@ -128,6 +139,7 @@ impl<D: CourseDefaults> Default for Course<D> {
             validation: D::validation(),
             epochs: D::EPOCHS,
             batch: D::BATCH,
+            average: None,
             accumulate: default_accumulate(),
             device: TrainDevice::default(),
             precision: Precision::default(),
@@ -140,6 +152,11 @@ impl<D: CourseDefaults> Default for Course<D> {
 }
 
 impl<D> Course<D> {
+    /// Decay of the average of the weights, where one is kept.
+    pub fn average(&self) -> Option<f64> {
+        self.average.filter(|decay| *decay > 0.0)
+    }
+
     /// Most bytes that the recipe allows the process.
     pub fn memory_limit(&self) -> Option<u64> {
         self.memory_limit.map(|gib| (gib * f64::from(1 << 30)) as u64)

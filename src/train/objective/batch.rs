@@ -4,13 +4,14 @@
 //! itself. Nothing is padded. The last layer and the logits are computed only where there is a target.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use candle_core::{Device, Tensor};
 use trieval_kernels::ops::Packing;
 
 use crate::error::{Error, Result};
-use crate::model::TokenKeys;
 use crate::model::decoder::Decoder;
+use crate::model::{TokenKeys, token_keys};
 
 /// A prompt and its answers: every answer token is a target, predicted from the position before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,11 +127,8 @@ impl TargetBatch {
     /// As [`TargetBatch::new`].
     pub fn with_keys(rows: &[Row], keys: impl IntoIterator<Item = u64>) -> Result<Self> {
         let batch = Self::new(rows)?;
-        let of_row = |(row, key): (&Row, u64)| {
-            let tokens = (row.trunk() + row.branches().sum::<usize>()) as u64;
-            (0..tokens).map(move |token| key.wrapping_add(token))
-        };
-        let keys = rows.iter().zip(keys).flat_map(of_row).collect();
+        let tokens = |row: &Row| row.trunk() + row.branches().sum::<usize>();
+        let keys = token_keys(keys.into_iter().zip(rows.iter().map(tokens)));
         Ok(Self { keys: Some(keys), ..batch })
     }
 
@@ -140,19 +138,33 @@ impl TargetBatch {
     /// # Errors
     /// When a tensor operation fails.
     pub fn log_probs(&self, decoder: &Decoder) -> Result<Tensor> {
-        let hidden = decoder.hidden_rows(&self.ids, &self.packing, &self.rows)?;
-        decoder.log_probs_at(&hidden, &self.reads, &self.targets)
+        self.log_probs_by(decoder, &decoder.hidden_rows(&self.ids, &self.packing, &self.rows)?)
     }
 
-    /// As [`TargetBatch::log_probs`], in a training step: an adapter may drop inputs.
+    /// As [`TargetBatch::log_probs`], of hidden states that are there.
+    ///
+    /// Shapes: `hidden` as [`TargetBatch::hidden_in_training`] gives it.
     ///
     /// # Errors
     /// When a tensor operation fails.
-    pub fn log_probs_in_training(&self, decoder: &Decoder) -> Result<Tensor> {
-        let Some(keys) = &self.keys else { return self.log_probs(decoder) };
-        let (ids, packing, rows) = (&self.ids, &self.packing, &self.rows);
-        let hidden = decoder.hidden_rows_in_training(ids, packing, rows, keys)?;
-        decoder.log_probs_at(&hidden, &self.reads, &self.targets)
+    pub fn log_probs_by(&self, decoder: &Decoder, hidden: &Tensor) -> Result<Tensor> {
+        decoder.log_probs_at(hidden, &self.reads, &self.targets)
+    }
+
+    /// How far the logit of every target lies above the mean logit of the range of tokens that it lies in, `[targets]`,
+    /// differentiable.
+    ///
+    /// Shapes: `hidden` as [`TargetBatch::hidden_in_training`] gives it; `ranges` ascending, none empty, none over another.
+    ///
+    /// # Errors
+    /// When a tensor operation fails, or a target lies in no range.
+    pub fn margins_by(
+        &self,
+        decoder: &Decoder,
+        hidden: &Tensor,
+        ranges: &[Range<u32>],
+    ) -> Result<Tensor> {
+        decoder.margins_at(hidden, &self.reads, &self.targets, ranges)
     }
 
     /// Log-probability of any tokens where targets are predicted, in nats: of `tokens[i]` in the place of the
@@ -176,15 +188,20 @@ impl TargetBatch {
         &self.lengths
     }
 
-    /// Final hidden states where targets are predicted, `[rows, hidden]`, differentiable.
+    /// Final hidden states where targets are predicted, `[rows, hidden]`, differentiable; in a training step: the decoder may
+    /// drop something of a batch with keys.
     ///
     /// # Errors
     /// When a tensor operation fails.
-    pub fn hidden(&self, decoder: &Decoder) -> Result<Tensor> {
-        decoder.hidden_rows(&self.ids, &self.packing, &self.rows)
+    pub fn hidden_in_training(&self, decoder: &Decoder) -> Result<Tensor> {
+        let (ids, packing, rows) = (&self.ids, &self.packing, &self.rows);
+        match &self.keys {
+            Some(keys) => decoder.hidden_rows_in_training(ids, packing, rows, keys),
+            None => decoder.hidden_rows(ids, packing, rows),
+        }
     }
 
-    /// The row of [`TargetBatch::hidden`] that predicts the target at a place.
+    /// The row of [`TargetBatch::hidden_in_training`] that predicts the target at a place.
     pub fn row_of(&self, place: usize) -> u32 {
         self.reads[place]
     }
@@ -256,11 +273,18 @@ mod tests {
             let ones = Tensor::full(0.1f32, var.shape(), &Device::Cpu).unwrap();
             var.set(&ones).unwrap();
         }
+        for decoder in [decoder, lively(small(27)).dropping(0.5)] {
+            check_dropping(&decoder);
+        }
+    }
+
+    fn check_dropping(decoder: &Decoder) {
         let rows =
             [Row::answers(&[1, 2, 3], [&[20, 25][..], &[21, 26]]), Row::answer(&[4, 5], &[22, 23])];
         let score = |rows: &[Row], keys: &[u64]| {
             let batch = TargetBatch::with_keys(rows, keys.iter().copied()).unwrap();
-            batch.log_probs_in_training(&decoder).unwrap().to_vec1::<f32>().unwrap()
+            let hidden = batch.hidden_in_training(decoder).unwrap();
+            batch.log_probs_by(decoder, &hidden).unwrap().to_vec1::<f32>().unwrap()
         };
         let both = score(&rows, &[100, 900]);
         let distance =
@@ -269,7 +293,7 @@ mod tests {
         assert!(distance(&both[4..], &score(&rows[1..], &[901])) > 1e-3);
         let plain = TargetBatch::new(&rows).unwrap();
         let undropped =
-            |batch: &TargetBatch| batch.log_probs(&decoder).unwrap().to_vec1::<f32>().unwrap();
+            |batch: &TargetBatch| batch.log_probs(decoder).unwrap().to_vec1::<f32>().unwrap();
         let keyed = TargetBatch::with_keys(&rows, [100, 900]).unwrap();
         assert_eq!(undropped(&keyed), undropped(&plain));
         assert_ne!(both, undropped(&plain));

@@ -270,20 +270,19 @@ impl<'a> Distillation<'a> {
         let row = Row::answers(prompt, paths);
         for (number, &place) in answers.iter().enumerate() {
             let ranges = self.paths.ranges(place);
-            for level in 0..open {
+            for (level, &(begin, end)) in ranges.iter().enumerate().take(open) {
                 // All paths begin alike; below, they are looked at in equal parts.
                 if level == 0 && number > 0 {
                     continue;
                 }
                 let weight = if level == 0 { 1.0 } else { 1.0 / answers.len() as f64 };
-                let (begin, end) = ranges[level];
                 let mass = before[end] - before[begin];
                 let share = |from: usize, to: usize| match mass > 0.0 {
                     true => (before[to] - before[from]) / mass,
                     // Nothing is known below: as many items, as probable.
                     false => (to - from) as f64 / (end - begin) as f64,
                 };
-                let children = self.paths.children(level, ranges[level]);
+                let children = self.paths.children(level, (begin, end));
                 let candidates: Vec<(u32, f32)> = children
                     .map(|(code, from, to)| {
                         (items.token(level, code), (weight * share(from, to)) as f32)
@@ -313,7 +312,12 @@ impl Objective for Distillation<'_> {
         let drawn: Vec<Drawn> =
             draws.par_iter().map(|draw| self.drawn(draw)).collect::<Result<_>>()?;
         let (rows, all): (Vec<Row>, Vec<_>) = drawn.into_iter().unzip();
-        let targets = TargetBatch::new(&rows)?;
+        let targets = if self.decoder.drops() {
+            let key = |draw: &Draw| self.seed.purpose("dropout").index(draw.global).to_u64();
+            TargetBatch::with_keys(&rows, draws.iter().map(key))?
+        } else {
+            TargetBatch::new(&rows)?
+        };
         let mut candidates = Candidates::default();
         let mut first = 0;
         for (row, of_row) in rows.iter().zip(all) {
@@ -338,7 +342,7 @@ impl Objective for Distillation<'_> {
     }
 
     fn loss(&self, batch: &Batch) -> Result<Loss> {
-        let hidden = batch.targets.hidden(self.decoder)?;
+        let hidden = batch.targets.hidden_in_training(self.decoder)?;
         let losses = self.decoder.candidate_losses(&hidden, batch.candidates.clone())?;
         Ok(Loss { sum: losses.sum_all()?, metrics: Vec::new() })
     }
@@ -395,11 +399,19 @@ mod tests {
     const ITEMS: [f32; 5] = [0.9, -0.2, 0.4, 0.1, 0.7];
 
     fn with<T>(settings: &DistillationSettings, ask: impl Fn(&Distillation<'_>) -> T) -> T {
+        with_decoder(settings, |decoder| decoder, ask)
+    }
+
+    fn with_decoder<T>(
+        settings: &DistillationSettings,
+        changed: impl Fn(Decoder) -> Decoder,
+        ask: impl Fn(&Distillation<'_>) -> T,
+    ) -> T {
         let titles = ["red oak", "blue sofa", "lamp", "red lamp", "oak"];
         let mut tokenizer = Tokenizer::train_bpe(titles.iter(), 270, &Context::silent()).unwrap();
         let tokens: Vec<String> = (0..5).map(|i| format!("<a_{i}>")).collect();
         let first = tokenizer.extend(&tokens).unwrap().start;
-        let decoder = lively(small(tokenizer.len()));
+        let decoder = changed(lively(small(tokenizer.len())));
         let items = ItemTokens::new(&CODES, &[2, 3], first);
         let builder = PromptBuilder::new(tokenizer, items, &scratch()).unwrap();
         let prompt = builder.build(Some("red"), &[]).unwrap().tokens;
@@ -484,6 +496,28 @@ mod tests {
             assert_eq!(whole(&targets[0].1), 1);
             assert!(row.prompt().len() >= 3);
         });
+    }
+
+    #[test]
+    fn what_a_step_drops_is_a_matter_of_the_draw() {
+        let loss = |objective: &Distillation<'_>, globals: &[u64]| {
+            let draws: Vec<Draw> =
+                globals.iter().map(|&global| Draw { example: 0, global }).collect();
+            let batch = objective.draw(&draws).unwrap();
+            f64::from(objective.loss(&batch).unwrap().sum.to_scalar::<f32>().unwrap())
+        };
+        let of = |dropout| {
+            with_decoder(
+                &settings(),
+                |decoder| decoder.dropping(dropout),
+                |objective| [&[60, 61][..], &[60], &[61]].map(|globals| loss(objective, globals)),
+            )
+        };
+        let [together, one, other] = of(0.4);
+        assert!((together - one - other).abs() < 1e-4, "{together} {one} {other}");
+        let plain = of(0.0);
+        assert!((plain[0] - plain[1] - plain[2]).abs() < 1e-4, "{plain:?}");
+        assert!((one - plain[1]).abs() > 1e-3, "{one} {plain:?}");
     }
 
     #[test]

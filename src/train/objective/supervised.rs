@@ -7,6 +7,8 @@
 //! A decoder of several identifiers learns each example once in each of them: an epoch has an
 //! example per answer and identifier.
 
+use std::ops::Range;
+
 use rand::Rng;
 
 use super::{Row, TargetBatch};
@@ -53,6 +55,8 @@ pub struct Supervised<'a> {
     /// Title of each item; empty where there is none.
     titles: Vec<&'a str>,
     settings: SupervisedSettings,
+    /// Token ids of the codes of each level of each identifier, ascending.
+    levels: Vec<Range<u32>>,
     seed: Seed,
 }
 
@@ -77,8 +81,11 @@ impl<'a> Supervised<'a> {
                 "there is no training example: no training request has a click".into(),
             ));
         }
+        let mut levels: Vec<Range<u32>> =
+            asked.iter().flat_map(|one| one.builder.items().levels()).collect();
+        levels.sort_unstable_by_key(|level| level.start);
         let (settings, seed) = (settings.clone(), seed.purpose("pseudo-requests"));
-        Ok(Self { decoder, asked, examples, titles, settings, seed })
+        Ok(Self { decoder, asked, examples, titles, settings, levels, seed })
     }
 
     /// An example by its number in an epoch, and the identifier that answers it.
@@ -199,8 +206,15 @@ impl Objective for Supervised<'_> {
     }
 
     fn loss(&self, batch: &TargetBatch) -> Result<Loss> {
-        let sum = batch.log_probs_in_training(self.decoder)?.sum_all()?.neg()?;
-        Ok(Loss { sum, metrics: Vec::new() })
+        let hidden = batch.hidden_in_training(self.decoder)?;
+        let sum = batch.log_probs_by(self.decoder, &hidden)?.sum_all()?.neg()?;
+        let share = self.settings.label_smoothing();
+        if share == 0.0 {
+            return Ok(Loss { sum, metrics: Vec::new() });
+        }
+        // (1 − ε) ln p(target) + ε mean ln p(code of the level) = ln p(target) − ε (logit of the target − mean logit).
+        let margins = batch.margins_by(self.decoder, &hidden, &self.levels)?.sum_all()?;
+        Ok(Loss { sum: (sum + (margins * share)?)?, metrics: Vec::new() })
     }
 }
 
@@ -217,45 +231,141 @@ mod tests {
     use crate::model::item_tokens::ItemTokens;
     use crate::progress::Context;
 
-    #[test]
-    fn each_example_is_learnt_in_each_identifier_once_an_epoch() {
-        let titles = ["red oak", "blue sofa", "lamp"];
-        let mut tokenizer = Tokenizer::train_bpe(titles.iter(), 270, &Context::silent()).unwrap();
-        let tokens: Vec<String> = (0..6).map(|i| format!("<a_{i}>")).collect();
-        let first = tokenizer.extend(&tokens).unwrap().start;
-        let modes = ["<|as:1|>", "<|as:2|>"].map(str::to_owned);
-        let mode = tokenizer.extend_special(&modes).unwrap().start;
-        let decoder = lively(small(tokenizer.len()));
-        let builders = [0, 1].map(|place| {
-            let items = ItemTokens::new(&[0, 1, 2], &[3], first + 3 * place);
-            let builder = PromptBuilder::new(tokenizer.clone(), items, &scratch()).unwrap();
-            builder.in_mode(Some(mode + place))
-        });
-        let examples = vec![
-            Example::Answer { prompt: 0, item: 2 },
-            Example::Sequence(vec![0, 1, 2]),
-            Example::Title(1),
-        ];
-        for pseudo_requests in [0.0, 1.0] {
-            let asked = builders.iter().map(|builder| {
+    /// Items of two levels of 3 and 2 codes, asked for in two identifiers.
+    struct Shop {
+        decoder: Decoder,
+        builders: [PromptBuilder; 2],
+        /// Token ids of the levels of both.
+        levels: [Range<u32>; 4],
+    }
+
+    impl Shop {
+        fn new() -> Self {
+            let mut tokenizer =
+                Tokenizer::train_bpe(TITLES.iter(), 270, &Context::silent()).unwrap();
+            let tokens: Vec<String> = (0..10).map(|i| format!("<a_{i}>")).collect();
+            let first = tokenizer.extend(&tokens).unwrap().start;
+            let modes = ["<|as:1|>", "<|as:2|>"].map(str::to_owned);
+            let mode = tokenizer.extend_special(&modes).unwrap().start;
+            let builders = [0, 1].map(|place| {
+                let items = ItemTokens::new(&[0, 1, 2, 0, 1, 1], &[3, 2], first + 5 * place);
+                let builder = PromptBuilder::new(tokenizer.clone(), items, &scratch()).unwrap();
+                builder.in_mode(Some(mode + place))
+            });
+            let levels = [(0, 3), (3, 5), (5, 8), (8, 10)].map(|(a, b)| first + a..first + b);
+            Self { decoder: lively(small(tokenizer.len())), builders, levels }
+        }
+
+        fn objective(&self, pseudo_requests: f64, label_smoothing: Option<f64>) -> Supervised<'_> {
+            let asked = self.builders.iter().map(|builder| {
                 let prompt = builder.build(Some("red"), &[]).unwrap().tokens;
                 Asked { builder, tokens: vec![prompt].into() }
             });
-            let settings = SupervisedSettings { pseudo_requests, ..Default::default() };
-            let (asked, titles, seed) = (asked.collect(), titles.to_vec(), Seed::new(1));
-            let objective =
-                Supervised::new(&decoder, asked, examples.clone(), titles, &settings, seed);
-            let objective = objective.unwrap();
+            let settings = SupervisedSettings {
+                pseudo_requests,
+                label_smoothing,
+                ..SupervisedSettings::default()
+            };
+            let examples = vec![
+                Example::Answer { prompt: 0, item: 2 },
+                Example::Sequence(vec![0, 1, 2]),
+                Example::Title(1),
+            ];
+            let (titles, seed) = (TITLES.to_vec(), Seed::new(1));
+            Supervised::new(&self.decoder, asked.collect(), examples, titles, &settings, seed)
+                .unwrap()
+        }
+    }
+
+    const TITLES: [&str; 3] = ["red oak", "blue sofa", "lamp"];
+
+    fn all_draws() -> Vec<Draw> {
+        (0..6).map(|example| Draw { example, global: example }).collect()
+    }
+
+    fn value(objective: &Supervised<'_>, batch: &TargetBatch) -> f64 {
+        f64::from(objective.loss(batch).unwrap().sum.to_scalar::<f32>().unwrap())
+    }
+
+    /// PyTorch's `cross_entropy(label_smoothing)`, whose classes are the codes of the target's level.
+    #[test]
+    fn a_smoothed_loss_is_that_of_targets_spread_over_the_codes_of_their_level() {
+        let shop = Shop::new();
+        let objective = shop.objective(0.0, Some(0.2));
+        let draws = all_draws();
+        let batch = objective.draw(&draws).unwrap();
+        let rows: Vec<Row> = draws.iter().map(|draw| objective.row(draw).unwrap()).collect();
+        let shared = Row::share_prompts(rows);
+        let targets: Vec<u32> = shared.iter().flat_map(Row::targets).collect();
+        assert_eq!(targets.len(), batch.n_targets());
+        let (mut hard, mut expected) = (0.0, 0.0);
+        let mut seen = BTreeSet::new();
+        for (place, &target) in targets.iter().enumerate() {
+            let level = shop.levels.iter().position(|level| level.contains(&target)).unwrap();
+            let codes: Vec<u32> = shop.levels[level].clone().collect();
+            let places = vec![place as u32; codes.len()];
+            // Under the softmax over the full vocabulary.
+            let log_p = batch.log_probs_of(&shop.decoder, &places, &codes).unwrap();
+            let own = f64::from(log_p[(target - shop.levels[level].start) as usize]);
+            let mean = log_p.iter().map(|&p| f64::from(p)).sum::<f64>() / codes.len() as f64;
+            hard -= own;
+            expected -= 0.8 * own + 0.2 * mean;
+            seen.insert(level);
+        }
+        assert_eq!(seen.len(), 4, "all levels of both identifiers");
+        let (got, tolerance) = (value(&objective, &batch), 1e-5 * expected);
+        assert!((got - expected).abs() < tolerance, "{got} {expected}");
+        assert!((expected - hard).abs() > 100.0 * tolerance);
+        // Without it the loss is the cross-entropy, to the bit; and 0 is without.
+        let plain = objective.loss(&batch).unwrap();
+        let of = |smoothing| value(&shop.objective(0.0, smoothing), &batch).to_bits();
+        let log_probs = batch.log_probs(&shop.decoder).unwrap().sum_all().unwrap().neg().unwrap();
+        let log_probs = f64::from(log_probs.to_scalar::<f32>().unwrap()).to_bits();
+        assert_eq!([of(None), of(Some(0.0))], [log_probs; 2]);
+        assert_eq!(plain.metrics.len(), 0);
+    }
+
+    #[test]
+    fn gradients_of_a_smoothed_loss_are_those_of_finite_differences() {
+        let shop = Shop::new();
+        let objective = shop.objective(0.0, Some(0.3));
+        let batch = objective.draw(&all_draws()).unwrap();
+        let store = objective.loss(&batch).unwrap().sum.backward().unwrap();
+        for name in ["model.embed_tokens.weight", "model.norm.weight"] {
+            let var = shop.decoder.trained().var(name).unwrap();
+            let gradient = store.get(var).unwrap();
+            let length = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+            let length = f64::from(length).sqrt();
+            let before = var.as_tensor().copy().unwrap();
+            let at = |way: f64| {
+                let moved = (&before + (gradient * (way / length)).unwrap()).unwrap();
+                var.set(&moved).unwrap();
+                value(&objective, &batch)
+            };
+            let slope = (at(5e-3) - at(-5e-3)) / 1e-2;
+            var.set(&before).unwrap();
+            assert!((slope - length).abs() < 0.02 * length, "{name}: {slope} {length}");
+        }
+    }
+
+    #[test]
+    fn each_example_is_learnt_in_each_identifier_once_an_epoch() {
+        let shop = Shop::new();
+        let first = shop.levels[0].start;
+        for pseudo_requests in [0.0, 1.0] {
+            let objective = shop.objective(pseudo_requests, None);
             assert_eq!(objective.n_examples(), 6);
             let mut learnt = BTreeSet::new();
             for example in 0..6 {
                 let row = objective.row(&Draw { example, global: example }).unwrap();
-                let target = row.targets().next().unwrap();
-                let place = (target - first) / 3;
-                assert_eq!(row.targets().count(), 1);
-                assert_eq!(row.prompt().last(), Some(&(mode + place)), "example {example}");
-                let codes = row.prompt().iter().filter(|token| (first..mode).contains(*token));
-                assert!(codes.into_iter().all(|token| (token - first) / 3 == place));
+                let places: BTreeSet<u32> =
+                    row.targets().map(|token| (token - first) / 5).collect();
+                assert_eq!((row.targets().count(), places.len()), (2, 1));
+                let place = *places.first().unwrap();
+                assert_eq!(row.prompt().last(), Some(&(first + 10 + place)), "example {example}");
+                let codes =
+                    row.prompt().iter().filter(|token| (first..first + 10).contains(*token));
+                assert!(codes.into_iter().all(|token| (token - first) / 5 == place));
                 learnt.insert((example / 2, place));
             }
             assert_eq!(learnt.len(), 6);

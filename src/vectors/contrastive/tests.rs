@@ -111,3 +111,31 @@ fn every_parameter_but_a_head_of_its_own_gets_a_gradient() {
         assert!(largest > 0.0, "{}", one.name);
     }
 }
+
+#[test]
+fn a_training_step_drops_by_the_key_of_a_text_and_encoding_never_does() {
+    let root = tempfile::tempdir().unwrap();
+    let catalogue = Shop::written().corpus.catalogue().unwrap();
+    let plain = trained(root.path(), None, &catalogue);
+    let (dense, folder) = (Dense::open(root.path()).unwrap(), Dense::decoder(root.path()).unwrap());
+    let decoder = folder.decoder().unwrap().dropping(0.3);
+    let prompts = dense.prompts(folder.tokenizer()).unwrap();
+    let tower = Tower::new(&decoder, &prompts, None, Seed::new(4)).unwrap();
+    assert!(tower.drops());
+    let readings = read(&tower, &["red oak", "lamp"], &catalogue).unwrap().queries;
+    let readings: Vec<&Vec<u32>> = readings.iter().collect();
+    for (row, expected) in tower.queries(&readings).unwrap().to_vec2().unwrap().iter().zip(&plain) {
+        close(row, expected);
+    }
+    let rows = |readings: &[&Vec<u32>], keys: &[u64]| {
+        let queries = tower.queries_in_training(readings, keys).unwrap();
+        let items = tower.items_in_training(readings, &[], keys).unwrap();
+        assert_eq!(queries.to_vec2::<f32>().unwrap(), items.to_vec2::<f32>().unwrap());
+        queries.to_vec2::<f32>().unwrap()
+    };
+    let (together, alone) = (rows(&readings, &[70, 900]), rows(&readings[1..], &[900]));
+    close(&together[1], &alone[0]);
+    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>();
+    assert!(distance(&together[1], &plain[1]) > 1e-2);
+    assert!(distance(&together[1], &rows(&readings[1..], &[901])[0]) > 1e-2);
+}

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::model::config::HEAD;
 use crate::model::decoder::normal;
 use crate::model::encoder::unit_length;
-use crate::model::{Decoder, Parameter, ParameterSpec, Parameters};
+use crate::model::{Decoder, Parameter, ParameterSpec, Parameters, token_keys};
 use crate::seed::Seed;
 use crate::train::objective::contrastive::Towers;
 
@@ -82,8 +82,8 @@ impl<'a> Tower<'a> {
         })
     }
 
-    /// Vectors of prompts, `[prompts, dim]`, on the CPU.
-    fn encode(&self, prompts: &[&Vec<u32>]) -> Result<Tensor> {
+    /// Vectors of prompts, `[prompts, dim]`, on the CPU; `keys`, one per prompt, where a training step drops something.
+    fn encode(&self, prompts: &[&Vec<u32>], keys: Option<&[u64]>) -> Result<Tensor> {
         let ids: Vec<u32> = prompts.iter().flat_map(|one| one.iter().copied()).collect();
         let mut rows = Vec::with_capacity(prompts.len());
         let mut end = 0;
@@ -93,7 +93,14 @@ impl<'a> Tower<'a> {
         }
         let packing = Packing::sequences(prompts.iter().map(|one| one.len()));
         let ids = Tensor::new(ids, &Device::Cpu)?;
-        let hidden = self.decoder.hidden_rows(&ids, &packing, &rows)?;
+        let hidden = match keys {
+            Some(keys) => {
+                let lengths = prompts.iter().map(|one| one.len());
+                let keys = token_keys(keys.iter().copied().zip(lengths));
+                self.decoder.hidden_rows_in_training(&ids, &packing, &rows, &keys)?
+            }
+            None => self.decoder.hidden_rows(&ids, &packing, &rows)?,
+        };
         // Losses are small: they are computed on the CPU whatever computed the hidden states.
         let hidden = hidden.to_device(&Device::Cpu)?.to_dtype(candle_core::DType::F32)?;
         match self.projection() {
@@ -115,10 +122,27 @@ impl Towers for Tower<'_> {
     }
 
     fn queries(&self, readings: &[&Vec<u32>]) -> Result<Tensor> {
-        self.encode(readings)
+        self.encode(readings, None)
     }
 
     fn items(&self, readings: &[&Vec<u32>], _items: &[u32]) -> Result<Tensor> {
-        self.encode(readings)
+        self.encode(readings, None)
+    }
+
+    fn drops(&self) -> bool {
+        self.decoder.drops()
+    }
+
+    fn queries_in_training(&self, readings: &[&Vec<u32>], keys: &[u64]) -> Result<Tensor> {
+        self.encode(readings, Some(keys))
+    }
+
+    fn items_in_training(
+        &self,
+        readings: &[&Vec<u32>],
+        _items: &[u32],
+        keys: &[u64],
+    ) -> Result<Tensor> {
+        self.encode(readings, Some(keys))
     }
 }

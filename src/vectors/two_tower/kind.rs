@@ -103,7 +103,8 @@ impl VectorsKind for TwoTowerSettings {
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let dim = u64::from(self.dim);
         let parameters = u64::from(self.vocabulary) * dim + 8 * dim * dim;
-        let memory = parameters * 16 + (64 << 20);
+        let copies = if self.course.average().is_some() { 6 } else { 4 };
+        let memory = parameters * 4 * copies + (64 << 20);
         let taught = self.teacher.as_ref().map_or(0, |teacher| u64::from(teacher.top));
         let about = if self.teacher.is_some() { "≤ " } else { sizes.about() };
         let examples = sizes.examples().zip(sizes.train).map(|(n, train)| n + train * taught);

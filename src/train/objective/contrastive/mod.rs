@@ -59,6 +59,32 @@ pub trait Towers {
     /// # Errors
     /// When a tensor operation fails.
     fn items(&self, readings: &[&Self::Reading], items: &[u32]) -> Result<Tensor>;
+
+    /// Whether a training step drops something.
+    fn drops(&self) -> bool {
+        false
+    }
+
+    /// As [`Towers::queries`], in a training step that drops by a key per text.
+    ///
+    /// # Errors
+    /// As [`Towers::queries`].
+    fn queries_in_training(&self, readings: &[&Self::Reading], _keys: &[u64]) -> Result<Tensor> {
+        self.queries(readings)
+    }
+
+    /// As [`Towers::items`], in a training step that drops by a key per text.
+    ///
+    /// # Errors
+    /// As [`Towers::items`].
+    fn items_in_training(
+        &self,
+        readings: &[&Self::Reading],
+        items: &[u32],
+        _keys: &[u64],
+    ) -> Result<Tensor> {
+        self.items(readings, items)
+    }
 }
 
 /// What of the texts does not change while the model trains.
@@ -87,6 +113,14 @@ pub struct Batch<R> {
     pub(crate) pool: Vec<bool>,
     /// Columns drawn uniformly.
     uniform: Vec<bool>,
+    /// From what dropout draws, where something is dropped.
+    keys: Option<Keys>,
+}
+
+/// One key per text.
+struct Keys {
+    rows: Vec<u64>,
+    items: Vec<u64>,
 }
 
 impl<'a, T: Towers> Contrastive<'a, T> {
@@ -307,7 +341,15 @@ impl<T: Towers> Objective for Contrastive<'_, T> {
             *all.entry(rng.random_range(0..n_items)).or_default() = (true, true);
         }
         let (pool, uniform) = all.values().copied().unzip();
-        Ok(Batch { rows, items: all.into_keys().collect(), pool, uniform })
+        let items: Vec<u32> = all.into_keys().collect();
+        let keys = self.towers.drops().then(|| {
+            // An item is encoded once, whichever rows brought it: its key is that of the batch.
+            let of_items = self.seed.purpose("item-dropout").index(first);
+            let row = |draw: &Draw| self.seed.purpose("dropout").index(draw.global).to_u64();
+            let item = |item: &u32| of_items.index(u64::from(*item)).to_u64();
+            Keys { rows: draws.iter().map(row).collect(), items: items.iter().map(item).collect() }
+        });
+        Ok(Batch { rows, items, pool, uniform, keys })
     }
 
     fn weight(&self, batch: &Batch<T::Reading>) -> f64 {
@@ -324,8 +366,13 @@ impl<T: Towers> Objective for Contrastive<'_, T> {
         let queries: Vec<&T::Reading> = batch.rows.iter().map(|row| self.reading(row)).collect();
         let items: Vec<&T::Reading> =
             batch.items.iter().map(|item| &self.readings.items[*item as usize]).collect();
-        let queries = self.towers.queries(&queries)?;
-        let items = self.towers.items(&items, &batch.items)?;
+        let (queries, items) = match &batch.keys {
+            Some(keys) => (
+                self.towers.queries_in_training(&queries, &keys.rows)?,
+                self.towers.items_in_training(&items, &batch.items, &keys.items)?,
+            ),
+            None => (self.towers.queries(&queries)?, self.towers.items(&items, &batch.items)?),
+        };
         let scores = queries.matmul(&items.t()?)?;
         // A batch without pairs or positives has a loss of 0, and gradients of 0.
         let mut sum = (scores.sum_all()? * 0.0)?;
