@@ -261,14 +261,11 @@ kind = "preference"
 [[train]]
 name = "dense"
 model = "dense"
-[train.objective]
-kind = "contrastive"
+objective = { kind = "contrastive" }
 [[train]]
 name = "distilled"
 model = "generative"
-[train.objective]
-kind = "distillation"
-vectors = "own"
+objective = { kind = "distillation", vectors = "own" }
 [[train]]
 name = "control"
 model = "controlled"
@@ -296,8 +293,7 @@ kind = "item-knn"
 name = "two-tower"
 kind = "two-tower"
 vectors = "text"
-[system.index]
-kind = "hnsw"
+index = { kind = "hnsw" }
 [[system]]
 name = "mmse"
 kind = "two-tower"
