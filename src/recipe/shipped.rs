@@ -15,10 +15,14 @@ pub struct ShippedRecipe {
     pub text: &'static str,
 }
 
-const SHIPPED: [ShippedRecipe; 9] = [
+const SHIPPED: [ShippedRecipe; 10] = [
     ShippedRecipe { name: "quickstart", text: include_str!("../../recipes/quickstart.toml") },
     ShippedRecipe { name: "mmse-shop", text: include_str!("../../recipes/mmse-shop.toml") },
     ShippedRecipe { name: "home-depot", text: include_str!("../../recipes/home-depot.toml") },
+    ShippedRecipe {
+        name: "home-depot-ceiling",
+        text: include_str!("../../recipes/home-depot-ceiling.toml"),
+    },
     ShippedRecipe {
         name: "home-depot-mmse",
         text: include_str!("../../recipes/home-depot-mmse.toml"),

@@ -287,6 +287,7 @@ fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
         "quickstart",
         "mmse-shop",
         "home-depot",
+        "home-depot-ceiling",
         "home-depot-mmse",
         "mmse-ablations",
         "scientific",

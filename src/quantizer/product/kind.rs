@@ -10,6 +10,7 @@ use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
 use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::kinds::IdentifierKind;
 use crate::quantizer::levels::vectors;
+use crate::quantizer::naming::naming_faults;
 use crate::vectors::VECTORS_FILE;
 
 impl Kind for ProductSettings {
@@ -27,16 +28,17 @@ impl Kind for ProductSettings {
 
     fn faults(&self, faults: &mut Faults<'_>) {
         too_many_codes(faults, keys!["codes"], self.codes);
+        naming_faults(&self.naming, &vec![self.codes; self.parts as usize], faults);
     }
 }
 
 impl IdentifierKind for ProductSettings {
     fn known_levels(&self) -> Vec<u32> {
-        vec![self.codes; self.parts as usize]
+        self.naming.spelled(vec![self.codes; self.parts as usize])
     }
 
     fn may_collide(&self) -> bool {
-        true
+        self.naming.may_number()
     }
 
     fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {

@@ -73,7 +73,9 @@ pub(super) fn fit(
     }
     let centroids = Centroids { dim, levels: ordered, ..Centroids::default() };
     let made = Made { kind: "product-quantization".into(), centroids, residuals: lengths };
-    Identifiers::new(rows(&codes), vec![settings.codes; codes.len()], made, catalogue)
+    let naming = (&settings.naming, Some(vectors.data.as_slice()));
+    let levels = vec![settings.codes; codes.len()];
+    Identifiers::named(rows(&codes), levels, made, catalogue, naming)
 }
 
 /// Variance of the centroids of a part, each as often as it is used.

@@ -3,9 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::identifier::settings::NamingSettings;
+
 /// Product quantization: the parts of a vector are quantised side by side, none waits for another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+// `flatten` excludes `deny_unknown_fields`; the schema, by which recipes are read, refuses them all the same.
+#[schemars(extend("additionalProperties" = false))]
 pub struct ProductSettings {
     /// Name of the `[vectors.NAME]` to quantise.
     #[schemars(extend("x-key" = false))]
@@ -27,6 +30,9 @@ pub struct ProductSettings {
     /// make them (OPQ); otherwise numbers that stand side by side form a part.
     #[serde(default = "default_rotation")]
     pub rotation: bool,
+    /// What is made of the codes before they are identifiers.
+    #[serde(flatten)]
+    pub naming: NamingSettings,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]

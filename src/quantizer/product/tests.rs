@@ -4,12 +4,14 @@
 use rand::Rng;
 
 use super::*;
+use crate::identifier::settings::{Collisions, NamingSettings};
 use crate::quantizer::assign;
 use crate::quantizer::kmeans::squared_distance;
 use crate::quantizer::levels::random;
 
 fn settings(parts: u32, codes: u32, rotation: bool) -> ProductSettings {
-    ProductSettings { vectors: "v".into(), parts, codes, iterations: 20, rotation, seed: None }
+    let naming = Default::default();
+    ProductSettings { vectors: "v".into(), parts, codes, iterations: 20, rotation, naming, seed: None }
 }
 
 fn made(settings: &ProductSettings, vectors: &Vectors) -> Identifiers {
@@ -147,4 +149,22 @@ fn vectors_that_fill_no_space_are_quantised_all_the_same() {
     let ids = made(&settings(2, 4, true), &Vectors { dim: 4, data: rows });
     assert!(left(&ids)[1] < 1e-6, "{:?}", left(&ids));
     assert!(ids.dedup);
+}
+
+#[test]
+fn items_of_one_path_get_near_free_codes_where_that_is_asked() {
+    let vectors = random(300, 6);
+    let of = |collisions| {
+        let naming = NamingSettings { collisions, ..NamingSettings::default() };
+        let settings = ProductSettings { naming, ..settings(3, 8, true) };
+        fit(&settings, &vectors, "c", Seed::new(1), &Context::silent()).unwrap()
+    };
+    let numbered = of(None);
+    assert!(numbered.dedup, "300 items on 512 paths must collide");
+    let near = of(Some(Collisions::Nearest));
+    assert_eq!(near.levels, [8, 8, 8]);
+    let index = near.index().unwrap();
+    for item in 0..300 {
+        assert_eq!(index.find(near.codes_of(item).unwrap()), Some(item as u32));
+    }
 }

@@ -12,6 +12,7 @@ use crate::kind::{Draws, Estimate, Family, Faults, Kind, Learned, Role, Sizes, U
 use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::kinds::{IdentifierKind, of_levels};
 use crate::quantizer::levels::vectors;
+use crate::quantizer::naming::naming_faults;
 use crate::train::course::Able;
 use crate::train::course::settings::LOSS;
 use crate::train::sampler::n_steps;
@@ -41,6 +42,7 @@ impl Kind for RqVaeSettings {
             faults.value(key, message, "expected `loss`", "set it to \"loss\", or leave it out");
         }
         too_many_codes(faults, keys!["codes"], self.codes);
+        naming_faults(&self.naming, &vec![self.codes; self.levels as usize], faults);
         if self.balanced.is_some() && self.course.batch < self.codes {
             let dotted = faults.dotted(&keys!["batch"]);
             let message =
@@ -53,11 +55,11 @@ impl Kind for RqVaeSettings {
 
 impl IdentifierKind for RqVaeSettings {
     fn known_levels(&self) -> Vec<u32> {
-        vec![self.codes; self.levels as usize]
+        self.naming.spelled(vec![self.codes; self.levels as usize])
     }
 
     fn may_collide(&self) -> bool {
-        true
+        self.naming.may_number()
     }
 
     fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {

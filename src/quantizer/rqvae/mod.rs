@@ -54,7 +54,8 @@ fn fit(
         (0..network.levels).map(|level| network.code_values(level)).collect::<Result<_>>()?;
     let encoder = Some(network.frozen(&standard)?);
     let centroids = Centroids { dim: network.dim, levels, encoder, ..Centroids::default() };
-    let mut residuals = centroids.meet(&vectors.data).into_owned();
+    let met = centroids.meet(&vectors.data).into_owned();
+    let mut residuals = met.clone();
     let (mut columns, mut lengths) = (Vec::new(), Vec::new());
     for (level, of_level) in centroids.levels.iter().enumerate() {
         let balance = settings.is_balanced(level).then_some(BalanceBy::Sinkhorn);
@@ -65,7 +66,8 @@ fn fit(
     }
     let made = Made { kind: "rq-vae".into(), centroids, residuals: lengths };
     let levels = vec![settings.codes; settings.levels as usize];
-    Identifiers::new(rows(&columns), levels, made, catalogue)
+    let naming = (&settings.naming, Some(met.as_slice()));
+    Identifiers::named(rows(&columns), levels, made, catalogue, naming)
 }
 
 /// The trained network; `vectors [n, width]` are standardised.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::identifier::settings::NamingSettings;
 use crate::quantizer::settings::Balanced;
 use crate::train::course::settings::{Course, CourseDefaults};
 
@@ -57,6 +58,9 @@ pub struct RqVaeSettings {
     /// How the training runs.
     #[serde(flatten)]
     pub course: Course<RqVaeCourse>,
+    /// What is made of the codes before they are identifiers.
+    #[serde(flatten)]
+    pub naming: NamingSettings,
     /// Seed of what is drawn here; by default the recipe's. The same part with another seed is a replicate of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
