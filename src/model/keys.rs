@@ -309,7 +309,7 @@ pub(in crate::model) const COMMON: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "since they are of training in `transformers`: a training here says itself what it drops",
+        "since they are of training in `transformers`, and trainings here have keys of their own",
         &[
             "attention_dropout",
             "attention_probs_dropout_prob",
