@@ -115,7 +115,7 @@ impl NamingSettings {
                 levels.remove(1);
             }
             Some(Remove::Top { .. } | Remove::TopShare { .. }) if levels.len() > 1 => {
-                levels[1] += 1
+                levels[1] += 1;
             }
             _ => {}
         }

@@ -136,6 +136,9 @@ fn forward(candidates: &Candidates, hidden: &[f32], table: &[f32], width: usize)
     (0..candidates.len()).into_par_iter().map(value).collect()
 }
 
+/// What a place adds to the gradient of a token's row: token, row of hidden states, weight.
+type Share = (u32, u32, f32);
+
 /// Gradients of `hidden` and `table`, given the gradient `g` of every place: `d loss / d logit_j = p_j Σ t − t_j`.
 fn backward(
     candidates: &Candidates,
@@ -163,7 +166,7 @@ fn backward(
         (0..candidates.len()).into_par_iter().map(of_place).collect();
     let mut d_hidden = vec![0f32; hidden.len()];
     // Candidates by token, so that each row of the table is summed by one thread, in the order of places.
-    let mut by_token: Vec<(u32, u32, f32)> = Vec::with_capacity(candidates.tokens.len());
+    let mut by_token: Vec<Share> = Vec::with_capacity(candidates.tokens.len());
     for (place, (weights, d_row)) in of_places.iter().enumerate() {
         let row = candidates.rows[place];
         let at = &mut d_hidden[row as usize * width..][..width];
@@ -173,7 +176,7 @@ fn backward(
     }
     by_token.par_sort_by_key(|&(token, ..)| token);
     let mut d_table = vec![0f32; table.len()];
-    let mut parts: Vec<(&mut [f32], &[(u32, u32, f32)])> = Vec::new();
+    let mut parts: Vec<(&mut [f32], &[Share])> = Vec::new();
     let (mut rest, mut passed) = (d_table.as_mut_slice(), 0);
     for group in by_token.chunk_by(|a, b| a.0 == b.0) {
         let token = group[0].0 as usize;

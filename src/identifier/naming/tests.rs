@@ -20,10 +20,10 @@ fn by(collisions: Collisions) -> NamingSettings {
 fn least(distances: &[Vec<f64>], taken: &mut Vec<usize>) -> f64 {
     let Some((first, rest)) = distances.split_first() else { return 0.0 };
     let mut best = f64::INFINITY;
-    for code in 0..first.len() {
+    for (code, distance) in first.iter().enumerate() {
         if !taken.contains(&code) {
             taken.push(code);
-            best = best.min(first[code] + least(rest, taken));
+            best = best.min(distance + least(rest, taken));
             taken.pop();
         }
     }

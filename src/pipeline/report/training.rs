@@ -11,7 +11,7 @@ use super::health::health;
 use crate::corpus::{Corpus, training_exposure};
 use crate::error::{Error, Result};
 use crate::generative::{INDEX_FILE, MODEL_DIR};
-use crate::identifier::{Diagnostics, Identifiers};
+use crate::identifier::{Diagnostics, Identifiers, Removed};
 use crate::judging::ceiling;
 use crate::kind::{Family, Learned};
 use crate::model::DecoderConfig;
@@ -204,7 +204,7 @@ pub(super) fn identifiers(
             path_density: Some(diagnostics.path_density),
             outcome: diagnostics.outcome.as_ref().map(|one| OutcomeReport {
                 collisions: one.collisions.name().to_owned(),
-                removed: identifiers.removed.as_ref().map(|removed| removed.n_codes()),
+                removed: identifiers.removed.as_ref().map(Removed::n_codes),
                 collision_rate: one.collision_rate,
                 moved: one.moved as u64,
                 leaves: one.leaves as u64,

@@ -11,7 +11,15 @@ use crate::quantizer::levels::random;
 
 fn settings(parts: u32, codes: u32, rotation: bool) -> ProductSettings {
     let naming = Default::default();
-    ProductSettings { vectors: "v".into(), parts, codes, iterations: 20, rotation, naming, seed: None }
+    ProductSettings {
+        vectors: "v".into(),
+        parts,
+        codes,
+        iterations: 20,
+        rotation,
+        naming,
+        seed: None,
+    }
 }
 
 fn made(settings: &ProductSettings, vectors: &Vectors) -> Identifiers {
@@ -156,13 +164,13 @@ fn items_of_one_path_get_near_free_codes_where_that_is_asked() {
     let vectors = random(300, 6);
     let of = |collisions| {
         let naming = NamingSettings { collisions, ..NamingSettings::default() };
-        let settings = ProductSettings { naming, ..settings(3, 8, true) };
+        let settings = ProductSettings { naming, ..settings(2, 32, true) };
         fit(&settings, &vectors, "c", Seed::new(1), &Context::silent()).unwrap()
     };
     let numbered = of(None);
-    assert!(numbered.dedup, "300 items on 512 paths must collide");
+    assert!(numbered.dedup, "300 items on 1,024 paths must collide");
     let near = of(Some(Collisions::Nearest));
-    assert_eq!(near.levels, [8, 8, 8]);
+    assert_eq!(near.levels, [32, 32]);
     let index = near.index().unwrap();
     for item in 0..300 {
         assert_eq!(index.find(near.codes_of(item).unwrap()), Some(item as u32));
