@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::generative::INDEX_FILE;
 use crate::identifier::{Identifiers, Space};
 use crate::pipeline::finished::FinishedRun;
-use crate::quantizer::assign;
+use crate::quantizer::{LONGEST, assign};
 use crate::store::{create_dir, write_atomic};
 use crate::vectors::Vectors;
 
@@ -137,6 +137,15 @@ fn read(file: &Path, dim: usize, known: &HashSet<&str>) -> Result<(Vec<String>, 
         }
         if vector.iter().any(|x| !x.is_finite()) {
             return Err(fault(format!("item {item_id:?}: a number of the vector is not finite")));
+        }
+        if vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt() > LONGEST {
+            let message = format!("item {item_id:?}: the vector is longer than {LONGEST:e}");
+            return Err(fault(message).with_help("give vectors made as those of the run were"));
+        }
+        if item_id.is_empty() {
+            return Err(
+                fault("an item without an id".into()).with_help("give every item an `item_id`")
+            );
         }
         if known.contains(item_id.as_str()) {
             let message = format!("item {item_id:?} has an identifier already");

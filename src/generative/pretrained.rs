@@ -95,20 +95,16 @@ impl ModelKind for PretrainedSettings {
                 step.name
             ));
         }
-        let started = Parts::of_start(step)?;
+        let settings = ModelSettings::Pretrained(self.clone());
+        let started = Parts::of_start(step, &settings)?;
         let is_start = started.is_some();
         let mut parts = started.map_or_else(|| Parts::of(&folder), Ok)?;
-        if parts.tensors.len() != folder.config().parameters().len() && is_start {
-            let message = "the training that it starts from is one of another model";
-            return Err(Error::data(path, message).with_help("give both models the same `path`"));
-        }
         if let Some(adapter) = self.adapter.as_ref().filter(|_| !is_start) {
             let (spec, trained) = adapter::load(adapter.path()?, &parts.config, path)?;
             for (name, tensor) in &mut parts.tensors {
                 *tensor = spec.merge(name, tensor, &trained)?;
             }
         }
-        let settings = ModelSettings::Pretrained(self.clone());
         let first_token = if let Some(known) = vocabulary::find(&parts.tokenizer, &identifiers)
             && !identifiers.is_empty()
         {

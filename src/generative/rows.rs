@@ -35,10 +35,20 @@ impl Parts {
         Ok(Self { config, tensors: folder.tensors()?, tokenizer })
     }
 
-    /// What a contrastive training left, where the step starts from one.
-    pub(super) fn of_start(step: &StepContext<'_>) -> Result<Option<Self>> {
-        let start = step.inputs.find(Role::Start);
-        start.map(|folder| Self::of(&Dense::decoder(folder)?)).transpose()
+    /// What a contrastive training left, where the step starts from one: of a model of the same kind, and path.
+    pub(super) fn of_start(
+        step: &StepContext<'_>,
+        settings: &ModelSettings,
+    ) -> Result<Option<Self>> {
+        let Some(folder) = step.inputs.find(Role::Start) else { return Ok(None) };
+        if !Dense::open(folder)?.is_of(settings) {
+            return Err(Error::Recipe(format!(
+                "{}: the training that it starts from is one of another model: give both the same `kind`, and the same `path` \
+                 where they have one",
+                step.name
+            )));
+        }
+        Self::of(&Dense::decoder(folder)?).map(Some)
     }
 
     /// Adds the tokens of identifiers behind all others, with rows around the mean; the first of them.
@@ -108,9 +118,12 @@ impl Parts {
                     Some(projection) => codes.matmul(projection)?,
                     None => codes,
                 };
-                self.put(HEAD, row, &(&codes / (temperature * length))?)?;
+                // A level of which nothing is known keeps rows around the mean.
                 let own = mean_length(&codes)?;
-                self.put(EMBEDDING, row, &(&codes * (wanted / own.max(f64::MIN_POSITIVE)))?)?;
+                if own > 0.0 {
+                    self.put(HEAD, row, &(&codes / (temperature * length))?)?;
+                    self.put(EMBEDDING, row, &(&codes * (wanted / own))?)?;
+                }
                 row += n;
             }
             next += one.levels.iter().sum::<u32>() as usize;
@@ -186,9 +199,11 @@ fn check_width(one: &Identifiers, projection: Option<&Tensor>, hidden: usize) ->
     )))
 }
 
+/// Mean length of the rows that are not zero, as those of codes of no item are; 0 where all are.
 fn mean_length(rows: &Tensor) -> Result<f64> {
-    let rows = rows.to_dtype(DType::F32)?;
-    Ok(f64::from(rows.sqr()?.sum(1)?.sqrt()?.mean_all()?.to_scalar::<f32>()?))
+    let lengths = rows.to_dtype(DType::F32)?.sqr()?.sum(1)?.sqrt()?.to_vec1::<f32>()?;
+    let lengths: Vec<f64> = lengths.into_iter().filter(|&one| one > 0.0).map(f64::from).collect();
+    Ok(lengths.iter().sum::<f64>() / lengths.len().max(1) as f64)
 }
 
 #[cfg(test)]
@@ -264,6 +279,31 @@ mod tests {
         let model =
             crate::model::Decoder::from_tensors(parts.config.clone(), parts.tensors.clone());
         assert!(model.is_ok());
+    }
+
+    #[test]
+    fn codes_of_no_item_change_nothing_of_the_others() {
+        let mut parts = parts();
+        let hidden = parts.config.hidden_size;
+        let mut ids = identifiers(hidden);
+        ids.centroids.levels[0][..hidden].fill(0.0);
+        ids.centroids.levels[1].fill(0.0);
+        let first = vocabulary::add(&mut parts.tokenizer, std::slice::from_ref(&ids)).unwrap();
+        let rows_wanted = parts.tokenizer.len();
+        let seed = crate::seed::Seed::new(1);
+        let table =
+            added_rows::extend(&parts.tensors[EMBEDDING], first as usize, rows_wanted, seed);
+        let table = table.unwrap();
+        parts.tensors.insert(EMBEDDING.into(), table.clone());
+        parts.begin_at(std::slice::from_ref(&ids), first, None, 0.1).unwrap();
+        let (before, after) = (rows(&table), rows(&parts.tensors[EMBEDDING]));
+        let first = first as usize;
+        assert!(after.concat().iter().all(|x| x.is_finite()));
+        assert_eq!(before[first + 3..], after[first + 3..], "a level of zeros keeps its rows");
+        let length = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let text: f32 = before[..first].iter().map(|row| length(row)).sum::<f32>() / first as f32;
+        let codes = (length(&after[first + 1]) + length(&after[first + 2])) / 2.0;
+        assert!((codes - text).abs() < 1e-3 * text, "{codes} {text}");
     }
 
     #[test]

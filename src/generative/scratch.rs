@@ -82,7 +82,8 @@ impl ModelKind for ScratchSettings {
     fn make(&self, step: &StepContext<'_>) -> Result<()> {
         let identifiers = identifiers(step)?;
         let catalogue = step.inputs.catalogue()?;
-        let (mut parts, first_token) = match Parts::of_start(step)? {
+        let settings = ModelSettings::Scratch(self.clone());
+        let (mut parts, first_token) = match Parts::of_start(step, &settings)? {
             Some(mut parts) => {
                 let first = parts.extend(&identifiers, step)?;
                 // Prompts are the same; answers and histories of identifiers are not.
@@ -95,7 +96,6 @@ impl ModelKind for ScratchSettings {
             }
             None => self.fresh(&identifiers, step)?,
         };
-        let settings = ModelSettings::Scratch(self.clone());
         parts.begin_rows(&settings, &identifiers, first_token, step)?;
         let Parts { config, tensors, tokenizer } = parts;
         ModelFolder::write(step.out, &config, &tensors, &tokenizer)?;

@@ -12,7 +12,7 @@ use crate::progress::Context;
 use crate::vectors::{VECTORS_FILE, Vectors, read_of};
 
 /// Squares of numbers within these bounds, and their sums, are numbers that an `f32` can tell apart.
-const LONGEST: f64 = 1e17;
+pub const LONGEST: f64 = 1e17;
 const SHORTEST: f64 = 1e-15;
 
 /// The vectors that the codes of a step are made from.

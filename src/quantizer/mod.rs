@@ -16,5 +16,5 @@ mod rqvae;
 pub mod settings;
 mod table;
 
-pub use levels::assign;
+pub use levels::{LONGEST, assign};
 pub use residual::fit;

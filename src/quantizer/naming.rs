@@ -3,13 +3,20 @@
 use crate::identifier::settings::{Collisions, NamingSettings, Remove};
 use crate::kind::{Faults, keys};
 
+/// Most levels before a dedup level.
+const MOST_LEVELS: usize = 8;
+
 /// Reports keys that say twice how many codes there are; the key that says it once.
 pub(super) fn level_faults(
     codes_of_levels: Option<&[u32]>,
     faults: &mut Faults<'_>,
 ) -> &'static str {
-    if codes_of_levels.is_none() {
-        return "codes";
+    let Some(codes) = codes_of_levels else { return "codes" };
+    if codes.is_empty() || codes.len() > MOST_LEVELS {
+        let key = keys!["codes_of_levels"];
+        let message = format!("`{}` has {} levels", faults.dotted(&key), codes.len());
+        let label = format!("expected 1 to {MOST_LEVELS}");
+        faults.value(key, message, label, "give a number of codes for each level");
     }
     for name in ["levels", "codes"] {
         if faults.is_given(&keys![name]) {

@@ -37,7 +37,7 @@ pub struct Recipe {
     #[serde(default, serialize_with = "written::vectors")]
     pub vectors: BTreeMap<String, VectorsSettings>,
     /// Identifiers by name.
-    #[serde(default)]
+    #[serde(default, serialize_with = "written::identifiers")]
     pub identifier: BTreeMap<String, IdentifierSettings>,
     /// Decoders by name.
     #[serde(default, serialize_with = "written::models")]

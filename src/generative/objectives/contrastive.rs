@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::generative::kinds::{Lesson, ObjectiveKind};
 use crate::kind::keys;
-use crate::kind::{Draws, Fact, Faults, Kind, Need, Sizes};
+use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes};
 use crate::train::objective::contrastive::feedback::{Feedback, request_text};
 use crate::train::objective::contrastive::{Contrastive, Towers};
 use crate::train::settings::ContrastiveSettings;
@@ -61,7 +61,26 @@ impl ObjectiveKind for ContrastiveSettings {
         catalogue.check_text(corpus.folder(), "a dense encoder")?;
         let (contrast, course) = (&self.contrast, &settings.course);
         let feedback = Feedback::gather(corpus, catalogue, contrast)?;
-        let tower = Tower::new(decoder, &bundle.prompts, self.dim, step.seed.purpose("tower"))?;
+        let begun = step.inputs.find(Role::Start).filter(|folder| Dense::is_in(folder));
+        let tower = match begun {
+            None => Tower::new(decoder, &bundle.prompts, self.dim, step.seed.purpose("tower"))?,
+            Some(folder) => {
+                let hidden = decoder.config().hidden_size;
+                let projection = Dense::open(folder)?.projection(folder, hidden)?;
+                let dim = projection.as_ref().map(|one| one.dims()[0]);
+                if dim != self.dim.map(|dim| dim as usize) {
+                    let told =
+                        |dim: Option<usize>| dim.map_or("none".into(), |dim| dim.to_string());
+                    return Err(Error::Recipe(format!(
+                        "{}: `objective.dim` is that of the training that it starts from: expected {}, got {}",
+                        step.name,
+                        told(dim),
+                        told(self.dim.map(|dim| dim as usize))
+                    )));
+                }
+                Tower::trained(decoder, &bundle.prompts, projection.as_ref())?
+            }
+        };
         let queries: Vec<&str> = feedback.examples.iter().map(|one| one.text.as_str()).collect();
         let readings = read(&tower, &queries, catalogue)?;
         let mut objective =

@@ -49,7 +49,7 @@ fn assign(distances: Vec<Vec<f64>>, n_codes: usize) -> Vec<u32> {
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
     let middle = (low + high) / 2.0;
     // Distances become -1 to 1, so that the weight of entropy means the same for all.
-    let amplitude = high - middle + 1e-5;
+    let amplitude = ((high - middle) * (1.0 + 1e-5)).max(f64::MIN_POSITIVE);
     let mut mass = distances;
     for value in mass.iter_mut().flatten() {
         *value = (-(*value - middle) / amplitude / EPSILON).exp();

@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::identifier::{Centroids, Identifiers, Made};
 use crate::inputs::StepContext;
 use crate::kind::{Abilities, Family, Faults, Kind, Role, Use, keys};
-use crate::vectors::{Vectors, read_of};
+use crate::quantizer::levels::vectors as checked_vectors;
+use crate::vectors::Vectors;
 use file::Row;
 
 /// Items that a message names.
@@ -75,7 +76,7 @@ impl IdentifierKind for TableSettings {
         let levels = self.level_codes();
         let codes = in_order(self, &file::read(self.path.path()?, &levels)?, &catalogue.ids)?;
         let vectors = match &self.vectors {
-            Some(_) => Some(read_of(step.inputs.folder(Role::Vectors)?, catalogue)?),
+            Some(_) => Some(checked_vectors(step)?),
             None => None,
         };
         let (centroids, residuals) =

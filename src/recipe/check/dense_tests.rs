@@ -48,10 +48,20 @@ fn told(text: &str, overrides: &[&str]) -> Option<String> {
 
 #[test]
 fn the_chain_has_no_fault_and_reads_back_as_it_is_written() {
-    let loaded = parse_styled(CHAIN, "recipe.toml", &[], Style::Plain).unwrap();
-    let written = loaded.recipe.to_toml().unwrap();
-    let back = parse_styled(&written, "recipe.toml", &[], Style::Plain).unwrap();
-    assert_eq!(back.recipe, loaded.recipe);
+    // Keys that take the place of others, whose defaults would be refused beside them.
+    let instead = [
+        "identifier.sid.codes_of_levels=[32,16]",
+        "train.dense.optimizer={schedule=\"constant\"}",
+        "train.distilled.optimizer={warmup_steps=3}",
+        "train.distilled.validation={metric=\"recall@10\",every_steps=3}",
+    ];
+    for overrides in [&[][..], &instead] {
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        let loaded = parse_styled(CHAIN, "recipe.toml", &overrides, Style::Plain).unwrap();
+        let written = loaded.recipe.to_toml().unwrap();
+        let back = parse_styled(&written, "recipe.toml", &[], Style::Plain).unwrap();
+        assert_eq!(back.recipe, loaded.recipe);
+    }
 }
 
 #[test]
@@ -93,6 +103,7 @@ fn a_model_starts_from_an_encoder_and_a_search_knows_what_it_was_taught() {
         "train.distilled.objective.pseudo_words=[4,2]",
         "train.dense.objective={kind=\"contrastive\",retrieval=0,ranking=0}",
         "train.dense.validation={beam=5}",
+        "identifier.sid.codes_of_levels=[]",
     ];
     let each: Vec<String> = faults.iter().map(|one| told(CHAIN, &[one]).unwrap()).collect();
     insta::assert_snapshot!("starts_and_searches", each.join("\n"));

@@ -70,6 +70,22 @@ impl Dense {
         read_description(&folder.join(DENSE_FILE), "dense encoder", FORMAT)
     }
 
+    /// Whether a contrastive training left one in a folder.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(DENSE_FILE).is_file()
+    }
+
+    /// Whether it was trained from a model of the same kind, and of the same path where it has one.
+    pub fn is_of(&self, model: &ModelSettings) -> bool {
+        match (&self.model, model) {
+            (ModelSettings::Scratch(_), ModelSettings::Scratch(_)) => true,
+            (ModelSettings::Pretrained(own), ModelSettings::Pretrained(other)) => {
+                own.path == other.path
+            }
+            _ => false,
+        }
+    }
+
     /// The projection `[dim, hidden]`, where there is one.
     ///
     /// # Errors
