@@ -27,7 +27,7 @@ const HELD_OUT_NOISE: f64 = 0.3;
 /// Where the vectors come from.
 #[derive(Debug, Clone)]
 pub enum ItemVectors {
-    /// A mixture of `√items` Gaussians (see [`clumps`]). A query is an item, drawn uniformly, with noise of half its length,
+    /// A mixture of `√items` Gaussians (`bench::clumps`). A query is an item, drawn uniformly, with noise of half its length,
     /// scaled to unit length.
     Simulated {
         /// Number of items.
