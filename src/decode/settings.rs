@@ -21,11 +21,19 @@ impl Default for DecodeSettings {
 }
 
 /// What a token's probability is normalised over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalizer {
     /// The full vocabulary: a score is the model's log-probability of the identifier.
+    #[default]
     Exact,
     /// The legal continuations only: cheaper on large vocabularies, renormalised at every step.
     Slice,
+}
+
+impl Normalizer {
+    /// Whether it is what a model has where nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }

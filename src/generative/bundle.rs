@@ -10,7 +10,7 @@ use trieval_kernels::ops::Threads;
 use super::vocabulary::{self, Ids};
 use crate::decode::prompt::PromptBuilder;
 use crate::decode::retriever::Retriever;
-use crate::decode::settings::DecodeSettings;
+use crate::decode::settings::{DecodeSettings, Normalizer};
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::identifier::settings::Length;
@@ -42,6 +42,9 @@ struct Binding {
     /// Further identifiers, in the order of their tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     others: Vec<Spoken>,
+    /// What its probabilities are normalised over: a model that was taught legal codes alone says nothing of others.
+    #[serde(default, skip_serializing_if = "Normalizer::is_default")]
+    normalizer: Normalizer,
 }
 
 /// An identifier that a model speaks; of no level where it speaks none.
@@ -91,6 +94,7 @@ pub(super) fn bind(
         spoken: all.next().unwrap_or_default(),
         first_token,
         others: all.collect(),
+        normalizer: Normalizer::default(),
     };
     binding.write(folder)
 }
@@ -188,13 +192,19 @@ impl Bundle {
         self.folder.adapted(AdapterSpec { settings, first_new_token }, seed)
     }
 
-    /// Writes `decoder`, this model with other weights, to another folder.
+    /// What the model's probabilities are normalised over.
+    pub fn normalizer(&self) -> Normalizer {
+        self.binding.normalizer
+    }
+
+    /// Writes `decoder`, this model with other weights, to another folder; `normalizer` is what its probabilities are
+    /// normalised over.
     ///
     /// # Errors
     /// [`Error::Environment`] when the disk refuses.
-    pub fn save(&self, decoder: &Decoder, folder: &Path) -> Result<()> {
+    pub fn save(&self, decoder: &Decoder, folder: &Path, normalizer: Normalizer) -> Result<()> {
         ModelFolder::save(folder, decoder, self.folder.tokenizer())?;
-        self.binding.write(folder)
+        Binding { normalizer, ..self.binding.clone() }.write(folder)
     }
 
     /// A search with this model over the index in `identifier_folder`, the first that was opened.
@@ -307,10 +317,17 @@ mod tests {
 
         // The weights of a training are bound to all identifiers, whichever were opened for it.
         let trained = fixture.root.path().join("trained");
-        second.save(&second.decoder().unwrap(), &trained).unwrap();
+        let decoder = second.decoder().unwrap();
+        second.save(&decoder, &trained, Normalizer::Exact).unwrap();
         fixture.load(&trained, &[(0, "0"), (1, "2")]).unwrap();
         let binding = |folder: &Path| std::fs::read(folder.join(BINDING_FILE)).unwrap();
         assert!(binding(&model) == binding(&trained));
+
+        // What it was taught is said beside it.
+        second.save(&decoder, &trained, Normalizer::Slice).unwrap();
+        let taught = fixture.load(&trained, &[(0, "0")]).unwrap();
+        assert_eq!(taught.normalizer(), Normalizer::Slice);
+        assert_eq!(both.normalizer(), Normalizer::Exact);
     }
 
     #[test]

@@ -55,6 +55,10 @@ pub fn learn(
     let decoder = on_device(decoder, settings)?
         .recomputing(settings.course.recompute)
         .dropping(settings.dropout());
+    let objective = settings.objective.it();
+    // An alignment keeps what its start knows of the vocabulary.
+    let normalizer =
+        if objective.needs_init() { bundle.normalizer() } else { objective.normalizer() };
     let validation = settings.course.validation.as_ref().map(ValidationSettings::plain);
     let held_out = match &validation {
         // What encodes is looked at as vectors are, by its objective.
@@ -62,7 +66,6 @@ pub fn learn(
         Some(_) if encodes => None,
         Some(validation) => {
             let identifier = step.inputs.folder(Role::Identifier(0))?;
-            let normalizer = settings.objective.it().normalizer();
             let search = (identifier, normalizer);
             match HeldOutDecoder::new(validation, &settings.name, judge, &bundle, search) {
                 Ok(held_out) => Some(held_out),
@@ -89,7 +92,7 @@ pub fn learn(
     };
     settings.objective.it().train(lesson).map_err(|error| advise(settings, error))?;
     let merged = step.out.join(MODEL_DIR);
-    bundle.save(&decoder, &merged)?;
+    bundle.save(&decoder, &merged, normalizer)?;
     if decoder.adapter().is_some() {
         adapter::save(&step.out.join(ADAPTER_DIR), &decoder, &start)?;
         tell_merge(step, &bundle, &decoder, &merged)?;

@@ -255,6 +255,8 @@ pub struct Abilities {
     pub names_items: bool,
     /// Training: it tells legal continuations apart, and says nothing of the rest of the vocabulary.
     pub knows_legal_only: bool,
+    /// Training: what it starts from decides that, not itself.
+    pub knows_as_its_start: bool,
     /// System: it scores given items.
     pub ranks: bool,
     /// System: it answers the requests of the corpus and no others.

@@ -8,7 +8,7 @@ use serde_json::json;
 use trieval_kernels::beam::Filter;
 
 use crate::corpus::{Corpus, Impression, Request, Split};
-use crate::decode::settings::{DecodeSettings, Normalizer};
+use crate::decode::settings::DecodeSettings;
 use crate::error::{Error, Result};
 use crate::generative::kinds::{Lesson, ObjectiveKind, PreparedStep};
 use crate::generative::training::{on_device, start};
@@ -264,7 +264,7 @@ fn build(
     let n_shown = pairs.len();
 
     let sample = builder.beam_requests(step.seed);
-    let decode = DecodeSettings { beam: settings.beam, normalizer: Normalizer::Exact };
+    let decode = DecodeSettings { beam: settings.beam, normalizer: bundle.normalizer() };
     let (_, retriever) =
         bundle.into_retriever(step.inputs.folder(Role::Identifier(0))?, &decode)?;
     let prompts = Prompts::open(&prompts(step)?, Form::BeforeLast)?;

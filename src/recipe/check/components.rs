@@ -7,7 +7,9 @@ use trieval_eval::settings::{EvaluatedSplit, EvaluationSettings};
 use super::metrics::{check_tuned, cut_off};
 use super::{Checker, Part, Parts};
 use crate::corpus::kinds::CorpusSettings;
-use crate::kind::{Answers, Around, Family, Faults, Key, Kind, Use, learner, reaches};
+use crate::kind::{
+    Abilities, Answers, Around, Family, Faults, Key, Kind, Role, Use, learner, reaches,
+};
 
 use super::super::document::{Document, Step, quoted};
 use super::super::fault::{Fault, listed, nearest};
@@ -278,7 +280,7 @@ fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
                 continue;
             };
             let Some((kind, target)) = target.it else { continue };
-            if let Err(refusal) = it.accepts(&used, kind, &target.abilities()) {
+            if let Err(refusal) = it.accepts(&used, kind, &abilities(all, target, all.len())) {
                 checker.fault(&path, refusal.message, &refusal.label, &refusal.help);
                 dangling.push(used.family);
             }
@@ -292,6 +294,19 @@ fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
         }
     }
     dangling
+}
+
+/// What others may ask of a component, which may have it from what it starts from, through at most `depth` others.
+fn abilities(all: &[Component<'_>], it: &dyn Kind, depth: usize) -> Abilities {
+    let own = it.abilities();
+    if !own.knows_as_its_start || depth == 0 {
+        return own;
+    }
+    let uses = it.uses();
+    let start = uses.iter().find(|one| one.role == Role::Start);
+    let start = start.and_then(|one| find(all, one.family, one.name));
+    let knows = start.is_some_and(|start| abilities(all, start, depth - 1).knows_legal_only);
+    Abilities { knows_legal_only: knows, ..own }
 }
 
 /// Refuses what learned from the training requests where what it says of them is learned from: it knows
@@ -564,7 +579,7 @@ fn unused(all: &[Component<'_>], dangling: &[Family], checker: &mut Checker<'_>)
 pub(super) fn check_system(path: &[Step], name: &str, parts: &Parts, checker: &mut Checker<'_>) {
     let all = components(parts);
     if !known(&all, Family::System).contains(&name) {
-        let used = Use::new(Family::System, name, crate::kind::Role::System(0), "baseline");
+        let used = Use::new(Family::System, name, Role::System(0), "baseline");
         missing(&all, path, &used, checker);
     }
 }

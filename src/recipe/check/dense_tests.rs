@@ -107,6 +107,23 @@ fn a_model_starts_from_an_encoder_and_a_search_knows_what_it_was_taught() {
     ];
     let each: Vec<String> = faults.iter().map(|one| told(CHAIN, &[one]).unwrap()).collect();
     insta::assert_snapshot!("starts_and_searches", each.join("\n"));
+    let aligned = r#"
+[[train]]
+name = "aligned"
+init = "distilled"
+objective = { kind = "preference" }
+[[train]]
+name = "further"
+init = "aligned"
+objective = { kind = "preference" }
+[[system]]
+name = "aligned"
+kind = "generative"
+train = "further"
+"#;
+    let text = format!("{CHAIN}{aligned}");
+    insta::assert_snapshot!("alignments_of_legal_codes", told(&text, &[]).unwrap());
+    assert_eq!(told(&text, &["system.aligned.decode.normalizer=slice"]), None);
     let others = r#"
 [vectors.feedback]
 kind = "collaborative"
