@@ -12,6 +12,7 @@
 //! items: t ⌈log2 items⌉ bits compact (also n/16 more where a text is longer than 16 tokens), n + t
 //! of them fast.
 
+use super::bits::counting;
 use super::layout::{Build, Layout, STRIDE};
 use super::wavelet::Wavelet;
 use crate::map::Bytes;
@@ -145,6 +146,14 @@ impl FmIndex {
     /// The span one token longer, and how many occurrences of the span go on with a smaller token.
     #[inline]
     pub(super) fn step(&self, rows: Rows, token: u32) -> Option<(Rows, u64)> {
+        counting!(
+            FmIndex::step_here,
+            (index: &FmIndex = self, rows: Rows = rows, token: u32 = token) -> Option<(Rows, u64)>
+        )
+    }
+
+    #[inline(always)]
+    fn step_here(&self, rows: Rows, token: u32) -> Option<(Rows, u64)> {
         if !self.has(token) {
             return None;
         }
@@ -160,7 +169,6 @@ impl FmIndex {
     }
 
     /// Number of texts that end behind a span.
-    #[inline]
     pub fn ends(&self, rows: Rows) -> u64 {
         let (lo, hi) = self.places(rows);
         rows.count() - (hi - lo)
@@ -172,12 +180,23 @@ impl FmIndex {
         self.each_continuation(rows, |token, rows| out.push(Continuation { token, rows }));
     }
 
-    #[inline]
     pub(super) fn each_continuation(&self, rows: Rows, mut call: impl FnMut(u32, Rows)) {
+        let mut with_token = |symbol, lo, hi| call(self.token(symbol), self.rows_behind(lo, hi));
+        self.each_symbol(rows, &mut with_token);
+    }
+
+    fn each_symbol(&self, rows: Rows, call: &mut dyn FnMut(u32, u64, u64)) {
+        counting!(
+            FmIndex::each_symbol_here,
+            (index: &FmIndex = self, rows: Rows = rows, call: &mut dyn FnMut(u32, u64, u64) = call)
+                -> ()
+        );
+    }
+
+    #[inline(always)]
+    fn each_symbol_here(&self, rows: Rows, call: &mut dyn FnMut(u32, u64, u64)) {
         let (lo, hi) = self.places(rows);
-        self.wavelet.each(&self.image, lo, hi, &mut |symbol, lo, hi| {
-            call(self.token(symbol), self.rows_behind(lo, hi));
-        });
+        self.wavelet.each(&self.image, lo, hi, call);
     }
 
     /// The token of the matrix's symbol.
@@ -194,7 +213,7 @@ impl FmIndex {
     }
 
     /// The token behind a row and the row behind that; `None` at a text's end.
-    #[inline]
+    #[inline(always)]
     fn next(&self, row: u64) -> Option<(u32, u64)> {
         let (is_end, ends) = self.layout.ends.bit_and_ones(&self.image, row);
         if is_end {
@@ -209,11 +228,17 @@ impl FmIndex {
     ///
     /// # Panics
     /// If there is no such row.
+    #[inline]
     pub fn item(&self, row: u64) -> u32 {
-        let Layout { items, ends, marks, counts, .. } = &self.layout;
-        if counts.build == Build::Fast {
-            return items.get(&self.image, row);
+        if self.layout.counts.build == Build::Fast {
+            return self.layout.items.get(&self.image, row);
         }
+        counting!(FmIndex::walk_to_item, (index: &FmIndex = self, row: u64 = row) -> u32)
+    }
+
+    #[inline(always)]
+    fn walk_to_item(&self, row: u64) -> u32 {
+        let Layout { items, ends, marks, .. } = &self.layout;
         let (stored, mut row) = (marks.as_ref().unwrap_or(ends), row);
         // Longer walks are only in a file that was made to hold a circle, checksum and all.
         for _ in 0..=STRIDE {

@@ -4,7 +4,8 @@
 //!
 //! | part    | content                                                                         |
 //! |---------|---------------------------------------------------------------------------------|
-//! | header  | magic `[8]`; u32: version, kind, alphabet, items; u64: texts, tokens, stored; u32: levels, stride; zeros |
+//! | header  | magic `[8]`; version, kind, alphabet, items (u32 each); texts, tokens, stored       |
+//! |         | (u64 each); levels, stride (u32 each); zeros up to 64 bytes                      |
 //! | used    | counted bits `[alphabet]`: tokens that occur                                     |
 //! | ends    | counted bits `[rows]`: rows behind which a text ends                             |
 //! | marks   | counted bits `[rows]`: rows whose item is stored; only with a stride             |
@@ -155,5 +156,46 @@ impl Layout {
             return Err(impossible());
         }
         Self::new(counts).ok_or_else(impossible)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Bytes of an index over those of its tokens as packed numbers.
+    fn ratio(build: Build, bits: u32, length: u64) -> f64 {
+        let n_tokens = 100_000_000;
+        let n_texts = n_tokens / length;
+        let stride = if build == Build::Compact && length > 16 { STRIDE } else { 0 };
+        let counts = Counts {
+            build,
+            alphabet: 1 << bits,
+            n_items: n_texts as u32,
+            n_texts,
+            n_tokens,
+            n_stored: match build {
+                Build::Compact if stride > 0 => n_texts * (length / u64::from(STRIDE) + 1),
+                Build::Compact => n_texts,
+                Build::Fast => n_tokens + n_texts,
+            },
+            n_levels: bits,
+            stride,
+        };
+        let packed = n_tokens as f64 * f64::from(bits) / 8.0;
+        Layout::new(counts).unwrap().end as f64 / packed
+    }
+
+    #[test]
+    fn an_index_is_at_most_one_and_a_half_or_three_times_its_packed_tokens() {
+        for bits in 14..=18 {
+            for length in [8, 12, 16, 40, 1_000] {
+                assert!(ratio(Build::Compact, bits, length) <= 1.5, "{bits} {length}");
+            }
+            for length in [12, 16, 40, 1_000] {
+                assert!(ratio(Build::Fast, bits, length) <= 3.0, "{bits} {length}");
+            }
+        }
     }
 }

@@ -351,7 +351,8 @@ mod tests {
         #[test]
         fn equals_comparing_whatever_the_limits(
             (texts, bits) in texts(), digit_bits in 1u32..17,
-            small in prop_oneof![1usize..4, Just(SMALL)], alone in prop_oneof![Just(1usize), Just(ALONE)],
+            small in prop_oneof![1usize..4, Just(SMALL)],
+            alone in prop_oneof![Just(1usize), Just(ALONE)],
             deep in prop_oneof![1usize..9, Just(DEEP)],
         ) {
             check(&texts, bits, Limits { digit_bits, small, alone, deep });

@@ -13,7 +13,7 @@ use crate::top::Ranked;
 use super::fm_index::{FmIndex, Rows};
 
 /// Occurrences up to which the children are listed to find the best.
-const FEW: u64 = 256;
+const FEW: u64 = 512;
 
 /// The spans of an index, as a search sees them.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +134,7 @@ impl<'a> Spans<'a> {
             }
             candidates.push(Candidate { score, own, parent: 0, token });
         }
-        let mut tries = (state.rows.count().min(width.into()) / 4) as usize;
+        let mut tries = (state.rows.count().min(width.into()) / 8) as usize;
         let (mut found, mut rest) = (Vec::new(), &mut candidates[..]);
         while found.len() < k && !rest.is_empty() {
             let n = (2 * (k - found.len()) + 16).min(rest.len());

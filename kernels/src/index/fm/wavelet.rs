@@ -95,43 +95,45 @@ impl Wavelet {
     }
 
     /// Calls for each symbol of the range, ascending, with the places that it leads to.
-    pub(super) fn each(
-        &self,
-        image: &[u8],
-        lo: u64,
-        hi: u64,
-        call: &mut impl FnMut(u32, u64, u64),
-    ) {
-        if lo < hi {
-            self.below(image, 0, (lo, hi), 0, call);
+    #[inline(always)]
+    pub(super) fn each(&self, image: &[u8], lo: u64, hi: u64, call: &mut dyn FnMut(u32, u64, u64)) {
+        if lo >= hi {
+            return;
         }
-    }
-
-    /// Recursion as deep as there are levels.
-    fn below(
-        &self,
-        image: &[u8],
-        depth: usize,
-        (lo, hi): (u64, u64),
-        high: u32,
-        call: &mut impl FnMut(u32, u64, u64),
-    ) {
-        if hi - lo == 1 {
-            let (symbol, place) = self.rest(image, depth, lo, high);
-            return call(symbol, place, place + 1);
-        }
-        let Some(level) = self.levels.get(depth) else { return call(high, lo, hi) };
-        let (a, b) = (level.bits.ones(image, lo), level.bits.ones(image, hi));
-        if lo - a < hi - b {
-            self.below(image, depth + 1, (lo - a, hi - b), high << 1, call);
-        }
-        if a < b {
-            let ones = (level.zeros + a, level.zeros + b);
-            self.below(image, depth + 1, ones, high << 1 | 1, call);
+        // Ranges still to be split, the one of the smallest symbols on top: one per level at most.
+        let mut open = [(0, 0, 0, 0); u32::BITS as usize];
+        let (mut n_open, mut depth, mut lo, mut hi, mut high) = (0, 0, lo, hi, 0);
+        loop {
+            if hi - lo == 1 {
+                let (symbol, place) = self.rest(image, depth, lo, high);
+                call(symbol, place, place + 1);
+            } else if let Some(level) = self.levels.get(depth) {
+                let (a, b) = (level.bits.ones(image, lo), level.bits.ones(image, hi));
+                let (zeros, ones) = ((lo - a, hi - b), (level.zeros + a, level.zeros + b));
+                (depth, high) = (depth + 1, high << 1);
+                if zeros.0 == zeros.1 {
+                    (lo, hi, high) = (ones.0, ones.1, high | 1);
+                    continue;
+                }
+                if ones.0 < ones.1 {
+                    open[n_open] = (depth, ones.0, ones.1, high | 1);
+                    n_open += 1;
+                }
+                (lo, hi) = zeros;
+                continue;
+            } else {
+                call(high, lo, hi);
+            }
+            if n_open == 0 {
+                return;
+            }
+            n_open -= 1;
+            (depth, lo, hi, high) = open[n_open];
         }
     }
 
     /// The symbol at a place of the range if it were sorted, `at < hi - lo`.
+    #[inline(always)]
     pub(super) fn sorted_at(&self, image: &[u8], lo: u64, hi: u64, at: u64) -> u32 {
         let (mut lo, mut hi, mut at, mut symbol) = (lo, hi, at, 0);
         for level in &self.levels {
