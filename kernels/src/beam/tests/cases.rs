@@ -357,22 +357,8 @@ impl Case for Placed<'static> {
         Self::new(Spans::new(index).closed_by(Stream::TITLE_END).unwrap()).unwrap()
     }
 
-    /// Equal suffixes are in the order of their titles read backwards, by symbols with the bits of
-    /// their numbers in the other order.
     fn paths(entries: &[Entry]) -> Paths {
-        let used: BTreeSet<u32> = entries.iter().flat_map(|(title, _)| title).copied().collect();
-        let symbol = |token: &u32| {
-            let number = used.range(..token).count() as u32;
-            match used.len() {
-                1 => 0,
-                2 => number,
-                _ => number >> 1 | (number & 1) << 1,
-            }
-        };
-        let backwards = |title: &[u32]| title.iter().rev().map(symbol).collect::<Vec<_>>();
-        let mut entries = entries.to_vec();
-        entries.sort_by_key(|(title, _)| backwards(title));
-        Stream::paths(&entries)
+        Stream::paths(entries)
     }
 }
 

@@ -204,12 +204,18 @@ impl Constraint for Spans<'_> {
         state.is_closed
     }
 
-    /// In the order of rows; a common span has as many as it has occurrences.
+    /// In the order of rows, those of a closed span ascending; a common span has as many as it has
+    /// occurrences.
     fn items(&self, state: SpanState) -> impl Iterator<Item = u32> + '_ {
         let rows = if state.depth == 0 { self.index.behind_tokens() } else { state.rows };
-        let ends = state.is_closed.then(|| self.index.end_rows(rows)).into_iter().flatten();
-        let all = if state.is_closed { 0..0 } else { rows.lo..rows.hi };
-        ends.chain(all).map(|row| self.index.item(row))
+        let (mut closed, mut open) = (Vec::new(), rows.lo..rows.hi);
+        if state.is_closed {
+            // The order of rows changes with the tokens that other texts have; that of hits must not.
+            closed.extend(self.index.end_rows(rows).map(|row| self.index.item(row)));
+            closed.sort_unstable();
+            open = 0..0;
+        }
+        closed.into_iter().chain(open.map(|row| self.index.item(row)))
     }
 
     fn best(&self, state: SpanState, row: &Row<'_>, k: usize, out: &mut Vec<(u32, f32)>) {
