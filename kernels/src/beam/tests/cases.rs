@@ -351,7 +351,7 @@ impl Case for Placed<'static> {
         let n_items = entries.iter().map(|(_, item)| item + 1).max().unwrap();
         let mut builder = FmBuilder::new(Stream::TITLE_END, n_items).unwrap();
         entries.iter().for_each(|(title, item)| builder.push(*item, title).unwrap());
-        let build = if entries.len() % 2 == 0 { Build::Compact } else { Build::Fast };
+        let build = if entries.len().is_multiple_of(2) { Build::Compact } else { Build::Fast };
         // A view borrows its index, which is small enough to stay.
         let index = Box::leak(Box::new(builder.build(build).unwrap()));
         Self::new(Spans::new(index).closed_by(Stream::TITLE_END).unwrap()).unwrap()

@@ -226,7 +226,7 @@ impl Sorter<'_> {
     /// Whether a prefix is read to its separator within `depth` symbols.
     fn is_over(&self, place: usize, depth: usize) -> bool {
         let start = (place + 1).saturating_sub(depth);
-        self.stream[start..=place].iter().any(|&symbol| symbol == SEPARATOR)
+        self.stream[start..=place].contains(&SEPARATOR)
     }
 
     /// Sorts rows that agree in `depth` symbols and do not end there, by keys.
