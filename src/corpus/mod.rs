@@ -54,7 +54,9 @@ pub use import::propose;
 pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};
 pub use profile::Profile;
-pub use rows::{ImpressionRow, ItemName, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
+pub use rows::{
+    ImpressionRow, ItemName, ItemRow, ItemTextRow, JudgementRow, RequestRow, SessionRow, UserRow,
+};
 pub use settings::LabelRule;
 pub use summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,

@@ -55,6 +55,17 @@ pub struct Identifiers {
     pub removed: Option<Removed>,
     /// Where items share identifiers: the place of each item among those that share its own, the smaller first.
     pub order: Option<Vec<u32>>,
+    /// The items that a model was made with, where others were added behind them.
+    pub extends: Option<Known>,
+}
+
+/// The first items of identifiers that were extended: those that a run knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Hash of their ids, in hexadecimal.
+    pub catalogue: String,
+    /// How many they are.
+    pub items: usize,
 }
 
 /// How codes came about.
@@ -145,6 +156,8 @@ struct Description {
     naming: NamingSettings,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     removed: Option<Removed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    extends: Option<Known>,
 }
 
 impl Identifiers {
@@ -208,6 +221,7 @@ impl Identifiers {
             naming: naming.clone(),
             removed,
             order: is_shared.then(|| (0..n_items as u32).collect()),
+            extends: None,
         })
     }
 
@@ -303,9 +317,16 @@ impl Identifiers {
         levels.flat_map(|(level, &n)| (0..n).map(move |code| Self::token(level, code))).collect()
     }
 
-    /// BLAKE3 of all codes, in hexadecimal: tells identifiers of one shape apart.
+    /// Hash of the ids of the items that a model of these identifiers was made with, in hexadecimal.
+    pub fn catalogue_of_run(&self) -> &str {
+        self.extends.as_ref().map_or(&self.catalogue, |known| &known.catalogue)
+    }
+
+    /// BLAKE3 of all codes of those items, in hexadecimal: tells identifiers of one shape apart.
     pub fn hash(&self) -> String {
-        let codes: Vec<u8> = self.codes.iter().flat_map(|code| code.to_le_bytes()).collect();
+        let items = self.extends.as_ref().map_or(self.n_items(), |known| known.items);
+        let codes = self.codes.iter().take(items * self.n_levels());
+        let codes: Vec<u8> = codes.flat_map(|code| code.to_le_bytes()).collect();
         blake3::hash(&codes).to_hex().to_string()
     }
 
@@ -337,6 +358,7 @@ impl Identifiers {
             diagnostics: self.diagnostics.clone(),
             naming: self.naming.clone(),
             removed: self.removed.clone(),
+            extends: self.extends.clone(),
         };
         write_json(&folder.join(DESCRIPTION_FILE), &description)
     }
@@ -446,6 +468,9 @@ impl Description {
         if codes.is_empty() || !codes.iter().enumerate().all(in_range) {
             return Err(fault("codes are missing or out of range".into()));
         }
+        if self.extends.as_ref().is_some_and(|known| known.items > self.items) {
+            return Err(fault("fewer items than those that were added to".into()));
+        }
         let order = match self.naming.collisions() {
             Collisions::Shared => {
                 let order = read("order", Dtype::U32, [self.items, 1])?;
@@ -499,6 +524,7 @@ impl Description {
             naming: self.naming,
             removed: self.removed,
             order,
+            extends: self.extends,
         })
     }
 }

@@ -21,6 +21,7 @@ mod folders;
 mod identifiers;
 mod index;
 mod logistic;
+mod new_items;
 mod outputs;
 mod own_log;
 mod places;
