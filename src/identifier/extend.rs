@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::artifact::{Identifiers, Known};
+use super::dedup;
 use super::diagnostics::Diagnostics;
 use super::naming::{Residuals, Space};
 use super::settings::Collisions;
@@ -159,7 +160,59 @@ impl Identifiers {
             let own: Vec<u32> = rows.flat_map(|row| &row[..n_own]).copied().collect();
             outcome.with((later.len(), later.residuals()), (&spelled, &own), n_own)
         });
-        Diagnostics { outcome, ..all }
+        Diagnostics { outcome, fitted: before.fitted, ..all }
+    }
+
+    /// These identifiers with those of new items behind them, however many share a path: the level that only tells items apart
+    /// grows, or is added, as they need. `known` are the codes `[items, levels that were made]` of these.
+    ///
+    /// # Errors
+    /// How many items find no identifier, where items have last codes of their own and none is free.
+    pub fn grown(&self, known: &[u32], later: Later<'_>) -> Result<Self, usize> {
+        let mut roomy = self.clone();
+        if self.naming.may_number() {
+            if !roomy.dedup {
+                roomy.codes = dedup::number(&self.codes, self.n_levels());
+                roomy.levels.push(1);
+                roomy.dedup = true;
+            }
+            roomy.levels[self.n_own()] = u32::MAX;
+        }
+        let extension = roomy.extension(later);
+        if !extension.left_over.is_empty() {
+            return Err(extension.left_over.len());
+        }
+        let mut all = roomy.extended(&extension, (known, later), &self.catalogue);
+        all.extends = None;
+        if all.dedup {
+            let n_levels = all.n_levels();
+            let numbers = all.codes.chunks_exact(n_levels).map(|path| path[n_levels - 1]);
+            let most = numbers.max().map_or(1, |number| number + 1);
+            all.levels[n_levels - 1] = most + self.naming.spare.unwrap_or(0);
+            if all.levels[n_levels - 1] == 1 {
+                let rows = all.codes.chunks_exact(n_levels);
+                all.codes = rows.flat_map(|path| &path[..n_levels - 1]).copied().collect();
+                all.levels.pop();
+                all.dedup = false;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The same with the item at each place `p` put at `order[p]`: a permutation.
+    pub fn placed(mut self, order: &[usize]) -> Self {
+        let n_levels = self.n_levels();
+        let mut codes = vec![0; self.codes.len()];
+        for (path, &place) in self.codes.chunks_exact(n_levels).zip(order) {
+            codes[place * n_levels..][..n_levels].copy_from_slice(path);
+        }
+        self.codes = codes;
+        if let Some(before) = &mut self.order {
+            let mut after = vec![0; before.len()];
+            before.iter().zip(order).for_each(|(rank, &place)| after[place] = *rank);
+            *before = after;
+        }
+        self
     }
 }
 
@@ -248,6 +301,50 @@ mod tests {
         assert_eq!((outcome.leaves, outcome.collision_rate, outcome.moved), (6, 0.5, 0));
         assert_eq!(after.codes[..9], before.codes[..9], "nobody gets another name");
         assert_eq!(after.index().unwrap().find(&[0, 1, 3]), Some(4));
+    }
+
+    #[test]
+    fn a_level_that_tells_items_apart_grows_as_items_need() {
+        let grown = |spare: Option<u32>, vectors: &[f32], made: &[u32]| {
+            let before = identifiers(Collisions::Dedup, spare);
+            let levels = before.centroids.levels.clone();
+            let later = Later { made, space: Space { dim: 1, vectors, centroids: &levels } };
+            before.grown(&before.made().unwrap(), later).unwrap()
+        };
+        // Three more with the path of two: five numbers, whatever was there for them.
+        let made = [0, 1, 0, 1, 0, 1, 1, 2];
+        let all = grown(None, &[1.0, 1.0, 1.0, 13.0], &made);
+        assert_eq!(all.levels, [2, 3, 5]);
+        assert_eq!(all.codes, [0, 0, 0, 0, 1, 0, 0, 1, 1, 0, 1, 2, 0, 1, 3, 0, 1, 4, 1, 2, 0]);
+        assert_eq!(grown(Some(2), &[1.0, 1.0, 1.0, 13.0], &made).levels, [2, 3, 7]);
+        let placed = all.placed(&[6, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(
+            (placed.codes_of(6), placed.codes_of(0)),
+            (Some(&[0, 0, 0][..]), Some(&[0, 1, 0][..]))
+        );
+        assert_eq!((placed.extends.as_ref(), placed.diagnostics.items), (None, 7));
+    }
+
+    #[test]
+    fn such_a_level_is_added_where_there_was_none_and_is_wanted() {
+        let centroids = Centroids { dim: 1, levels: vec![LAST.to_vec()], ..Centroids::default() };
+        let made = Made { kind: "residual-k-means".into(), centroids, residuals: vec![0.0] };
+        let before = Identifiers::new(vec![0, 1], vec![3], made, "c").unwrap();
+        let levels = before.centroids.levels.clone();
+        let grown = |vectors: &[f32], made: &[u32]| {
+            let later = Later { made, space: Space { dim: 1, vectors, centroids: &levels } };
+            before.grown(&[0, 1], later).unwrap()
+        };
+        let apart = grown(&[3.0], &[2]);
+        assert_eq!(
+            (apart.dedup, &apart.levels[..], &apart.codes[..]),
+            (false, &[3][..], &[0, 1, 2][..])
+        );
+        let shared = grown(&[1.0], &[1]);
+        assert_eq!(
+            (shared.dedup, &shared.levels[..], &shared.codes[..]),
+            (true, &[3, 2][..], &[0, 0, 1, 0, 1, 1][..])
+        );
     }
 
     #[test]

@@ -215,6 +215,7 @@ spare = 8
 [identifier.in-parts]
 kind = "product-quantization"
 vectors = "text"
+fit = "trained"
 [identifier.learned]
 kind = "rq-vae"
 vectors = "text"

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::known::Known;
 use super::product::settings::ProductSettings;
 use super::rqvae::settings::RqVaeSettings;
 use super::settings::{RandomSettings, ResidualKMeansSettings, TableSettings};
@@ -40,7 +41,7 @@ pub trait IdentifierKind: Kind {
     ///
     /// # Errors
     /// When vectors are missing or the codes do not suffice.
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers>;
+    fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers>;
 
     /// Tokens that a vocabulary gets for it, about.
     fn tokens(&self) -> u32 {

@@ -3,6 +3,8 @@
 //! Each level takes the centroid nearest to what the levels before it left over, `r_(l+1) = r_l - centroid_l[c_l]`. Where a
 //! level's centroids lie in a space of their own, this is to quantise each space by itself.
 
+use std::path::Path;
+
 use super::kmeans::{directions, nearest, squared_norm};
 use crate::error::{Error, Result};
 use crate::identifier::{Centroids, Compared, Identifiers};
@@ -22,11 +24,18 @@ const SHORTEST: f64 = 1e-15;
 pub(super) fn vectors(step: &StepContext<'_>) -> Result<Vectors> {
     let folder = step.inputs.folder(Role::Vectors)?;
     let vectors = read_of(folder, step.inputs.catalogue()?)?;
-    match fault(&vectors) {
-        Some((message, help)) => {
-            Err(Error::data(folder.join(VECTORS_FILE), message).with_help(help))
-        }
-        None => Ok(vectors),
+    check(&vectors, &folder.join(VECTORS_FILE))?;
+    Ok(vectors)
+}
+
+/// Refuses vectors of a file that no codes can be made from.
+///
+/// # Errors
+/// [`Error::Data`] when all are equal, or they are too long or too short to compute with.
+pub(super) fn check(vectors: &Vectors, path: &Path) -> Result<()> {
+    match fault(vectors) {
+        Some((message, help)) => Err(Error::data(path, message).with_help(help)),
+        None => Ok(()),
     }
 }
 

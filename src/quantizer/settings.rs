@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::settings::NamingSettings;
+use crate::kind::{Fact, Need};
 use crate::store::Source;
 
 /// Residual k-means: each level quantises what the levels before it left over.
@@ -44,6 +45,10 @@ pub struct ResidualKMeansSettings {
     #[serde(default = "default_iterations")]
     #[schemars(range(min = 1, max = 1_000))]
     pub iterations: u32,
+    /// Items that the quantiser is fitted on, by default `all`; others get the codes nearest to their vectors, as items do that
+    /// come later.
+    #[serde(default, skip_serializing_if = "FitOn::is_all")]
+    pub fit: FitOn,
     /// What is made of codes before they are identifiers.
     #[serde(flatten)]
     pub naming: NamingSettings,
@@ -51,6 +56,34 @@ pub struct ResidualKMeansSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
+}
+
+/// Items that a quantiser is fitted on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FitOn {
+    /// All items.
+    #[default]
+    All,
+    /// Those that were chosen in training, so that all others are as cold as items that come later.
+    Trained,
+}
+
+impl FitOn {
+    /// Whether it is all of them.
+    pub fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+
+    /// What a corpus must have for it.
+    pub fn needs(self, kind: &str) -> Vec<Need> {
+        let message = format!(
+            "{kind} `{{name}}` is fitted on the items that were chosen in training, but the corpus has no feedback"
+        );
+        let need =
+            Need::new(Fact::Feedback, message).instead("fit it on all items (fit = \"all\")");
+        if self.is_all() { Vec::new() } else { vec![need] }
+    }
 }
 
 /// Levels whose codes get equally many items.

@@ -20,6 +20,7 @@ mod eval;
 mod folders;
 mod identifiers;
 mod index;
+mod known_codes;
 mod logistic;
 mod new_items;
 mod outputs;

@@ -5,9 +5,11 @@ use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
+use crate::kind::{Abilities, Draws, Family, Faults, Kind, Need, Role, Use};
 use crate::quantizer::checks::too_many_codes;
+use crate::quantizer::cold::fit_on;
 use crate::quantizer::kinds::IdentifierKind;
+use crate::quantizer::known::Known;
 use crate::quantizer::levels::vectors;
 use crate::quantizer::naming::{level_faults, naming_faults};
 use crate::quantizer::settings::ResidualKMeansSettings;
@@ -23,6 +25,10 @@ impl Kind for ResidualKMeansSettings {
 
     fn abilities(&self) -> Abilities {
         Abilities { has_centroids: true, ..Abilities::default() }
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.fit.needs("residual k-means")
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
@@ -53,9 +59,9 @@ impl IdentifierKind for ResidualKMeansSettings {
         self.naming.may_number()
     }
 
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
-        let catalogue = step.inputs.catalogue()?;
-        let vectors = vectors(step)?;
-        fit(self, &vectors, &catalogue.hash, step.seed, step.ctx)
+    fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
+        fit_on(self.fit, &vectors(step)?, (step, known), |vectors, hash| {
+            fit(self, vectors, hash, step.seed, step.ctx)
+        })
     }
 }
