@@ -13,7 +13,7 @@ use crate::identifier::{Identifiers, Later, Space};
 use crate::pipeline::finished::FinishedRun;
 use crate::pipeline::later::NewItems;
 use crate::progress::Context;
-use crate::quantizer::assign;
+use crate::quantizer::{self, assign_from};
 use crate::vectors::Vectors;
 
 /// Items that a message names.
@@ -37,7 +37,7 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path, ctx: &Cont
     let known: HashSet<&str> = names.ids().iter().map(String::as_str).collect();
     let lines = read(file, centroids.reads(), &known)?;
     let vectors = vectors(run, made_from, &lines, (centroids.reads(), file), ctx)?;
-    let made = assign(&identifiers, &vectors)?;
+    let made = assign_from(&identifiers, &vectors, &first_codes(&identifiers, &lines, ctx))?;
     let met = centroids.meet(&vectors.data);
     let space = Space { dim: centroids.dim, vectors: &met, centroids: &centroids.levels };
     let later = Later { made: &made, space };
@@ -59,10 +59,7 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path, ctx: &Cont
             "assign fewer, or make the identifiers again with more spare codes (identifier.NAME.spare, .codes)",
         ));
     }
-    let known_codes = match identifiers.made() {
-        Some(codes) => codes,
-        None => assign(&identifiers, &run.known_vectors(made_from)?)?,
-    };
+    let known_codes = quantizer::made(&identifiers, || run.known_vectors(made_from))?;
     let ids: Vec<String> = lines.iter().map(|line| line.item.id.clone()).collect();
     let all = identifiers.extended(&extension, (&known_codes, later), &names.hash_with(&ids));
     let ranked_by = rankings(run, (name, made_from), &lines, ctx)?;
@@ -86,6 +83,28 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path, ctx: &Cont
         ids.len(),
         out = out.display()
     ))
+}
+
+/// The first code of each new item that gives a value which has one, where values are first codes.
+fn first_codes(identifiers: &Identifiers, lines: &[Line], ctx: &Context) -> Vec<Option<u32>> {
+    let Some(first) = &identifiers.centroids.first else { return Vec::new() };
+    let given: Vec<Option<&str>> = lines.iter().map(|line| line.value(&first.of)).collect();
+    let codes: Vec<Option<u32>> =
+        given.iter().map(|value| value.and_then(|value| first.code(Some(value)))).collect();
+    let unknown: Vec<&str> = given
+        .iter()
+        .zip(&codes)
+        .filter(|(_, code)| code.is_none())
+        .filter_map(|(value, _)| *value)
+        .collect();
+    if let Some(value) = unknown.first() {
+        ctx.warn(format!(
+            "{} new items have a {} that no known item has, such as {value:?}: their first codes are the nearest",
+            unknown.len(),
+            first.of
+        ));
+    }
+    codes
 }
 
 /// New items whose codes, the dedup level left out, a known item has too.

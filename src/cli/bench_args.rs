@@ -52,6 +52,7 @@ impl BenchQuantizerArgs {
             dim: self.dim,
             settings: ResidualKMeansSettings {
                 fit: FitOn::All,
+                first: None,
                 naming: Default::default(),
                 vectors: String::new(),
                 levels: self.levels,

@@ -1,12 +1,13 @@
 //! The file of new items that `trieval ids --assign` reads: JSON lines, each with a vector, or with texts to make one from.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::corpus::ItemTextRow;
 use crate::error::{Error, Result};
+use crate::kind::ItemValue;
 use crate::quantizer::LONGEST;
 
 const EXPECTED: &str = "expected a line such as {\"item_id\": \"n1\", \"title\": \"red lamp\", \"text\": \"made of brass\"}, \
@@ -19,6 +20,12 @@ struct NewItem {
     title: Option<String>,
     text: Option<String>,
     vector: Option<Vec<f32>>,
+    /// Category path, broadest first.
+    #[serde(default)]
+    category: Vec<String>,
+    /// Values by name.
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
 }
 
 /// A line of the file.
@@ -29,9 +36,19 @@ pub(super) struct Line {
     pub(super) item: ItemTextRow,
     /// Its vector, where it is given.
     pub(super) vector: Option<Vec<f32>>,
+    category: Vec<String>,
+    attributes: BTreeMap<String, String>,
 }
 
 impl Line {
+    /// The value that it gives of something.
+    pub(super) fn value(&self, of: &ItemValue) -> Option<&str> {
+        match of {
+            ItemValue::Attribute(name) => self.attributes.get(name).map(String::as_str),
+            ItemValue::Category(level) => self.category.get(*level as usize).map(String::as_str),
+        }
+    }
+
     /// Whether a text says something of the item.
     pub(super) fn has_text(&self) -> bool {
         !self.item.title.trim().is_empty() || !self.item.text.trim().is_empty()
@@ -49,7 +66,7 @@ pub(super) fn read(file: &Path, dim: usize, known: &HashSet<&str>) -> Result<Vec
             |message: String, help: &str| Error::data_at(file, number, message).with_help(help);
         let item: NewItem = serde_json::from_str(text)
             .map_err(|e| fault(format!("not a new item: {e}"), EXPECTED))?;
-        let NewItem { item_id: id, title, text, vector } = item;
+        let NewItem { item_id: id, title, text, vector, category, attributes } = item;
         if id.is_empty() {
             return Err(fault("an item without an id".into(), "give every item an `item_id`"));
         }
@@ -77,7 +94,8 @@ pub(super) fn read(file: &Path, dim: usize, known: &HashSet<&str>) -> Result<Vec
             None => {}
         }
         let (title, text) = (title.unwrap_or_default(), text.unwrap_or_default());
-        let line = Line { number, item: ItemTextRow { id, title, text }, vector };
+        let line =
+            Line { number, item: ItemTextRow { id, title, text }, vector, category, attributes };
         if line.vector.is_none() && !line.has_text() {
             let message = format!("item {:?}: no word in `title` and `text`", line.item.id);
             return Err(fault(message, "say what the item is, or give its `vector`"));

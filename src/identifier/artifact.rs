@@ -18,6 +18,7 @@ use super::encoder::{Encoder, Layer};
 use super::naming::{self, Named, Removed, Space};
 use super::settings::{Collisions, Length, NamingSettings};
 use crate::error::{Error, Result};
+use crate::kind::ItemValue;
 use crate::store::{create_dir, write_atomic, write_json};
 
 /// Version of the folder; raised with every change that old readers would misread.
@@ -97,6 +98,25 @@ pub struct Centroids {
     pub compared: Compared,
     /// Leads vectors into the space of the centroids, where that is not their own.
     pub encoder: Option<Encoder>,
+    /// What items the codes of the first level stand for, where these were given and not found.
+    pub first: Option<First>,
+}
+
+/// Values of items that are codes of the first level.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct First {
+    /// Of what they are values.
+    pub of: ItemValue,
+    /// The value of each code; none for items that have no value.
+    pub values: Vec<Option<String>>,
+}
+
+impl First {
+    /// The code of items with a value.
+    pub fn code(&self, value: Option<&str>) -> Option<u32> {
+        let place = self.values.iter().position(|one| one.as_deref() == value);
+        place.map(|place| place as u32)
+    }
 }
 
 /// By what a residual and a centroid are compared.
@@ -158,6 +178,8 @@ struct Description {
     removed: Option<Removed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     extends: Option<Known>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<First>,
 }
 
 impl Identifiers {
@@ -339,7 +361,7 @@ impl Identifiers {
         let path = folder.join(TENSOR_FILE);
         let file = self.tensors().map_err(|e| Error::Failed(format!("identifiers: {e}")))?;
         write_atomic(&path, |out| out.write_all(&file).map_err(|e| Error::unwritable(&path, &e)))?;
-        let Centroids { dim, compared, encoder, .. } = &self.centroids;
+        let Centroids { dim, compared, encoder, first, .. } = &self.centroids;
         let is_plain = compared.is_default()
             && encoder.is_none()
             && self.order.is_none()
@@ -359,6 +381,7 @@ impl Identifiers {
             naming: self.naming.clone(),
             removed: self.removed.clone(),
             extends: self.extends.clone(),
+            first: first.clone(),
         };
         write_json(&folder.join(DESCRIPTION_FILE), &description)
     }
@@ -509,6 +532,10 @@ impl Description {
             let weight = numbers(&weight, [widths[1], widths[0]])?;
             layers.push(Layer { weight, bias: numbers(&bias, [1, widths[1]])? });
         }
+        let n_values = self.first.as_ref().map(|first| first.values.len());
+        if n_values.is_some_and(|n| self.levels.first().map(|&codes| codes as usize) != Some(n)) {
+            return Err(fault("what was given as first codes does not fit the first level".into()));
+        }
         let encoder = (!layers.is_empty()).then_some(Encoder { layers });
         if encoder.is_some() && self.encoder.last() != Some(&self.dim) {
             return Err(fault("the encoder does not lead to the centroids".into()));
@@ -519,7 +546,13 @@ impl Description {
             dedup: self.dedup,
             catalogue: self.catalogue,
             kind: self.kind,
-            centroids: Centroids { dim: self.dim, levels, compared: self.compared, encoder },
+            centroids: Centroids {
+                dim: self.dim,
+                levels,
+                compared: self.compared,
+                encoder,
+                first: self.first,
+            },
             diagnostics: self.diagnostics,
             naming: self.naming,
             removed: self.removed,

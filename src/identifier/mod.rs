@@ -13,7 +13,7 @@ mod naming;
 pub mod settings;
 mod spelling;
 
-pub use artifact::{Centroids, Compared, Identifiers, Known, Made};
+pub use artifact::{Centroids, Compared, First, Identifiers, Known, Made};
 pub use diagnostics::{Diagnostics, LevelDiagnostics};
 pub use encoder::{Encoder, Layer};
 pub use extend::{Extension, Later};

@@ -208,6 +208,7 @@ parts = ["text", "feedback"]
 [identifier.sid]
 kind = "residual-k-means"
 vectors = "both"
+first = { category = 0 }
 collisions = "sinkhorn"
 remove = { kind = "top-share", share = 0.2 }
 length = "sum"

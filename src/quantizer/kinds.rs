@@ -30,7 +30,7 @@ crate::kind::kinds! {
 
 /// A way to give every item a path of codes.
 pub trait IdentifierKind: Kind {
-    /// Codes of each level that the settings fix; a further level may follow, which tells items apart that share all of
+    /// Codes of each level that the settings fix, 0 of one whose codes the corpus decides; a further level may follow, which tells items apart that share all of
     /// these, and whose codes are known when it is made.
     fn known_levels(&self) -> Vec<u32>;
 
@@ -74,7 +74,11 @@ pub(super) fn of_levels(known: &[u32], levels: u32, sizes: &Sizes) -> Estimate {
     let sizes_of_levels = match known.windows(2).all(|pair| pair[0] == pair[1]) {
         true => format!("{levels} × {widest}"),
         false => {
-            let codes: Vec<String> = known.iter().map(u32::to_string).collect();
+            let codes = |codes: &u32| match codes {
+                0 => "values".to_owned(),
+                codes => codes.to_string(),
+            };
+            let codes: Vec<String> = known.iter().map(codes).collect();
             codes.join(" + ")
         }
     };

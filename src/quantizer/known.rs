@@ -1,6 +1,7 @@
 //! What is known of items beside their vectors, for whoever makes codes of them: told by those who know the tables.
 
 use crate::error::Result;
+use crate::kind::ItemValue;
 
 /// What a quantiser may look at.
 pub trait Known {
@@ -9,4 +10,10 @@ pub trait Known {
     /// # Errors
     /// When the tables cannot be read.
     fn exposure(&self) -> Result<Vec<u64>>;
+
+    /// The value that each item has of something, `[items]`.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    fn values(&self, of: &ItemValue) -> Result<Vec<Option<String>>>;
 }

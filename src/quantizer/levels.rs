@@ -79,6 +79,18 @@ pub(super) fn warn_of_few(items: usize, codes: usize, what: &str, ctx: &Context)
 /// # Errors
 /// [`Error::Failed`] when the codes are not made from vectors, or from vectors of another length.
 pub fn assign(identifiers: &Identifiers, vectors: &Vectors) -> Result<Vec<u32>> {
+    assign_from(identifiers, vectors, &[])
+}
+
+/// The same where the first codes of some items are known, `[n]`; those of the others are the nearest.
+///
+/// # Errors
+/// As [`assign`].
+pub fn assign_from(
+    identifiers: &Identifiers,
+    vectors: &Vectors,
+    first: &[Option<u32>],
+) -> Result<Vec<u32>> {
     let centroids = &identifiers.centroids;
     if centroids.levels.is_empty() {
         let message = "these codes are not made from vectors: none can be assigned by one";
@@ -94,12 +106,36 @@ pub fn assign(identifiers: &Identifiers, vectors: &Vectors) -> Result<Vec<u32>> 
     let mut residuals = centroids.meet(&vectors.data).into_owned();
     let columns: Vec<Vec<u32>> = (0..centroids.levels.len())
         .map(|level| {
-            let codes = nearest_of(centroids, level, &residuals);
+            let mut codes = nearest_of(centroids, level, &residuals);
+            if level == 0 {
+                let known = codes.iter_mut().zip(first);
+                known.for_each(|(code, known)| *code = known.unwrap_or(*code));
+            }
             subtract(&mut residuals, centroids.dim, &centroids.levels[level], &codes);
             codes
         })
         .collect();
     Ok(rows(&columns))
+}
+
+/// Codes `[items, levels without dedup]` of the items of identifiers as they were made, as far as that is known: those nearest
+/// to their vectors where items were moved to other codes, or tokens removed.
+///
+/// # Errors
+/// As [`assign`], or when the vectors cannot be had.
+pub fn made(
+    identifiers: &Identifiers,
+    vectors: impl FnOnce() -> Result<Vectors>,
+) -> Result<Vec<u32>> {
+    if let Some(codes) = identifiers.made() {
+        return Ok(codes);
+    }
+    let rows = identifiers.codes.chunks_exact(identifiers.n_levels());
+    let first: Vec<Option<u32>> = match identifiers.centroids.first {
+        Some(_) => rows.map(|path| path.first().copied()).collect(),
+        None => Vec::new(),
+    };
+    assign_from(identifiers, &vectors()?, &first)
 }
 
 /// Codes `[n]` of one level for what the levels before it left over.

@@ -19,5 +19,5 @@ mod rqvae;
 pub mod settings;
 mod table;
 
-pub use levels::{LONGEST, assign};
+pub use levels::{LONGEST, assign, assign_from, made};
 pub use residual::fit;

@@ -8,7 +8,7 @@ use crate::corpus::training_exposure;
 use crate::error::{Error, Result};
 use crate::generative::INDEX_FILE;
 use crate::inputs::StepContext;
-use crate::kind::{Estimate, Sizes};
+use crate::kind::{Estimate, ItemValue, Sizes};
 use crate::quantizer::kinds::IdentifierSettings;
 use crate::quantizer::known::Known;
 use crate::store::write_atomic;
@@ -26,6 +26,10 @@ struct Items<'a>(&'a StepContext<'a>);
 impl Known for Items<'_> {
     fn exposure(&self) -> Result<Vec<u64>> {
         training_exposure(self.0.inputs.corpus()?)
+    }
+
+    fn values(&self, of: &ItemValue) -> Result<Vec<Option<String>>> {
+        self.0.inputs.corpus()?.item_values(of)
     }
 }
 

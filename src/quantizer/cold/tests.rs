@@ -4,6 +4,7 @@
 use super::*;
 use crate::identifier::settings::{Collisions, NamingSettings};
 use crate::progress::Context;
+use crate::quantizer::assign;
 use crate::quantizer::levels::random;
 use crate::quantizer::settings::ResidualKMeansSettings;
 use crate::seed::Seed;
@@ -19,9 +20,10 @@ fn settings(collisions: Collisions, codes: u32) -> ResidualKMeansSettings {
 }
 
 fn fitted(settings: &ResidualKMeansSettings, vectors: &Vectors) -> Result<Identifiers> {
-    let fit =
-        |seen: &Vectors| super::super::fit(settings, seen, "c", Seed::new(1), &Context::silent());
-    fit_warm(vectors, is_warm, (Path::new("vectors"), "identifier.sid"), fit)
+    let fit = |seen: &Items<'_>| {
+        super::super::fit(settings, &seen.vectors, "c", Seed::new(1), &Context::silent())
+    };
+    fit_warm(&Items::of(vectors), is_warm, (Path::new("vectors"), "identifier.sid"), fit)
 }
 
 #[test]
@@ -61,7 +63,8 @@ fn other_items_get_what_they_would_get_later() {
     let settings = settings(Collisions::Dedup, 8);
     let all = fitted(&settings, &vectors).unwrap();
     let (warm, cold): (Vec<usize>, Vec<usize>) = (0..300).partition(|&item| is_warm(item));
-    let [seen, unseen] = [&warm, &cold].map(|items| rows(&vectors, items).unwrap());
+    let [seen, unseen] =
+        [&warm, &cold].map(|items| Items::of(&vectors).some(items).unwrap().vectors.into_owned());
     let roomy = NamingSettings { spare: Some(60), ..settings.naming.clone() };
     let before = ResidualKMeansSettings { naming: roomy, ..settings };
     let before = super::super::fit(&before, &seen, "c", Seed::new(1), &Context::silent()).unwrap();
@@ -97,20 +100,57 @@ fn too_few_codes_and_nothing_to_fit_on_are_told() {
         "{told}"
     );
     let settings = settings(Collisions::Dedup, 4);
-    let fit =
-        |seen: &Vectors| super::super::fit(&settings, seen, "c", Seed::new(1), &Context::silent());
+    let fit = |seen: &Items<'_>| {
+        super::super::fit(&settings, &seen.vectors, "c", Seed::new(1), &Context::silent())
+    };
     let place = (Path::new("vectors"), "identifier.sid");
-    let none = fit_warm(&vectors, |_| false, place, fit).unwrap_err().to_string();
+    let none = fit_warm(&Items::of(&vectors), |_| false, place, fit).unwrap_err().to_string();
     assert!(
         none.contains("none of the items was chosen") && none.contains("identifier.sid.fit"),
         "{none}"
     );
     let equal = Vectors { dim: 1, data: vec![1.0, 1.0, 5.0] };
-    let told = fit_warm(&equal, |item| item < 2, place, fit).unwrap_err().to_string();
+    let told = fit_warm(&Items::of(&equal), |item| item < 2, place, fit).unwrap_err().to_string();
     assert!(
         told.contains("all 2 vectors are equal") && told.contains("were chosen in training"),
         "{told}"
     );
-    let all = fit_warm(&vectors, |_| true, place, fit).unwrap();
+    let all = fit_warm(&Items::of(&vectors), |_| true, place, fit).unwrap();
     assert_eq!(all.diagnostics.fitted, Some(300));
+}
+
+#[test]
+fn items_of_a_known_value_keep_it_as_their_first_code() {
+    let vectors = random(300, 6);
+    let text = "vectors = \"v\"\nlevels = 2\ncodes = 32\niterations = 10\nfirst = { category = 0 }";
+    // One value is that of cold items alone.
+    let value = |item: usize| match item % 10 {
+        2 if item % 100 == 2 => "unheard",
+        1..=3 => "rugs",
+        _ => "lamps",
+    };
+    let values = (0..300).map(|item| Some(value(item).to_owned())).collect();
+    for collisions in ["dedup", "nearest"] {
+        let text = format!("{text}\ncollisions = \"{collisions}\"");
+        let settings: ResidualKMeansSettings = toml::from_str(&text).unwrap();
+        let items = Items { vectors: Cow::Borrowed(&vectors), values: Some(Clone::clone(&values)) };
+        let fit = |seen: &Items<'_>| {
+            crate::quantizer::residual::fit_items(
+                &settings,
+                seen,
+                "c",
+                Seed::new(1),
+                &Context::silent(),
+            )
+        };
+        let place = (Path::new("vectors"), "identifier.sid");
+        let all = fit_warm(&items, is_warm, place, fit);
+        let Ok(all) = all else { panic!("{}", all.unwrap_err()) };
+        let first = all.centroids.first.clone().unwrap();
+        assert_eq!(first.values, ["lamps", "rugs"].map(|value| Some(value.to_owned())));
+        for item in (0..300).filter(|&item| value(item) != "unheard") {
+            let code = all.codes_of(item).unwrap()[0] as usize;
+            assert_eq!(first.values[code].as_deref(), Some(value(item)), "{item}");
+        }
+    }
 }

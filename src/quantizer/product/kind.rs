@@ -8,7 +8,7 @@ use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Family, Faults, Kind, Need, Role, Use};
 use crate::quantizer::checks::too_many_codes;
-use crate::quantizer::cold::fit_on;
+use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::IdentifierKind;
 use crate::quantizer::known::Known;
 use crate::quantizer::levels::vectors;
@@ -56,8 +56,8 @@ impl IdentifierKind for ProductSettings {
             let help = format!("set {}.parts to {dim} or less, or take wider vectors", step.name);
             return Err(Error::data(path, message).with_help(help));
         }
-        fit_on(self.fit, &vectors, (step, known), |vectors, hash| {
-            fit(self, vectors, hash, step.seed, step.ctx)
+        fit_on(self.fit, &Items::of(&vectors), (step, known), |items, hash| {
+            fit(self, &items.vectors, hash, step.seed, step.ctx)
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Estimate, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
 use crate::quantizer::checks::too_many_codes;
-use crate::quantizer::cold::fit_on;
+use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::{IdentifierKind, of_levels};
 use crate::quantizer::known::Known;
 use crate::quantizer::levels::vectors;
@@ -69,8 +69,8 @@ impl IdentifierKind for RqVaeSettings {
     }
 
     fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
-        fit_on(self.fit, &vectors(step)?, (step, known), |vectors, hash| {
-            fit(self, vectors, hash, step)
+        fit_on(self.fit, &Items::of(&vectors(step)?), (step, known), |items, hash| {
+            fit(self, &items.vectors, hash, step)
         })
     }
 
