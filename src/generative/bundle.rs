@@ -135,7 +135,7 @@ impl Bundle {
         };
         let all = binding.all();
         for (place, one) in &identifiers {
-            if binding.catalogue != one.catalogue {
+            if binding.catalogue != one.catalogue_of_run() {
                 return mismatch("catalogue");
             }
             let is_same = all.get(*place).is_some_and(|spoken| {

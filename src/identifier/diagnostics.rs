@@ -27,6 +27,9 @@ pub struct Diagnostics {
     /// What was made of the codes; none where a level numbers the items of a path and nothing else was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Items that the codes were fitted on; none where that is all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fitted: Option<usize>,
 }
 
 /// Use of the codes of one level; `n_k` items have code k of K, `p_k = n_k / N`.
@@ -90,6 +93,7 @@ impl Diagnostics {
                 .fold(distinct as f64, |density, &size| density / f64::from(size)),
             levels,
             outcome: None,
+            fitted: None,
         }
     }
 }
@@ -233,6 +237,13 @@ impl fmt::Display for Diagnostics {
                 100.0 * level.top_10_share,
                 level.distinct_prefixes,
                 level.residual.map_or_else(|| "-".into(), |residual| format!("{residual:.4}")),
+            )?;
+        }
+        if let Some(fitted) = self.fitted {
+            let others = self.items - fitted;
+            write!(
+                f,
+                "\nfitted on {fitted} items; {others} others got the codes nearest to their vectors"
             )?;
         }
         if let Some(outcome) = &self.outcome {

@@ -13,8 +13,8 @@ mod naming;
 pub mod settings;
 mod spelling;
 
-pub use artifact::{Centroids, Compared, Identifiers, Made};
+pub use artifact::{Centroids, Compared, First, Identifiers, Known, Made};
 pub use diagnostics::{Diagnostics, LevelDiagnostics};
 pub use encoder::{Encoder, Layer};
-pub use extend::Extension;
+pub use extend::{Extension, Later};
 pub use naming::{Outcome, Removed, Space};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::known::Known;
 use super::product::settings::ProductSettings;
 use super::rqvae::settings::RqVaeSettings;
 use super::settings::{RandomSettings, ResidualKMeansSettings, TableSettings};
@@ -29,7 +30,7 @@ crate::kind::kinds! {
 
 /// A way to give every item a path of codes.
 pub trait IdentifierKind: Kind {
-    /// Codes of each level that the settings fix; a further level may follow, which tells items apart that share all of
+    /// Codes of each level that the settings fix, 0 of one whose codes the corpus decides; a further level may follow, which tells items apart that share all of
     /// these, and whose codes are known when it is made.
     fn known_levels(&self) -> Vec<u32>;
 
@@ -40,7 +41,7 @@ pub trait IdentifierKind: Kind {
     ///
     /// # Errors
     /// When vectors are missing or the codes do not suffice.
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers>;
+    fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers>;
 
     /// Tokens that a vocabulary gets for it, about.
     fn tokens(&self) -> u32 {
@@ -73,7 +74,11 @@ pub(super) fn of_levels(known: &[u32], levels: u32, sizes: &Sizes) -> Estimate {
     let sizes_of_levels = match known.windows(2).all(|pair| pair[0] == pair[1]) {
         true => format!("{levels} × {widest}"),
         false => {
-            let codes: Vec<String> = known.iter().map(u32::to_string).collect();
+            let codes = |codes: &u32| match codes {
+                0 => "values".to_owned(),
+                codes => codes.to_string(),
+            };
+            let codes: Vec<String> = known.iter().map(codes).collect();
             codes.join(" + ")
         }
     };

@@ -8,8 +8,9 @@ use crate::corpus::training_exposure;
 use crate::error::{Error, Result};
 use crate::generative::INDEX_FILE;
 use crate::inputs::StepContext;
-use crate::kind::{Estimate, Sizes};
+use crate::kind::{Estimate, ItemValue, Sizes};
 use crate::quantizer::kinds::IdentifierSettings;
+use crate::quantizer::known::Known;
 use crate::store::write_atomic;
 
 /// Gives items their codes and builds the index of all paths.
@@ -19,9 +20,22 @@ pub struct MakeIdentifier {
     pub settings: IdentifierSettings,
 }
 
+/// What the tables say of items.
+struct Items<'a>(&'a StepContext<'a>);
+
+impl Known for Items<'_> {
+    fn exposure(&self) -> Result<Vec<u64>> {
+        training_exposure(self.0.inputs.corpus()?)
+    }
+
+    fn values(&self, of: &ItemValue) -> Result<Vec<Option<String>>> {
+        self.0.inputs.corpus()?.item_values(of)
+    }
+}
+
 impl Work for MakeIdentifier {
     fn run(&self, step: &StepContext<'_>) -> Result<()> {
-        let mut identifiers = self.settings.it().assign(step)?;
+        let mut identifiers = self.settings.it().assign(step, &Items(step))?;
         if identifiers.order.is_some() {
             identifiers.order_by(&training_exposure(step.inputs.corpus()?)?);
         }

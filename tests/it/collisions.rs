@@ -238,7 +238,7 @@ fn spare_codes_name_items_that_come_later() {
     assert!(assign(&twice).expect(2).err.contains("is named in line 1 too"));
     for (line, told) in [
         ("{\"item_id\": \"n\", \"vector\": [1.0]}", "codes were made from vectors of 16"),
-        ("{\"item_id\": \"n\"}", "not a new item"),
+        ("{\"item_id\": \"n\"}", "neither `title` nor `vector`"),
         ("", "no new item is in it"),
     ] {
         std::fs::write(&twice, line).unwrap();

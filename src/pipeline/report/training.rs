@@ -196,6 +196,7 @@ pub(super) fn identifiers(
             name: name.clone(),
             kind: identifiers.kind.clone(),
             items: diagnostics.items as u64,
+            fitted: diagnostics.fitted.map(|n| n as u64),
             distinct: diagnostics.distinct as u64,
             collision_rate: diagnostics.collision_rate,
             largest_group: Some(diagnostics.most_items_per_path as u64),

@@ -8,9 +8,11 @@ use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Estimate, Family, Faults, Kind, Learned, Role, Sizes, Use};
+use crate::kind::{Draws, Estimate, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
 use crate::quantizer::checks::too_many_codes;
+use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::{IdentifierKind, of_levels};
+use crate::quantizer::known::Known;
 use crate::quantizer::levels::vectors;
 use crate::quantizer::naming::naming_faults;
 use crate::train::course::Able;
@@ -28,6 +30,10 @@ impl Kind for RqVaeSettings {
 
     fn tracks(&self) -> bool {
         self.course.log.tensorboard
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.fit.needs("rq-vae")
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
@@ -62,9 +68,10 @@ impl IdentifierKind for RqVaeSettings {
         self.naming.may_number()
     }
 
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
-        let catalogue = step.inputs.catalogue()?;
-        fit(self, &vectors(step)?, &catalogue.hash, step)
+    fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
+        fit_on(self.fit, &Items::of(&vectors(step)?), (step, known), |items, hash| {
+            fit(self, &items.vectors, hash, step)
+        })
     }
 
     fn learned(&self, folder: &Path) -> Result<Option<Learned>> {

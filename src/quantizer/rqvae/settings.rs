@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::settings::NamingSettings;
-use crate::quantizer::settings::Balanced;
+use crate::quantizer::settings::{Balanced, FitOn};
 use crate::train::course::settings::{Course, CourseDefaults};
 
 /// Defaults of the training of an RQ-VAE.
@@ -55,6 +55,10 @@ pub struct RqVaeSettings {
     /// default every item gets its nearest code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balanced: Option<Balanced>,
+    /// Items that the quantiser is fitted on, by default `all`; others get the codes nearest to their vectors, as items do that
+    /// come later.
+    #[serde(default, skip_serializing_if = "FitOn::is_all")]
+    pub fit: FitOn,
     /// How the training runs.
     #[serde(flatten)]
     pub course: Course<RqVaeCourse>,

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::kinds::IdentifierKind;
+use super::known::Known;
 use super::naming::{level_faults, naming_faults, needs_vectors};
 use super::settings::TableSettings;
 use crate::error::{Error, Result};
@@ -71,7 +72,7 @@ impl IdentifierKind for TableSettings {
         self.naming.may_number()
     }
 
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
+    fn assign(&self, step: &StepContext<'_>, _known: &dyn Known) -> Result<Identifiers> {
         let catalogue = step.inputs.catalogue()?;
         let levels = self.level_codes();
         let codes = in_order(self, &file::read(self.path.path()?, &levels)?, &catalogue.ids)?;

@@ -193,11 +193,12 @@ pub(super) fn identifiers(report: &Report) -> Vec<Identifier> {
 }
 
 fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
-    let mut facts = vec![
-        ("items", numbers::count(identifier.items)),
+    let mut facts = vec![("items", numbers::count(identifier.items))];
+    facts.extend(identifier.fitted.map(|n| ("items that codes were fitted on", numbers::count(n))));
+    facts.extend([
         ("different identifiers", numbers::count(identifier.distinct)),
         ("items that share theirs", numbers::percent(identifier.collision_rate)),
-    ];
+    ]);
     facts.extend(identifier.largest_group.map(|n| ("most items under one", numbers::count(n))));
     // A density of 2e-6 reads better as one in half a million.
     let density = identifier.path_density.filter(|&density| density > 0.0 && density.is_finite());

@@ -14,6 +14,9 @@ pub struct IdentifierReport {
     pub kind: String,
     /// Items that have an identifier.
     pub items: u64,
+    /// Items that its codes were fitted on, where the others got the codes nearest to their vectors; null where that is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fitted: Option<u64>,
     /// Different identifiers before any remedy for collisions.
     pub distinct: u64,
     /// Share of items whose identifier is also another item's, before any remedy; in [0, 1].
