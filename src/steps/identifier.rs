@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Work;
-use crate::corpus::training_exposure;
+use crate::corpus::{training_exposure, training_histories};
 use crate::error::{Error, Result};
 use crate::generative::INDEX_FILE;
 use crate::inputs::StepContext;
@@ -26,6 +26,10 @@ struct Items<'a>(&'a StepContext<'a>);
 impl Known for Items<'_> {
     fn exposure(&self) -> Result<Vec<u64>> {
         training_exposure(self.0.inputs.corpus()?)
+    }
+
+    fn histories(&self) -> Result<Vec<Vec<u32>>> {
+        training_histories(self.0.inputs.corpus()?)
     }
 
     fn values(&self, of: &ItemValue) -> Result<Vec<Option<String>>> {

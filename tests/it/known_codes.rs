@@ -141,4 +141,9 @@ fn a_corpus_without_feedback_has_nothing_to_fit_on() {
     let message = "residual k-means `sid` is fitted on the items that were chosen in training";
     assert!(told(&["--set", "identifier.sid.fit=trained"]).contains(message));
     assert!(!told(&["--set", "identifier.sid.fit=all"]).contains(message));
+    let learned = std::fs::read_to_string(&path).unwrap();
+    let learned =
+        learned.replace("kind = \"residual-k-means\"", "kind = \"rq-vae\"\nco_choice = {}");
+    std::fs::write(&path, learned).unwrap();
+    assert!(told(&[]).contains("rq-vae `sid` pulls items together that were chosen together"));
 }

@@ -86,7 +86,7 @@ impl IdentifierKind for ResidualKMeansSettings {
     fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
         let values = self.first.as_ref().and_then(FirstSettings::value);
         let values = values.map(|of| known.values(&of)).transpose()?;
-        let items = Items { vectors: Cow::Owned(vectors(step)?), values };
+        let items = Items { vectors: Cow::Owned(vectors(step)?), values, histories: None };
         fit_on(self.fit, &items, (step, known), |items, hash| {
             fit_items(self, items, hash, step.seed, step.ctx)
         })

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Estimate, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
+use crate::kind::{Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
 use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::{IdentifierKind, of_levels};
@@ -33,7 +33,13 @@ impl Kind for RqVaeSettings {
     }
 
     fn needs(&self) -> Vec<Need> {
-        self.fit.needs("rq-vae")
+        let mut needs = self.fit.needs("rq-vae");
+        if self.co_choice.is_some() {
+            let message = "rq-vae `{name}` pulls items together that were chosen together, but the corpus has no feedback";
+            let need = Need::new(Fact::Feedback, message.into()).at(keys!["co_choice"]);
+            needs.push(need.instead("leave `co_choice` out"));
+        }
+        needs
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
@@ -69,9 +75,10 @@ impl IdentifierKind for RqVaeSettings {
     }
 
     fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
-        fit_on(self.fit, &Items::of(&vectors(step)?), (step, known), |items, hash| {
-            fit(self, &items.vectors, hash, step)
-        })
+        let histories = self.co_choice.as_ref().map(|_| known.histories()).transpose()?;
+        let vectors = vectors(step)?;
+        let items = Items { histories, ..Items::of(&vectors) };
+        fit_on(self.fit, &items, (step, known), |items, hash| fit(self, items, hash, step))
     }
 
     fn learned(&self, folder: &Path) -> Result<Option<Learned>> {
