@@ -160,7 +160,8 @@ impl Identifiers {
             let own: Vec<u32> = rows.flat_map(|row| &row[..n_own]).copied().collect();
             outcome.with((later.len(), later.residuals()), (&spelled, &own), n_own)
         });
-        Diagnostics { outcome, fitted: before.fitted, ..all }
+        let together = before.together.clone();
+        Diagnostics { outcome, together, fitted: before.fitted, ..all }
     }
 
     /// These identifiers with those of new items behind them, however many share a path: the level that only tells items apart

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::fit_items;
 use crate::error::Result;
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Fact, Family, Faults, Kind, Need, Role, Use};
@@ -77,6 +78,10 @@ impl Kind for ResidualKMeansSettings {
 impl IdentifierKind for ResidualKMeansSettings {
     fn known_levels(&self) -> Vec<u32> {
         self.naming.spelled(self.all_levels(0))
+    }
+
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
     }
 
     fn may_collide(&self) -> bool {

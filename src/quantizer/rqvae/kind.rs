@@ -6,6 +6,7 @@ use super::settings::RqVaeSettings;
 use super::{fit, stored_parameters};
 use crate::error::Result;
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
@@ -70,6 +71,10 @@ impl IdentifierKind for RqVaeSettings {
         self.naming.spelled(vec![self.codes; self.levels as usize])
     }
 
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
+    }
+
     fn may_collide(&self) -> bool {
         self.naming.may_number()
     }
@@ -89,6 +94,7 @@ impl IdentifierKind for RqVaeSettings {
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let batch = u64::from(self.course.batch * self.course.accumulate);
         let steps = sizes.items.map(|items| n_steps(items, batch, self.course.epochs));
-        of_levels(&self.known_levels(), self.levels(), sizes).count("steps", "", steps)
+        of_levels(&self.known_levels(), (self.levels(), self.spare()), sizes)
+            .count("steps", "", steps)
     }
 }
