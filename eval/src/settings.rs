@@ -32,8 +32,9 @@ pub struct EvaluationSettings {
     /// Where the labels of `auc`, `log_loss` and their like come from; metrics of lists are always judged by judgments.
     pub labels: LabelSource,
     /// How requests are divided for a closer look, as far as the corpus allows: `item-exposure`, `request-frequency`,
-    /// `rarest-term`, `query-length`, `history-length`, `day`, or `attribute:NAME` (of the relevant items; `category` is the
-    /// broadest level of their category path).
+    /// `rarest-term`, `query-length`, `history-length`, `day`, `attribute:NAME` (of the relevant items; `category` is the
+    /// broadest level of their category path), or `code:IDENTIFIER.LEVEL` (how many items share the relevant items' code at
+    /// that level, from 1, of an identifier).
     pub slices: Vec<String>,
     /// Where p values come from; intervals are always the bootstrap's.
     pub test: Test,
@@ -79,6 +80,21 @@ impl Default for EvaluationSettings {
             requests: None,
             seed: None,
         }
+    }
+}
+
+impl EvaluationSettings {
+    /// Names of the identifiers by whose codes requests are divided, each once.
+    pub fn slicing_identifiers(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for by in self.slices.iter().filter_map(|text| text.parse().ok()) {
+            if let SliceBy::Code { identifier, .. } = by
+                && !names.contains(&identifier)
+            {
+                names.push(identifier);
+            }
+        }
+        names
     }
 }
 

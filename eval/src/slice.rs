@@ -47,6 +47,13 @@ pub enum SliceBy {
     Day,
     /// An attribute of the relevant items; `category` is the broadest level of their category path.
     Attribute(String),
+    /// How many items have the code of the relevant items at a level, from 1, of an identifier.
+    Code {
+        /// Name of the identifier.
+        identifier: String,
+        /// The level.
+        level: u32,
+    },
 }
 
 impl SliceBy {
@@ -71,6 +78,7 @@ impl fmt::Display for SliceBy {
             Self::HistoryLength => f.write_str("history-length"),
             Self::Day => f.write_str("day"),
             Self::Attribute(name) => write!(f, "attribute:{name}"),
+            Self::Code { identifier, level } => write!(f, "code:{identifier}.{level}"),
         }
     }
 }
@@ -82,12 +90,20 @@ impl FromStr for SliceBy {
         if let Some(name) = text.strip_prefix("attribute:").filter(|name| !name.is_empty()) {
             return Ok(Self::Attribute(name.to_owned()));
         }
+        let code = text.strip_prefix("code:").and_then(|code| code.rsplit_once('.'));
+        if let Some((identifier, level)) = code
+            && let Ok(level @ 1..) = level.parse()
+            && !identifier.is_empty()
+        {
+            return Ok(Self::Code { identifier: identifier.to_owned(), level });
+        }
         Self::PLAIN.into_iter().find(|by| by.to_string() == text).ok_or_else(|| {
             let plain: Vec<String> = Self::PLAIN.iter().map(|by| format!("`{by}`")).collect();
             Error::Slice {
                 text: text.to_owned(),
                 what: format!(
-                    "requests can be divided by {}, or `attribute:NAME`",
+                    "requests can be divided by {}, `attribute:NAME`, or `code:IDENTIFIER.LEVEL` with \
+                     levels from 1",
                     plain.join(", ")
                 ),
             }
@@ -135,10 +151,12 @@ mod tests {
 
     #[test]
     fn names_read_back_and_others_are_answered_with_the_legal_ones() {
-        for by in SliceBy::PLAIN.into_iter().chain([SliceBy::Attribute("brand".into())]) {
+        let code = SliceBy::Code { identifier: "a.b".into(), level: 2 };
+        let named = [SliceBy::Attribute("brand".into()), code];
+        for by in SliceBy::PLAIN.into_iter().chain(named) {
             assert_eq!(by.to_string().parse::<SliceBy>().unwrap(), by);
         }
-        for bad in ["attribute:", "query", ""] {
+        for bad in ["attribute:", "query", "", "code:sid", "code:sid.0", "code:.2", "code:sid.x"] {
             let message = bad.parse::<SliceBy>().unwrap_err().to_string();
             assert!(message.contains("`query-length`"), "{message}");
         }

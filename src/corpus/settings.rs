@@ -18,6 +18,11 @@ pub struct SimulatorSettings {
     /// Number of items in the catalogue.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub items: u64,
+    /// Items that requests are about, at most: the first of the catalogue, which is a fair sample of it. Nobody asks for the
+    /// others, and no page shows them; by default all are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub requested_items: Option<u64>,
     /// Number of users.
     #[schemars(range(min = 1))]
     pub users: u64,
@@ -49,6 +54,7 @@ impl Default for SimulatorSettings {
         Self {
             seed: None,
             items: 2_400,
+            requested_items: None,
             users: 2_000,
             requests: 24_000,
             days: 30,

@@ -1,14 +1,18 @@
 //! Divides the evaluated requests: by how well training knows the items that answer them, how
-//! frequent, rare-worded or long the query is, how long the history, which day, which attribute.
+//! frequent, rare-worded or long the query is, how long the history, which day, which attribute, and
+//! how crowded the codes of an identifier.
 //!
 //! Numbers are grouped in fixed bins, so that slices of different runs can be compared.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 
 use trieval_eval::slice::{Keep, Slice, SliceBy};
 
 use crate::corpus::{Catalogue, Corpus, Request, Split, training_exposure};
 use crate::error::{Error, Result};
+use crate::identifier::Identifiers;
 use crate::ranker::bm25::words;
 
 /// Values of an attribute that get a slice of their own; the rarer ones together are `other`.
@@ -17,15 +21,17 @@ const ATTRIBUTE_VALUES: usize = 12;
 const HEAD_SHARE: f64 = 0.5;
 const MIDDLE_SHARE: f64 = 0.9;
 
-/// Cuts the evaluated requests in all the ways of `wanted` that this corpus allows.
+/// Cuts the evaluated requests in all the ways of `wanted` that this corpus allows. `folders` hold the identifiers by
+/// whose codes they are divided, by name.
 ///
 /// # Errors
-/// When the corpus cannot be read.
+/// When corpus or identifiers cannot be read.
 pub fn slices(
     corpus: &Corpus,
     catalogue: &Catalogue,
     requests: &[Request],
     wanted: &[SliceBy],
+    folders: &BTreeMap<String, PathBuf>,
 ) -> Result<Vec<Slice>> {
     let mut slices = Vec::new();
     for by in wanted {
@@ -37,28 +43,79 @@ pub fn slices(
             SliceBy::HistoryLength => history_length(requests),
             SliceBy::Day => days(requests),
             SliceBy::Attribute(name) => attribute(corpus, name)?,
+            SliceBy::Code { identifier, level } => {
+                let folder = folders.get(identifier).ok_or_else(|| {
+                    Error::Failed(format!("identifier {identifier} is not at hand for slices"))
+                })?;
+                let identifiers = Identifiers::load(folder, Some(&catalogue.hash))?;
+                codes(&identifiers, identifier, *level, &catalogue.ids)?
+            }
         });
     }
     Ok(slices)
 }
 
-/// Head, middle, tail and never-seen items by their share of training exposure.
-fn item_exposure(exposure: &[u64], ids: &[String]) -> Vec<Slice> {
-    let mut order: Vec<usize> = (0..exposure.len()).collect();
-    order.sort_by_key(|&item| (std::cmp::Reverse(exposure[item]), item));
-    let total: u64 = exposure.iter().sum();
-    let mut parts: [HashSet<String>; 4] = Default::default();
+/// Which of head (0), middle (1), tail (2) and nothing (3) each count belongs to, largest counts first, then in their
+/// order.
+fn by_share(counts: &[u64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..counts.len()).collect();
+    order.sort_by_key(|&at| (Reverse(counts[at]), at));
+    let total: u64 = counts.iter().sum();
+    let mut parts = vec![3; counts.len()];
     let mut before = 0;
-    for item in order {
+    for at in order {
         let share = before as f64 / total.max(1) as f64;
-        let part = match exposure[item] {
+        parts[at] = match counts[at] {
             0 => 3,
             _ if share < HEAD_SHARE => 0,
             _ if share < MIDDLE_SHARE => 1,
             _ => 2,
         };
-        parts[part].insert(ids[item].clone());
-        before += exposure[item];
+        before += counts[at];
+    }
+    parts
+}
+
+/// Head, middle and tail items by how many share their code at a level, from 1, of an identifier.
+fn codes(identifiers: &Identifiers, name: &str, level: u32, ids: &[String]) -> Result<Vec<Slice>> {
+    let at = level as usize - 1;
+    let Some(&n_codes) = identifiers.levels.get(at) else {
+        let message = format!("identifier {name} has no level {level}");
+        return Err(Error::Usage(format!("{message}: it has {}", identifiers.levels.len())));
+    };
+    let code = |item: usize| identifiers.codes_of(item).map_or(0, |codes| codes[at] as usize);
+    let mut counts = vec![0; n_codes as usize];
+    (0..ids.len()).for_each(|item| counts[code(item)] += 1);
+    let of_code = by_share(&counts);
+    let mut parts: [HashSet<String>; 3] = Default::default();
+    for (item, id) in ids.iter().enumerate() {
+        parts[of_code[code(item)]].insert(id.clone());
+    }
+    let names = [
+        ("head", "the most frequent codes, which together half of all items have"),
+        ("middle", "the codes between half and nine tenths of all items"),
+        ("tail", "the rare codes of the last tenth of all items"),
+    ];
+    let slice = |(part, (value, which)): (usize, (&str, &str))| {
+        let n_codes = of_code.iter().filter(|&&one| one == part).count();
+        let n_items = parts[part].len();
+        Slice {
+            by: format!("code of {name}, level {level}"),
+            value: value.into(),
+            meaning: format!(
+                "only items with one of {which} count as relevant: {n_items} items, {n_codes} codes"
+            ),
+            keep: Keep::Items(parts[part].clone()),
+        }
+    };
+    Ok(names.into_iter().enumerate().map(slice).collect())
+}
+
+/// Head, middle, tail and never-seen items by their share of training exposure.
+fn item_exposure(exposure: &[u64], ids: &[String]) -> Vec<Slice> {
+    let mut parts: [HashSet<String>; 4] = Default::default();
+    for (id, part) in ids.iter().zip(by_share(exposure)) {
+        parts[part].insert(id.clone());
     }
     let names = [
         ("head", "the items that together hold half of all training exposure"),
@@ -240,6 +297,7 @@ fn binned(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identifier::Made;
 
     fn request(idx: u32, query: &str) -> Request {
         let mut request = Request { day: idx as i32 % 2, ..Request::bare(idx) };
@@ -263,6 +321,22 @@ mod tests {
         assert_eq!(slices[3].keep, Keep::Items(["i2".to_owned()].into()));
         let unseen = item_exposure(&[0; 6], &ids);
         assert_eq!(sizes(&unseen)[3], ("never seen", 6));
+    }
+
+    #[test]
+    fn frequent_codes_make_the_head() {
+        // Codes of level two: 0 for six items, 1 for three, 2 for one.
+        let second = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2];
+        let codes_of = second.iter().enumerate().flat_map(|(item, &code)| [item as u32, code]);
+        let identifiers =
+            Identifiers::new(codes_of.collect(), vec![10, 4], Made::by("test"), "c").expect("ids");
+        let ids: Vec<String> = (0..10).map(|i| format!("i{i}")).collect();
+        let slices = codes(&identifiers, "sid", 2, &ids).expect("slices");
+        assert_eq!(sizes(&slices), [("head", 6), ("middle", 3), ("tail", 1)]);
+        assert_eq!(slices[0].by, "code of sid, level 2");
+        assert_eq!(slices[2].keep, Keep::Items(["i9".to_owned()].into()));
+        let message = codes(&identifiers, "sid", 3, &ids).expect_err("no level").to_string();
+        assert!(message.contains("no level 3"), "{message}");
     }
 
     #[test]

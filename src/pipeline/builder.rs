@@ -565,6 +565,9 @@ impl<'a> Builder<'a> {
         if let Some(vectors) = recipe.vectors_measured() {
             reads.insert(Role::Vectors.text(), self.vectors(vectors)?);
         }
+        for (place, name) in recipe.evaluation.slicing_identifiers().iter().enumerate() {
+            reads.insert(Role::Identifier(place).text(), self.identifier(name)?);
+        }
         for (place, system) in recipe.system.iter().enumerate() {
             reads.insert(Role::System(place).text(), self.system(system)?);
         }
@@ -582,6 +585,12 @@ impl<'a> Builder<'a> {
             let key = one.names.get(name).cloned();
             key.ok_or_else(|| Error::Failed(format!("seed {} has no step {name}", one.seed)))
         };
+        for (place, name) in recipe.evaluation.slicing_identifiers().iter().enumerate() {
+            // The same under every seed.
+            let Some(one) = seeds.first() else { continue };
+            let key = key_of(one, &step_name(Family::Identifier, name))?;
+            reads.insert(Role::Identifier(place).text(), key);
+        }
         for (place, one) in seeds.iter().enumerate() {
             if let Some(vectors) = recipe.vectors_measured() {
                 let key = key_of(one, &step_name(Family::Vectors, vectors))?;

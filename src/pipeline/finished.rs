@@ -225,7 +225,13 @@ impl FinishedRun {
         };
         let wanted: Vec<SliceBy> =
             self.recipe.evaluation.slices.iter().map(by).collect::<Result<_>>()?;
-        slices(self.corpus()?, self.catalogue()?, requests, &wanted)
+        let named = self.recipe.evaluation.slicing_identifiers().into_iter();
+        let folder = |name: String| {
+            let folder = self.intact(&step_name(Family::Identifier, &name))?;
+            Ok((name, folder))
+        };
+        let folders = named.map(folder).collect::<Result<_>>()?;
+        slices(self.corpus()?, self.catalogue()?, requests, &wanted, &folders)
     }
 
     /// What every system answered.

@@ -195,6 +195,9 @@ name = "many"
 [corpus]
 kind = "simulator"
 history = 5
+requested_items = 900
+[vectors.drawn]
+kind = "simulated"
 [vectors.text]
 kind = "two-tower"
 [vectors.levels]
@@ -215,7 +218,7 @@ length = "sum"
 spare = 8
 [identifier.in-parts]
 kind = "product-quantization"
-vectors = "text"
+vectors = "drawn"
 fit = "trained"
 [identifier.learned]
 kind = "rq-vae"

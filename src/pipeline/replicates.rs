@@ -132,6 +132,15 @@ fn check(recipe: &Recipe, replicates: &[Replicate]) -> Result<()> {
             recipe.corpus.kind(),
         )));
     }
+    for name in recipe.evaluation.slicing_identifiers() {
+        if differ(&step_name(Family::Identifier, &name)) {
+            return Err(Error::Usage(format!(
+                "--seeds: every seed would divide requests by other codes of identifier {name} \
+                 (evaluation.slices); keep them by a key `seed` of [identifier.{name}] and of what it \
+                 is made of"
+            )));
+        }
+    }
     let mut systems = recipe.system.iter().map(|one| step_name(Family::System, one.name()));
     if !systems.any(|name| differ(&name)) {
         return Err(Error::Usage(

@@ -15,7 +15,7 @@ pub struct ShippedRecipe {
     pub text: &'static str,
 }
 
-const SHIPPED: [ShippedRecipe; 10] = [
+const SHIPPED: [ShippedRecipe; 11] = [
     ShippedRecipe { name: "quickstart", text: include_str!("../../recipes/quickstart.toml") },
     ShippedRecipe { name: "mmse-shop", text: include_str!("../../recipes/mmse-shop.toml") },
     ShippedRecipe { name: "home-depot", text: include_str!("../../recipes/home-depot.toml") },
@@ -31,6 +31,7 @@ const SHIPPED: [ShippedRecipe; 10] = [
         name: "mmse-ablations",
         text: include_str!("../../recipes/mmse-ablations.toml"),
     },
+    ShippedRecipe { name: "hourglass", text: include_str!("../../recipes/hourglass.toml") },
     ShippedRecipe { name: "scientific", text: include_str!("../../recipes/scientific.toml") },
     ShippedRecipe { name: "beauty", text: include_str!("../../recipes/beauty.toml") },
     ShippedRecipe { name: "kuaisearch", text: include_str!("../../recipes/kuaisearch.toml") },

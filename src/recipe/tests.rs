@@ -24,7 +24,7 @@ fn quickstart(overrides: &[&str]) -> Result<LoadedRecipe, String> {
 /// Data paths that the shipped recipes leave to their users.
 fn with_data(name: &str) -> Vec<String> {
     let set: &[&str] = match name {
-        "quickstart" | "mmse-shop" => &[],
+        "quickstart" | "mmse-shop" | "hourglass" => &[],
         "home-depot-mmse" => &["corpus.path=/data", "vectors.minilm.path=/encoder"],
         _ => &["corpus.path=/data"],
     };

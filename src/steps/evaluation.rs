@@ -243,7 +243,11 @@ impl Evaluate {
 
         let wanted = settings.slices.iter().map(|by| by.parse());
         let wanted: Vec<SliceBy> = wanted.collect::<Result<_, _>>().map_err(failed)?;
-        let slices = slices(corpus, catalogue, &requests, &wanted)?;
+        let named = settings.slicing_identifiers().into_iter().enumerate();
+        let folder =
+            |(place, name)| Ok((name, step.inputs.folder(Role::Identifier(place))?.to_owned()));
+        let folders = named.map(folder).collect::<Result<_>>()?;
+        let slices = slices(corpus, catalogue, &requests, &wanted, &folders)?;
         let slices = slice_reports_of_seeds(&entrants, &qrels, &slices, &rules).map_err(failed)?;
         let examples = examples(step, &contest, self.examples as usize);
         let leaks = leaks(corpus, catalogue, &requests, &relevant)?;

@@ -10,6 +10,7 @@ use super::settings::{
     CollaborativeSettings, EncoderSettings, HiddenStateSettings, JoinedSettings, TwoTowerSettings,
     VectorFileSettings,
 };
+use super::simulated::settings::SimulatedVectorsSettings;
 use crate::corpus::Catalogue;
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
@@ -34,6 +35,8 @@ crate::kind::kinds! {
         "collaborative" => Collaborative(CollaborativeSettings),
         /// Several vectors of an item side by side, for instance of its text and of its feedback.
         "joined" => Joined(JoinedSettings),
+        /// Drawn around the leaves and attributes of a simulated shop, by a stated law.
+        "simulated" => Simulated(SimulatedVectorsSettings),
         /// Vectors made elsewhere, from a `.npy`, `.safetensors` or `.parquet` file.
         "file" => File(VectorFileSettings),
     }

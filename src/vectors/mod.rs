@@ -1,7 +1,8 @@
 //! Item vectors: one per item, of text or feedback, made here or elsewhere, and what encodes requests into their space.
 //!
 //! A kind of vectors is a folder or a file: `two_tower` and `mmse` are trained here, `encoder` takes a pretrained text
-//! encoder or decoder as it is, `contrastive` one that a `[[train]]` made an encoder, `collaborative` counts feedback, `joined` sets vectors beside each other, `import` reads
+//! encoder or decoder as it is, `contrastive` one that a `[[train]]` made an encoder, `collaborative` counts feedback, `simulated` draws by
+//! a law, `joined` sets vectors beside each other, `import` reads
 //! those that somebody else made. `kinds` lists them. `file` and `table` are their formats, `provenance` says what they
 //! were made from, `request` is what a kind offers for requests, `exact` the search over all. Who searches them, and what identifiers are made of them,
 //! is not known here.
@@ -18,6 +19,7 @@ pub mod mmse;
 mod provenance;
 mod request;
 pub mod settings;
+pub mod simulated;
 mod table;
 pub mod two_tower;
 mod validation;

@@ -290,6 +290,7 @@ fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
         "home-depot-ceiling",
         "home-depot-mmse",
         "mmse-ablations",
+        "hourglass",
         "scientific",
         "beauty",
     ];
@@ -303,7 +304,7 @@ fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
         let set = ["--set", "corpus.path=."];
         let encoder = [set[0], set[1], "--set", "vectors.minilm.path=."];
         let more: &[&str] = match name {
-            "quickstart" | "mmse-shop" => &[],
+            "quickstart" | "mmse-shop" | "hourglass" => &[],
             "home-depot-mmse" => &encoder,
             _ => &set,
         };

@@ -34,6 +34,11 @@ impl Kind for SimulatorSettings {
             };
             faults.value(key, message, "not a level", help);
         }
+        if let Some(requested) = self.requested_items.filter(|&one| one > self.items) {
+            let message = format!("requests cannot be about {requested} of {} items", self.items);
+            let help = "lower `requested_items`, or raise `items`";
+            faults.value(keys!["requested_items"], message, "more than there are", help);
+        }
         let held_out = u64::from(self.validation_days) + u64::from(self.test_days);
         if u64::from(self.days) > held_out {
             return;

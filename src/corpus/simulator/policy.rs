@@ -30,7 +30,7 @@ const RECENCY_DAYS: f64 = 30.0;
 pub(super) fn candidates(world: &World, intent_index: usize, intent: &Intent) -> Vec<u32> {
     let graded = graded_items(world.shelves(), intent, CANDIDATES, |_| true);
     let mut items = graded.concat();
-    let n_items = world.items().len() as u64;
+    let n_items = world.n_requested() as u64;
     let strays = STRAY + world.settings().world.shown as usize;
     for stray in 0..strays as u64 {
         items.push((mix(stray, intent_index as u64 + 1) % n_items) as u32);

@@ -117,12 +117,13 @@ impl World {
             .into_par_iter()
             .map(|index| draw_item(&taxonomy, launch, item_seed, index))
             .collect();
-        let shelves = Shelves::new(&items, taxonomy.leaves.len());
+        let requested = &items[..settings.n_requested()];
+        let shelves = Shelves::new(requested, taxonomy.leaves.len());
         let n_intents = n_intents(settings);
         let intent_seed = seed.purpose("intent");
         let intents: Vec<Intent> = (0..n_intents)
             .into_par_iter()
-            .map(|index| draw_intent(&taxonomy, &items, &shelves, intent_seed, index))
+            .map(|index| draw_intent(&taxonomy, requested, &shelves, intent_seed, index))
             .collect();
         let request_intents = draw_request_intents(settings, n_intents as usize, seed);
         let user_draw = Discrete::zipf(settings.users as usize, USER_ZIPF, 0.0);
@@ -141,6 +142,11 @@ impl World {
     /// Number of items.
     pub fn n_items(&self) -> usize {
         self.items.len()
+    }
+
+    /// Number of items that requests are about: the first ones.
+    pub fn n_requested(&self) -> usize {
+        self.settings.n_requested()
     }
 
     /// Number of requests.
@@ -308,6 +314,13 @@ impl World {
     }
 }
 
+impl SimulatorSettings {
+    /// Number of items that requests are about.
+    fn n_requested(&self) -> usize {
+        self.requested_items.unwrap_or(self.items) as usize
+    }
+}
+
 /// First request of a day (also for the day after the last).
 pub(super) fn first_request(settings: &SimulatorSettings, day: u32) -> u64 {
     (u64::from(day) * settings.requests).div_ceil(u64::from(settings.days))
@@ -360,6 +373,12 @@ fn check(settings: &SimulatorSettings) -> Result<()> {
         if value == 0 || value > most {
             return fault(format!("{key} is {value}; expected 1 to {most}"));
         }
+    }
+    if let Some(requested) = settings.requested_items
+        && !(1..=settings.items).contains(&requested)
+    {
+        let most = settings.items;
+        return fault(format!("corpus.requested_items is {requested}; expected 1 to {most}"));
     }
     let held_out = u64::from(settings.validation_days) + u64::from(settings.test_days);
     if held_out >= u64::from(settings.days) {

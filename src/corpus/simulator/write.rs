@@ -424,6 +424,28 @@ mod tests {
         }
     }
 
+    /// The shop of the first items is the same shop, with items that nobody asks for behind them.
+    #[test]
+    fn items_that_nobody_asks_for_change_nothing() {
+        let part = SimulatorSettings { items: 3_000, requested_items: Some(600), ..small() };
+        let ((alone, _), (folder, summary)) = (written(&small(), 9), written(&part, 9));
+        assert_eq!(summary.items, 3_000);
+        let (alone, corpus) =
+            (Corpus::open(alone.path()).unwrap(), Corpus::open(folder.path()).unwrap());
+        let shown = |corpus: &Corpus| -> Vec<(u32, Vec<u32>)> {
+            let page = |page: Result<(u32, Vec<Impression>)>| {
+                let (request, page) = page.unwrap();
+                (request, page.iter().map(|shown| shown.item).collect())
+            };
+            corpus.impressions().unwrap().map(page).collect()
+        };
+        assert_eq!(shown(&alone), shown(&corpus));
+        assert_eq!(alone.judgements(Split::Test).unwrap(), corpus.judgements(Split::Test).unwrap());
+        let more = SimulatorSettings { requested_items: Some(601), ..small() };
+        let text = World::new(&more, Seed::new(1)).err().unwrap().to_string();
+        assert!(text.contains("corpus.requested_items is 601"), "{text}");
+    }
+
     #[test]
     fn a_written_world_is_the_world() {
         let settings = SimulatorSettings { history: 3, ..small() };

@@ -575,11 +575,10 @@ fn unused(all: &[Component<'_>], dangling: &[Family], checker: &mut Checker<'_>)
     }
 }
 
-/// Whether a system of this name exists.
-pub(super) fn check_system(path: &[Step], name: &str, parts: &Parts, checker: &mut Checker<'_>) {
+/// Whether what the key at `path` names exists.
+pub(super) fn check_named(path: &[Step], used: &Use<'_>, parts: &Parts, checker: &mut Checker<'_>) {
     let all = components(parts);
-    if !known(&all, Family::System).contains(&name) {
-        let used = Use::new(Family::System, name, Role::System(0), "baseline");
-        missing(&all, path, &used, checker);
+    if !known(&all, used.family).contains(&used.name) {
+        missing(&all, path, used, checker);
     }
 }

@@ -1,14 +1,16 @@
 //! Checks of the recipe's name and of what is measured.
 
 use trieval_eval::settings::{EvaluationSettings, LabelSource};
+use trieval_eval::slice::SliceBy;
 
-use super::components::check_system;
+use super::components::check_named;
 use super::metrics::{
     check_classes, check_metric, check_slice, cut_off, is_labelled, is_of_items,
     needs_probabilities, needs_vectors,
 };
 use super::{Checker, Part, Parts};
-use crate::kind::{Fact, Key};
+use crate::kind::{Fact, Family, Key, Role, Use};
+use crate::quantizer::kinds::IdentifierSettings;
 use crate::ranker::kinds::{Predicts, SystemKind};
 
 use super::super::document::{Step, quoted};
@@ -25,7 +27,8 @@ fn baseline(parts: &Parts, checker: &mut Checker<'_>) {
     else {
         return;
     };
-    check_system(&part.at(&["baseline"]), baseline, parts, checker);
+    let used = Use::new(Family::System, baseline, Role::System(0), "baseline");
+    check_named(&part.at(&["baseline"]), &used, parts, checker);
 }
 
 fn recipe_name(parts: &Parts, checker: &mut Checker<'_>) {
@@ -58,7 +61,7 @@ fn evaluation(parts: &Parts, checker: &mut Checker<'_>) {
         }
         labels(parts, part, settings, checker);
         answers(parts, part, settings, checker);
-        slices(part, settings, checker);
+        slices(parts, part, settings, checker);
         vectors_for_diversity(parts, part, settings, checker);
     }
     let corpus = parts.corpus.as_ref().and_then(|part| part.value.as_ref());
@@ -272,18 +275,36 @@ fn classes(
 }
 
 fn slices(
+    parts: &Parts,
     part: &Part<EvaluationSettings>,
     settings: &EvaluationSettings,
     checker: &mut Checker<'_>,
 ) {
     for (index, by) in settings.slices.iter().enumerate() {
         let path = [part.at(&["slices"]), vec![Step::Index(index)]].concat();
-        if let Err(help) = check_slice(by) {
-            let message = format!("unknown way to divide requests {}", quoted(by));
-            checker.fault(&path, message, "not a slice", &help);
-        } else if settings.slices[..index].contains(by) {
+        let code = match check_slice(by) {
+            Ok(SliceBy::Code { identifier, level }) => Some((identifier, level)),
+            Ok(_) => None,
+            Err(help) => {
+                let message = format!("unknown way to divide requests {}", quoted(by));
+                checker.fault(&path, message, "not a slice", &help);
+                continue;
+            }
+        };
+        if settings.slices[..index].contains(by) {
             let message = format!("requests are divided by `{by}` twice");
             checker.fault(&path, message, "second time", "remove one");
+        } else if let Some((identifier, level)) = code {
+            let used = Use::new(Family::Identifier, &identifier, Role::Identifier(0), "slices");
+            check_named(&path, &used, parts, checker);
+            let named = |part: &&Part<IdentifierSettings>| part.name.as_ref() == Some(&identifier);
+            let settings = parts.identifier.iter().find(named).and_then(|part| part.value.as_ref());
+            let n_levels = settings.map(|settings| settings.it().known_levels().len());
+            if let Some(n_levels) = n_levels.filter(|&n| (level as usize) > n) {
+                let message = format!("identifier `{identifier}` has no level {level}");
+                let help = format!("name a level from 1 to {n_levels}");
+                checker.fault(&path, message, "no such level", &help);
+            }
         }
     }
 }

@@ -92,13 +92,12 @@ pub(super) fn check_tuned(text: &str) -> Result<(), String> {
     }
 }
 
-/// Checks a way to divide requests; the fault says what is legal.
-pub(super) fn check_slice(text: &str) -> Result<(), String> {
-    match text.parse::<SliceBy>() {
-        Ok(_) => Ok(()),
-        Err(Error::Slice { what, .. }) => Err(what),
-        Err(other) => Err(other.to_string()),
-    }
+/// Reads a way to divide requests; the fault says what is legal.
+pub(super) fn check_slice(text: &str) -> Result<SliceBy, String> {
+    text.parse().map_err(|error| match error {
+        Error::Slice { what, .. } => what,
+        other => other.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -163,7 +162,7 @@ mod tests {
 
     #[test]
     fn ways_to_divide_are_known() {
-        assert_eq!(check_slice("attribute:brand"), Ok(()));
+        assert_eq!(check_slice("attribute:brand"), Ok(SliceBy::Attribute("brand".into())));
         assert!(check_slice("query").expect_err("unknown").contains("query-length"));
     }
 }
