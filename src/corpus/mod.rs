@@ -51,7 +51,7 @@ pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use folds::Fold;
 pub use heard::{Heard, Words};
-pub use histories::{choices, training_histories};
+pub use histories::{choices, near_pairs, training_histories};
 pub use import::propose;
 pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};

@@ -17,6 +17,7 @@ use super::diagnostics::Diagnostics;
 use super::encoder::{Encoder, Layer};
 use super::naming::{self, Named, Removed, Space};
 use super::settings::{Collisions, Length, NamingSettings};
+use super::together::Together;
 use crate::error::{Error, Result};
 use crate::kind::ItemValue;
 use crate::store::{create_dir, write_atomic, write_json};
@@ -302,6 +303,12 @@ impl Identifiers {
     /// Number of items.
     pub fn n_items(&self) -> usize {
         self.codes.len() / self.levels.len()
+    }
+
+    /// How often the items of pairs share codes.
+    pub fn together(&self, pairs: &[(u32, u32)]) -> Option<Together> {
+        let n_levels = self.n_levels();
+        Together::measure(&self.codes, (n_levels, n_levels - usize::from(self.dedup)), pairs)
     }
 
     /// Number of levels, the dedup level included: tokens per identifier.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::naming::Outcome;
 use super::settings::Collisions;
+use super::together::Together;
 
 /// Use of the codes of a catalogue, before any dedup level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Diagnostics {
     /// Items that the codes were fitted on; none where that is all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fitted: Option<usize>,
+    /// How often items that were chosen together share codes; none where nothing was chosen, and of runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
 }
 
 /// Use of the codes of one level; `n_k` items have code k of K, `p_k = n_k / N`.
@@ -94,6 +98,7 @@ impl Diagnostics {
             levels,
             outcome: None,
             fitted: None,
+            together: None,
         }
     }
 }
@@ -245,6 +250,9 @@ impl fmt::Display for Diagnostics {
                 f,
                 "\nfitted on {fitted} items; {others} others got the codes nearest to their vectors"
             )?;
+        }
+        if let Some(together) = &self.together {
+            write!(f, "\n{together}")?;
         }
         if let Some(outcome) = &self.outcome {
             write!(f, "\n{outcome}")?;

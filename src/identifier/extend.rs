@@ -143,12 +143,12 @@ impl Identifiers {
         let made = [known, later.made].concat();
         let residuals: Option<Vec<f64>> =
             before.levels.iter().map(|level| level.residual).collect();
-        let residuals = residuals.map(|before| {
+        let residuals: Option<Vec<f64>> = residuals.map(|before| {
             let pairs = before.iter().zip(later.left_over());
             pairs.map(|(a, b)| (a * n_before + b * (n_items - n_before)) / n_items).collect()
         });
         let levels: Vec<u32> = before.levels.iter().map(|level| level.codes).collect();
-        let all = Diagnostics::measure(&made, &levels, &residuals.unwrap_or_else(Vec::new));
+        let all = Diagnostics::measure(&made, &levels, &residuals.unwrap_or_default());
         let outcome = before.outcome.as_ref().map(|outcome| {
             let spell = |path: &[u32]| match &self.removed {
                 Some(removed) => removed.spell(path),
@@ -160,7 +160,8 @@ impl Identifiers {
             let own: Vec<u32> = rows.flat_map(|row| &row[..n_own]).copied().collect();
             outcome.with((later.len(), later.residuals()), (&spelled, &own), n_own)
         });
-        Diagnostics { outcome, fitted: before.fitted, ..all }
+        let together = before.together.clone();
+        Diagnostics { outcome, together, fitted: before.fitted, ..all }
     }
 
     /// These identifiers with those of new items behind them, however many share a path: the level that only tells items apart

@@ -223,6 +223,7 @@ fit = "trained"
 [identifier.learned]
 kind = "rq-vae"
 vectors = "text"
+co_choice = { window = 3 }
 [identifier.control]
 kind = "random"
 [model.decoder]

@@ -1,6 +1,7 @@
 //! Codes that are fitted on some items, and given to the others as to items that come later.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::assign_from;
@@ -19,22 +20,29 @@ pub(super) struct Items<'v> {
     pub(super) vectors: Cow<'v, Vectors>,
     /// The value of each that is its first code, where there is such a code.
     pub(super) values: Option<Vec<Option<String>>>,
+    /// Which of them one person chose, oldest first, where that counts.
+    pub(super) histories: Option<Vec<Vec<u32>>>,
 }
 
 impl<'v> Items<'v> {
     /// Items of which nothing but vectors counts.
     pub(super) fn of(vectors: &'v Vectors) -> Self {
-        Self { vectors: Cow::Borrowed(vectors), values: None }
+        Self { vectors: Cow::Borrowed(vectors), values: None, histories: None }
     }
 
     /// Those at some places.
     fn some(&self, places: &[usize]) -> Result<Items<'static>> {
-        let Self { vectors, values } = self;
+        let Self { vectors, values, histories } = self;
         let data = places.iter().flat_map(|&item| vectors.row(item)).copied().collect();
         let values = values.as_ref();
         let values = values.map(|values| places.iter().map(|&item| values[item].clone()).collect());
         let vectors = Vectors::new(vectors.dim, data, "item vectors")?;
-        Ok(Items { vectors: Cow::Owned(vectors), values })
+        let numbers: HashMap<u32, u32> = places.iter().map(|&item| item as u32).zip(0..).collect();
+        let known = |history: &Vec<u32>| {
+            history.iter().filter_map(|item| numbers.get(item).copied()).collect()
+        };
+        let histories = histories.as_ref().map(|all| all.iter().map(known).collect());
+        Ok(Items { vectors: Cow::Owned(vectors), values, histories })
     }
 
     /// The first code of each that is known by its value.

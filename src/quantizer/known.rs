@@ -11,6 +11,12 @@ pub trait Known {
     /// When the tables cannot be read.
     fn exposure(&self) -> Result<Vec<u64>>;
 
+    /// Lists of items that one person chose in training, oldest first, some of which hold two different items.
+    ///
+    /// # Errors
+    /// When the tables cannot be read, or none does.
+    fn histories(&self) -> Result<Vec<Vec<u32>>>;
+
     /// The value that each item has of something, `[items]`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Work;
-use crate::corpus::training_exposure;
+use crate::corpus::{choices, near_pairs, training_exposure, training_histories};
 use crate::error::{Error, Result};
 use crate::generative::INDEX_FILE;
 use crate::inputs::StepContext;
@@ -12,6 +12,10 @@ use crate::kind::{Estimate, ItemValue, Sizes};
 use crate::quantizer::kinds::IdentifierSettings;
 use crate::quantizer::known::Known;
 use crate::store::write_atomic;
+
+/// Places between two items that are chosen together, and pairs of them that are looked at.
+const WINDOW: usize = 5;
+const PAIRS: usize = 10_000;
 
 /// Gives items their codes and builds the index of all paths.
 #[derive(Serialize, JsonSchema)]
@@ -28,6 +32,10 @@ impl Known for Items<'_> {
         training_exposure(self.0.inputs.corpus()?)
     }
 
+    fn histories(&self) -> Result<Vec<Vec<u32>>> {
+        training_histories(self.0.inputs.corpus()?)
+    }
+
     fn values(&self, of: &ItemValue) -> Result<Vec<Option<String>>> {
         self.0.inputs.corpus()?.item_values(of)
     }
@@ -39,6 +47,8 @@ impl Work for MakeIdentifier {
         if identifiers.order.is_some() {
             identifiers.order_by(&training_exposure(step.inputs.corpus()?)?);
         }
+        let pairs = near_pairs(&choices(step.inputs.corpus()?)?, WINDOW, PAIRS);
+        identifiers.diagnostics.together = identifiers.together(&pairs);
         step.ctx.say(identifiers.diagnostics.to_string());
         identifiers.save(step.out)?;
         let index = identifiers.index()?;

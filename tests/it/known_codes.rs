@@ -43,6 +43,36 @@ fn codes_fitted_on_chosen_items_leave_the_others_cold() {
 }
 
 #[test]
+fn learned_codes_may_rest_on_choices_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let tiny = std::fs::read_to_string(TINY).unwrap();
+    let recipe = tiny.replace(
+        "kind = \"residual-k-means\"\nvectors = \"text\"\nlevels = 2\ncodes = 16",
+        "kind = \"rq-vae\"\nvectors = \"text\"\nlevels = 2\ncodes = 8\ndim = 8\nhidden = [24]\nepochs = 40\nbatch = 50\n\
+         fit = \"trained\"\nco_choice = { window = 3 }",
+    );
+    let path = folder.path().join("recipe.toml");
+    std::fs::write(&path, recipe).unwrap();
+    let few = ["--set", "corpus.requests=200"];
+    run(path.to_str().unwrap(), &out, &few)
+        .expect(0)
+        .says(&["pairs of items chosen together share their codes to level 1"]);
+    let together = described(&out)["diagnostics"]["together"].clone();
+    assert_eq!(together["shared"].as_array().unwrap().len(), 2);
+    let report = json(&out.join("report.json"));
+    assert_eq!(report["identifiers"][0]["together"], together);
+    let level = |at: usize| together["shared"][at].as_f64().unwrap();
+    assert!(level(0) >= level(1) && level(0) <= 1.0, "{together}");
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("items chosen together share codes"));
+    let log = step_folder(&out, "identifier.sid").unwrap().join("train.jsonl");
+    assert!(std::fs::read_to_string(log).unwrap().contains("\"co_choice\""));
+    let told = trieval(&["ids", out.to_str().unwrap()]).expect(0).out;
+    assert!(told.contains("items chosen together share their codes"), "{told}");
+}
+
+#[test]
 fn a_category_is_the_first_code() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
@@ -141,4 +171,9 @@ fn a_corpus_without_feedback_has_nothing_to_fit_on() {
     let message = "residual k-means `sid` is fitted on the items that were chosen in training";
     assert!(told(&["--set", "identifier.sid.fit=trained"]).contains(message));
     assert!(!told(&["--set", "identifier.sid.fit=all"]).contains(message));
+    let learned = std::fs::read_to_string(&path).unwrap();
+    let learned =
+        learned.replace("kind = \"residual-k-means\"", "kind = \"rq-vae\"\nco_choice = {}");
+    std::fs::write(&path, learned).unwrap();
+    assert!(told(&[]).contains("rq-vae `sid` pulls items together that were chosen together"));
 }

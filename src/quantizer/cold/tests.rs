@@ -133,7 +133,7 @@ fn items_of_a_known_value_keep_it_as_their_first_code() {
     for collisions in ["dedup", "nearest"] {
         let text = format!("{text}\ncollisions = \"{collisions}\"");
         let settings: ResidualKMeansSettings = toml::from_str(&text).unwrap();
-        let items = Items { vectors: Cow::Borrowed(&vectors), values: Some(Clone::clone(&values)) };
+        let items = Items { values: Some(Clone::clone(&values)), ..Items::of(&vectors) };
         let fit = |seen: &Items<'_>| {
             crate::quantizer::residual::fit_items(
                 &settings,

@@ -4,6 +4,7 @@ use super::fit;
 use super::settings::ProductSettings;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Family, Faults, Kind, Need, Role, Use};
@@ -41,6 +42,10 @@ impl Kind for ProductSettings {
 impl IdentifierKind for ProductSettings {
     fn known_levels(&self) -> Vec<u32> {
         self.naming.spelled(vec![self.codes; self.parts as usize])
+    }
+
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
     }
 
     fn may_collide(&self) -> bool {

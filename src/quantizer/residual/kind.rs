@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::fit_items;
 use crate::error::Result;
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Fact, Family, Faults, Kind, Need, Role, Use};
@@ -79,6 +80,10 @@ impl IdentifierKind for ResidualKMeansSettings {
         self.naming.spelled(self.all_levels(0))
     }
 
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
+    }
+
     fn may_collide(&self) -> bool {
         self.naming.may_number()
     }
@@ -86,7 +91,7 @@ impl IdentifierKind for ResidualKMeansSettings {
     fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
         let values = self.first.as_ref().and_then(FirstSettings::value);
         let values = values.map(|of| known.values(&of)).transpose()?;
-        let items = Items { vectors: Cow::Owned(vectors(step)?), values };
+        let items = Items { vectors: Cow::Owned(vectors(step)?), values, histories: None };
         fit_on(self.fit, &items, (step, known), |items, hash| {
             fit_items(self, items, hash, step.seed, step.ctx)
         })

@@ -158,7 +158,7 @@ fn first_codes_may_be_values_of_items() {
     let text = "vectors = \"v\"\nlevels = 2\ncodes = 6\nfirst = { attribute = \"kind\" }";
     for way in ["", "\nnormalize = true", "\nbalanced = \"last\""] {
         let settings: ResidualKMeansSettings = toml::from_str(&format!("{text}{way}")).unwrap();
-        let items = Items { vectors: Cow::Borrowed(&vectors), values: Some(values.clone()) };
+        let items = Items { values: Some(values.clone()), ..Items::of(&vectors) };
         let ids = fit_items(&settings, &items, "c", Seed::new(1), &Context::silent()).unwrap();
         let first = ids.centroids.first.clone().unwrap();
         // The most frequent first, and items without a value last.

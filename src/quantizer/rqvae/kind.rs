@@ -6,9 +6,10 @@ use super::settings::RqVaeSettings;
 use super::{fit, stored_parameters};
 use crate::error::Result;
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Estimate, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
+use crate::kind::{Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
 use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::{IdentifierKind, of_levels};
@@ -33,7 +34,13 @@ impl Kind for RqVaeSettings {
     }
 
     fn needs(&self) -> Vec<Need> {
-        self.fit.needs("rq-vae")
+        let mut needs = self.fit.needs("rq-vae");
+        if self.co_choice.is_some() {
+            let message = "rq-vae `{name}` pulls items together that were chosen together, but the corpus has no feedback";
+            let need = Need::new(Fact::Feedback, message.into()).at(keys!["co_choice"]);
+            needs.push(need.instead("leave `co_choice` out"));
+        }
+        needs
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
@@ -64,14 +71,19 @@ impl IdentifierKind for RqVaeSettings {
         self.naming.spelled(vec![self.codes; self.levels as usize])
     }
 
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
+    }
+
     fn may_collide(&self) -> bool {
         self.naming.may_number()
     }
 
     fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
-        fit_on(self.fit, &Items::of(&vectors(step)?), (step, known), |items, hash| {
-            fit(self, &items.vectors, hash, step)
-        })
+        let histories = self.co_choice.as_ref().map(|_| known.histories()).transpose()?;
+        let vectors = vectors(step)?;
+        let items = Items { histories, ..Items::of(&vectors) };
+        fit_on(self.fit, &items, (step, known), |items, hash| fit(self, items, hash, step))
     }
 
     fn learned(&self, folder: &Path) -> Result<Option<Learned>> {
@@ -82,6 +94,7 @@ impl IdentifierKind for RqVaeSettings {
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let batch = u64::from(self.course.batch * self.course.accumulate);
         let steps = sizes.items.map(|items| n_steps(items, batch, self.course.epochs));
-        of_levels(&self.known_levels(), self.levels(), sizes).count("steps", "", steps)
+        of_levels(&self.known_levels(), (self.levels(), self.spare()), sizes)
+            .count("steps", "", steps)
     }
 }

@@ -13,6 +13,7 @@ use super::known::Known;
 use super::naming::{level_faults, naming_faults, needs_vectors};
 use super::settings::TableSettings;
 use crate::error::{Error, Result};
+use crate::identifier::settings::NamingSettings;
 use crate::identifier::{Centroids, Identifiers, Made};
 use crate::inputs::StepContext;
 use crate::kind::{Abilities, Family, Faults, Kind, Role, Use, keys};
@@ -66,6 +67,10 @@ impl Kind for TableSettings {
 impl IdentifierKind for TableSettings {
     fn known_levels(&self) -> Vec<u32> {
         self.naming.spelled(self.level_codes())
+    }
+
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
     }
 
     fn may_collide(&self) -> bool {
