@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::corpus::{Catalogue, Corpus, ItemIdx, ItemName, Names};
+use crate::corpus::{Catalogue, Corpus, ItemIdx, ItemName, ItemTextRow, Names};
 use crate::error::{Error, Result};
 use crate::kind::Role;
 use crate::progress::Context;
@@ -16,9 +16,16 @@ pub struct Tables {
     corpus: OnceLock<Corpus>,
     catalogue: OnceLock<Catalogue>,
     names: OnceLock<Names>,
+    /// Items that came after the run, behind all others.
+    more: Vec<ItemTextRow>,
 }
 
 impl Tables {
+    /// The tables of a run, and items that came after it.
+    pub fn with(more: Vec<ItemTextRow>) -> Self {
+        Self { more, ..Self::default() }
+    }
+
     /// The tables in a folder.
     ///
     /// # Errors
@@ -39,7 +46,10 @@ impl Tables {
         if let Some(catalogue) = self.catalogue.get() {
             return Ok(catalogue);
         }
-        let catalogue = self.corpus(folder)?.catalogue()?;
+        let mut catalogue = self.corpus(folder)?.catalogue()?;
+        if !self.more.is_empty() {
+            catalogue = catalogue.with(&self.more)?;
+        }
         Ok(self.catalogue.get_or_init(|| catalogue))
     }
 
@@ -51,7 +61,10 @@ impl Tables {
         if let Some(names) = self.names.get() {
             return Ok(names);
         }
-        let names = self.corpus(folder)?.names()?;
+        let mut names = self.corpus(folder)?.names()?;
+        if !self.more.is_empty() {
+            names = names.with(&self.more)?;
+        }
         Ok(self.names.get_or_init(|| names))
     }
 
@@ -61,10 +74,22 @@ impl Tables {
     /// # Errors
     /// [`Error::Data`] when they cannot be read.
     pub fn some_names(&self, folder: &Path, items: &[ItemIdx]) -> Result<Vec<ItemName>> {
-        match self.names.get() {
-            Some(names) => Ok(items.iter().map(|item| names.name(*item)).collect()),
-            None => self.corpus(folder)?.some_names(items),
+        if let Some(names) = self.names.get() {
+            return Ok(items.iter().map(|item| names.name(*item)).collect());
         }
+        let corpus = self.corpus(folder)?;
+        let n_items = corpus.summary().items;
+        let is_known = |item: &ItemIdx| u64::from(*item) < n_items;
+        let known: Vec<ItemIdx> = items.iter().copied().filter(is_known).collect();
+        let mut known = corpus.some_names(&known)?.into_iter();
+        let name = |item: &ItemIdx| match is_known(item) {
+            true => known.next(),
+            false => {
+                let later = self.more.get((u64::from(*item) - n_items) as usize)?;
+                Some(ItemName { id: later.id.clone(), title: later.title.clone() })
+            }
+        };
+        Ok(items.iter().filter_map(name).collect())
     }
 }
 

@@ -157,7 +157,7 @@ pub struct RunArgs {
     trieval search runs/scientific --history B00B7CPUHW,B005PR3K0U --json\n  \
     trieval search runs/home-depot - --system bm25 --json < queries.txt > answers.jsonl")]
 pub struct SearchArgs {
-    /// Folder of a finished run.
+    /// Folder of a finished run, or of items that were added to one (`trieval ids RUN --assign`).
     pub run: PathBuf,
     /// The query; `-` reads many from standard input.
     pub query: Option<String>,
@@ -418,7 +418,7 @@ pub enum RecipesAction {
     trieval ids runs/quickstart --assign new.jsonl --out with-new"
 )]
 pub struct IdsArgs {
-    /// Folder of a finished run.
+    /// Folder of a finished run, or of items that were added to one.
     pub run: PathBuf,
     /// Name of the identifier; needed only where the recipe has several.
     #[arg(long, value_name = "NAME")]
@@ -435,11 +435,12 @@ pub struct IdsArgs {
     /// Print the item, or the items below a prefix, that these tokens spell.
     #[arg(long, value_name = "TOKENS")]
     pub tokens: Option<String>,
-    /// Give identifiers to the new items of this file of JSON lines, {"item_id": "n1", "vector": [0.1, -0.2]}, by the codes
-    /// nearest to their vectors; the spare codes of the run must suffice.
+    /// Give identifiers to the new items of this file of JSON lines, {"item_id": "n1", "title": "red lamp", "text": "of
+    /// brass"}, by the codes nearest to what the run's own vectors make of them; or {"item_id": "n1", "vector": [0.1, -0.2]}.
+    /// The spare codes of the run must suffice.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["positional", "tokens", "item"])]
     pub assign: Option<PathBuf>,
-    /// Where to write the index with the new items; a folder that does not exist.
+    /// Where to write the identifiers of all items, which `search` and `ids` read; a folder that does not exist.
     #[arg(long, value_name = "FOLDER", requires = "assign")]
     pub out: Option<PathBuf>,
     /// JSON on standard output.

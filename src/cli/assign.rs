@@ -1,35 +1,25 @@
-//! `trieval ids RUN --assign FILE`: identifiers for items that came after a run, and an index that has them.
+//! `trieval ids RUN --assign FILE`: identifiers for items that came after a run, and a folder that is searched with them.
 
-use std::collections::{HashMap, HashSet};
-use std::io::Write;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use serde::Deserialize;
 use serde_json::json;
 
 use super::args::IdsArgs;
+use super::new_items::{Line, read};
+use crate::corpus::Catalogue;
 use crate::error::{Error, Result};
-use crate::generative::INDEX_FILE;
-use crate::identifier::{Identifiers, Space};
+use crate::identifier::{Identifiers, Later, Space};
 use crate::pipeline::finished::FinishedRun;
-use crate::quantizer::{LONGEST, assign};
-use crate::store::{create_dir, write_atomic};
+use crate::pipeline::later::NewItems;
+use crate::progress::Context;
+use crate::quantizer::{self, assign_from};
 use crate::vectors::Vectors;
 
-/// What new items are called, in the folder of their index.
-const ITEMS_FILE: &str = "items.jsonl";
-/// Paths that a message names.
+/// Items that a message names.
 const NAMED: usize = 3;
 
-/// A new item and its vector, made as those of the run were.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewItem {
-    item_id: String,
-    vector: Vec<f32>,
-}
-
-pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path) -> Result<()> {
+pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path, ctx: &Context) -> Result<()> {
     let out = args.out.as_ref().ok_or_else(|| {
         Error::Usage("--assign writes an index: name its folder with --out FOLDER".into())
     })?;
@@ -39,31 +29,29 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path) -> Result<
             out.display()
         )));
     }
-    let identifiers = run.identifiers(args.identifier.as_deref())?;
+    let name = run.identifier_name(args.identifier.as_deref())?;
+    let made_from = run.vectors_of(name)?;
+    let identifiers = run.identifiers(Some(name))?;
     let centroids = &identifiers.centroids;
-    if centroids.levels.is_empty() {
-        return Err(Error::Usage(format!(
-            "identifiers of kind {} were not made from vectors: no vector says which codes a new item has",
-            identifiers.kind
-        )));
-    }
     let names = run.names()?;
     let known: HashSet<&str> = names.ids().iter().map(String::as_str).collect();
-    let (ids, vectors) = read(file, centroids.reads(), &known)?;
-    let made = assign(&identifiers, &vectors)?;
+    let lines = read(file, centroids.reads(), &known)?;
+    let vectors = vectors(run, made_from, &lines, (centroids.reads(), file), ctx)?;
+    let made = assign_from(&identifiers, &vectors, &first_codes(&identifiers, &lines, ctx))?;
     let met = centroids.meet(&vectors.data);
     let space = Space { dim: centroids.dim, vectors: &met, centroids: &centroids.levels };
-    let extension = identifiers.extension(&made, space);
+    let later = Later { made: &made, space };
+    let extension = identifiers.extension(later);
     if !extension.left_over.is_empty() {
         let n_left = extension.left_over.len();
-        let first = extension.left_over.iter().take(NAMED).map(|&item| ids[item as usize].as_str());
-        let first: Vec<&str> = first.collect();
+        let first = extension.left_over.iter().take(NAMED);
+        let first: Vec<&str> = first.map(|&item| lines[item as usize].item.id.as_str()).collect();
         return Err(Error::data(
             file,
             format!(
                 "{n_left} of {} new items find no identifier: {} fit; the first that do not: {}",
-                ids.len(),
-                ids.len() - n_left,
+                lines.len(),
+                lines.len() - n_left,
                 first.join(", ")
             ),
         )
@@ -71,29 +59,19 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path) -> Result<
             "assign fewer, or make the identifiers again with more spare codes (identifier.NAME.spare, .codes)",
         ));
     }
-    let all = identifiers.extended(&extension, &names.hash_with(&ids));
-    let index = all.index()?;
-    create_dir(out)?;
-    let n_before = identifiers.n_items() as u32;
-    let spelled = |new: usize| all.spell(n_before + new as u32);
-    let path = out.join(ITEMS_FILE);
-    write_atomic(&path, |writer| {
-        for (new, id) in ids.iter().enumerate() {
-            let codes = all.codes_of(n_before as usize + new);
-            let line = json!({ "item_id": id, "codes": codes, "tokens": spelled(new) });
-            writeln!(writer, "{line}").map_err(|e| Error::unwritable(&path, &e))?;
-        }
-        Ok(())
-    })?;
-    let path = out.join(INDEX_FILE);
-    write_atomic(&path, |writer| index.write(writer).map_err(|e| Error::unwritable(&path, &e)))?;
-    // The description is written last: a folder with one is whole.
-    all.save(out)?;
+    let known_codes = quantizer::made(&identifiers, || run.known_vectors(made_from))?;
+    let ids: Vec<String> = lines.iter().map(|line| line.item.id.clone()).collect();
+    let all = identifiers.extended(&extension, (&known_codes, later), &names.hash_with(&ids));
+    let ranked_by = rankings(run, (name, made_from), &lines, ctx)?;
+    let own = [(made_from.to_owned(), vectors)];
+    let items = lines.into_iter().map(|line| line.item).collect();
+    let new = NewItems { items, vectors: own.into_iter().chain(ranked_by).collect() };
+    run.write_added(out, (name, &all), new)?;
+    let n_before = identifiers.n_items();
     if args.json {
-        let rows: Vec<_> = ids
-            .iter()
-            .enumerate()
-            .map(|(new, id)| json!({ "item": id, "tokens": spelled(new) }))
+        let rows: Vec<_> = (n_before as u32..)
+            .zip(&ids)
+            .map(|(item, id)| json!({ "item": id, "tokens": all.spell(item) }))
             .collect();
         let told = json!({ "total": all.n_items(), "items": rows });
         return super::print_json(&format!("{told:#}\n"));
@@ -101,10 +79,32 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path) -> Result<
     let shared = shared_with_known(&identifiers, &all);
     super::print(&format!(
         "{} new items have identifiers beside {n_before} known ones, {shared} of them below the codes of a known item; \
-         written to {}\n",
+         written to {out}, which `trieval search {out}` answers from\n",
         ids.len(),
-        out.display()
+        out = out.display()
     ))
+}
+
+/// The first code of each new item that gives a value which has one, where values are first codes.
+fn first_codes(identifiers: &Identifiers, lines: &[Line], ctx: &Context) -> Vec<Option<u32>> {
+    let Some(first) = &identifiers.centroids.first else { return Vec::new() };
+    let given: Vec<Option<&str>> = lines.iter().map(|line| line.value(&first.of)).collect();
+    let codes: Vec<Option<u32>> =
+        given.iter().map(|value| value.and_then(|value| first.code(Some(value)))).collect();
+    let unknown: Vec<&str> = given
+        .iter()
+        .zip(&codes)
+        .filter(|(_, code)| code.is_none())
+        .filter_map(|(value, _)| *value)
+        .collect();
+    if let Some(value) = unknown.first() {
+        ctx.warn(format!(
+            "{} new items have a {} that no known item has, such as {value:?}: their first codes are the nearest",
+            unknown.len(),
+            first.of
+        ));
+    }
+    codes
 }
 
 /// New items whose codes, the dedup level left out, a known item has too.
@@ -116,50 +116,79 @@ fn shared_with_known(before: &Identifiers, all: &Identifiers) -> usize {
     paths.skip(before.n_items()).filter(|path| known.contains(&path[..n_own])).count()
 }
 
-/// Ids and vectors of a file of JSON lines.
-fn read(file: &Path, dim: usize, known: &HashSet<&str>) -> Result<(Vec<String>, Vectors)> {
-    let text = std::fs::read_to_string(file).map_err(|e| Error::unreadable(file, &e))?;
-    let (mut ids, mut data) = (Vec::new(), Vec::new());
-    let mut lines_of: HashMap<String, u64> = HashMap::new();
-    for (line, text) in (1u64..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-        let fault = |message: String| Error::data_at(file, line, message);
-        let item: NewItem = serde_json::from_str(text).map_err(|e| {
-            fault(format!("not a new item: {e}"))
-                .with_help("expected a line such as {\"item_id\": \"n1\", \"vector\": [0.1, -0.2]}")
-        })?;
-        let NewItem { item_id, vector } = item;
-        if vector.len() != dim {
+/// The vectors of new items that codes are chosen by: those of the file, and those that texts say where it has none.
+fn vectors(
+    run: &FinishedRun,
+    name: &str,
+    lines: &[Line],
+    (dim, file): (usize, &Path),
+    ctx: &Context,
+) -> Result<Vectors> {
+    let unsaid: Vec<&Line> = lines.iter().filter(|line| line.vector.is_none()).collect();
+    let mut encoded = Vec::new();
+    if let Some(first) = unsaid.first() {
+        if let Some((what, kind)) = run.unsaid(name)? {
+            let id = &first.item.id;
             let message = format!(
-                "item {item_id:?}: a vector of {} numbers, but the codes were made from vectors of {dim}",
-                vector.len()
+                "item {id:?} has no `vector`, and no text says what vectors `{what}` are (kind {kind})"
             );
-            return Err(fault(message).with_help("encode new items as the run's were"));
-        }
-        if vector.iter().any(|x| !x.is_finite()) {
-            return Err(fault(format!("item {item_id:?}: a number of the vector is not finite")));
-        }
-        if vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt() > LONGEST {
-            let message = format!("item {item_id:?}: the vector is longer than {LONGEST:e}");
-            return Err(fault(message).with_help("give vectors made as those of the run were"));
-        }
-        if item_id.is_empty() {
-            return Err(
-                fault("an item without an id".into()).with_help("give every item an `item_id`")
+            let help = format!(
+                "give each line a `vector` of {dim} numbers, made as those of `{name}` were"
             );
+            return Err(Error::data_at(file, first.number, message).with_help(help));
         }
-        if known.contains(item_id.as_str()) {
-            let message = format!("item {item_id:?} has an identifier already");
-            return Err(fault(message).with_help("name only items that the run does not know"));
-        }
-        if let Some(first) = lines_of.insert(item_id.clone(), line) {
-            let message = format!("item {item_id:?} is named in line {first} too");
-            return Err(fault(message).with_help("keep one of the lines"));
-        }
-        ids.push(item_id);
-        data.extend(vector);
+        encoded = run.encode(name, &catalogue(unsaid.iter().copied())?, ctx)?.data;
     }
-    if ids.is_empty() {
-        return Err(Error::data(file, "no new item is in it"));
+    let mut encoded = encoded.chunks_exact(dim);
+    let mut data = Vec::with_capacity(lines.len() * dim);
+    for line in lines {
+        let vector = line.vector.as_deref().or_else(|| encoded.next());
+        data.extend_from_slice(vector.unwrap_or_default());
     }
-    Ok((ids, Vectors::new(dim, data, "new items")?))
+    Vectors::new(dim, data, file)
+}
+
+/// The vectors by which systems put in order what they find in this identifier, where they are others and texts say them.
+fn rankings(
+    run: &FinishedRun,
+    (identifier, made_from): (&str, &str),
+    lines: &[Line],
+    ctx: &Context,
+) -> Result<BTreeMap<String, Vectors>> {
+    let mut all = BTreeMap::new();
+    let mut lacking: Vec<&str> = Vec::new();
+    for (system, name) in run.rankings(identifier)? {
+        if name == made_from || all.contains_key(name) {
+            continue;
+        }
+        let why = match run.unsaid(name)? {
+            Some((what, kind)) => {
+                Some(format!("no text says what vectors {what} are (kind {kind})"))
+            }
+            None => lines
+                .iter()
+                .find(|line| !line.has_text())
+                .map(|line| format!("item {} has neither `title` nor `text`", line.item.id)),
+        };
+        match why {
+            Some(_) if lacking.contains(&name) => {}
+            Some(why) => {
+                lacking.push(name);
+                ctx.warn(format!(
+                    "system {system} puts what it finds in order by vectors {name}, and {why}: it cannot be asked for the new \
+                     items"
+                ));
+            }
+            None => {
+                let items = catalogue(lines.iter())?;
+                all.insert(name.to_owned(), run.encode(name, &items, ctx)?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn catalogue<'l>(lines: impl Iterator<Item = &'l Line>) -> Result<Catalogue> {
+    let texts = lines.map(|line| &line.item);
+    Catalogue::from_items(texts.map(|row| (row.id.as_str(), row.title.as_str(), row.text.as_str())))
 }

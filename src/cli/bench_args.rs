@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::bench::QuantizerBench;
-use crate::quantizer::settings::ResidualKMeansSettings;
+use crate::quantizer::settings::{FitOn, ResidualKMeansSettings};
 
 /// Arguments of `bench quantizer`.
 #[derive(Debug, Args)]
@@ -51,6 +51,8 @@ impl BenchQuantizerArgs {
             items: self.items,
             dim: self.dim,
             settings: ResidualKMeansSettings {
+                fit: FitOn::All,
+                first: None,
                 naming: Default::default(),
                 vectors: String::new(),
                 levels: self.levels,

@@ -8,6 +8,7 @@ use super::args::IdsArgs;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::pipeline::finished::FinishedRun;
+use crate::progress::Context;
 use crate::text::one_line;
 
 /// Items printed for a prefix.
@@ -38,10 +39,10 @@ fn neighbors(identifiers: &Identifiers, item: u32) -> Vec<Shared> {
     prefixes.filter(|row| !row.items.is_empty()).collect()
 }
 
-pub(super) fn execute(args: &IdsArgs) -> Result<()> {
-    let run = FinishedRun::open(&args.run, args.seed)?;
+pub(super) fn execute(args: &IdsArgs, ctx: &Context) -> Result<()> {
+    let run = FinishedRun::open_with_added(&args.run, args.seed)?;
     if let Some(file) = &args.assign {
-        return super::assign::execute(args, &run, file);
+        return super::assign::execute(args, &run, file, ctx);
     }
     let identifiers = run.identifiers(args.identifier.as_deref())?;
     let names = run.names()?;

@@ -14,6 +14,7 @@ mod form;
 mod ids;
 mod interrupt;
 mod judging;
+mod new_items;
 mod outputs;
 mod policy;
 mod proposed;
@@ -95,7 +96,7 @@ fn dispatch() -> ExitCode {
         Verb::Report(args) => report::execute(args, &ctx),
         Verb::Compare(args) => compare::execute(args, &ctx),
         Verb::Recipes(args) => recipes::execute(args),
-        Verb::Ids(args) => ids::execute(args),
+        Verb::Ids(args) => ids::execute(args, &ctx),
         Verb::Clean(args) => clean::execute(args, &ctx),
         Verb::Completions(args) => shell::completions(args),
         Verb::Man(args) => shell::man(args),

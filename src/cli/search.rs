@@ -40,7 +40,7 @@ pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
         }
     }
     let opening = ctx.working("opening the run");
-    let run = FinishedRun::open(&args.run, args.seed)?;
+    let run = FinishedRun::open_with_added(&args.run, args.seed)?;
     let system = open(&run, args.system.as_deref())?;
     drop(opening);
     let top = top(args, &system)?;

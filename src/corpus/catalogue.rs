@@ -22,6 +22,8 @@ pub struct Catalogue {
     spans: Vec<(usize, usize)>,
     /// Row numbers in the order of ids.
     by_id: Vec<u32>,
+    /// Where items came after a run: hash and number of those that it knows.
+    of_run: Option<(String, usize)>,
 }
 
 impl Catalogue {
@@ -50,6 +52,28 @@ impl Catalogue {
             builder.push(id.to_owned(), title, text);
         }
         builder.finish(Path::new("catalogue"))
+    }
+
+    /// These items of a run, and behind them others that came after it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when an id occurs twice.
+    pub fn with(self, more: &[ItemTextRow]) -> Result<Self> {
+        let Self { ids, hash, texts, spans, .. } = self;
+        let of_run = Some((hash, ids.len()));
+        let mut hash = CatalogueHash::default();
+        ids.iter().for_each(|id| hash.push(id));
+        let mut builder = CatalogueBuilder { ids, texts, spans, hash };
+        for ItemTextRow { id, title, text } in more {
+            builder.push(id.clone(), title, text);
+        }
+        Ok(Self { of_run, ..builder.finish(Path::new("new items"))? })
+    }
+
+    /// Hash and number of the items that the results of a run are of: all but those that came after it.
+    pub fn of_run(&self) -> (&str, usize) {
+        let all = || (self.hash.as_str(), self.len());
+        self.of_run.as_ref().map_or_else(all, |(hash, items)| (hash, *items))
     }
 
     /// Number of items.
@@ -118,6 +142,14 @@ impl Names {
             builder.push(row.id, &row.title, "");
         }
         builder.finish(&table_path::<ItemRow>(folder)).map(Self)
+    }
+
+    /// These names, and behind them those of items that came later.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when an id occurs twice.
+    pub fn with(self, more: &[ItemTextRow]) -> Result<Self> {
+        self.0.with(more).map(Self)
     }
 
     /// Those of some items, in the order of `items`; of the table only their rows are decoded.
@@ -207,7 +239,7 @@ impl CatalogueBuilder {
                 format!("item id `{id}` in row {a} and again in row {b}"),
             ));
         }
-        Ok(Catalogue { ids, hash: hash.finish(), texts, spans, by_id })
+        Ok(Catalogue { ids, hash: hash.finish(), texts, spans, by_id, of_run: None })
     }
 }
 

@@ -48,6 +48,10 @@ impl Corpus {
                 let holds = name.map(|name| self.has_column(&name)).transpose()?;
                 (holds == Some(true), "there is no such column")
             }
+            Fact::Value(of) => {
+                let values = self.item_values(of)?;
+                (values.iter().any(Option::is_some), "no item has it")
+            }
             Fact::Signal(signal) => (self.records(signal), "no such signal was recorded"),
         };
         Ok((!holds).then_some(why))

@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 
+use rand::Rng;
+
 use super::{Corpus, Split};
 use crate::error::{Error, Result};
+use crate::seed::Seed;
 
 /// Lists of items that were chosen by the same person in training, oldest first.
 ///
@@ -57,11 +60,36 @@ pub fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
             "no user or request of the training part chose two different items, so there is nothing to count",
         )
         .with_help(
-            "systems of kind item-cf and item-knn and vectors of kind collaborative need users' sequences, or clicks of \
-             requests with users; remove them, or bring such data",
+            "systems of kind item-cf and item-knn, vectors of kind collaborative and `co_choice` of rq-vae need users' \
+             sequences, or clicks of requests with users; remove them, or bring such data",
         ));
     }
     Ok(lists)
+}
+
+/// Pairs of different items that stand at most `window` places apart in a list, each as likely as any other: `most` of them, or
+/// all where there are no more. The same lists give the same pairs.
+pub fn near_pairs(lists: &[Vec<u32>], window: usize, most: usize) -> Vec<(u32, u32)> {
+    let mut rng = Seed::new(0).purpose("near pairs").rng();
+    let mut pairs = Vec::new();
+    let mut n_seen = 0_u64;
+    for list in lists {
+        for (place, &a) in list.iter().enumerate() {
+            for &b in list[place + 1..].iter().take(window).filter(|&&b| b != a) {
+                n_seen += 1;
+                if pairs.len() < most {
+                    pairs.push((a, b));
+                    continue;
+                }
+                // Each stays with the same probability, however many there are.
+                let slot = rng.random_range(0..n_seen) as usize;
+                if let Some(pair) = pairs.get_mut(slot) {
+                    *pair = (a, b);
+                }
+            }
+        }
+    }
+    pairs
 }
 
 #[cfg(test)]
@@ -74,7 +102,19 @@ mod tests {
     use crate::corpus::settings::SimulatorSettings;
     use crate::corpus::{build, training_exposure};
     use crate::progress::Context;
-    use crate::seed::Seed;
+
+    #[test]
+    fn pairs_are_near_and_drawn_alike() {
+        let lists = [vec![0, 1, 1, 2], vec![3, 3], vec![4]];
+        assert_eq!(near_pairs(&lists, 1, 10), [(0, 1), (1, 2)]);
+        assert_eq!(near_pairs(&lists, 2, 10), [(0, 1), (0, 1), (1, 2), (1, 2)]);
+        let long = [(0..1_001).collect::<Vec<u32>>()];
+        let drawn = near_pairs(&long, 1, 200);
+        assert_eq!((drawn.len(), &drawn), (200, &near_pairs(&long, 1, 200)));
+        assert!(drawn.iter().all(|(a, b)| a + 1 == *b));
+        let early = drawn.iter().filter(|(a, _)| *a < 500).count();
+        assert!((75..125).contains(&early), "{early}");
+    }
 
     #[test]
     fn clicks_of_training_are_joined_by_user_in_the_order_of_requests() {

@@ -5,6 +5,7 @@
 //! - `facts`: what a corpus turns out to hold
 //! - `labels`: impressions as labelled examples; `features`: what requests carry; `daily`: items before a day
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
+//! - `values`: attributes and categories of items
 //! - `heard`: what of a question a system makes use of
 //! - `folds`: training requests held out, as a corpus of its own
 //! - `import`: corpora from files; `export`: the way back; `simulator`: the shop with known truth
@@ -39,6 +40,7 @@ mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
+mod values;
 
 pub use build::{build, build_seeded, world_seed};
 pub use catalogue::{Catalogue, Names};
@@ -49,12 +51,14 @@ pub use exposure::{training_exposure, weighted_exposure};
 pub use folder::Corpus;
 pub use folds::Fold;
 pub use heard::{Heard, Words};
-pub use histories::{choices, training_histories};
+pub use histories::{choices, near_pairs, training_histories};
 pub use import::propose;
 pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};
 pub use profile::Profile;
-pub use rows::{ImpressionRow, ItemName, ItemRow, JudgementRow, RequestRow, SessionRow, UserRow};
+pub use rows::{
+    ImpressionRow, ItemName, ItemRow, ItemTextRow, JudgementRow, RequestRow, SessionRow, UserRow,
+};
 pub use settings::LabelRule;
 pub use summary::{
     CorpusSummary, FORMAT, Malformed, Overlap, SizeEstimate, SourceFile, SplitCounts, TableFile,

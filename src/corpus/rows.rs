@@ -45,10 +45,13 @@ pub struct ItemRow {
 
 /// Id and texts of an item: the first columns of the items table, read without the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ItemTextRow {
-    pub(super) id: String,
-    pub(super) title: String,
-    pub(super) text: String,
+pub struct ItemTextRow {
+    /// Id in the source.
+    pub id: String,
+    /// Title; empty where there is none.
+    pub title: String,
+    /// Further text, without the title; may be empty.
+    pub text: String,
 }
 
 /// Id and title of an item: the first two columns of the items table.

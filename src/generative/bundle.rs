@@ -135,7 +135,7 @@ impl Bundle {
         };
         let all = binding.all();
         for (place, one) in &identifiers {
-            if binding.catalogue != one.catalogue {
+            if binding.catalogue != one.catalogue_of_run() {
                 return mismatch("catalogue");
             }
             let is_same = all.get(*place).is_some_and(|spoken| {
@@ -230,7 +230,10 @@ impl Bundle {
 pub fn open_index(identifier_folder: &Path) -> Result<SidIndex> {
     let path = identifier_folder.join(INDEX_FILE);
     SidIndex::open(&path).map_err(|e| {
-        Error::data(&path, e.to_string())
+        // The fault names the file itself.
+        let message = e.to_string();
+        let named = format!("{}: ", path.display());
+        Error::data(&path, message.strip_prefix(&named).unwrap_or(&message))
             .with_help("delete the identifier's step folder and run again")
     })
 }
@@ -328,6 +331,17 @@ mod tests {
         let taught = fixture.load(&trained, &[(0, "0")]).unwrap();
         assert_eq!(taught.normalizer(), Normalizer::Slice);
         assert_eq!(both.normalizer(), Normalizer::Exact);
+    }
+
+    #[test]
+    fn a_fault_of_an_index_names_its_file_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(INDEX_FILE);
+        for _ in 0..2 {
+            let told = open_index(folder.path()).err().unwrap().to_string();
+            assert_eq!(told.matches(INDEX_FILE).count(), 1, "{told}");
+            std::fs::write(&path, "no index").unwrap();
+        }
     }
 
     #[test]

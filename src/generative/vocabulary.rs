@@ -72,11 +72,14 @@ fn held(tokenizer: &Tokenizer, place: usize) -> Vec<u32> {
     (0..).map(codes).take_while(|codes| *codes > 0).collect()
 }
 
-/// Refuses a vocabulary with tokens of identifiers that are not those of `levels`, whose last level may be unknown.
+/// Refuses a vocabulary with tokens of identifiers that are not those of `levels`, whose last level may be unknown, as may be
+/// the codes of one that has 0.
 pub(super) fn check_known(tokenizer: &Tokenizer, levels: &[Vec<u32>], folder: &Path) -> Result<()> {
     let held: Vec<Vec<u32>> = (0..levels.len()).map(|place| held(tokenizer, place)).collect();
     let fits = |(held, known): (&Vec<u32>, &Vec<u32>)| {
-        held.starts_with(known) && held.len() <= known.len() + 1
+        let is_same = |(held, known): (&u32, &u32)| *known == 0 || held == known;
+        let is_long = held.len() >= known.len() && held.len() <= known.len() + 1;
+        is_long && held.iter().zip(known.iter()).all(is_same)
     };
     if held.iter().all(Vec::is_empty) || held.iter().zip(levels).all(fits) {
         return Ok(());

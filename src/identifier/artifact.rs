@@ -17,7 +17,9 @@ use super::diagnostics::Diagnostics;
 use super::encoder::{Encoder, Layer};
 use super::naming::{self, Named, Removed, Space};
 use super::settings::{Collisions, Length, NamingSettings};
+use super::together::Together;
 use crate::error::{Error, Result};
+use crate::kind::ItemValue;
 use crate::store::{create_dir, write_atomic, write_json};
 
 /// Version of the folder; raised with every change that old readers would misread.
@@ -55,6 +57,17 @@ pub struct Identifiers {
     pub removed: Option<Removed>,
     /// Where items share identifiers: the place of each item among those that share its own, the smaller first.
     pub order: Option<Vec<u32>>,
+    /// The items that a model was made with, where others were added behind them.
+    pub extends: Option<Known>,
+}
+
+/// The first items of identifiers that were extended: those that a run knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Hash of their ids, in hexadecimal.
+    pub catalogue: String,
+    /// How many they are.
+    pub items: usize,
 }
 
 /// How codes came about.
@@ -86,6 +99,25 @@ pub struct Centroids {
     pub compared: Compared,
     /// Leads vectors into the space of the centroids, where that is not their own.
     pub encoder: Option<Encoder>,
+    /// What items the codes of the first level stand for, where these were given and not found.
+    pub first: Option<First>,
+}
+
+/// Values of items that are codes of the first level.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct First {
+    /// Of what they are values.
+    pub of: ItemValue,
+    /// The value of each code; none for items that have no value.
+    pub values: Vec<Option<String>>,
+}
+
+impl First {
+    /// The code of items with a value.
+    pub fn code(&self, value: Option<&str>) -> Option<u32> {
+        let place = self.values.iter().position(|one| one.as_deref() == value);
+        place.map(|place| place as u32)
+    }
 }
 
 /// By what a residual and a centroid are compared.
@@ -145,6 +177,10 @@ struct Description {
     naming: NamingSettings,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     removed: Option<Removed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    extends: Option<Known>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<First>,
 }
 
 impl Identifiers {
@@ -208,6 +244,7 @@ impl Identifiers {
             naming: naming.clone(),
             removed,
             order: is_shared.then(|| (0..n_items as u32).collect()),
+            extends: None,
         })
     }
 
@@ -268,6 +305,12 @@ impl Identifiers {
         self.codes.len() / self.levels.len()
     }
 
+    /// How often the items of pairs share codes.
+    pub fn together(&self, pairs: &[(u32, u32)]) -> Option<Together> {
+        let n_levels = self.n_levels();
+        Together::measure(&self.codes, (n_levels, n_levels - usize::from(self.dedup)), pairs)
+    }
+
     /// Number of levels, the dedup level included: tokens per identifier.
     pub fn n_levels(&self) -> usize {
         self.levels.len()
@@ -303,9 +346,16 @@ impl Identifiers {
         levels.flat_map(|(level, &n)| (0..n).map(move |code| Self::token(level, code))).collect()
     }
 
-    /// BLAKE3 of all codes, in hexadecimal: tells identifiers of one shape apart.
+    /// Hash of the ids of the items that a model of these identifiers was made with, in hexadecimal.
+    pub fn catalogue_of_run(&self) -> &str {
+        self.extends.as_ref().map_or(&self.catalogue, |known| &known.catalogue)
+    }
+
+    /// BLAKE3 of all codes of those items, in hexadecimal: tells identifiers of one shape apart.
     pub fn hash(&self) -> String {
-        let codes: Vec<u8> = self.codes.iter().flat_map(|code| code.to_le_bytes()).collect();
+        let items = self.extends.as_ref().map_or(self.n_items(), |known| known.items);
+        let codes = self.codes.iter().take(items * self.n_levels());
+        let codes: Vec<u8> = codes.flat_map(|code| code.to_le_bytes()).collect();
         blake3::hash(&codes).to_hex().to_string()
     }
 
@@ -318,7 +368,7 @@ impl Identifiers {
         let path = folder.join(TENSOR_FILE);
         let file = self.tensors().map_err(|e| Error::Failed(format!("identifiers: {e}")))?;
         write_atomic(&path, |out| out.write_all(&file).map_err(|e| Error::unwritable(&path, &e)))?;
-        let Centroids { dim, compared, encoder, .. } = &self.centroids;
+        let Centroids { dim, compared, encoder, first, .. } = &self.centroids;
         let is_plain = compared.is_default()
             && encoder.is_none()
             && self.order.is_none()
@@ -337,6 +387,8 @@ impl Identifiers {
             diagnostics: self.diagnostics.clone(),
             naming: self.naming.clone(),
             removed: self.removed.clone(),
+            extends: self.extends.clone(),
+            first: first.clone(),
         };
         write_json(&folder.join(DESCRIPTION_FILE), &description)
     }
@@ -446,6 +498,9 @@ impl Description {
         if codes.is_empty() || !codes.iter().enumerate().all(in_range) {
             return Err(fault("codes are missing or out of range".into()));
         }
+        if self.extends.as_ref().is_some_and(|known| known.items > self.items) {
+            return Err(fault("fewer items than those that were added to".into()));
+        }
         let order = match self.naming.collisions() {
             Collisions::Shared => {
                 let order = read("order", Dtype::U32, [self.items, 1])?;
@@ -484,6 +539,10 @@ impl Description {
             let weight = numbers(&weight, [widths[1], widths[0]])?;
             layers.push(Layer { weight, bias: numbers(&bias, [1, widths[1]])? });
         }
+        let n_values = self.first.as_ref().map(|first| first.values.len());
+        if n_values.is_some_and(|n| self.levels.first().map(|&codes| codes as usize) != Some(n)) {
+            return Err(fault("what was given as first codes does not fit the first level".into()));
+        }
         let encoder = (!layers.is_empty()).then_some(Encoder { layers });
         if encoder.is_some() && self.encoder.last() != Some(&self.dim) {
             return Err(fault("the encoder does not lead to the centroids".into()));
@@ -494,11 +553,18 @@ impl Description {
             dedup: self.dedup,
             catalogue: self.catalogue,
             kind: self.kind,
-            centroids: Centroids { dim: self.dim, levels, compared: self.compared, encoder },
+            centroids: Centroids {
+                dim: self.dim,
+                levels,
+                compared: self.compared,
+                encoder,
+                first: self.first,
+            },
             diagnostics: self.diagnostics,
             naming: self.naming,
             removed: self.removed,
             order,
+            extends: self.extends,
         })
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::naming::Outcome;
 use super::settings::Collisions;
+use super::together::Together;
 
 /// Use of the codes of a catalogue, before any dedup level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,12 @@ pub struct Diagnostics {
     /// What was made of the codes; none where a level numbers the items of a path and nothing else was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Items that the codes were fitted on; none where that is all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fitted: Option<usize>,
+    /// How often items that were chosen together share codes; none where nothing was chosen, and of runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
 }
 
 /// Use of the codes of one level; `n_k` items have code k of K, `p_k = n_k / N`.
@@ -90,6 +97,8 @@ impl Diagnostics {
                 .fold(distinct as f64, |density, &size| density / f64::from(size)),
             levels,
             outcome: None,
+            fitted: None,
+            together: None,
         }
     }
 }
@@ -234,6 +243,16 @@ impl fmt::Display for Diagnostics {
                 level.distinct_prefixes,
                 level.residual.map_or_else(|| "-".into(), |residual| format!("{residual:.4}")),
             )?;
+        }
+        if let Some(fitted) = self.fitted {
+            let others = self.items - fitted;
+            write!(
+                f,
+                "\nfitted on {fitted} items; {others} others got the codes nearest to their vectors"
+            )?;
+        }
+        if let Some(together) = &self.together {
+            write!(f, "\n{together}")?;
         }
         if let Some(outcome) = &self.outcome {
             write!(f, "\n{outcome}")?;

@@ -1,7 +1,7 @@
 //! Identifiers: the code paths that stand for items in the decoder's language.
 //!
 //! `artifact` is what is stored, `naming` makes identifiers of codes (by `dedup`, a level that numbers items on one path, or
-//! otherwise), `extend` names items that come later, `diagnostics` measures the use of codes, `encoder` leads vectors to codes
+//! otherwise), `extend` names items that come later, `diagnostics` measures the use of codes, `together` what they know of choices, `encoder` leads vectors to codes
 //! of a learned space, `spelling` is how people read and type them. Who gives items their codes is not known here.
 
 pub mod artifact;
@@ -12,9 +12,11 @@ mod extend;
 mod naming;
 pub mod settings;
 mod spelling;
+mod together;
 
-pub use artifact::{Centroids, Compared, Identifiers, Made};
+pub use artifact::{Centroids, Compared, First, Identifiers, Known, Made};
 pub use diagnostics::{Diagnostics, LevelDiagnostics};
 pub use encoder::{Encoder, Layer};
-pub use extend::Extension;
+pub use extend::{Extension, Later};
 pub use naming::{Outcome, Removed, Space};
+pub use together::Together;

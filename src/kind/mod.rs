@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub use estimate::{Estimate, Sizes};
 pub use faults::{Around, Fault, Faults, Key};
 pub use keyed::keyed;
-pub use needs::{Fact, Lack, Need};
+pub use needs::{Fact, ItemValue, Lack, Need};
 pub use uses::{
     Abilities, Answers, FOLDS, Family, Refusal, Role, TABLE, Use, learner, reaches, starts_from,
 };

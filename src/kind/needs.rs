@@ -1,5 +1,9 @@
 //! What a kind wants of a corpus, against what a corpus offers.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use super::Key;
 
 /// Something that a corpus has or lacks.
@@ -27,6 +31,27 @@ pub enum Fact {
     HeldOutImpressions,
     /// Impressions have a signal, such as `click`, or `session.NAME`.
     Signal(String),
+    /// Items have a value of some kind.
+    Value(ItemValue),
+}
+
+/// What of an item puts it into a group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemValue {
+    /// An attribute of this name.
+    Attribute(String),
+    /// A level of its category path, 0 the broadest.
+    Category(u32),
+}
+
+impl fmt::Display for ItemValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attribute(name) => write!(f, "attribute `{name}`"),
+            Self::Category(level) => write!(f, "category level {level}"),
+        }
+    }
 }
 
 impl Fact {
@@ -43,7 +68,8 @@ impl Fact {
             | Self::Truth
             | Self::Column(_)
             | Self::HeldOutImpressions
-            | Self::Signal(_) => false,
+            | Self::Signal(_)
+            | Self::Value(_) => false,
         }
     }
 }

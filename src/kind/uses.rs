@@ -74,6 +74,8 @@ pub enum Role {
     Tuned,
     /// Vectors that a list is reordered by.
     Rerank,
+    /// The vectors of items that came after the run.
+    Added,
     /// The system at a place: one that another asks, or one that is judged.
     System(usize),
 }
@@ -100,6 +102,7 @@ impl Role {
             Self::Answers(place) => format!("answers.{place}"),
             Self::Tuned => "tuned".into(),
             Self::Rerank => "rerank".into(),
+            Self::Added => "added".into(),
         }
     }
 
@@ -116,7 +119,7 @@ impl Role {
                 _ => None,
             };
         }
-        const PLAIN: [Role; 13] = [
+        const PLAIN: [Role; 14] = [
             Role::Corpus,
             Role::Vectors,
             Role::Identifier(0),
@@ -130,6 +133,7 @@ impl Role {
             Role::Teacher,
             Role::Tuned,
             Role::Rerank,
+            Role::Added,
         ];
         PLAIN.into_iter().find(|role| role.text() == text)
     }

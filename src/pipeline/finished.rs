@@ -9,6 +9,7 @@ use trieval_eval::report::model::CeilingReport;
 use trieval_eval::slice::{Slice, SliceBy};
 use trieval_eval::{Qrels, Run};
 
+use super::added::Added;
 use super::builder::{evaluated, system_of};
 use super::folder::{RECIPE_FILE, RunFolder};
 use super::locate::inputs;
@@ -39,6 +40,8 @@ pub struct FinishedRun {
     folder: RunFolder,
     tables: Arc<Tables>,
     corpus_folder: PathBuf,
+    /// Items that came after it, where they were asked for.
+    added: Option<Added>,
 }
 
 /// What a system of a finished run answered.
@@ -60,6 +63,40 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Data`] when it holds no finished run, [`Error::Usage`] when it has no such seed.
     pub fn open(root: &Path, seed: Option<u64>) -> Result<Self> {
+        if let Some(added) = Added::find(root)? {
+            let run = added.run().0.display();
+            let message = format!("holds items that were added to the run in {run}");
+            let help = format!("`trieval search` and `trieval ids` read it; name {run} here");
+            return Err(Error::data(root, message).with_help(help));
+        }
+        Self::open_run(root, seed)
+    }
+
+    /// Opens a run folder as [`FinishedRun::open`] does, or a folder of items that were added to one: the run with these
+    /// items behind its own.
+    ///
+    /// # Errors
+    /// As [`FinishedRun::open`]; [`Error::Data`] when the run is no longer the one that the items were added to.
+    pub fn open_with_added(root: &Path, seed: Option<u64>) -> Result<Self> {
+        let Some(added) = Added::find(root)? else { return Self::open_run(root, seed) };
+        let (of, own) = added.run();
+        if seed.is_some_and(|seed| seed != own) {
+            let root = root.display();
+            let message =
+                format!("the items of {root} were added under seed {own}: leave --seed out");
+            return Err(Error::Usage(message));
+        }
+        let mut run = Self::open_run(of, Some(own)).map_err(|error| {
+            let root = root.display();
+            error.with_help(format!("{root} holds items that were added to this run, and needs it"))
+        })?;
+        added.check(&run.plan)?;
+        run.tables = Arc::new(Tables::with(added.items.clone()));
+        run.added = Some(added);
+        Ok(run)
+    }
+
+    fn open_run(root: &Path, seed: Option<u64>) -> Result<Self> {
         let folder = RunFolder::open(root)?;
         let mut plan = Plan::read(root)?;
         let recipe_file = root.join(RECIPE_FILE);
@@ -86,11 +123,11 @@ impl FinishedRun {
             );
         }
         let corpus_folder = intact(&plan, &folder, CORPUS)?;
-        Ok(Self { recipe, plan, folder, tables: Arc::default(), corpus_folder })
+        Ok(Self { recipe, plan, folder, tables: Arc::default(), corpus_folder, added: None })
     }
 
     /// Folder of the step of a component, every file of which is what the step wrote.
-    fn intact(&self, name: &str) -> Result<PathBuf> {
+    pub(super) fn intact(&self, name: &str) -> Result<PathBuf> {
         intact(&self.plan, &self.folder, name)
     }
 
@@ -98,6 +135,16 @@ impl FinishedRun {
     pub fn seeds(&self) -> Vec<u64> {
         let seeds = self.plan.seeds();
         if seeds.is_empty() { vec![self.recipe.seed] } else { seeds }
+    }
+
+    /// Items that came after the run.
+    pub fn added(&self) -> Option<&Added> {
+        self.added.as_ref()
+    }
+
+    /// Its folder, the plan, and the seed of the replicate.
+    pub(super) fn replicate(&self) -> (&Path, &Plan, u64) {
+        (self.folder.root(), &self.plan, self.recipe.seed)
     }
 
     /// The recipe that was run.
@@ -262,6 +309,7 @@ impl FinishedRun {
     pub fn open_system(&self, name: Option<&str>) -> Result<OpenSystem<'_>> {
         let settings = self.system(name)?;
         let system = system_of(&self.recipe, settings)?;
+        let place = self.added.as_ref().map(|added| self.place_of(added, settings)).transpose()?;
         if let Some(why) = system.all().iter().find_map(|one| one.it().refuses_questions()) {
             return Err(Error::Usage(format!("{why}; ask another with --system")));
         }
@@ -272,6 +320,13 @@ impl FinishedRun {
         let mut inputs = inputs(&self.plan, &self.folder, step, &self.tables)?;
         // What was tuned for the system lies beside its answers.
         inputs.put(Role::Tuned, &self.folder.step_dir(&step.name, &step.key));
+        if let Some((added, place)) = self.added.as_ref().zip(place) {
+            inputs.put(Role::Identifier(place), added.root());
+            if let Some(vectors) = self.ranking_of(settings) {
+                let file = added.vectors(vectors).ok_or_else(|| lacking(settings, vectors))?;
+                inputs.put(Role::Added, &file);
+            }
+        }
         let retrieve = system.open(&inputs)?;
         let at_most = settings.it().at_most().map(|(most, key)| {
             let key: Vec<String> = key.iter().map(ToString::to_string).collect();
@@ -285,6 +340,9 @@ impl FinishedRun {
     pub fn others_to_ask(&self, name: &str) -> Vec<&str> {
         let others = self.recipe.system.iter().filter(|one| one.name() != name);
         let can = |one: &&SystemSettings| {
+            if self.added.as_ref().is_some_and(|added| self.place_of(added, one).is_err()) {
+                return false;
+            }
             let whole = system_of(&self.recipe, one);
             whole.is_ok_and(|it| it.all().iter().all(|one| one.it().refuses_questions().is_none()))
         };
@@ -308,7 +366,11 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Usage`] when the name is unknown or several match.
     pub fn identifiers(&self, name: Option<&str>) -> Result<Identifiers> {
-        let step = step_name(Family::Identifier, self.identifier_name(name)?);
+        let name = self.identifier_name(name)?;
+        if let Some(added) = &self.added {
+            return Identifiers::load(added.root(), None);
+        }
+        let step = step_name(Family::Identifier, name);
         Identifiers::load(&self.intact(&step)?, None)
     }
 
@@ -318,6 +380,9 @@ impl FinishedRun {
     /// As [`FinishedRun::identifiers`].
     pub fn ceiling(&self, name: Option<&str>) -> Result<Option<CeilingReport>> {
         let step = ceiling_step(self.identifier_name(name)?);
+        if self.added.is_some() {
+            return Ok(None);
+        }
         // Runs of earlier versions have none.
         match self.plan.step(&step) {
             Some(_) => ceiling::read(&self.intact(&step)?),
@@ -325,8 +390,15 @@ impl FinishedRun {
         }
     }
 
-    fn identifier_name<'s>(&'s self, name: Option<&'s str>) -> Result<&'s str> {
-        let names: Vec<&str> = self.recipe.identifier.keys().map(String::as_str).collect();
+    /// The name of the identifiers of this name, or of the only ones.
+    ///
+    /// # Errors
+    /// As [`FinishedRun::identifiers`].
+    pub fn identifier_name<'s>(&'s self, name: Option<&'s str>) -> Result<&'s str> {
+        let names: Vec<&str> = match &self.added {
+            Some(added) => vec![added.identifier()],
+            None => self.recipe.identifier.keys().map(String::as_str).collect(),
+        };
         match (name, names.as_slice()) {
             (Some(name), _) if names.contains(&name) => Ok(name),
             (None, [only]) => Ok(only),
@@ -336,6 +408,49 @@ impl FinishedRun {
                 Err(Error::Usage(format!("--identifier must name one of {names} ({given})")))
             }
         }
+    }
+
+    /// The place, among the identifiers of its model, of the one that items were added to, which a system answers in.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it does not: it knows nothing of these items.
+    fn place_of(&self, added: &Added, settings: &SystemSettings) -> Result<usize> {
+        let identifier = added.identifier();
+        let system = system_of(&self.recipe, settings)?;
+        let model = system.model.filter(|_| matches!(settings, SystemSettings::Generative(_)));
+        let names = model.as_ref().map(|model| model.identifiers());
+        if names.is_some_and(|names| names.get(system.identifier) == Some(&identifier)) {
+            return Ok(system.identifier);
+        }
+        let (name, kind) = (settings.name(), settings.kind());
+        Err(Error::Usage(format!(
+            "system {name} (kind {kind}) does not answer in identifier {identifier}, which new items were added to: ask one \
+             that does with --system, or name the run itself"
+        )))
+    }
+
+    /// The vectors that a generative system puts what it finds in order by.
+    fn ranking_of<'s>(&self, settings: &'s SystemSettings) -> Option<&'s str> {
+        match settings {
+            SystemSettings::Generative(own) => Some(&own.ranking.as_ref()?.vectors),
+            _ => None,
+        }
+    }
+
+    /// The systems that answer in an identifier and put what they find in order by vectors, with the names of these.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the recipe lacks a part: a fault of this program.
+    pub fn rankings(&self, identifier: &str) -> Result<Vec<(&str, &str)>> {
+        let mut rankings = Vec::new();
+        for settings in &self.recipe.system {
+            let model = system_of(&self.recipe, settings)?;
+            let answers = model.model.as_ref().map(|one| one.identifiers());
+            let answers = answers.and_then(|names| names.get(model.identifier).copied());
+            let ranking = self.ranking_of(settings).filter(|_| answers == Some(identifier));
+            rankings.extend(ranking.map(|vectors| (settings.name(), vectors)));
+        }
+        Ok(rankings)
     }
 
     /// Checks the files that a system reads: a damaged model answers too.
@@ -356,7 +471,10 @@ impl FinishedRun {
             Some(name) => systems.iter().find(|system| system.name() == name),
             None => systems
                 .iter()
-                .rfind(|system| matches!(system, SystemSettings::Generative(_)))
+                .rfind(|system| match &self.added {
+                    Some(added) => self.place_of(added, system).is_ok(),
+                    None => matches!(system, SystemSettings::Generative(_)),
+                })
                 .or(systems.first()),
         };
         found.ok_or_else(|| {
@@ -387,6 +505,15 @@ fn intact(plan: &Plan, folder: &RunFolder, name: &str) -> Result<PathBuf> {
 /// [`Error::Data`] when it is no run folder.
 pub fn unfinished(root: &Path) -> Result<Option<String>> {
     missing(&Plan::read(root)?, &RunFolder::open(root)?)
+}
+
+/// Why a system cannot be asked for new items.
+fn lacking(settings: &SystemSettings, vectors: &str) -> Error {
+    let name = settings.name();
+    Error::Usage(format!(
+        "system {name} puts what it finds in order by vectors {vectors}, which the new items lack: assign them with `title` \
+         and `text`, or ask another with --system"
+    ))
 }
 
 fn missing(plan: &Plan, folder: &RunFolder) -> Result<Option<String>> {

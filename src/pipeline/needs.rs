@@ -20,6 +20,7 @@ pub(super) fn verify(recipe: &Recipe, corpus: &Corpus) -> Result<()> {
             let Some(why) = corpus.lacks(&need.fact)? else { continue };
             let message = need.said_of(what, name);
             let help = match need.instead.is_empty() {
+                _ if matches!(need.fact, Fact::Value(_)) => corpus.item_value_names()?,
                 true => "bring such data, or leave the component out".to_owned(),
                 false => need.instead,
             };

@@ -211,6 +211,7 @@ parts = ["text", "feedback"]
 [identifier.sid]
 kind = "residual-k-means"
 vectors = "both"
+first = { category = 0 }
 collisions = "sinkhorn"
 remove = { kind = "top-share", share = 0.2 }
 length = "sum"
@@ -218,9 +219,11 @@ spare = 8
 [identifier.in-parts]
 kind = "product-quantization"
 vectors = "drawn"
+fit = "trained"
 [identifier.learned]
 kind = "rq-vae"
 vectors = "text"
+co_choice = { window = 3 }
 [identifier.control]
 kind = "random"
 [model.decoder]

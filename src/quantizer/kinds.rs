@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use super::known::Known;
 use super::product::settings::ProductSettings;
 use super::rqvae::settings::RqVaeSettings;
 use super::settings::{RandomSettings, ResidualKMeansSettings, TableSettings};
 use crate::error::Result;
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::{Estimate, Kind, Learned, Sizes};
 use crate::text::bytes;
@@ -29,7 +31,7 @@ crate::kind::kinds! {
 
 /// A way to give every item a path of codes.
 pub trait IdentifierKind: Kind {
-    /// Codes of each level that the settings fix; a further level may follow, which tells items apart that share all of
+    /// Codes of each level that the settings fix, 0 of one whose codes the corpus decides; a further level may follow, which tells items apart that share all of
     /// these, and whose codes are known when it is made.
     fn known_levels(&self) -> Vec<u32>;
 
@@ -40,11 +42,21 @@ pub trait IdentifierKind: Kind {
     ///
     /// # Errors
     /// When vectors are missing or the codes do not suffice.
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers>;
+    fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers>;
+
+    /// What is made of the codes before they are identifiers, where that is asked for.
+    fn naming(&self) -> Option<&NamingSettings> {
+        None
+    }
+
+    /// Codes of a level that only tells items apart which no item has yet.
+    fn spare(&self) -> u32 {
+        self.naming().and_then(|naming| naming.spare).unwrap_or(0)
+    }
 
     /// Tokens that a vocabulary gets for it, about.
     fn tokens(&self) -> u32 {
-        self.known_levels().iter().sum()
+        self.known_levels().iter().sum::<u32>() + self.spare()
     }
 
     /// Levels, a further one that tells items apart included.
@@ -54,7 +66,7 @@ pub trait IdentifierKind: Kind {
 
     /// Figures before anything is loaded.
     fn estimate(&self, sizes: &Sizes) -> Estimate {
-        of_levels(&self.known_levels(), self.levels(), sizes)
+        of_levels(&self.known_levels(), (self.levels(), self.spare()), sizes)
     }
 
     /// What the step in `folder` learned; none where nothing is trained.
@@ -66,16 +78,24 @@ pub trait IdentifierKind: Kind {
     }
 }
 
-/// Figures of codes of given levels, and of their index, which has `levels` of them.
-pub(super) fn of_levels(known: &[u32], levels: u32, sizes: &Sizes) -> Estimate {
-    let widest = known.iter().copied().max().unwrap_or(1);
+/// Figures of codes of given levels, and of their index, which has `levels` of them, the last with `spare` codes at least.
+pub(super) fn of_levels(known: &[u32], (levels, spare): (u32, u32), sizes: &Sizes) -> Estimate {
+    let widest = known.iter().copied().chain([spare]).max().unwrap_or(1).max(1);
     let per_item = index_bytes_per_item(levels, widest);
     let sizes_of_levels = match known.windows(2).all(|pair| pair[0] == pair[1]) {
-        true => format!("{levels} × {widest}"),
+        true => format!("{levels} × {}", known.first().copied().unwrap_or(1)),
         false => {
-            let codes: Vec<String> = known.iter().map(u32::to_string).collect();
+            let codes = |codes: &u32| match codes {
+                0 => "values".to_owned(),
+                codes => codes.to_string(),
+            };
+            let codes: Vec<String> = known.iter().map(codes).collect();
             codes.join(" + ")
         }
+    };
+    let sizes_of_levels = match spare {
+        0 => sizes_of_levels,
+        spare => format!("{sizes_of_levels}, {spare} spare"),
     };
     let index = sizes.items.map(|items| format!("≈ {}", bytes(items * per_item)));
     Estimate::default()

@@ -3,6 +3,8 @@
 //! Each level takes the centroid nearest to what the levels before it left over, `r_(l+1) = r_l - centroid_l[c_l]`. Where a
 //! level's centroids lie in a space of their own, this is to quantise each space by itself.
 
+use std::path::Path;
+
 use super::kmeans::{directions, nearest, squared_norm};
 use crate::error::{Error, Result};
 use crate::identifier::{Centroids, Compared, Identifiers};
@@ -22,11 +24,18 @@ const SHORTEST: f64 = 1e-15;
 pub(super) fn vectors(step: &StepContext<'_>) -> Result<Vectors> {
     let folder = step.inputs.folder(Role::Vectors)?;
     let vectors = read_of(folder, step.inputs.catalogue()?)?;
-    match fault(&vectors) {
-        Some((message, help)) => {
-            Err(Error::data(folder.join(VECTORS_FILE), message).with_help(help))
-        }
-        None => Ok(vectors),
+    check(&vectors, &folder.join(VECTORS_FILE))?;
+    Ok(vectors)
+}
+
+/// Refuses vectors of a file that no codes can be made from.
+///
+/// # Errors
+/// [`Error::Data`] when all are equal, or they are too long or too short to compute with.
+pub(super) fn check(vectors: &Vectors, path: &Path) -> Result<()> {
+    match fault(vectors) {
+        Some((message, help)) => Err(Error::data(path, message).with_help(help)),
+        None => Ok(()),
     }
 }
 
@@ -70,6 +79,18 @@ pub(super) fn warn_of_few(items: usize, codes: usize, what: &str, ctx: &Context)
 /// # Errors
 /// [`Error::Failed`] when the codes are not made from vectors, or from vectors of another length.
 pub fn assign(identifiers: &Identifiers, vectors: &Vectors) -> Result<Vec<u32>> {
+    assign_from(identifiers, vectors, &[])
+}
+
+/// The same where the first codes of some items are known, `[n]`; those of the others are the nearest.
+///
+/// # Errors
+/// As [`assign`].
+pub fn assign_from(
+    identifiers: &Identifiers,
+    vectors: &Vectors,
+    first: &[Option<u32>],
+) -> Result<Vec<u32>> {
     let centroids = &identifiers.centroids;
     if centroids.levels.is_empty() {
         let message = "these codes are not made from vectors: none can be assigned by one";
@@ -85,12 +106,36 @@ pub fn assign(identifiers: &Identifiers, vectors: &Vectors) -> Result<Vec<u32>> 
     let mut residuals = centroids.meet(&vectors.data).into_owned();
     let columns: Vec<Vec<u32>> = (0..centroids.levels.len())
         .map(|level| {
-            let codes = nearest_of(centroids, level, &residuals);
+            let mut codes = nearest_of(centroids, level, &residuals);
+            if level == 0 {
+                let known = codes.iter_mut().zip(first);
+                known.for_each(|(code, known)| *code = known.unwrap_or(*code));
+            }
             subtract(&mut residuals, centroids.dim, &centroids.levels[level], &codes);
             codes
         })
         .collect();
     Ok(rows(&columns))
+}
+
+/// Codes `[items, levels without dedup]` of the items of identifiers as they were made, as far as that is known: those nearest
+/// to their vectors where items were moved to other codes, or tokens removed.
+///
+/// # Errors
+/// As [`assign`], or when the vectors cannot be had.
+pub fn made(
+    identifiers: &Identifiers,
+    vectors: impl FnOnce() -> Result<Vectors>,
+) -> Result<Vec<u32>> {
+    if let Some(codes) = identifiers.made() {
+        return Ok(codes);
+    }
+    let rows = identifiers.codes.chunks_exact(identifiers.n_levels());
+    let first: Vec<Option<u32>> = match identifiers.centroids.first {
+        Some(_) => rows.map(|path| path.first().copied()).collect(),
+        None => Vec::new(),
+    };
+    assign_from(identifiers, &vectors()?, &first)
 }
 
 /// Codes `[n]` of one level for what the levels before it left over.

@@ -2,11 +2,14 @@
 //! learns to write vectors in codes, chance, or a file.
 //!
 //! Makes [`crate::identifier::Identifiers`] and knows nothing of the models that learn to write them. A kind is a folder;
-//! `kinds` lists them. `kmeans`, `levels` and `checks` are what they share.
+//! `kinds` lists them. `kmeans`, `levels` and `checks` are what they share; `known` is what they are told of items beside their
+//! vectors, `cold` gives codes to items that they are not fitted on.
 
 mod checks;
+mod cold;
 pub mod kinds;
 mod kmeans;
+pub mod known;
 mod levels;
 mod naming;
 mod product;
@@ -16,5 +19,5 @@ mod rqvae;
 pub mod settings;
 mod table;
 
-pub use levels::{LONGEST, assign};
+pub use levels::{LONGEST, assign, assign_from, made};
 pub use residual::fit;

@@ -55,6 +55,18 @@ pub(super) fn naming_faults(naming: &NamingSettings, levels: &[u32], faults: &mu
         let label = format!("an identifier of {n_levels}");
         faults.value(keys!["remove"], message, label, "raise `levels`, or leave `remove` out");
     }
+    let all = match naming.remove {
+        Some(Remove::Top { codes }) => levels.get(1).is_some_and(|&own| codes >= own),
+        Some(Remove::TopShare { share }) => share >= 1.0,
+        Some(Remove::SecondLevel) | None => false,
+    };
+    if all && n_levels >= 3 {
+        let dotted = faults.dotted(&keys!["remove"]);
+        let message =
+            format!("`{dotted}` takes all codes of the second level away, and keeps the level");
+        let help = "remove the level: remove = { kind = \"second-level\" }, or take fewer codes";
+        faults.value(keys!["remove"], message, "nothing is left", help);
+    }
     let is_variable = matches!(naming.remove, Some(Remove::Top { .. } | Remove::TopShare { .. }));
     if naming.length.is_some() && !is_variable {
         let message =

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::settings::NamingSettings;
+use crate::kind::{Fact, ItemValue, Need};
 use crate::store::Source;
 
 /// Residual k-means: each level quantises what the levels before it left over.
@@ -25,6 +26,10 @@ pub struct ResidualKMeansSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8), inner(range(min = 2, max = 65_536)))]
     pub codes_of_levels: Option<Vec<u32>>,
+    /// What of an item is its first code: a further level before all others, whose codes are the values, the most frequent
+    /// first, and which the others leave over from. By default there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<FirstSettings>,
     /// Levels whose codes get equally many items; by default every item gets its nearest code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balanced: Option<Balanced>,
@@ -44,6 +49,10 @@ pub struct ResidualKMeansSettings {
     #[serde(default = "default_iterations")]
     #[schemars(range(min = 1, max = 1_000))]
     pub iterations: u32,
+    /// Items that the quantiser is fitted on, by default `all`; others get the codes nearest to their vectors, as items do that
+    /// come later.
+    #[serde(default, skip_serializing_if = "FitOn::is_all")]
+    pub fit: FitOn,
     /// What is made of codes before they are identifiers.
     #[serde(flatten)]
     pub naming: NamingSettings,
@@ -51,6 +60,55 @@ pub struct ResidualKMeansSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
+}
+
+/// What of an item is its first code: one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstSettings {
+    /// An attribute of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// A level of its category path, 0 the broadest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 16))]
+    pub category: Option<u32>,
+}
+
+impl FirstSettings {
+    /// The one that is given.
+    pub fn value(&self) -> Option<ItemValue> {
+        let category = self.category.map(ItemValue::Category);
+        self.attribute.clone().map(ItemValue::Attribute).or(category)
+    }
+}
+
+/// Items that a quantiser is fitted on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FitOn {
+    /// All items.
+    #[default]
+    All,
+    /// Those that were chosen in training, so that all others are as cold as items that come later.
+    Trained,
+}
+
+impl FitOn {
+    /// Whether it is all of them.
+    pub fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+
+    /// What a corpus must have for it.
+    pub fn needs(self, kind: &str) -> Vec<Need> {
+        let message = format!(
+            "{kind} `{{name}}` is fitted on the items that were chosen in training, but the corpus has no feedback"
+        );
+        let need =
+            Need::new(Fact::Feedback, message).instead("fit it on all items (fit = \"all\")");
+        if self.is_all() { Vec::new() } else { vec![need] }
+    }
 }
 
 /// Levels whose codes get equally many items.
@@ -88,6 +146,11 @@ impl ResidualKMeansSettings {
     pub fn level_codes(&self) -> Vec<u32> {
         let same = || vec![self.codes; self.levels as usize];
         self.codes_of_levels.clone().unwrap_or_else(same)
+    }
+
+    /// The same with as many codes as are given for the level that values of items are the codes of, where there is one.
+    pub fn all_levels(&self, first: u32) -> Vec<u32> {
+        self.first.iter().map(|_| first).chain(self.level_codes()).collect()
     }
 
     /// How the codes of the level at a place come to get equally many items, where they are to.

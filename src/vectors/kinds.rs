@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Vectors;
 use super::contrastive::settings::ContrastiveVectorsSettings;
 use super::mmse::settings::MmseSettings;
 use super::request::Encoded;
@@ -14,6 +15,7 @@ use crate::corpus::Catalogue;
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
 use crate::kind::{Estimate, Kind, Learned, Sizes};
+use crate::progress::Context;
 use crate::train::held_out::Judge;
 
 crate::kind::kinds! {
@@ -67,6 +69,27 @@ pub trait VectorsKind: Kind {
     /// [`Error::Data`] when a file is missing or damaged; [`Error::Failed`] where nothing encodes requests.
     fn open(&self, folder: &Path, _catalogue: &Catalogue) -> Result<Encoded> {
         let message = format!("the vectors in {} have no encoder for requests", folder.display());
+        Err(Error::Failed(message))
+    }
+
+    /// Whether the text of an item says what its vector is, or the parts of it that are vectors themselves.
+    fn encodes_items(&self) -> bool {
+        false
+    }
+
+    /// The vectors of further items, made as those in `folder` were; `parts` are their vectors by the vectors that these are
+    /// made of, in the order of [`Kind::uses`].
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file is missing or damaged; [`Error::Failed`] where no text says what a vector is.
+    fn encode(
+        &self,
+        folder: &Path,
+        _items: &Catalogue,
+        _parts: &[Vectors],
+        _ctx: &Context,
+    ) -> Result<Vectors> {
+        let message = format!("no text says what a vector in {} is", folder.display());
         Err(Error::Failed(message))
     }
 

@@ -44,6 +44,17 @@ pub const VECTORS_FILE: &str = "vectors.safetensors";
 /// # Errors
 /// [`crate::Error::Data`] when they cannot be read, or belong to other items.
 pub fn read_of(folder: &Path, catalogue: &Catalogue) -> Result<Vectors> {
-    let made_from = Provenance::of_catalogue(&catalogue.hash);
-    Vectors::read_made_from(&folder.join(VECTORS_FILE), catalogue.len(), &made_from)
+    let (hash, items) = catalogue.of_run();
+    let made_from = Provenance::of_catalogue(hash);
+    Vectors::read_made_from(&folder.join(VECTORS_FILE), items, &made_from)
+}
+
+/// The same, made by the encoder in `files` of the folder.
+///
+/// # Errors
+/// As [`read_of`], or [`crate::Error::Data`] when another encoder made them.
+fn read_encoded(folder: &Path, catalogue: &Catalogue, files: &[&str]) -> Result<Vectors> {
+    let (hash, items) = catalogue.of_run();
+    let made_from = Provenance::of_encoder(hash, folder, files)?;
+    Vectors::read_made_from(&folder.join(VECTORS_FILE), items, &made_from)
 }

@@ -1,8 +1,10 @@
 //! Requests in the space of item vectors.
 
+use std::path::Path;
+
 use super::Vectors;
 use crate::corpus::Ask;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Turns requests into vectors of the space that item vectors lie in.
 pub trait RequestEncoder: Send + Sync {
@@ -25,6 +27,21 @@ impl Encoded {
     /// Item vectors and the encoder that belongs to them.
     pub fn new(encoder: impl RequestEncoder + 'static, vectors: Vectors) -> Self {
         Self { encoder: Box::new(encoder), vectors }
+    }
+
+    /// The same with the vectors of further items behind all others; `origin` names them in the error.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they have more or fewer numbers.
+    pub fn with(mut self, more: &Vectors, origin: &Path) -> Result<Self> {
+        let (expected, found) = (self.vectors.dim, more.dim);
+        if found != expected {
+            let message =
+                format!("vectors of {found} numbers, but those of the run have {expected}");
+            return Err(Error::data(origin, message));
+        }
+        self.vectors.data.extend_from_slice(&more.data);
+        Ok(self)
     }
 
     /// All items by their inner product with a request, best first: what any search is to find.

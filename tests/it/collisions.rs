@@ -176,8 +176,24 @@ fn keys_that_do_not_fit_are_refused_before_any_work() {
     let spare = told(&["collisions=shared", "spare=4"]);
     assert!(spare.contains("identifiers that items share"), "{spare}");
     assert!(told(&[r#"remove={ kind = "top", codes = 0 }"#]).contains("codes"));
+    for all in
+        [r#"remove={ kind = "top", codes = 16 }"#, r#"remove={ kind = "top-share", share = 1.0 }"#]
+    {
+        let told = told(&["levels=3", all]);
+        assert!(told.contains("takes all codes of the second level away"), "{told}");
+    }
     assert!(told(&[r#"remove={ kind = "first-level" }"#]).contains("second-level"));
     assert!(told(&["collisions=closest"]).contains("nearest"));
+}
+
+#[test]
+fn spare_codes_are_counted_before_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let told = |more: &[&str]| run(TINY, &out, &[&["--dry-run"][..], more].concat()).expect(0).out;
+    assert!(!told(&[]).contains("spare"));
+    let told = told(&["--set", "identifier.sid.spare=30"]);
+    assert!(told.contains("3 × 16, 30 spare"), "{told}");
 }
 
 /// A file of new items with these ids, all with one vector of the width of the tiny recipe's.
@@ -238,7 +254,7 @@ fn spare_codes_name_items_that_come_later() {
     assert!(assign(&twice).expect(2).err.contains("is named in line 1 too"));
     for (line, told) in [
         ("{\"item_id\": \"n\", \"vector\": [1.0]}", "codes were made from vectors of 16"),
-        ("{\"item_id\": \"n\"}", "not a new item"),
+        ("{\"item_id\": \"n\"}", "neither `title` nor `vector`"),
         ("", "no new item is in it"),
     ] {
         std::fs::write(&twice, line).unwrap();

@@ -104,9 +104,12 @@ fn identifiers(report: &Report) -> String {
         text.push_str(&tables(2, &head.map(str::to_owned), &rows));
         for identifier in &report.identifiers {
             text.push_str(&format!(
-                "\n{}: {} items under {} different identifiers; {} of the items share theirs.\n",
+                "\n{}: {} items{} under {} different identifiers; {} of the items share theirs.\n",
                 escape(&identifier.name),
                 numbers::count(identifier.items),
+                identifier.fitted.map_or_else(String::new, |n| {
+                    format!(", on {} of which codes were fitted,", numbers::count(n))
+                }),
                 numbers::count(identifier.distinct),
                 numbers::percent(identifier.collision_rate),
             ));

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::dedup::number;
 use super::settings::{Collisions, NamingSettings};
 use crate::error::Result;
-use crowd::{crowds, shared_paths};
+use crowd::{SharedPaths, crowds, shared_paths};
 pub use removal::Removed;
 
 /// What codes were made from: vectors, and what each level stands for.
@@ -62,6 +62,44 @@ pub struct Outcome {
     pub most_items_per_leaf: usize,
     /// Mean squared length that all levels leave over in the end, if known.
     pub residual: Option<f64>,
+}
+
+impl Outcome {
+    /// Of paths before and after items were told apart.
+    fn of(collisions: Collisions, before: &SharedPaths, after: &SharedPaths) -> Self {
+        let is_numbered = matches!(collisions, Collisions::Dedup | Collisions::Sinkhorn);
+        Self {
+            collisions,
+            collision_rate: before.rate(),
+            moved: 0,
+            leaves: if is_numbered { after.items } else { after.paths },
+            most_items_per_leaf: if is_numbered { 1 } else { after.most },
+            residual: None,
+        }
+    }
+
+    /// The same of all items, `later` of which came behind those that this is of: `spelled` are the codes
+    /// `[items, n_levels]` that were made, without removed ones, `codes` those that items have in the end.
+    pub(super) fn with(
+        &self,
+        later: (usize, Residuals<'_>),
+        (spelled, codes): (&[u32], &[u32]),
+        n_levels: usize,
+    ) -> Self {
+        let (n_later, residuals) = later;
+        let n_items = codes.len() / n_levels;
+        let n_before = n_items - n_later;
+        let [spelled_later, codes_later] =
+            [spelled, codes].map(|codes| &codes[n_before * n_levels..]);
+        let rows = spelled_later.chunks_exact(n_levels).zip(codes_later.chunks_exact(n_levels));
+        let moved = self.moved + rows.filter(|(spelled, codes)| spelled != codes).count();
+        let residual = self.residual.map(|before| {
+            let own = residuals.mean_left_over(codes_later, n_levels);
+            (before * n_before as f64 + own * n_later as f64) / n_items as f64
+        });
+        let paths = [spelled, codes].map(|codes| shared_paths(codes, n_levels));
+        Self { moved, residual, ..Self::of(self.collisions, &paths[0], &paths[1]) }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -117,13 +155,9 @@ pub(super) fn name(
         }
     };
     let after = shared_paths(&codes, n_levels);
-    let outcome = (!naming.is_plain()).then(|| Outcome {
-        collisions: naming.collisions(),
-        collision_rate: before.rate(),
-        moved,
-        leaves: if naming.may_number() { after.items } else { after.paths },
-        most_items_per_leaf: if naming.may_number() { 1 } else { after.most },
-        residual: residuals.map(|it| it.mean_left_over(&codes, n_levels)),
+    let outcome = (!naming.is_plain()).then(|| {
+        let residual = residuals.map(|it| it.mean_left_over(&codes, n_levels));
+        Outcome { moved, residual, ..Outcome::of(naming.collisions(), &before, &after) }
     });
     let spare = naming.spare.unwrap_or(0);
     let dedup = naming.may_number() && (after.most > 1 || spare > 0);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use trieval_eval::report::model::{
-    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, TargetsReport, TrainingPoint,
-    TrainingReport, finite,
+    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, TargetsReport, TogetherReport,
+    TrainingPoint, TrainingReport, finite,
 };
 
 use super::health::health;
@@ -196,12 +196,18 @@ pub(super) fn identifiers(
             name: name.clone(),
             kind: identifiers.kind.clone(),
             items: diagnostics.items as u64,
+            fitted: diagnostics.fitted.map(|n| n as u64),
             distinct: diagnostics.distinct as u64,
             collision_rate: diagnostics.collision_rate,
             largest_group: Some(diagnostics.most_items_per_path as u64),
             index_bytes: Some(index_bytes),
             distortion: diagnostics.levels.last().and_then(|level| level.residual),
             path_density: Some(diagnostics.path_density),
+            together: diagnostics.together.as_ref().map(|one| TogetherReport {
+                pairs: one.pairs as u64,
+                shared: one.shared.clone(),
+                by_chance: one.by_chance.clone(),
+            }),
             outcome: diagnostics.outcome.as_ref().map(|one| OutcomeReport {
                 collisions: one.collisions.name().to_owned(),
                 removed: identifiers.removed.as_ref().map(Removed::n_codes),

@@ -4,11 +4,14 @@ use super::fit;
 use super::settings::ProductSettings;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
+use crate::kind::{Abilities, Draws, Family, Faults, Kind, Need, Role, Use};
 use crate::quantizer::checks::too_many_codes;
+use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::IdentifierKind;
+use crate::quantizer::known::Known;
 use crate::quantizer::levels::vectors;
 use crate::quantizer::naming::naming_faults;
 use crate::vectors::VECTORS_FILE;
@@ -26,6 +29,10 @@ impl Kind for ProductSettings {
         Abilities { has_centroids: true, ..Abilities::default() }
     }
 
+    fn needs(&self) -> Vec<Need> {
+        self.fit.needs("product quantization")
+    }
+
     fn faults(&self, faults: &mut Faults<'_>) {
         too_many_codes(faults, keys!["codes"], self.codes);
         naming_faults(&self.naming, &vec![self.codes; self.parts as usize], faults);
@@ -37,12 +44,15 @@ impl IdentifierKind for ProductSettings {
         self.naming.spelled(vec![self.codes; self.parts as usize])
     }
 
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
+    }
+
     fn may_collide(&self) -> bool {
         self.naming.may_number()
     }
 
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
-        let catalogue = step.inputs.catalogue()?;
+    fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
         let vectors = vectors(step)?;
         if vectors.dim < self.parts as usize {
             let (dim, parts) = (vectors.dim, self.parts);
@@ -51,6 +61,8 @@ impl IdentifierKind for ProductSettings {
             let help = format!("set {}.parts to {dim} or less, or take wider vectors", step.name);
             return Err(Error::data(path, message).with_help(help));
         }
-        fit(self, &vectors, &catalogue.hash, step.seed, step.ctx)
+        fit_on(self.fit, &Items::of(&vectors), (step, known), |items, hash| {
+            fit(self, &items.vectors, hash, step.seed, step.ctx)
+        })
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::settings::NamingSettings;
+use crate::quantizer::settings::FitOn;
 
 /// Product quantization: the parts of a vector are quantised side by side, none waits for another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +31,10 @@ pub struct ProductSettings {
     /// make them (OPQ); otherwise numbers that stand side by side form a part.
     #[serde(default = "default_rotation")]
     pub rotation: bool,
+    /// Items that the quantiser is fitted on, by default `all`; others get the codes nearest to their vectors, as items do that
+    /// come later.
+    #[serde(default, skip_serializing_if = "FitOn::is_all")]
+    pub fit: FitOn,
     /// What is made of the codes before they are identifiers.
     #[serde(flatten)]
     pub naming: NamingSettings,

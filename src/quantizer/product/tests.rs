@@ -17,6 +17,7 @@ fn settings(parts: u32, codes: u32, rotation: bool) -> ProductSettings {
         codes,
         iterations: 20,
         rotation,
+        fit: Default::default(),
         naming,
         seed: None,
     }

@@ -4,6 +4,7 @@
 //! nothing that a code says of its item.
 
 use super::kinds::IdentifierKind;
+use super::known::Known;
 use super::settings::RandomSettings;
 use crate::error::{Error, Result};
 use crate::identifier::{Identifiers, Made};
@@ -39,7 +40,7 @@ impl IdentifierKind for RandomSettings {
         false
     }
 
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
+    fn assign(&self, step: &StepContext<'_>, _known: &dyn Known) -> Result<Identifiers> {
         let catalogue = step.inputs.catalogue()?;
         let codes = deal(self, catalogue.len(), step.seed).ok_or_else(|| {
             let folder = step.inputs.corpus().map(|corpus| corpus.folder().to_owned());

@@ -1,16 +1,21 @@
 //! What residual k-means says of itself.
 
-use super::fit;
+use std::borrow::Cow;
+
+use super::fit_items;
 use crate::error::Result;
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Abilities, Draws, Family, Faults, Kind, Role, Use};
+use crate::kind::{Abilities, Draws, Fact, Family, Faults, Kind, Need, Role, Use};
 use crate::quantizer::checks::too_many_codes;
+use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::IdentifierKind;
+use crate::quantizer::known::Known;
 use crate::quantizer::levels::vectors;
 use crate::quantizer::naming::{level_faults, naming_faults};
-use crate::quantizer::settings::ResidualKMeansSettings;
+use crate::quantizer::settings::{Balanced, FirstSettings, ResidualKMeansSettings};
 
 impl Kind for ResidualKMeansSettings {
     fn draws(&self) -> Draws {
@@ -25,9 +30,35 @@ impl Kind for ResidualKMeansSettings {
         Abilities { has_centroids: true, ..Abilities::default() }
     }
 
+    fn needs(&self) -> Vec<Need> {
+        let mut needs = self.fit.needs("residual k-means");
+        let of = self.first.as_ref().and_then(FirstSettings::value);
+        needs.extend(of.map(|of| {
+            let message = format!(
+                "the first code of residual k-means `{{name}}` is {of}, but the items have none"
+            );
+            Need::new(Fact::Value(of), message).at(keys!["first"])
+        }));
+        needs
+    }
+
     fn faults(&self, faults: &mut Faults<'_>) {
         let key = level_faults(self.codes_of_levels.as_deref(), faults);
-        naming_faults(&self.naming, &self.level_codes(), faults);
+        naming_faults(&self.naming, &self.all_levels(u32::MAX), faults);
+        if let Some(first) = &self.first {
+            if first.attribute.is_some() == first.category.is_some() {
+                let dotted = faults.dotted(&keys!["first"]);
+                let message =
+                    format!("`{dotted}` names one thing of an item that is its first code");
+                let help = "first = { category = 0 }, or { attribute = \"brand\" }";
+                faults.value(keys!["first"], message, "expected `attribute` or `category`", help);
+            }
+            if self.balanced == Some(Balanced::All) {
+                let message = "the first codes are given: they cannot be balanced";
+                let help = "set balanced = \"last\", or leave `first` out";
+                faults.value(keys!["balanced"], message, "all levels", help);
+            }
+        }
         if self.balance_by.is_some() && self.balanced.is_none() {
             let message = "`balance_by` spreads items over balanced levels, and none is balanced";
             let help = "set `balanced`, or leave `balance_by` out";
@@ -46,16 +77,23 @@ impl Kind for ResidualKMeansSettings {
 
 impl IdentifierKind for ResidualKMeansSettings {
     fn known_levels(&self) -> Vec<u32> {
-        self.naming.spelled(self.level_codes())
+        self.naming.spelled(self.all_levels(0))
+    }
+
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
     }
 
     fn may_collide(&self) -> bool {
         self.naming.may_number()
     }
 
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
-        let catalogue = step.inputs.catalogue()?;
-        let vectors = vectors(step)?;
-        fit(self, &vectors, &catalogue.hash, step.seed, step.ctx)
+    fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
+        let values = self.first.as_ref().and_then(FirstSettings::value);
+        let values = values.map(|of| known.values(&of)).transpose()?;
+        let items = Items { vectors: Cow::Owned(vectors(step)?), values, histories: None };
+        fit_on(self.fit, &items, (step, known), |items, hash| {
+            fit_items(self, items, hash, step.seed, step.ctx)
+        })
     }
 }

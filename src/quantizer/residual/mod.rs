@@ -4,6 +4,7 @@
 //! the mean length that its members have along it: the one length that leaves least over. So a vector is the sum of its
 //! centroids in any case, and no level leaves more over than it found.
 
+mod first;
 mod kind;
 
 use std::borrow::Cow;
@@ -13,7 +14,8 @@ use super::levels::{mean_squared_length, nearest_of, rows, subtract, warn_of_few
 use crate::error::Result;
 use crate::identifier::{Centroids, Compared, Identifiers, Made};
 use crate::progress::Context;
-use crate::quantizer::settings::ResidualKMeansSettings;
+use crate::quantizer::cold::Items;
+use crate::quantizer::settings::{FirstSettings, ResidualKMeansSettings};
 use crate::seed::Seed;
 use crate::vectors::Vectors;
 
@@ -34,6 +36,18 @@ pub fn fit(
     seed: Seed,
     ctx: &Context,
 ) -> Result<Identifiers> {
+    fit_items(settings, &Items::of(vectors), catalogue, seed, ctx)
+}
+
+/// The same of items whose first codes may be given by their values.
+pub(super) fn fit_items(
+    settings: &ResidualKMeansSettings,
+    items: &Items<'_>,
+    catalogue: &str,
+    seed: Seed,
+    ctx: &Context,
+) -> Result<Identifiers> {
+    let vectors: &Vectors = &items.vectors;
     let level_codes = settings.level_codes();
     let most = level_codes.iter().copied().max().unwrap_or(0);
     warn_of_few(vectors.len(), most as usize, "level", ctx);
@@ -43,6 +57,22 @@ pub fn fit(
     let mut centroids = Centroids { dim: vectors.dim, compared, ..Centroids::default() };
     let mut lengths = Vec::new();
     let mut columns = Vec::new();
+    let of = settings.first.as_ref().and_then(FirstSettings::value);
+    if let Some((of, values)) = of.zip(items.values.as_ref()) {
+        let given = first::codes(of, values)?;
+        let means = first::means(&given.codes, given.first.values.len(), vectors);
+        subtract(&mut residuals, vectors.dim, &means, &given.codes);
+        ctx.say(format!(
+            "{} values of {} are the first codes",
+            given.first.values.len(),
+            given.first.of
+        ));
+        lengths.push(mean_squared_length(&residuals, vectors.dim));
+        columns.push(given.codes);
+        centroids.levels.push(means);
+        centroids.first = Some(given.first);
+    }
+    let n_given = columns.len();
     for (level, &codes) in level_codes.iter().enumerate() {
         let label = format!("codes of level {}", level + 1);
         let seed = seed.purpose("residual-k-means").index(level as u64);
@@ -66,9 +96,9 @@ pub fn fit(
         });
         if by_direction && wanted.balance.is_none() {
             // Of directions that were rounded with their lengths, as new items are assigned.
-            codes = nearest_of(&centroids, level, &residuals);
+            codes = nearest_of(&centroids, n_given + level, &residuals);
         }
-        subtract(&mut residuals, vectors.dim, &centroids.levels[level], &codes);
+        subtract(&mut residuals, vectors.dim, &centroids.levels[n_given + level], &codes);
         columns.push(codes);
         lengths.push(mean_squared_length(&residuals, vectors.dim));
     }

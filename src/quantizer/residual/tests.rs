@@ -138,6 +138,85 @@ fn levels_may_have_codes_of_their_own_and_as_many_items_for_each() {
     assert!(left(&even) < 1.25 * left(&free), "{} {}", left(&even), left(&free));
 }
 
+/// Vectors in two groups, with a value for each; one in seven items has none.
+fn grouped(items: usize) -> (Vectors, Vec<Option<String>>) {
+    let mut vectors = random(items, 5);
+    let values = (0..items).map(|item| {
+        let value = ["rug", "lamps", "cupboard"][item % 11 % 3];
+        (item % 7 != 3).then(|| value.to_owned())
+    });
+    let values: Vec<Option<String>> = values.collect();
+    for (row, value) in vectors.data.chunks_exact_mut(5).zip(&values) {
+        row[0] += value.as_ref().map_or(24.0, |value| 2.0 * value.len() as f32);
+    }
+    (vectors, values)
+}
+
+#[test]
+fn first_codes_may_be_values_of_items() {
+    let (vectors, values) = grouped(400);
+    let text = "vectors = \"v\"\nlevels = 2\ncodes = 6\nfirst = { attribute = \"kind\" }";
+    for way in ["", "\nnormalize = true", "\nbalanced = \"last\""] {
+        let settings: ResidualKMeansSettings = toml::from_str(&format!("{text}{way}")).unwrap();
+        let items = Items { values: Some(values.clone()), ..Items::of(&vectors) };
+        let ids = fit_items(&settings, &items, "c", Seed::new(1), &Context::silent()).unwrap();
+        let first = ids.centroids.first.clone().unwrap();
+        // The most frequent first, and items without a value last.
+        let count = |value: &Option<String>| values.iter().filter(|one| *one == value).count();
+        assert_eq!((first.values.len(), first.values[3].clone()), (4, None));
+        assert!(first.values[..3].windows(2).all(|pair| count(&pair[0]) >= count(&pair[1])));
+        assert_eq!(ids.levels[..3], [4, 6, 6]);
+        for (item, value) in values.iter().enumerate() {
+            assert_eq!(ids.codes_of(item).unwrap()[0], first.code(value.as_deref()).unwrap());
+        }
+        // A code is the mean of its items, from which the others leave over.
+        for code in 0..4 {
+            let is_own = |&item: &usize| ids.codes_of(item).unwrap()[0] == code;
+            let of_code: Vec<usize> = (0..400).filter(is_own).collect();
+            for at in 0..5 {
+                let mean =
+                    of_code.iter().map(|&item| f64::from(vectors.row(item)[at])).sum::<f64>();
+                let mean = mean / of_code.len() as f64;
+                assert!(
+                    (f64::from(ids.centroids.levels[0][code as usize * 5 + at]) - mean).abs()
+                        < 1e-5
+                );
+            }
+        }
+        let left: Vec<f64> = ids.diagnostics.levels.iter().filter_map(|one| one.residual).collect();
+        assert!(left.len() == 3 && left[0] > left[1] && left[1] > left[2], "{left:?}");
+        // Known first codes are taken, others are the nearest.
+        let codes: Vec<Option<u32>> =
+            (0..400).map(|item| ids.codes_of(item).map(|path| path[0])).collect();
+        let assigned = crate::quantizer::assign_from(&ids, &vectors, &codes).unwrap();
+        if way != "\nbalanced = \"last\"" {
+            assert_eq!(assigned, ids.made().unwrap());
+        }
+        if ids.centroids.compared == Compared::Distance {
+            // The groups lie apart.
+            let nearest = assign(&ids, &vectors).unwrap();
+            let mut pairs = nearest.chunks_exact(3).zip(assigned.chunks_exact(3));
+            assert!(pairs.all(|(a, b)| a[0] == b[0]));
+        }
+        // It is written, and read again.
+        let folder = tempfile::tempdir().unwrap();
+        ids.save(folder.path()).unwrap();
+        assert_eq!(Identifiers::load(folder.path(), None).unwrap(), ids);
+    }
+}
+
+#[test]
+fn more_values_than_codes_are_refused() {
+    let of = crate::kind::ItemValue::Attribute("serial".into());
+    let values: Vec<Option<String>> = (0..65_537).map(|item| Some(format!("s{item}"))).collect();
+    let told = first::codes(of.clone(), &values).err().unwrap().to_string();
+    assert!(told.contains("65537 different values of attribute `serial`"), "{told}");
+    // All are as frequent: the order is that of their names.
+    let most = first::codes(of, &values[1..]).unwrap().first;
+    assert_eq!(most.values.len(), 65_536);
+    assert!(most.values.is_sorted());
+}
+
 #[test]
 fn equal_vectors_are_told_apart_by_the_dedup_level() {
     let vectors = Vectors::new(1, vec![1.0, 5.0, 1.0, 1.0], "test").unwrap();

@@ -6,11 +6,14 @@ use super::settings::RqVaeSettings;
 use super::{fit, stored_parameters};
 use crate::error::Result;
 use crate::identifier::Identifiers;
+use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Estimate, Family, Faults, Kind, Learned, Role, Sizes, Use};
+use crate::kind::{Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
 use crate::quantizer::checks::too_many_codes;
+use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::{IdentifierKind, of_levels};
+use crate::quantizer::known::Known;
 use crate::quantizer::levels::vectors;
 use crate::quantizer::naming::naming_faults;
 use crate::train::course::Able;
@@ -28,6 +31,16 @@ impl Kind for RqVaeSettings {
 
     fn tracks(&self) -> bool {
         self.course.log.tensorboard
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let mut needs = self.fit.needs("rq-vae");
+        if self.co_choice.is_some() {
+            let message = "rq-vae `{name}` pulls items together that were chosen together, but the corpus has no feedback";
+            let need = Need::new(Fact::Feedback, message.into()).at(keys!["co_choice"]);
+            needs.push(need.instead("leave `co_choice` out"));
+        }
+        needs
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
@@ -58,13 +71,19 @@ impl IdentifierKind for RqVaeSettings {
         self.naming.spelled(vec![self.codes; self.levels as usize])
     }
 
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
+    }
+
     fn may_collide(&self) -> bool {
         self.naming.may_number()
     }
 
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
-        let catalogue = step.inputs.catalogue()?;
-        fit(self, &vectors(step)?, &catalogue.hash, step)
+    fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers> {
+        let histories = self.co_choice.as_ref().map(|_| known.histories()).transpose()?;
+        let vectors = vectors(step)?;
+        let items = Items { histories, ..Items::of(&vectors) };
+        fit_on(self.fit, &items, (step, known), |items, hash| fit(self, items, hash, step))
     }
 
     fn learned(&self, folder: &Path) -> Result<Option<Learned>> {
@@ -75,6 +94,7 @@ impl IdentifierKind for RqVaeSettings {
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         let batch = u64::from(self.course.batch * self.course.accumulate);
         let steps = sizes.items.map(|items| n_steps(items, batch, self.course.epochs));
-        of_levels(&self.known_levels(), self.levels(), sizes).count("steps", "", steps)
+        of_levels(&self.known_levels(), (self.levels(), self.spare()), sizes)
+            .count("steps", "", steps)
     }
 }

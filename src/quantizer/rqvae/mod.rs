@@ -1,16 +1,19 @@
 //! RQ-VAE (TIGER, arXiv 2305.05065): a network encodes vectors, writes them in codes level by level and reads them again.
 //!
-//! `network` holds encoder, codes and decoder, `objective` the loss and the revival of idle codes, `usage` how well codes are
-//! used, this file trains them. Identifiers keep the encoder: whoever has a new vector finds its codes with it.
+//! `network` holds encoder, codes and decoder, `objective` the loss and the revival of idle codes, `together` the loss of items
+//! that were chosen together (`partners`), `usage` how well codes are used, this file trains them. Identifiers keep the encoder: whoever has a new vector finds its codes with it.
 
 mod kind;
 mod network;
 mod objective;
+mod partners;
 pub(super) mod settings;
+mod together;
 mod usage;
 
 use std::path::Path;
 
+use super::cold::Items;
 use super::kmeans::{Clusters, cluster, codes_of};
 use super::levels::{mean_squared_length, rows, subtract, warn_of_few};
 use super::settings::BalanceBy;
@@ -26,6 +29,7 @@ use crate::train::validation::Measured;
 use crate::vectors::Vectors;
 use network::{Network, Standard};
 use objective::{Reconstruction, some};
+use partners::Partners;
 use settings::RqVaeSettings;
 
 /// All weights, the decoder's too.
@@ -41,14 +45,20 @@ const START_ITERATIONS: u32 = 20;
 /// When codes collapse or the training diverges, an interrupt, or the disk refuses.
 fn fit(
     settings: &RqVaeSettings,
-    vectors: &Vectors,
+    items: &Items<'_>,
     catalogue: &str,
     step: &StepContext<'_>,
 ) -> Result<Identifiers> {
+    let vectors: &Vectors = &items.vectors;
     warn_of_few(vectors.len(), settings.codes as usize, "level", step.ctx);
     let seed = step.seed.purpose("rq-vae");
     let standard = Standard::of(&vectors.data, vectors.dim);
-    let network = train(settings, &standard.apply(&vectors.data), vectors.dim, seed, step)?;
+    let partners = settings.co_choice.as_ref().zip(items.histories.as_ref());
+    let partners = partners
+        .map(|(settings, histories)| Partners::new(histories, vectors.len(), settings.window));
+    let standardised = standard.apply(&vectors.data);
+    let standardised = (standardised.as_slice(), vectors.dim);
+    let network = train(settings, standardised, partners.as_ref(), seed, step)?;
     save_weights(&step.out.join(WEIGHTS_FILE), &network.parameters)?;
     let levels =
         (0..network.levels).map(|level| network.code_values(level)).collect::<Result<_>>()?;
@@ -73,8 +83,8 @@ fn fit(
 /// The trained network; `vectors [n, width]` are standardised.
 fn train(
     settings: &RqVaeSettings,
-    vectors: &[f32],
-    width: usize,
+    (vectors, width): (&[f32], usize),
+    partners: Option<&Partners>,
     seed: Seed,
     step: &StepContext<'_>,
 ) -> Result<Network> {
@@ -87,7 +97,9 @@ fn train(
     let course = &settings.course;
     let (n, batch) = ((vectors.len() / width) as u64, course.batch * course.accumulate);
     let n_steps = n_steps(n, u64::from(batch), course.epochs);
-    let objective = |seed| Reconstruction::new(&network, settings, (vectors, width), n_steps, seed);
+    let objective = |seed| {
+        Reconstruction::new(&network, settings, (vectors, width), n_steps, seed).with(partners)
+    };
     let watched = objective(seed);
     let items = course.validation.as_ref().map(|validation| {
         some(n as usize, validation.requests as usize, seed.purpose("validation"))

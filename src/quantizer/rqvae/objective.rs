@@ -5,7 +5,7 @@
 //! `|x - dec(z + sg(Σ e - z))|² / width + Σ_l (|sg(r_l) - e_l|² + β |r_l - sg(e_l)|²) / dim`
 //!
 //! where `sg` stops the gradient: the decoder's passes straight through to the encoder, codes move to what chose them, and
-//! `r_l` leads to the encoder alone.
+//! `r_l` leads to the encoder alone. `together` adds a loss of items that were chosen together, where that is asked for.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,9 @@ use rand::seq::{SliceRandom, index};
 use trieval_kernels::ops::embedding;
 
 use super::network::Network;
+use super::partners::Partners;
 use super::settings::RqVaeSettings;
+use super::together::Pairs;
 use super::usage::{self, Usage};
 use crate::error::{Error, Result};
 use crate::quantizer::kmeans::{in_batch, nearest};
@@ -44,6 +46,8 @@ pub(super) struct Reconstruction<'a> {
     /// Standardised vectors, `[items, width]`.
     vectors: &'a [f32],
     width: usize,
+    /// Which items were chosen together, where that counts.
+    partners: Option<&'a Partners>,
     seed: Seed,
     n_steps: u64,
     /// Items that are looked at.
@@ -52,10 +56,20 @@ pub(super) struct Reconstruction<'a> {
     told: HashSet<usize>,
 }
 
+/// Items of a batch.
+pub(super) struct Batch {
+    /// Their standardised vectors, `[items, width]`.
+    x: Tensor,
+    /// Those that have partners, and the standardised vectors of these.
+    pairs: Option<(Pairs, Tensor)>,
+}
+
 /// The sums of a batch's losses.
 struct Parts {
     loss: Tensor,
     reconstruction: f64,
+    /// Sums of codes, through which the gradient passes to the encoder, `[items, dim]`.
+    sums: Tensor,
 }
 
 impl<'a> Reconstruction<'a> {
@@ -69,7 +83,13 @@ impl<'a> Reconstruction<'a> {
         let most = PROBE.max(PROBE_PER_CODE * settings.codes as usize);
         let probe = some(vectors.len() / width, most, seed.purpose("probe"));
         let told = HashSet::new();
-        Self { network, settings, vectors, width, seed, n_steps, probe, told }
+        let partners = None;
+        Self { network, settings, vectors, width, partners, seed, n_steps, probe, told }
+    }
+
+    /// The same, where items are pulled together that were chosen together.
+    pub(super) fn with(self, partners: Option<&'a Partners>) -> Self {
+        Self { partners, ..self }
     }
 
     fn rows(&self, items: impl Iterator<Item = u32>) -> Result<Tensor> {
@@ -120,11 +140,56 @@ impl<'a> Reconstruction<'a> {
             left = after;
         }
         let straight: Vec<f32> = left.iter().map(|rest| -rest).collect();
-        let back = self.network.decode(&(&z + constant(&straight)?)?)?;
+        let sums = (&z + constant(&straight)?)?;
+        let back = self.network.decode(&sums)?;
         let reconstruction = ((back - x)?.sqr()?.sum_all()? / self.width as f64)?;
         let value = f64::from(reconstruction.to_scalar::<f32>()?);
         let loss = (reconstruction + (codes_loss / dim as f64)?)?;
-        Ok(Parts { loss, reconstruction: value })
+        Ok(Parts { loss, reconstruction: value, sums })
+    }
+
+    /// The sums of the codes nearest to vectors, through which the gradient passes to the encoder.
+    fn sums(&self, x: &Tensor) -> Result<Tensor> {
+        let (z, dim) = (self.network.encode(x)?, self.network.dim);
+        let mut left: Vec<f32> = z.flatten_all()?.to_vec1()?;
+        for level in 0..self.network.levels {
+            let values = self.network.code_values(level)?;
+            let chosen = nearest(&left, dim, &values);
+            subtract(&mut left, dim, &values, &chosen);
+        }
+        let straight: Vec<f32> = left.iter().map(|rest| -rest).collect();
+        Ok((&z + Tensor::from_vec(straight, z.shape(), &Device::Cpu)?)?)
+    }
+
+    /// A partner for each item that has some, drawn by the key of the item's draw.
+    fn pairs(&self, draws: &[Draw]) -> Result<Option<(Pairs, Tensor)>> {
+        let Some(partners) = self.partners else { return Ok(None) };
+        let mut pairs = Pairs { rows: Vec::new(), items: Vec::new(), partners: Vec::new() };
+        let seed = self.seed.purpose("partner");
+        for (row, draw) in (0..).zip(draws) {
+            let item = draw.example as u32;
+            if let Some(partner) = partners.draw(item, seed.index(draw.global)) {
+                pairs.rows.push(row);
+                pairs.items.push(item);
+                pairs.partners.push(partner);
+            }
+        }
+        // One alone has nobody to be told from.
+        if pairs.items.len() < 2 {
+            return Ok(None);
+        }
+        let x = self.rows(pairs.partners.iter().copied())?;
+        Ok(Some((pairs, x)))
+    }
+
+    /// The loss of items that were chosen together, and none where nothing of the batch was.
+    fn together(&self, batch: &Batch, sums: &Tensor) -> Result<Option<Tensor>> {
+        let known = self.partners.zip(self.settings.co_choice.as_ref()).zip(batch.pairs.as_ref());
+        let Some(((partners, settings), (pairs, x))) = known else { return Ok(None) };
+        let rows = Tensor::from_slice(&pairs.rows, pairs.rows.len(), &Device::Cpu)?;
+        let own = sums.index_select(&rows, 0)?;
+        let loss = pairs.loss((&own, &self.sums(x)?), partners, settings.temperature)?;
+        Ok(Some(loss))
     }
 
     /// What some items are to each level, `[n, dim]` before it, and the codes they choose there.
@@ -172,7 +237,7 @@ pub(super) fn some(n: usize, most: usize, seed: Seed) -> Vec<u32> {
 }
 
 impl Objective for Reconstruction<'_> {
-    type Batch = Tensor;
+    type Batch = Batch;
 
     fn n_examples(&self) -> u64 {
         (self.vectors.len() / self.width) as u64
@@ -182,21 +247,33 @@ impl Objective for Reconstruction<'_> {
         0
     }
 
-    fn draw(&self, draws: &[Draw]) -> Result<Tensor> {
-        self.rows(draws.iter().map(|draw| draw.example as u32))
+    fn draw(&self, draws: &[Draw]) -> Result<Batch> {
+        let x = self.rows(draws.iter().map(|draw| draw.example as u32))?;
+        Ok(Batch { x, pairs: self.pairs(draws)? })
     }
 
-    fn weight(&self, batch: &Tensor) -> f64 {
-        batch.dims()[0] as f64
+    fn weight(&self, batch: &Batch) -> f64 {
+        batch.x.dims()[0] as f64
     }
 
-    fn tokens(&self, batch: &Tensor) -> u64 {
-        batch.dims()[0] as u64
+    fn tokens(&self, batch: &Batch) -> u64 {
+        batch.x.dims()[0] as u64
     }
 
-    fn loss(&self, batch: &Tensor) -> Result<Loss> {
-        let Parts { loss, reconstruction } = self.parts(batch, true)?;
-        Ok(Loss { sum: loss, metrics: vec![("reconstruction", reconstruction)] })
+    fn loss(&self, batch: &Batch) -> Result<Loss> {
+        let Parts { loss, reconstruction, sums } = self.parts(&batch.x, true)?;
+        let mut metrics = vec![("reconstruction", reconstruction)];
+        let Some(settings) = &self.settings.co_choice else {
+            return Ok(Loss { sum: loss, metrics });
+        };
+        let together = self.together(batch, &sums)?;
+        let value = together.as_ref().map(Tensor::to_scalar::<f32>).transpose()?;
+        metrics.push(("co_choice", value.map_or(0.0, f64::from)));
+        let sum = match together {
+            Some(together) => (loss + (together * settings.weight)?)?,
+            None => loss,
+        };
+        Ok(Loss { sum, metrics })
     }
 
     fn settle(&self, step: u64, n_steps: u64) -> Result<()> {

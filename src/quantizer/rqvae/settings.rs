@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::settings::NamingSettings;
-use crate::quantizer::settings::Balanced;
+use crate::quantizer::settings::{Balanced, FitOn};
 use crate::train::course::settings::{Course, CourseDefaults};
 
 /// Defaults of the training of an RQ-VAE.
@@ -47,6 +47,9 @@ pub struct RqVaeSettings {
     #[serde(default = "default_commitment")]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub commitment: f64,
+    /// Pulls items together that were chosen together in training, beside what their vectors say; by default nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub co_choice: Option<CoChoiceSettings>,
     /// Steps after which codes that no item chooses move to where items are; 0 leaves them where they are.
     #[serde(default = "default_revive")]
     #[schemars(range(min = 0, max = 1_000_000))]
@@ -55,6 +58,10 @@ pub struct RqVaeSettings {
     /// default every item gets its nearest code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balanced: Option<Balanced>,
+    /// Items that the quantiser is fitted on, by default `all`; others get the codes nearest to their vectors, as items do that
+    /// come later.
+    #[serde(default, skip_serializing_if = "FitOn::is_all")]
+    pub fit: FitOn,
     /// How the training runs.
     #[serde(flatten)]
     pub course: Course<RqVaeCourse>,
@@ -65,6 +72,29 @@ pub struct RqVaeSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-key" = false))]
     pub seed: Option<u64>,
+}
+
+/// A loss that pulls items together which one person chose near each other: every item of a batch draws a partner, as often as
+/// the two were chosen near each other, and is to tell it from the partners of the other items of the batch by the cosines of
+/// their sums of codes. How often items are partners is taken out (logQ).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CoChoiceSettings {
+    /// Weight of the loss, beside 1 for the error of the numbers of a vector.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub weight: f64,
+    /// Places between two items that are chosen near each other, at most; 1 is the next.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub window: u32,
+    /// What cosines are divided by.
+    #[schemars(range(min = 0.001, max = 10.0))]
+    pub temperature: f64,
+}
+
+impl Default for CoChoiceSettings {
+    fn default() -> Self {
+        Self { weight: 0.1, window: 5, temperature: 0.1 }
+    }
 }
 
 impl RqVaeSettings {

@@ -36,7 +36,7 @@ fn run(settings: &RqVaeSettings, vectors: &Vectors, ctx: &Context) -> Run {
     let root = tempfile::tempdir().unwrap();
     let [out, work] = ["out", "work"].map(|name| root.path().join(name));
     let place = Place::new(None, &out, &work);
-    let ids = fit(settings, vectors, "c", &place.step(Seed::new(1), ctx)).unwrap();
+    let ids = fit(settings, &Items::of(vectors), "c", &place.step(Seed::new(1), ctx)).unwrap();
     assert!(stored_parameters(&out).unwrap() > 8 * 16 * 2);
     let log = std::fs::read_to_string(out.join("train.jsonl")).unwrap();
     Run { ids, log }
@@ -75,6 +75,38 @@ fn it_learns_its_codes_are_used_and_new_items_get_them() {
     ids.save(folder.path()).unwrap();
     let back = Identifiers::load(folder.path(), None).unwrap();
     assert_eq!(assign(&back, &vectors).unwrap(), assigned);
+}
+
+/// Items of one person come to share codes, though their vectors hardly speak of it.
+#[test]
+fn items_that_were_chosen_together_come_to_share_codes() {
+    let mut vectors = crate::quantizer::levels::random(200, 8);
+    // Persons choose within one of ten groups, which two of the eight numbers tell, with little weight.
+    for (item, row) in vectors.data.chunks_exact_mut(8).enumerate() {
+        let angle = (item % 10) as f32 * 0.628;
+        (row[6], row[7]) = (0.3 * angle.cos(), 0.3 * angle.sin());
+    }
+    let histories: Vec<Vec<u32>> = (0..400)
+        .map(|user| (0..5).map(|k| (user % 10) + 10 * ((user / 10 + 3 * k) % 20)).collect())
+        .collect();
+    let shared = |more: &str| {
+        let mut settings = settings(&format!("optimizer = {{ learning_rate = 5e-3 }}\n{more}"));
+        settings.course.epochs = 120.0;
+        let items = Items { histories: Some(histories.clone()), ..Items::of(&vectors) };
+        let root = tempfile::tempdir().unwrap();
+        let [out, work] = ["out", "work"].map(|name| root.path().join(name));
+        let (place, ctx) = (Place::new(None, &out, &work), Context::silent());
+        let ids = fit(&settings, &items, "c", &place.step(Seed::new(1), &ctx)).unwrap();
+        let log = std::fs::read_to_string(out.join("train.jsonl")).unwrap();
+        assert_eq!(log.contains("co_choice"), !more.is_empty());
+        let first = |item: u32| ids.codes_of(item as usize).unwrap()[0];
+        let pairs = || histories.iter().flat_map(|one| one.windows(2));
+        let same = pairs().filter(|pair| first(pair[0]) == first(pair[1])).count();
+        same as f64 / pairs().count() as f64
+    };
+    let (alone, pulled) = (shared(""), shared("co_choice = { weight = 1.0 }"));
+    assert!(pulled > 1.5 * alone, "{alone} {pulled}");
+    assert_eq!(pulled, shared("co_choice = { weight = 1.0 }"));
 }
 
 #[test]

@@ -9,9 +9,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::kinds::IdentifierKind;
+use super::known::Known;
 use super::naming::{level_faults, naming_faults, needs_vectors};
 use super::settings::TableSettings;
 use crate::error::{Error, Result};
+use crate::identifier::settings::NamingSettings;
 use crate::identifier::{Centroids, Identifiers, Made};
 use crate::inputs::StepContext;
 use crate::kind::{Abilities, Family, Faults, Kind, Role, Use, keys};
@@ -67,11 +69,15 @@ impl IdentifierKind for TableSettings {
         self.naming.spelled(self.level_codes())
     }
 
+    fn naming(&self) -> Option<&NamingSettings> {
+        Some(&self.naming)
+    }
+
     fn may_collide(&self) -> bool {
         self.naming.may_number()
     }
 
-    fn assign(&self, step: &StepContext<'_>) -> Result<Identifiers> {
+    fn assign(&self, step: &StepContext<'_>, _known: &dyn Known) -> Result<Identifiers> {
         let catalogue = step.inputs.catalogue()?;
         let levels = self.level_codes();
         let codes = in_order(self, &file::read(self.path.path()?, &levels)?, &catalogue.ids)?;

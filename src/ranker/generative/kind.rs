@@ -18,7 +18,7 @@ use crate::ranker::Retrieve;
 use crate::ranker::kinds::{System, SystemKind, Tries, Tuned};
 use crate::ranker::nearest::vector_files;
 use crate::ranker::tuned::Chosen;
-use crate::vectors::Encoded;
+use crate::vectors::{Encoded, Vectors};
 
 /// What the weight of the vectors is called where it is chosen.
 const WEIGHT: &str = "ranking.weight";
@@ -109,7 +109,11 @@ impl GenerativeSettings {
         let Some(vectors) = &system.vectors else {
             return Err(Error::Failed(format!("system {} has no vectors", self.name)));
         };
-        Ok(Arc::new(vectors.it().open(inputs.folder(Role::Vectors)?, inputs.catalogue()?)?))
+        let items = vectors.it().open(inputs.folder(Role::Vectors)?, inputs.catalogue()?)?;
+        Ok(Arc::new(match inputs.find(Role::Added) {
+            Some(file) => items.with(&Vectors::read(file, None)?, file)?,
+            None => items,
+        }))
     }
 }
 

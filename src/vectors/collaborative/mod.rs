@@ -10,6 +10,7 @@
 
 mod eigen;
 mod kind;
+mod near;
 mod ppmi;
 
 use super::settings::CollaborativeSettings;
@@ -19,6 +20,7 @@ use crate::progress::Context;
 use crate::seed::Seed;
 use crate::vectors::Vectors;
 use eigen::{leading, width};
+pub use near::Near;
 use ppmi::Ppmi;
 
 /// Vectors of all items of a corpus, `[items, dim]`.

@@ -5,8 +5,7 @@
 //! factorise (Levy and Goldberg, NIPS 2014). With the singular values of `M = U Σ Vᵀ`, item i has the vector `U_i Σ^{1/2}`.
 //! M is symmetric, so that the leading eigenpairs of `M M` are `U` and `Σ²`.
 
-use std::collections::HashMap;
-
+use super::near::Near;
 use crate::vectors::settings::PpmiSettings;
 
 /// The matrix M, row by row.
@@ -24,18 +23,8 @@ impl Ppmi {
         n_items: usize,
         settings: &PpmiSettings,
     ) -> Self {
-        let mut counts: HashMap<(u32, u32), f64> = HashMap::new();
-        let mut own = vec![0.0; n_items];
-        for (items, weight) in histories {
-            for (place, &a) in items.iter().enumerate() {
-                let near = items[place + 1..].iter().take(settings.window as usize);
-                for &b in near.filter(|&&b| b != a) {
-                    *counts.entry((a.min(b), a.max(b))).or_default() += weight;
-                    own[a as usize] += weight;
-                    own[b as usize] += weight;
-                }
-            }
-        }
+        let histories = histories.iter().map(|(items, weight)| (items.as_slice(), *weight));
+        let Near { counts, own } = Near::count(histories, n_items, settings.window);
         let total: f64 = own.iter().sum();
         let information = |(&(a, b), count): (&(u32, u32), &f64)| {
             let expected = own[a as usize] * own[b as usize] / total;

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use super::settings::ContrastiveVectorsSettings;
-use super::{fit, load};
+use super::{encode, fit, load};
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::kind::{Abilities, Estimate, Fact, Family, Kind, Need, Refusal, Role, Sizes, Use};
+use crate::progress::Context;
 use crate::train::held_out::Judge;
+use crate::vectors::Vectors;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
 
@@ -46,6 +48,20 @@ impl VectorsKind for ContrastiveVectorsSettings {
 
     fn open(&self, folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
         load(folder, catalogue)
+    }
+
+    fn encodes_items(&self) -> bool {
+        true
+    }
+
+    fn encode(
+        &self,
+        folder: &Path,
+        items: &Catalogue,
+        _parts: &[Vectors],
+        ctx: &Context,
+    ) -> Result<Vectors> {
+        encode(folder, items, ctx)
     }
 
     fn estimate(&self, sizes: &Sizes) -> Estimate {

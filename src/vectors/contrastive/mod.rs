@@ -18,7 +18,7 @@ use trieval_kernels::ops::{Threads, dot};
 
 use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder};
-use super::{Provenance, Vectors};
+use super::{Provenance, Vectors, read_encoded};
 use crate::corpus::{Ask, Catalogue};
 use crate::decode::prompt::PromptBuilder;
 use crate::error::Result;
@@ -63,25 +63,30 @@ pub fn read(
 
 /// Writes the vectors of all items by the decoder that a contrastive training left in `from`, and a copy of what encodes.
 fn fit(from: &Path, catalogue: &Catalogue, out: &Path, ctx: &Context) -> Result<()> {
+    let vectors = encode(from, catalogue, ctx)?;
     let (dense, folder) = (Dense::open(from)?, Dense::decoder(from)?);
-    let decoder = folder.decoder()?;
-    let projection = dense.projection(from, decoder.config().hidden_size)?;
-    let prompts = dense.prompts(folder.tokenizer())?;
-    let tower = Tower::trained(&decoder, &prompts, projection.as_ref())?;
-    let readings = read(&tower, &[], catalogue)?;
-    let vectors = encode_items(&tower, &readings.items, ctx)?;
+    let projection = dense.projection(from, folder.config().hidden_size)?;
     folder.copy_to(&out.join(MODEL_DIR))?;
     dense.save(out, projection.as_ref())?;
     let made_from = Provenance::of_encoder(&catalogue.hash, out, dense.files())?;
     vectors.write_made_from(&out.join(VECTORS_FILE), &made_from)
 }
 
+/// The vectors of items by the decoder in a folder: what a contrastive training left, or a copy of it.
+fn encode(folder: &Path, items: &Catalogue, ctx: &Context) -> Result<Vectors> {
+    let (dense, model) = (Dense::open(folder)?, Dense::decoder(folder)?);
+    let decoder = model.decoder()?;
+    let projection = dense.projection(folder, decoder.config().hidden_size)?;
+    let prompts = dense.prompts(model.tokenizer())?;
+    let tower = Tower::trained(&decoder, &prompts, projection.as_ref())?;
+    let readings = read(&tower, &[], items)?;
+    encode_items(&tower, &readings.items, ctx)
+}
+
 /// Opens what [`fit`] wrote.
 fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
     let (dense, model) = (Dense::open(folder)?, Dense::decoder(folder)?);
-    let made_from = Provenance::of_encoder(&catalogue.hash, folder, dense.files())?;
-    let path = folder.join(VECTORS_FILE);
-    let vectors = Vectors::read_made_from(&path, catalogue.len(), &made_from)?;
+    let vectors = read_encoded(folder, catalogue, dense.files())?;
     let projection = dense.projection(folder, model.config().hidden_size)?;
     let projection = projection.map(|tensor| tensor.to_vec2::<f32>()).transpose()?;
     let prompts = dense.prompts(model.tokenizer())?;

@@ -69,6 +69,10 @@ fn what_serves_gives_the_vectors_of_what_trained() {
         let ask = Ask { query: Some(catalogue.text(1).to_owned()), ..Ask::default() };
         close(&encoded.encoder.vector(&ask, &encoded.vectors).unwrap(), encoded.vectors.row(1));
 
+        // Items that come later are encoded as those of the catalogue were.
+        let later = encode(&out, &catalogue, &Context::silent()).unwrap();
+        assert!(later == encoded.vectors);
+
         // Another decoder beside these vectors is found out.
         let weights = out.join(MODEL_DIR).join("model.safetensors");
         let mut bytes = std::fs::read(&weights).unwrap();

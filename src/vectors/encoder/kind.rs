@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Source, check_decoder, choices, fit, load};
+use super::{Source, check_decoder, choices, encode, fit, load};
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
@@ -10,7 +10,9 @@ use crate::kind::{Abilities, Estimate, Fact, Faults, Kind, Need, Sizes, keys};
 use crate::model::config::DecoderConfig;
 use crate::model::encoder::{self, EncoderFolder};
 use crate::model::folder::{CONFIG, model_files};
+use crate::progress::Context;
 use crate::train::held_out::Judge;
+use crate::vectors::Vectors;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
 use crate::vectors::settings::{EncoderSettings, HiddenStateSettings};
@@ -55,6 +57,20 @@ impl VectorsKind for EncoderSettings {
         load(folder, catalogue)
     }
 
+    fn encodes_items(&self) -> bool {
+        true
+    }
+
+    fn encode(
+        &self,
+        folder: &Path,
+        items: &Catalogue,
+        _parts: &[Vectors],
+        ctx: &Context,
+    ) -> Result<Vectors> {
+        encode(folder, items, &self.item_prefix, ctx)
+    }
+
     fn estimate(&self, sizes: &Sizes) -> Estimate {
         Estimate::default().count("encoded items", "", sizes.items)
     }
@@ -92,6 +108,20 @@ impl VectorsKind for HiddenStateSettings {
 
     fn open(&self, folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
         load(folder, catalogue)
+    }
+
+    fn encodes_items(&self) -> bool {
+        true
+    }
+
+    fn encode(
+        &self,
+        folder: &Path,
+        items: &Catalogue,
+        _parts: &[Vectors],
+        ctx: &Context,
+    ) -> Result<Vectors> {
+        encode(folder, items, &self.item_prefix, ctx)
     }
 
     fn estimate(&self, sizes: &Sizes) -> Estimate {

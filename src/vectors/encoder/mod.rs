@@ -7,9 +7,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder};
 use super::settings::{EncoderSettings, HiddenStateSettings};
+use super::{VECTORS_FILE, read_encoded};
 use crate::corpus::{Ask, Catalogue, Corpus, newest};
 use crate::error::{Error, Result};
 use crate::model::encoder::{EncoderFolder, FolderChoices, TextEncoder, Weights};
@@ -114,17 +114,8 @@ pub fn fit(
             (Model::Decoder(Box::new(decoder)), settings.path.path()?, &settings.item_prefix, file)
         }
     };
-    let texts: Vec<String> = (0..catalogue.len() as u32)
-        .map(|item| format!("{item_prefix}{}", catalogue.text(item)))
-        .collect();
-    let mut bar = ctx.bar("encode items", texts.len() as u64, "item");
-    let data = model.vectors(&texts, |n| {
-        bar.advance(n as u64);
-        ctx.check_interrupt()
-    })?;
-    drop(bar);
+    let vectors = model.encode_items(catalogue, item_prefix, path, ctx)?;
     let made_from = Provenance::of_encoder(&catalogue.hash, folder, &[MODEL_DIR])?;
-    let vectors = Vectors::new(model.dim(), data, path)?;
     vectors.write_made_from(&folder.join(VECTORS_FILE), &made_from)?;
     write_json(&folder.join(SETTINGS_FILE), &file)
 }
@@ -137,12 +128,38 @@ impl Model {
         }
     }
 
+    /// The vectors of items; `path` names the model in messages.
+    fn encode_items(
+        &self,
+        items: &Catalogue,
+        prefix: &str,
+        path: &Path,
+        ctx: &Context,
+    ) -> Result<Vectors> {
+        let text = |item: u32| format!("{prefix}{}", items.text(item));
+        let texts: Vec<String> = (0..items.len() as u32).map(text).collect();
+        let mut bar = ctx.bar("encode items", texts.len() as u64, "item");
+        let data = self.vectors(&texts, |n| {
+            bar.advance(n as u64);
+            ctx.check_interrupt()
+        })?;
+        Vectors::new(self.dim(), data, path)
+    }
+
     fn vectors(&self, texts: &[String], done: impl FnMut(usize) -> Result<()>) -> Result<Vec<f32>> {
         match self {
             Self::Encoder(encoder) => encoder.vectors(texts, done),
             Self::Decoder(decoder) => decoder.vectors(texts, done),
         }
     }
+}
+
+/// The vectors of further items by the model that [`fit`] wrote a copy of; `prefix` is put before their texts.
+///
+/// # Errors
+/// [`Error::Data`] when a file is missing, damaged or of another format.
+fn encode(folder: &Path, items: &Catalogue, prefix: &str, ctx: &Context) -> Result<Vectors> {
+    read(folder)?.0.encode_items(items, prefix, folder, ctx)
 }
 
 /// Encodes requests: their text, or the mean of the vectors of the newest items of their history.
@@ -183,8 +200,7 @@ fn read(folder: &Path) -> Result<(Model, EncoderFile)> {
 /// # Errors
 /// [`Error::Data`] when the file is missing or damaged, or they were made by another model or for other items.
 pub(super) fn item_vectors(folder: &Path, catalogue: &Catalogue) -> Result<Vectors> {
-    let made_from = Provenance::of_encoder(&catalogue.hash, folder, &[MODEL_DIR])?;
-    Vectors::read_made_from(&folder.join(VECTORS_FILE), catalogue.len(), &made_from)
+    read_encoded(folder, catalogue, &[MODEL_DIR])
 }
 
 /// Loads what [`fit`] wrote.
@@ -326,6 +342,9 @@ mod tests {
         ask.history = vec![9, 4, 4];
         let found = ranker.nearest(&ask).unwrap();
         assert!((found[0].1 - 1.0).abs() < 1e-5, "{found:?}");
+        // Items that come later are encoded as those of the catalogue were.
+        let later = encode(&folder, &place.catalogue, "", &Context::silent()).unwrap();
+        assert!(later == ranker.vectors);
     }
 
     #[test]

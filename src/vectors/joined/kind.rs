@@ -1,10 +1,14 @@
 //! What joined vectors say of themselves.
 
+use std::path::Path;
+
 use super::join;
+use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Abilities, Family, Faults, Kind, Refusal, Role, Use};
+use crate::progress::Context;
 use crate::train::held_out::Judge;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::settings::JoinedSettings;
@@ -76,5 +80,19 @@ impl VectorsKind for JoinedSettings {
         let made_from = Provenance::of_catalogue(&catalogue.hash);
         join(&parts, &self.weights, "joined vectors")?
             .write_made_from(&step.out.join(VECTORS_FILE), &made_from)
+    }
+
+    fn encodes_items(&self) -> bool {
+        true
+    }
+
+    fn encode(
+        &self,
+        _folder: &Path,
+        _items: &Catalogue,
+        parts: &[Vectors],
+        _ctx: &Context,
+    ) -> Result<Vectors> {
+        join(parts, &self.weights, "joined vectors")
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::settings::{MmseSettings, MmseText};
-use super::{fit, load, sources, stored_parameters};
+use super::{encode, fit, load, sources, stored_parameters};
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
@@ -12,10 +12,12 @@ use crate::kind::{
     Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Refusal, Role, Sizes,
     Use, starts_from,
 };
+use crate::progress::Context;
 use crate::text::grouped;
 use crate::train::course::Able;
 use crate::train::held_out::Judge;
 use crate::train::sampler::n_steps;
+use crate::vectors::Vectors;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
 
@@ -112,6 +114,20 @@ impl VectorsKind for MmseSettings {
 
     fn open(&self, folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
         load(folder, catalogue)
+    }
+
+    fn encodes_items(&self) -> bool {
+        true
+    }
+
+    fn encode(
+        &self,
+        folder: &Path,
+        items: &Catalogue,
+        parts: &[Vectors],
+        ctx: &Context,
+    ) -> Result<Vectors> {
+        encode(folder, items, parts.first(), ctx)
     }
 
     fn learned(&self, folder: &Path) -> Result<Option<Learned>> {

@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder};
 use super::validation::validation;
+use super::{VECTORS_FILE, read_encoded};
 use crate::corpus::{Ask, Catalogue, Split};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
@@ -37,7 +37,7 @@ use crate::train::validation::Measured;
 use crate::vectors::{Provenance, Vectors};
 
 use model::{HEADS_FILE, Model, Reading, Side, TEXT_DIR, choices};
-use readings::read;
+use readings::{read, read_items};
 use settings::{MmseSettings, MmseText};
 
 /// Version of the folder's layout.
@@ -170,16 +170,42 @@ struct Requests {
     texts: Vec<String>,
 }
 
+/// The vectors of further items by the model that [`fit`] wrote: their texts alone speak, or vectors of them in `base`, where
+/// the model reads those.
+///
+/// # Errors
+/// [`Error::Data`] when a file is missing, damaged or of another format.
+fn encode(
+    folder: &Path,
+    items: &Catalogue,
+    base: Option<&Vectors>,
+    ctx: &Context,
+) -> Result<Vectors> {
+    let file = read_file(folder)?;
+    let known = Vectors::read(&folder.join(VECTORS_FILE), None)?.len();
+    let model = Model::load(folder, &file.settings, known, file.query_prefix, false)?;
+    let readings: Vec<Reading> = match base {
+        Some(base) => base.rows().map(|row| Reading::Vector(row.to_vec())).collect(),
+        None => read_items(&model, items, ctx)?,
+    };
+    let mut data = Vec::with_capacity(readings.len() * model.dim());
+    for chunk in readings.chunks(ENCODE_CHUNK) {
+        ctx.check_interrupt()?;
+        let chunk: Vec<&Reading> = chunk.iter().collect();
+        data.extend(model.later_items(&chunk)?.detach().flatten_all()?.to_vec1::<f32>()?);
+    }
+    Vectors::new(model.dim(), data, "item vectors of mmse")
+}
+
 /// Loads what [`fit`] wrote.
 ///
 /// # Errors
 /// [`Error::Data`] when a file is missing, damaged or of another format, or the vectors were made by another model.
 pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
     let file = read_file(folder)?;
-    let model = Model::load(folder, &file.settings, catalogue.len(), file.query_prefix, false)?;
-    let made_from = Provenance::of_encoder(&catalogue.hash, folder, model.files())?;
-    let vectors_path = folder.join(VECTORS_FILE);
-    let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;
+    let (_, n_items) = catalogue.of_run();
+    let model = Model::load(folder, &file.settings, n_items, file.query_prefix, false)?;
+    let vectors = read_encoded(folder, catalogue, model.files())?;
     let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned()).collect();
     Ok(Encoded::new(Requests { model, settings: file.settings, texts }, vectors))
 }

@@ -230,6 +230,18 @@ impl Model {
         Ok(channels)
     }
 
+    /// Vectors of items that came after the training: their texts speak, and their own vectors are the zeros that all began
+    /// with.
+    pub(super) fn later_items(&self, readings: &[&Reading]) -> Result<Tensor> {
+        let h = self.text.vectors(readings, self.width)?;
+        let text = self.layer("item.text", &h)?;
+        if self.channels == 1 {
+            return Ok(text);
+        }
+        let own = text.zeros_like()?;
+        Ok(Tensor::cat(&[text, own], 1)?)
+    }
+
     /// Writes the whole model.
     pub(super) fn save(&self, folder: &Path) -> Result<()> {
         save_weights(&folder.join(HEADS_FILE), &self.heads)?;

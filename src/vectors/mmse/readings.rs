@@ -27,30 +27,39 @@ pub(super) fn read(
     base: Option<&Path>,
     ctx: &Context,
 ) -> Result<Readings<Reading>> {
-    let read_all = |texts: &[&str], side: Side, label: &str| -> Result<Vec<Reading>> {
-        let mut readings = Vec::with_capacity(texts.len());
-        let mut bar = ctx.bar(label, texts.len() as u64, "text");
-        for chunk in texts.chunks(READ_CHUNK) {
-            if !readings.is_empty() {
-                ctx.check_interrupt()?;
-            }
-            let read = chunk.par_iter().map(|text| model.read(text, side));
-            readings.par_extend(read.collect::<Result<Vec<_>>>()?);
-            bar.advance(chunk.len() as u64);
-        }
-        Ok(readings)
-    };
     let queries: Vec<&str> = feedback.examples.iter().map(|one| one.text.as_str()).collect();
-    let queries = read_all(&queries, Side::Query, "read requests")?;
+    let queries = read_all(model, &queries, (Side::Query, "read requests"), ctx)?;
     let items = match base {
         Some(folder) => {
             let vectors = item_vectors(folder, catalogue)?;
             vectors.rows().map(|row| Reading::Vector(row.to_vec())).collect()
         }
-        None => {
-            let items = (0..catalogue.len() as u32).map(|item| catalogue.text(item));
-            read_all(&items.collect::<Vec<&str>>(), Side::Item, "read items")?
-        }
+        None => read_items(model, catalogue, ctx)?,
     };
     Ok(Readings { queries, items })
+}
+
+/// Reads the texts of items.
+pub(super) fn read_items(model: &Model, items: &Catalogue, ctx: &Context) -> Result<Vec<Reading>> {
+    let texts: Vec<&str> = (0..items.len() as u32).map(|item| items.text(item)).collect();
+    read_all(model, &texts, (Side::Item, "read items"), ctx)
+}
+
+fn read_all(
+    model: &Model,
+    texts: &[&str],
+    (side, label): (Side, &str),
+    ctx: &Context,
+) -> Result<Vec<Reading>> {
+    let mut readings = Vec::with_capacity(texts.len());
+    let mut bar = ctx.bar(label, texts.len() as u64, "text");
+    for chunk in texts.chunks(READ_CHUNK) {
+        if !readings.is_empty() {
+            ctx.check_interrupt()?;
+        }
+        let read = chunk.par_iter().map(|text| model.read(text, side));
+        readings.par_extend(read.collect::<Result<Vec<_>>>()?);
+        bar.advance(chunk.len() as u64);
+    }
+    Ok(readings)
 }

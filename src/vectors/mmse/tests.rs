@@ -450,6 +450,16 @@ fn the_encoder_of_other_vectors_gives_what_its_folder_gives() {
     for (a, b) in own_vectors.data.iter().zip(&other_vectors.data) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
     }
+    // Items that come later are encoded as those of the catalogue were.
+    let based = vectors(&base);
+    for (folder, expected, base) in
+        [(&own, &own_vectors, None), (&other, &other_vectors, Some(&based))]
+    {
+        let later = encode(folder, &shop.catalogue, base, &silent).unwrap();
+        for (a, b) in later.data.iter().zip(&expected.data) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
     // Once written, it needs the others no more.
     std::fs::remove_dir_all(&base).unwrap();
     load(&other, &shop.catalogue).unwrap();
@@ -464,7 +474,9 @@ fn vectors_of_another_training_are_refused() {
     };
     for text in [small().text, model::tests::texts()[3].clone()] {
         let folder = fit("own", text);
-        assert!(load(&folder, &shop.catalogue).is_ok());
+        let made = load(&folder, &shop.catalogue).unwrap().vectors;
+        let later = encode(&folder, &shop.catalogue, None, &Context::silent()).unwrap();
+        assert!(later.dim == made.dim && later.len() == made.len());
         let heads = folder.join("heads.safetensors");
         let mut bytes = std::fs::read(&heads).unwrap();
         // The lowest bit of the last number.

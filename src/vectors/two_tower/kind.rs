@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{fit, load, stored_parameters};
+use super::{encode, fit, load, stored_parameters};
 use crate::corpus::Catalogue;
 use crate::error::Result;
 use crate::inputs::StepContext;
@@ -11,11 +11,13 @@ use crate::kind::{
     Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Refusal, Sizes, Use,
     starts_from,
 };
+use crate::progress::Context;
 use crate::text::{bytes, grouped};
 use crate::train::course::Able;
 use crate::train::held_out::Judge;
 use crate::train::sampler::n_steps;
 use crate::train::settings::TeacherSettings;
+use crate::vectors::Vectors;
 use crate::vectors::kinds::VectorsKind;
 use crate::vectors::request::Encoded;
 use crate::vectors::settings::TwoTowerSettings;
@@ -89,6 +91,20 @@ impl VectorsKind for TwoTowerSettings {
 
     fn open(&self, folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
         load(folder, catalogue)
+    }
+
+    fn encodes_items(&self) -> bool {
+        true
+    }
+
+    fn encode(
+        &self,
+        folder: &Path,
+        items: &Catalogue,
+        _parts: &[Vectors],
+        ctx: &Context,
+    ) -> Result<Vectors> {
+        encode(folder, items, ctx)
     }
 
     fn learned(&self, folder: &Path) -> Result<Option<Learned>> {

@@ -11,10 +11,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::VECTORS_FILE;
 use super::request::{Encoded, RequestEncoder};
 use super::settings::TwoTowerSettings;
 use super::validation::validation;
+use super::{VECTORS_FILE, read_encoded};
 use crate::corpus::{Ask, Catalogue, Split, newest};
 use crate::error::{Error, Result};
 use crate::inputs::StepContext;
@@ -182,6 +182,15 @@ fn read_encoder(folder: &Path) -> Result<(Tokenizer, Encoder)> {
     Ok((tokenizer, encoder))
 }
 
+/// The vectors of further items by the encoder that [`fit`] wrote.
+///
+/// # Errors
+/// [`Error::Data`] when a file is missing, damaged or of another format.
+fn encode(folder: &Path, items: &Catalogue, ctx: &Context) -> Result<Vectors> {
+    let (tokenizer, encoder) = read_encoder(folder)?;
+    encode_items(&encoder, &tokenizer, items, ctx)
+}
+
 /// Loads what [`fit`] wrote.
 ///
 /// # Errors
@@ -190,9 +199,7 @@ pub fn load(folder: &Path, catalogue: &Catalogue) -> Result<Encoded> {
     let file: EncoderFile =
         read_description(&folder.join(SETTINGS_FILE), "a two-tower encoder", FORMAT)?;
     let (tokenizer, encoder) = read_encoder(folder)?;
-    let made_from = Provenance::of_encoder(&catalogue.hash, folder, &ENCODER_FILES)?;
-    let vectors_path = folder.join(VECTORS_FILE);
-    let vectors = Vectors::read_made_from(&vectors_path, catalogue.len(), &made_from)?;
+    let vectors = read_encoded(folder, catalogue, &ENCODER_FILES)?;
     let item_bags = bags(&tokenizer, catalogue)?;
     Ok(Encoded::new(TwoTower { encoder, tokenizer, settings: file.settings, item_bags }, vectors))
 }
@@ -264,7 +271,8 @@ mod tests {
         let ctx = Context::silent();
         let step = Place::new(Some(&place), &out, &work);
         fit(&settings, "text", &step.step(Seed::new(1), &ctx), &Nobody).unwrap();
-        assert!(load(&out, &catalogue).is_ok());
+        let made = load(&out, &catalogue).unwrap().vectors;
+        assert!(encode(&out, &catalogue, &ctx).unwrap() == made, "as items that come later are");
         let weights = out.join(WEIGHTS_FILE);
         let mut bytes = std::fs::read(&weights).unwrap();
         // The lowest bit of the last number.

@@ -193,11 +193,12 @@ pub(super) fn identifiers(report: &Report) -> Vec<Identifier> {
 }
 
 fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
-    let mut facts = vec![
-        ("items", numbers::count(identifier.items)),
+    let mut facts = vec![("items", numbers::count(identifier.items))];
+    facts.extend(identifier.fitted.map(|n| ("items that codes were fitted on", numbers::count(n))));
+    facts.extend([
         ("different identifiers", numbers::count(identifier.distinct)),
         ("items that share theirs", numbers::percent(identifier.collision_rate)),
-    ];
+    ]);
     facts.extend(identifier.largest_group.map(|n| ("most items under one", numbers::count(n))));
     // A density of 2e-6 reads better as one in half a million.
     let density = identifier.path_density.filter(|&density| density > 0.0 && density.is_finite());
@@ -215,6 +216,15 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
     }
     facts.extend(identifier.index_bytes.map(|n| ("constraint index", numbers::bytes(n))));
     facts.extend(identifier.distortion.map(|value| ("distortion", numbers::short(value))));
+    if let Some(one) = &identifier.together {
+        let levels = (1..).zip(one.shared.iter().zip(&one.by_chance));
+        let levels = levels.map(|(level, (shared, chance))| {
+            let [shared, chance] = [shared, chance].map(|share| numbers::percent(*share));
+            format!("to level {level} {shared} (by chance {chance})")
+        });
+        let levels: Vec<String> = levels.collect();
+        facts.push(("items chosen together share codes", levels.join("; ")));
+    }
     if let Some(one) = &identifier.ceiling {
         let value = |value: f64| format!("{} {}", one.metric, numbers::value(value));
         facts.push(("exact search over its vectors", value(one.exact)));

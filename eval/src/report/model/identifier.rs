@@ -14,6 +14,9 @@ pub struct IdentifierReport {
     pub kind: String,
     /// Items that have an identifier.
     pub items: u64,
+    /// Items that its codes were fitted on, where the others got the codes nearest to their vectors; null where that is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fitted: Option<u64>,
     /// Different identifiers before any remedy for collisions.
     pub distinct: u64,
     /// Share of items whose identifier is also another item's, before any remedy; in [0, 1].
@@ -30,6 +33,9 @@ pub struct IdentifierReport {
     /// Different identifiers over all that the codes could form, before any remedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_density: Option<f64>,
+    /// How often items that were chosen together share codes; null where nothing was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<TogetherReport>,
     /// What was made of the codes; null where a level numbers the items of a path and nothing else was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OutcomeReport>,
@@ -42,6 +48,17 @@ pub struct IdentifierReport {
     /// What the diagnostics show, such as "hourglass: level 2 uses 14 of 64 codes".
     #[serde(default)]
     pub findings: Vec<String>,
+}
+
+/// Shares of pairs of items whose first codes are the same, by level.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TogetherReport {
+    /// Pairs of different items that one person chose near each other in training.
+    pub pairs: u64,
+    /// Share of these whose codes are the same up to and including each level.
+    pub shared: Vec<f64>,
+    /// The same of pairs of the same items, put together by chance.
+    pub by_chance: Vec<f64>,
 }
 
 /// What was made of codes before they were identifiers.

@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub use comparison::{Comparison, Verdict};
 pub use example::{ExampleItem, ExampleReport, ExampleSystem};
-pub use identifier::{CeilingReport, IdentifierReport, LevelReport, OutcomeReport, TargetsReport};
+pub use identifier::{
+    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, TargetsReport, TogetherReport,
+};
 pub use logged::{LogReport, LoggedSystem, PolicyReport};
 pub use machine::{Fingerprint, Machine};
 pub use slice::{SliceReport, SliceSystem};

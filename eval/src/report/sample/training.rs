@@ -79,12 +79,18 @@ pub(super) fn identifier() -> IdentifierReport {
         name: "sid".to_owned(),
         kind: "residual-k-means".to_owned(),
         items: 2_400,
+        fitted: Some(2_260),
         distinct: 2_312,
         collision_rate: 0.068,
         largest_group: Some(5),
         index_bytes: Some(38_912),
         distortion: Some(0.182),
         path_density: Some(0.0088),
+        together: Some(TogetherReport {
+            pairs: 10_000,
+            shared: vec![0.41, 0.19, 0.07],
+            by_chance: vec![0.06, 0.01, 0.001],
+        }),
         outcome: Some(OutcomeReport {
             collisions: "nearest".to_owned(),
             removed: None,

@@ -76,7 +76,8 @@ impl CorpusKind for JudgedPairsSettings {
         let has_clicks = self.clicks.is_some();
         let simulate = "add [corpus.clicks] to simulate clicks on the graded pairs";
         match fact {
-            Fact::Text | Fact::Grades | Fact::Questions => None,
+            // Whatever else the file of items brings is an attribute.
+            Fact::Text | Fact::Grades | Fact::Questions | Fact::Value(_) => None,
             Fact::Days => Some(Lack { why: "judged pairs carry no time", help: "" }),
             Fact::Histories => Some(Lack {
                 why: "no users",

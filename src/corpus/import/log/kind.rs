@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::headers::check_headers;
-use super::settings::{EventFiles, LogSettings, LogSplit, Meaning};
+use super::settings::{EventFiles, ItemFiles, LogSettings, LogSplit, Meaning};
 use super::{import, open_columns};
 use crate::corpus::cell::{Entity, Holds};
 use crate::corpus::import::columns::column_faults;
@@ -14,7 +14,7 @@ use crate::corpus::levels::{default_levels, level_fault};
 use crate::corpus::rows::fixed_columns;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
-use crate::kind::{Fact, Faults, Key, Kind, Lack, keys};
+use crate::kind::{Fact, Faults, ItemValue, Key, Kind, Lack, keys};
 use crate::progress::Context;
 use crate::seed::Seed;
 
@@ -437,6 +437,7 @@ impl CorpusKind for LogSettings {
             }),
             Fact::Truth => Some(no_truth()),
             Fact::Column(name) => lacks_column(name, &open_columns(self)),
+            Fact::Value(of) => lacks_value(self.items.as_ref(), of),
             Fact::Signal(name) => match name.strip_prefix("session.") {
                 Some(name) => {
                     let columns = super::log_columns(self);
@@ -471,5 +472,27 @@ impl CorpusKind for LogSettings {
 
     fn write(&self, _seed: Seed, out: &Path, ctx: &Context) -> Result<CorpusSummary> {
         import(self, out, ctx)
+    }
+}
+
+/// What a log says of values that its file of items does not bring.
+fn lacks_value(items: Option<&ItemFiles>, of: &ItemValue) -> Option<Lack> {
+    let Some(items) = items else {
+        return Some(Lack { why: "items have ids alone", help: "give corpus.items" });
+    };
+    match of {
+        ItemValue::Category(_) if items.category.is_empty() => {
+            Some(Lack { why: "items have no category", help: "name `category` in corpus.items" })
+        }
+        ItemValue::Attribute(name) => {
+            let listed = items.attributes.as_ref()?;
+            let is_there = listed.iter().any(|one| one == name || one.ends_with('*'))
+                || items.columns.iter().any(|column| column.name == *name);
+            (!is_there).then_some(Lack {
+                why: "no such attribute",
+                help: "name it in corpus.items.attributes",
+            })
+        }
+        ItemValue::Category(_) => None,
     }
 }

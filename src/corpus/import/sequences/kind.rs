@@ -53,6 +53,10 @@ impl CorpusKind for SequencesSettings {
             Fact::Grades => Some(Lack { why: "no levels", help: "" }),
             Fact::Truth => Some(no_truth()),
             Fact::Column(name) => lacks_column(name, &open_columns(&self.item_columns)),
+            Fact::Value(_) if self.items_file.is_some() => None,
+            Fact::Value(_) => {
+                Some(Lack { why: "items have ids alone", help: "give `corpus.items_file`" })
+            }
             Fact::Signal(name) => lacks_signal(name, &[], "sequences have no pages"),
         }
     }

@@ -15,7 +15,8 @@ impl Contrast {
             }
             MmseLevels::Grades { .. } => {
                 let message = format!("{who} takes levels from grades, but the corpus has none");
-                Need::new(Fact::Grades, message).at(at).instead("use another kind of vectors")
+                let impressions = "take them from impressions: levels = { by = \"impressions\" }";
+                Need::new(Fact::Grades, message).at(at).instead(impressions)
             }
         }
     }
