@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::bench::QuantizerBench;
-use crate::quantizer::settings::{FitOn, ResidualKMeansSettings};
+use crate::quantizer::settings::ResidualKMeansSettings;
 
 /// Arguments of `bench quantizer`.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ impl BenchQuantizerArgs {
             items: self.items,
             dim: self.dim,
             settings: ResidualKMeansSettings {
-                fit: FitOn::All,
+                fit: None,
                 first: None,
                 naming: Default::default(),
                 vectors: String::new(),

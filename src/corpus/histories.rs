@@ -60,8 +60,8 @@ pub fn training_histories(corpus: &Corpus) -> Result<Vec<Vec<u32>>> {
             "no user or request of the training part chose two different items, so there is nothing to count",
         )
         .with_help(
-            "systems of kind item-cf and item-knn, vectors of kind collaborative and `co_choice` of rq-vae need users' \
-             sequences, or clicks of requests with users; remove them, or bring such data",
+            "systems of kind item-cf and item-knn, `co_choice` of rq-vae and vectors of kind collaborative need users' sequences, or \
+             clicks of requests with users; remove them, or bring such data",
         ));
     }
     Ok(lists)

@@ -30,7 +30,7 @@ impl Kind for ProductSettings {
     }
 
     fn needs(&self) -> Vec<Need> {
-        self.fit.needs("product quantization")
+        self.fit.unwrap_or_default().needs("product quantization")
     }
 
     fn faults(&self, faults: &mut Faults<'_>) {
@@ -61,7 +61,7 @@ impl IdentifierKind for ProductSettings {
             let help = format!("set {}.parts to {dim} or less, or take wider vectors", step.name);
             return Err(Error::data(path, message).with_help(help));
         }
-        fit_on(self.fit, &Items::of(&vectors), (step, known), |items, hash| {
+        fit_on(self.fit.unwrap_or_default(), &Items::of(&vectors), (step, known), |items, hash| {
             fit(self, &items.vectors, hash, step.seed, step.ctx)
         })
     }

@@ -33,8 +33,8 @@ pub struct ProductSettings {
     pub rotation: bool,
     /// Items that the quantiser is fitted on, by default `all`; others get the codes nearest to their vectors, as items do that
     /// come later.
-    #[serde(default, skip_serializing_if = "FitOn::is_all")]
-    pub fit: FitOn,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<FitOn>,
     /// What is made of the codes before they are identifiers.
     #[serde(flatten)]
     pub naming: NamingSettings,

@@ -31,7 +31,7 @@ impl Kind for ResidualKMeansSettings {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let mut needs = self.fit.needs("residual k-means");
+        let mut needs = self.fit.unwrap_or_default().needs("residual k-means");
         let of = self.first.as_ref().and_then(FirstSettings::value);
         needs.extend(of.map(|of| {
             let message = format!(
@@ -92,7 +92,7 @@ impl IdentifierKind for ResidualKMeansSettings {
         let values = self.first.as_ref().and_then(FirstSettings::value);
         let values = values.map(|of| known.values(&of)).transpose()?;
         let items = Items { vectors: Cow::Owned(vectors(step)?), values, histories: None };
-        fit_on(self.fit, &items, (step, known), |items, hash| {
+        fit_on(self.fit.unwrap_or_default(), &items, (step, known), |items, hash| {
             fit_items(self, items, hash, step.seed, step.ctx)
         })
     }

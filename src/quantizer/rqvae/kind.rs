@@ -34,7 +34,7 @@ impl Kind for RqVaeSettings {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let mut needs = self.fit.needs("rq-vae");
+        let mut needs = self.fit.unwrap_or_default().needs("rq-vae");
         if self.co_choice.is_some() {
             let message = "rq-vae `{name}` pulls items together that were chosen together, but the corpus has no feedback";
             let need = Need::new(Fact::Feedback, message.into()).at(keys!["co_choice"]);
@@ -83,7 +83,9 @@ impl IdentifierKind for RqVaeSettings {
         let histories = self.co_choice.as_ref().map(|_| known.histories()).transpose()?;
         let vectors = vectors(step)?;
         let items = Items { histories, ..Items::of(&vectors) };
-        fit_on(self.fit, &items, (step, known), |items, hash| fit(self, items, hash, step))
+        fit_on(self.fit.unwrap_or_default(), &items, (step, known), |items, hash| {
+            fit(self, items, hash, step)
+        })
     }
 
     fn learned(&self, folder: &Path) -> Result<Option<Learned>> {

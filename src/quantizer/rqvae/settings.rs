@@ -60,8 +60,8 @@ pub struct RqVaeSettings {
     pub balanced: Option<Balanced>,
     /// Items that the quantiser is fitted on, by default `all`; others get the codes nearest to their vectors, as items do that
     /// come later.
-    #[serde(default, skip_serializing_if = "FitOn::is_all")]
-    pub fit: FitOn,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<FitOn>,
     /// How the training runs.
     #[serde(flatten)]
     pub course: Course<RqVaeCourse>,
