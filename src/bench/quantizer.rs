@@ -42,6 +42,8 @@ pub struct QuantizerFigures {
     pub seconds: f64,
     /// Processor time, all threads together.
     pub cpu_seconds: Option<f64>,
+    /// Peak of resident memory meanwhile, the vectors included.
+    pub peak_bytes: Option<u64>,
     /// Mean squared length of the vectors, and of what each level leaves over.
     pub errors: Vec<f64>,
 }
@@ -63,14 +65,17 @@ impl QuantizerBench {
             Some(path) => Vectors::read(path, None)?,
             None => clumps(self.items as usize, self.dim as usize, seed)?,
         };
+        process::forget_peak();
         let (started, cpu) = (Instant::now(), process::cpu_ms());
         let identifiers = fit(&self.settings, &vectors, "", seed, ctx)?;
         let seconds = started.elapsed().as_secs_f64();
         let cpu_seconds = process::cpu_ms().zip(cpu).map(|(after, before)| (after - before) / 1e3);
+        let peak_bytes = process::peak_bytes();
         let squares: f64 = vectors.data.iter().map(|x| f64::from(*x).powi(2)).sum();
         let levels = identifiers.diagnostics.levels.iter().filter_map(|level| level.residual);
         let errors = [squares / vectors.len() as f64].into_iter().chain(levels).collect();
-        Ok(QuantizerFigures { rows: vectors.len(), dim: vectors.dim, seconds, cpu_seconds, errors })
+        let (rows, dim) = (vectors.len(), vectors.dim);
+        Ok(QuantizerFigures { rows, dim, seconds, cpu_seconds, peak_bytes, errors })
     }
 }
 

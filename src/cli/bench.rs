@@ -40,10 +40,13 @@ fn index_table(figures: &IndexFigures) -> String {
 }
 
 fn quantizer_table(figures: &QuantizerFigures) -> String {
-    let QuantizerFigures { rows, dim, seconds, cpu_seconds, errors } = figures;
+    let QuantizerFigures { rows, dim, seconds, cpu_seconds, peak_bytes, errors } = figures;
     let cpu = cpu_seconds.map_or_else(|| "unknown".into(), |seconds| format!("{seconds:.1} s"));
-    let mut text =
-        format!("vectors     {rows} of {dim} numbers\ntime        {seconds:.1} s (CPU {cpu})\n");
+    let peak = peak_bytes
+        .map_or_else(|| "unknown".into(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6));
+    let mut text = format!(
+        "vectors     {rows} of {dim} numbers\ntime        {seconds:.1} s (CPU {cpu})\nmemory      {peak} at most\n"
+    );
     for (level, error) in errors.iter().enumerate() {
         let behind = match level {
             0 => "before".to_owned(),

@@ -32,6 +32,9 @@ pub struct BenchQuantizerArgs {
     /// Most iterations per level.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub iterations: u32,
+    /// Vectors per iteration (mini-batch k-means).
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=16_777_216))]
+    pub batch: Option<u32>,
     /// Threads.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: u32,
@@ -61,7 +64,7 @@ impl BenchQuantizerArgs {
                 balanced: None,
                 balance_by: None,
                 normalize: None,
-                batch: None,
+                batch: self.batch,
                 iterations: self.iterations,
                 seed: None,
             },

@@ -40,6 +40,7 @@ impl Kind for TrainSettings {
             encodes_texts: objective.encodes(),
             names_items: !objective.encodes(),
             knows_legal_only: objective.normalizer() == Normalizer::Slice,
+            needs_one_length: objective.needs_one_length(),
             knows_as_its_start: objective.needs_init(),
             ..Abilities::default()
         }

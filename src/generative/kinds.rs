@@ -121,6 +121,11 @@ pub trait ObjectiveKind: Kind {
         n.min(1)
     }
 
+    /// Whether it compares what identifiers of different lengths make unequal: levels, or means over tokens.
+    fn needs_one_length(&self) -> bool {
+        false
+    }
+
     /// Whether what is trained only encodes, so that its validation looks at vectors and not at a search.
     fn encodes(&self) -> bool {
         false

@@ -98,6 +98,11 @@ impl NamingSettings {
         self.length.unwrap_or_default()
     }
 
+    /// Whether some identifiers are spelled with fewer tokens than others.
+    pub fn varies_in_length(&self) -> bool {
+        self.remove.is_some() && self.length() != Length::Skip
+    }
+
     /// Whether codes become identifiers as if none of this were given.
     pub fn is_plain(&self) -> bool {
         *self == Self::default()

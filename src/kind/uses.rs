@@ -253,6 +253,10 @@ pub struct Abilities {
     pub lends_weights: bool,
     /// Identifier: its codes have centroids among vectors.
     pub has_centroids: bool,
+    /// Identifier: some are spelled with fewer tokens than others.
+    pub varies_in_length: bool,
+    /// Training: identifiers of different lengths would be compared unfairly.
+    pub needs_one_length: bool,
     /// Training: what it makes turns texts into vectors, by the final hidden states of a decoder.
     pub encodes_texts: bool,
     /// Model, training: what it makes has words for identifiers.

@@ -67,6 +67,10 @@ impl ObjectiveKind for DistillationSettings {
         Normalizer::Slice
     }
 
+    fn needs_one_length(&self) -> bool {
+        true
+    }
+
     fn format_dropping(&self) -> u32 {
         // +1: what an adapter drops was kept.
         self.format() + 1

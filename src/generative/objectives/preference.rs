@@ -139,6 +139,10 @@ impl ObjectiveKind for PreferenceSettings {
         false
     }
 
+    fn needs_one_length(&self) -> bool {
+        self.loss.divides_by_length()
+    }
+
     fn needs_init(&self) -> bool {
         true
     }

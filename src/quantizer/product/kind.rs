@@ -26,7 +26,8 @@ impl Kind for ProductSettings {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { has_centroids: true, ..Abilities::default() }
+        let varies_in_length = self.naming.varies_in_length();
+        Abilities { has_centroids: true, varies_in_length, ..Abilities::default() }
     }
 
     fn needs(&self) -> Vec<Need> {

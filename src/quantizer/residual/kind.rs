@@ -27,7 +27,8 @@ impl Kind for ResidualKMeansSettings {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { has_centroids: true, ..Abilities::default() }
+        let varies_in_length = self.naming.varies_in_length();
+        Abilities { has_centroids: true, varies_in_length, ..Abilities::default() }
     }
 
     fn needs(&self) -> Vec<Need> {

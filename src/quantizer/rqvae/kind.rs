@@ -9,7 +9,9 @@ use crate::identifier::Identifiers;
 use crate::identifier::settings::NamingSettings;
 use crate::inputs::StepContext;
 use crate::kind::keys;
-use crate::kind::{Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Role, Sizes, Use};
+use crate::kind::{
+    Abilities, Draws, Estimate, Fact, Family, Faults, Kind, Learned, Need, Role, Sizes, Use,
+};
 use crate::quantizer::checks::too_many_codes;
 use crate::quantizer::cold::{Items, fit_on};
 use crate::quantizer::kinds::{IdentifierKind, of_levels};
@@ -27,6 +29,11 @@ impl Kind for RqVaeSettings {
 
     fn uses(&self) -> Vec<Use<'_>> {
         vec![Use::new(Family::Vectors, &self.vectors, Role::Vectors, "vectors")]
+    }
+
+    fn abilities(&self) -> Abilities {
+        let varies_in_length = self.naming.varies_in_length();
+        Abilities { varies_in_length, ..Abilities::default() }
     }
 
     fn tracks(&self) -> bool {

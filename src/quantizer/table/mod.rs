@@ -26,7 +26,11 @@ const NAMED: usize = 3;
 
 impl Kind for TableSettings {
     fn abilities(&self) -> Abilities {
-        Abilities { has_centroids: self.vectors.is_some(), ..Abilities::default() }
+        Abilities {
+            has_centroids: self.vectors.is_some(),
+            varies_in_length: self.naming.varies_in_length(),
+            ..Abilities::default()
+        }
     }
 
     fn uses(&self) -> Vec<Use<'_>> {

@@ -285,6 +285,9 @@ fn unresolved(all: &[Component<'_>], checker: &mut Checker<'_>) -> Vec<Family> {
                 dangling.push(used.family);
             }
             not_among(all, one, &used, checker);
+            if used.role == Role::Start {
+                of_one_length(all, one, &used, checker);
+            }
             if used.unlearned {
                 unlearned(all, one, &used, checker);
             }
@@ -307,6 +310,28 @@ fn abilities(all: &[Component<'_>], it: &dyn Kind, depth: usize) -> Abilities {
     let start = start.and_then(|one| find(all, one.family, one.name));
     let knows = start.is_some_and(|start| abilities(all, start, depth - 1).knows_legal_only);
     Abilities { knows_legal_only: knows, ..own }
+}
+
+/// Refuses a training that cannot compare identifiers of different lengths, where it starts from such.
+fn of_one_length(
+    all: &[Component<'_>],
+    one: &Component<'_>,
+    start: &Use<'_>,
+    checker: &mut Checker<'_>,
+) {
+    if !one.it.is_some_and(|(_, it)| it.abilities().needs_one_length) {
+        return;
+    }
+    let find = |family, name: &str| find(all, family, name);
+    let varies = |it: &dyn Kind| it.abilities().varies_in_length;
+    let Some((_, identifier)) = reaches(start.family, start.name, find, varies) else { return };
+    let name = one.name.unwrap_or_default();
+    let message = format!("training `{name}` cannot compare identifiers of different lengths");
+    let label = format!("those of `{identifier}` differ in length");
+    let help = format!(
+        "set identifier.{identifier}.length = \"skip\", or take an objective or loss that sums over tokens"
+    );
+    checker.fault(&one.at(&start.key), message, &label, &help);
 }
 
 /// Refuses what learned from the training requests where what it says of them is learned from: it knows

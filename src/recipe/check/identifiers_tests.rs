@@ -56,6 +56,30 @@ train = "small"
     assert_eq!(told(&fine, &["system.small.identifier=spare"]), None);
 }
 
+/// A training starts from a model, or from another training of one.
+#[test]
+fn identifiers_of_different_lengths_are_not_compared_by_means_over_tokens() {
+    let of = |length: &str| {
+        [
+            "identifier.sid.remove.kind=top".into(),
+            "identifier.sid.remove.codes=2".into(),
+            format!("identifier.sid.length={length}"),
+        ]
+    };
+    let told = |length: &str, loss: &str| {
+        let [kind, codes, length] = of(length);
+        told(QUICKSTART, &[&kind, &codes, &length, &format!("train.aligned.objective.loss={loss}")])
+    };
+    let refused = told("mean", "simpo").unwrap();
+    assert!(
+        refused.contains("training `aligned` cannot compare identifiers of different lengths"),
+        "{refused}"
+    );
+    assert!(refused.contains("identifier.sid.length = \"skip\""), "{refused}");
+    assert_eq!(told("skip", "simpo"), None);
+    assert_eq!(told("sum", "dpo"), None);
+}
+
 #[test]
 fn impossible_identifiers() {
     let with = |table: &str| {
