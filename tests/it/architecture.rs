@@ -54,6 +54,7 @@ const ORACLE: &str = "src/ranker/oracle/";
 /// Files that may hold `unsafe`, each block with a SAFETY note.
 const UNSAFE_FILES: &[&str] = &[
     "kernels/src/gpu.rs",
+    "kernels/src/index/fm/bits.rs",
     "kernels/src/map.rs",
     "kernels/src/ops/buffer.rs",
     "kernels/src/ops/cuda/adamw.rs",

@@ -46,6 +46,43 @@ pub enum IndexError {
         /// The larger item number.
         second: u32,
     },
+    /// There is no token to index.
+    #[error("an index of spans needs at least one token, got none")]
+    NoTokens,
+    /// An alphabet without tokens, or a larger one than an index of spans is made for.
+    #[error("an index of spans needs an alphabet of 1 to {most} tokens, got {got}")]
+    Alphabet {
+        /// Tokens of the alphabet.
+        got: u32,
+        /// Most tokens of an alphabet.
+        most: u32,
+    },
+    /// A token of a text is not in the alphabet.
+    #[error("item {item}: token {token} at place {at} of its text is not below {alphabet}")]
+    TokenOutOfRange {
+        /// Item number.
+        item: u32,
+        /// Place in the text, from 0.
+        at: usize,
+        /// The offending token.
+        token: u32,
+        /// Tokens of the alphabet.
+        alphabet: u32,
+    },
+    /// A text of an item that does not exist.
+    #[error("a text of item {item}, but there are {items} items")]
+    ItemOutOfRange {
+        /// Item number.
+        item: u32,
+        /// Number of items.
+        items: u32,
+    },
+    /// The token that is to close spans is one of the texts' own.
+    #[error("token {0} cannot close spans, as it occurs in the texts")]
+    ClosingToken(u32),
+    /// More places than the seam to filters and guides can number.
+    #[error("{0} tokens, but filters and guides number at most 4294967295 places")]
+    TooManyPlaces(u64),
     /// The file cannot be read.
     #[error("{}: cannot be read: {source}", .path.display())]
     Unreadable {

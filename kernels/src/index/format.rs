@@ -1,27 +1,24 @@
-//! The index as one file: its image, then the blake3 checksum of the image.
+//! The semantic-ID index as one sealed file.
 //!
-//! The checksum guards against truncation and flipped bits; the table of offsets and the item
-//! numbers are checked besides, so that no file, however made, can make a search read outside it.
+//! Beside the checksum the table of offsets and the item numbers are checked, so that no file,
+//! however made, can make a search read outside it.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::error::IndexError;
 use super::layout::Layout;
+use super::sealed;
 use super::sid::SidIndex;
 use crate::map::Bytes;
-
-const CHECKSUM_BYTES: usize = 32;
 
 impl SidIndex {
     /// Writes the index, checksum included. Writing whole files or none is up to the caller.
     ///
     /// # Errors
     /// Whatever the writer reports.
-    pub fn write(&self, mut out: impl Write) -> io::Result<()> {
-        let image = &self.image()[..self.bytes()];
-        out.write_all(image)?;
-        out.write_all(blake3::hash(image).as_bytes())
+    pub fn write(&self, out: impl Write) -> io::Result<()> {
+        sealed::write(&self.image()[..self.bytes()], out)
     }
 
     /// Opens a file by memory map, after checking it.
@@ -29,10 +26,7 @@ impl SidIndex {
     /// # Errors
     /// The file cannot be read, or is not a whole and unchanged index.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let bytes = Bytes::map(path)
-            .map_err(|source| IndexError::Unreadable { path: path.to_owned(), source })?;
-        Self::from_file_bytes(bytes)
-            .map_err(|source| IndexError::File { path: path.to_owned(), source: source.into() })
+        sealed::open(path, Self::from_file_bytes)
     }
 
     /// Reads an index from the bytes of its file.
@@ -45,17 +39,7 @@ impl SidIndex {
 
     fn from_file_bytes(bytes: Bytes) -> Result<Self, IndexError> {
         let layout = Layout::parse(&bytes)?;
-        let expected = layout.end.saturating_add(CHECKSUM_BYTES);
-        if bytes.len() != expected {
-            return Err(IndexError::corrupt(format!(
-                "the header promises {expected} bytes, but there are {}",
-                bytes.len()
-            )));
-        }
-        let (image, checksum) = bytes.split_at(layout.end);
-        if blake3::hash(image).as_bytes() != checksum {
-            return Err(IndexError::corrupt("the checksum does not match the content"));
-        }
+        sealed::check(&bytes, layout.end)?;
         let index = Self::from_parts(bytes, layout);
         index.check_tables()?;
         Ok(index)

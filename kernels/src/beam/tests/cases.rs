@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::device::{DeviceIndex, Uploaded};
 use super::*;
 use crate::index::SidIndex;
+use crate::index::fm::{Build, FmBuilder, Placed, Spans};
 
 /// A sequence, or a title, and its item.
 pub(super) type Entry = (Vec<u32>, u32);
@@ -19,6 +20,10 @@ pub(super) type Paths = BTreeMap<Vec<u32>, Vec<u32>>;
 pub(super) trait Case: Places + DeviceIndex + Sized {
     /// Tokens of the alphabet.
     const TOKENS: usize;
+
+    /// Whether the items of every state come in the order of its places. Those of a leaf come in
+    /// the order of [`Case::paths`] in any case.
+    const IN_ORDER: bool = true;
 
     /// Random entries, at least one.
     fn entries() -> BoxedStrategy<Vec<Entry>>;
@@ -328,5 +333,51 @@ impl DeviceIndex for Stream {
     fn upload(&self) -> Uploaded {
         let row = |&start: &u32| (self.suffix(start).to_vec(), self.titles[start as usize]);
         Uploaded::new(&self.suffixes.iter().map(row).collect::<Vec<_>>())
+    }
+}
+
+/// The same spans in an index of the texts read backwards, closed where a text ends. Its rows are
+/// not in the order of its places.
+impl Case for Placed<'static> {
+    const TOKENS: usize = Stream::TOKENS;
+
+    const IN_ORDER: bool = false;
+
+    fn entries() -> BoxedStrategy<Vec<Entry>> {
+        Stream::entries()
+    }
+
+    fn build(entries: &[Entry]) -> Self {
+        let n_items = entries.iter().map(|(_, item)| item + 1).max().unwrap();
+        let mut builder = FmBuilder::new(Stream::TITLE_END, n_items).unwrap();
+        entries.iter().for_each(|(title, item)| builder.push(*item, title).unwrap());
+        let build = if entries.len() % 2 == 0 { Build::Compact } else { Build::Fast };
+        // A view borrows its index, which is small enough to stay.
+        let index = Box::leak(Box::new(builder.build(build).unwrap()));
+        Self::new(Spans::new(index).closed_by(Stream::TITLE_END).unwrap()).unwrap()
+    }
+
+    fn paths(entries: &[Entry]) -> Paths {
+        Stream::paths(entries)
+    }
+}
+
+impl DeviceIndex for Placed<'static> {
+    fn upload(&self) -> Uploaded {
+        fn walk<C: Constraint>(c: &C, state: C::State, path: &mut Vec<u32>, rows: &mut Vec<Entry>) {
+            if c.is_leaf(state) {
+                rows.extend(c.items(state).map(|item| (path.clone(), item)));
+            }
+            let mut tokens = Vec::new();
+            c.children(state, &mut tokens);
+            for token in tokens {
+                path.push(token);
+                walk(c, c.child(state, token).unwrap(), path, rows);
+                path.pop();
+            }
+        }
+        let mut rows = Vec::new();
+        walk(self, self.root(0), &mut Vec::new(), &mut rows);
+        Uploaded::new(&rows)
     }
 }

@@ -8,6 +8,7 @@ use super::cases::{Case, Paths, Stream};
 use super::laws::{Asked, Setup};
 use super::table::{Table, TableScorer};
 use super::*;
+use crate::index::fm::{Build, FmBuilder, Placed, Spans};
 
 /// What a span says of its titles: more, the better and the longer it is; one token says nothing.
 fn weight(score: f32, depth: usize) -> Option<f32> {
@@ -37,28 +38,25 @@ fn expected(paths: &Paths, setup: &Setup, asked: &Asked) -> BTreeMap<u32, (f32, 
     found.into_iter().map(|(item, (sum, _, span))| (item, (sum, span))).collect()
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn every_span_kept_speaks_for_its_titles(
-        entries in Stream::entries(),
+fn every_span_kept_speaks_for_its_titles<C: Case>() {
+    proptest!(ProptestConfig::with_cases(300), |(
+        entries in C::entries(),
         seed: u64,
         beam in 1usize..40,
         max_levels in 1usize..5,
         limit in 1usize..9,
         by_rows: bool,
         without in proptest::collection::vec(0u32..12, 0..4),
-    ) {
-        let (stream, paths) = (Stream::build(&entries), Stream::paths(&entries));
+    )| {
+        let (spans, paths) = (C::build(&entries), C::paths(&entries));
         let table = Table::new(seed, Rule::Add);
         let setup = Setup { table, beam, max_levels, guide: None };
         let asked = Asked { prompt: 5, filter: Some((false, without)), scored: Vec::new() };
-        let scorer = TableScorer::new(table, by_rows.then_some(Stream::TOKENS));
-        let collect = Every::new(limit, |_: &Filtered<&Stream>, span: &Hypothesis<'_, _>| {
+        let scorer = TableScorer::new(table, by_rows.then_some(C::TOKENS));
+        let collect = Every::new(limit, |_: &Filtered<&C>, span: &Hypothesis<'_, _>| {
             weight(span.score(), span.depth())
         });
-        let search = HostSearch::new(Filtered::new(&stream), scorer, width(beam));
+        let search = HostSearch::new(Filtered::new(&spans), scorer, width(beam));
         let mut search = HostSearch { max_levels, by_rows, ..search }.collecting(collect);
         let hits = search.search(&[asked.prompt], &[asked.filter()]).unwrap().remove(0);
 
@@ -75,6 +73,45 @@ proptest! {
             prop_assert_eq!(&hit.tokens, &expected[&hit.item].1);
             prop_assert_eq!(hit.token_scores.len(), hit.tokens.len());
         }
+    });
+}
+
+#[test]
+fn every_span_of_a_list_speaks_for_its_titles() {
+    every_span_kept_speaks_for_its_titles::<Stream>();
+}
+
+#[test]
+fn every_span_of_an_index_speaks_for_its_titles() {
+    every_span_kept_speaks_for_its_titles::<Placed<'static>>();
+}
+
+/// Without a token that closes them spans may end anywhere, also where nothing may follow.
+#[test]
+fn spans_that_nothing_closes_are_found_at_every_level() {
+    let mut builder = FmBuilder::new(9, 2).unwrap();
+    for (item, text) in [(1, &[0u32, 1, 0, 1][..]), (0, &[1, 0]), (1, &[2]), (0, &[8, 2])] {
+        builder.push(item, text).unwrap();
+    }
+    let index = builder.build(Build::Compact).unwrap();
+    let starts = [true, true, true, false];
+    let spans = Spans::new(&index).starting_with(&starts);
+    let collect = Every::new(9, |spans: &Spans<'_>, span: &Hypothesis<'_, _>| {
+        Some(1.0 / spans.count(span.state()) as f32)
+    });
+    let scorer = TableScorer::new(Table::new(1, Rule::Add), Some(9));
+    let search = HostSearch::new(spans, scorer, width(99));
+    assert!(search.by_rows, "a wide alphabet asks for rows");
+    let mut search = HostSearch { max_levels: 3, ..search }.collecting(collect);
+    let hits = search.run(&[0, 1]).unwrap();
+    // Item 1 holds 0 (in 3 places of all), 1 (in 3), 2 (in 2), 01 (in 2), 10 (in 2), 010 and 101.
+    // Item 0 holds 0, 1, 2 and 10; no span of the search begins with 8.
+    let of_0 = 1.0 / 3.0 + 1.0 / 3.0 + 0.5 + 0.5;
+    let of_1 = of_0 + 0.5 + 2.0;
+    for hits in hits {
+        assert_eq!(hits.iter().map(|hit| hit.item).collect::<Vec<_>>(), [1, 0]);
+        assert!((hits[0].score - of_1).abs() < 1e-6 && (hits[1].score - of_0).abs() < 1e-6);
+        assert!(hits.iter().all(|hit| hit.tokens[0] < 3));
     }
 }
 
