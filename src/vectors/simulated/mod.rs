@@ -164,7 +164,7 @@ mod tests {
         assert!((median - settings.noise.ln()).abs() < 0.08, "median {median}");
         assert!((deviation - 1.0).abs() < 0.05, "deviation {deviation}");
         // Equal items have one place; another leaf, or one other value, moves it by the length of what differs.
-        let mut by_place: HashMap<(&[String], &[(String, String)]), usize> = HashMap::new();
+        let mut by_place = HashMap::new();
         for (row, item) in items.iter().enumerate() {
             let place = (item.category.as_slice(), item.attributes.as_slice());
             if let Some(&other) = by_place.get(&place) {
