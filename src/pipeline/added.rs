@@ -172,6 +172,18 @@ impl Added {
         Ok(Some(Self { root: root.to_owned(), description, items }))
     }
 
+    /// Refuses such a folder where a run is wanted.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the run.
+    pub(super) fn refuse(root: &Path) -> Result<()> {
+        let Some(added) = Self::find(root)? else { return Ok(()) };
+        let run = added.run().0.display();
+        let message = format!("holds items that were added to the run in {run}");
+        let help = format!("`trieval search` and `trieval ids` read it; name {run} here");
+        Err(Error::data(root, message).with_help(help))
+    }
+
     /// The run that items were added to.
     pub fn run(&self) -> (&Path, u64) {
         (&self.description.run, self.description.seed)

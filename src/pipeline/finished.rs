@@ -63,12 +63,7 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Data`] when it holds no finished run, [`Error::Usage`] when it has no such seed.
     pub fn open(root: &Path, seed: Option<u64>) -> Result<Self> {
-        if let Some(added) = Added::find(root)? {
-            let run = added.run().0.display();
-            let message = format!("holds items that were added to the run in {run}");
-            let help = format!("`trieval search` and `trieval ids` read it; name {run} here");
-            return Err(Error::data(root, message).with_help(help));
-        }
+        Added::refuse(root)?;
         Self::open_run(root, seed)
     }
 

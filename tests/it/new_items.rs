@@ -213,6 +213,7 @@ fn what_cannot_be_assigned_or_asked_is_told() {
     let path = out.to_str().unwrap();
     let identifier = trieval(&["ids", path, "--identifier", "other"]).expect(2);
     identifier.says(&["--identifier must name one of sid"]);
+    trieval(&["report", path]).expect(2).says(&["holds items that were added to the run in"]);
     trieval(&["compare", path, path])
         .expect(2)
         .says(&["holds items that were added to the run in"]);

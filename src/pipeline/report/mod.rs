@@ -11,6 +11,7 @@ use trieval_eval::report::model::{Counts, EvaluationSummary, Fingerprint, REPORT
 use trieval_eval::report::{self, Report};
 use trieval_eval::settings::EvaluatedSplit;
 
+use super::added::Added;
 use super::folder::RunFolder;
 use super::locate::finished;
 use super::plan::Plan;
@@ -115,6 +116,7 @@ pub(super) fn record(run_folder: &Path, plan: &Plan) -> Result<()> {
 /// # Errors
 /// [`Error::Data`] when there is none, or it is damaged or was altered.
 pub fn read(run_folder: &Path) -> Result<(Report, String, Standing)> {
+    Added::refuse(run_folder)?;
     let path = run_folder.join(REPORT_JSON);
     let text = std::fs::read_to_string(&path).map_err(|e| {
         Error::unreadable(&path, &e)
