@@ -83,13 +83,6 @@ impl ObjectiveKind for DistillationSettings {
         let encoded = kind.it().open(step.inputs.folder(Role::Vectors)?, catalogue)?;
         let place = step.inputs.folder(Role::Identifier(0))?;
         let identifiers = Identifiers::load(place, Some(&catalogue.hash))?;
-        if identifiers.unspelled().is_some() {
-            return Err(Error::Usage(format!(
-                "training {}: distillation teaches every level of an identifier, but these are of different lengths\n  help: \
-                 set length = \"skip\" for the identifier",
-                settings.name
-            )));
-        }
         let paths = Paths::new(&identifiers.codes, identifiers.n_levels());
         let (examples, asks) = examples(step.inputs.corpus()?)?;
         let queries = encode(&encoded, &asks, step.ctx)?;

@@ -16,7 +16,6 @@ use crate::generative::{Bundle, DecoderSizes, PROMPTS_FILE, open_index, threads}
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Estimate, Fact, Faults, Kind, Need, Role, Sizes, keyed};
-use crate::model::item_tokens::ItemTokens;
 use crate::model::settings::ModelSettings;
 use crate::train::data::pairs::{
     Pair, PairBuilder, group_pairs, read_groups, read_reference, write_groups, write_reference,
@@ -231,8 +230,7 @@ impl ObjectiveKind for PreferenceSettings {
     }
 
     fn train(&self, lesson: Lesson<'_>) -> Result<()> {
-        let Lesson { step, settings, decoder, bundle, .. } = lesson;
-        check_lengths(self, settings, bundle.prompts.items())?;
+        let Lesson { step, decoder, bundle, .. } = lesson;
         let data = load(bundle, step.inputs.folder(Role::Pairs)?, &prompts(step)?)?;
         let reference = match step.inputs.find(Role::Reference) {
             Some(folder) => Some(read_reference(&folder.join(REFERENCE_FILE), data.n_answers())?),
@@ -261,7 +259,6 @@ fn build(
     let requests = corpus.requests(Split::Train)?;
     let pages = pages(corpus, &requests)?;
     let settings = objective.pairs();
-    check_lengths(objective, training, bundle.prompts.items())?;
     let builder = PairBuilder::new(&requests, &pages, &settings);
     let builder = builder.sharing(bundle.prompts.items().leaves());
     let mut pairs = builder.shown_pairs();
@@ -303,23 +300,6 @@ fn build(
         groups.len()
     ));
     write_groups(&step.out.join(PAIRS_FILE), &groups)
-}
-
-/// Refuses losses that compare means over tokens where identifiers are of different lengths.
-fn check_lengths(
-    objective: &PreferenceSettings,
-    training: &TrainSettings,
-    items: &ItemTokens,
-) -> Result<()> {
-    if items.silence().is_none() || !objective.loss.divides_by_length() {
-        return Ok(());
-    }
-    Err(Error::Usage(format!(
-        "training {}: loss \"{}\" divides by the number of tokens, but identifiers are of different lengths\n  help: set \
-         length = \"skip\" for the identifier, or take a loss of sums, such as \"dpo\"",
-        training.name,
-        objective.loss.name()
-    )))
 }
 
 /// The groups with their rendered prompts.

@@ -312,7 +312,8 @@ fn abilities(all: &[Component<'_>], it: &dyn Kind, depth: usize) -> Abilities {
     Abilities { knows_legal_only: knows, ..own }
 }
 
-/// Refuses a training that cannot compare identifiers of different lengths, where it starts from such.
+/// Refuses a training that cannot compare identifiers of different lengths, where it learns such: it learns the first of the
+/// model that it starts from, be it through other trainings.
 fn of_one_length(
     all: &[Component<'_>],
     one: &Component<'_>,
@@ -322,9 +323,11 @@ fn of_one_length(
     if !one.it.is_some_and(|(_, it)| it.abilities().needs_one_length) {
         return;
     }
-    let find = |family, name: &str| find(all, family, name);
-    let varies = |it: &dyn Kind| it.abilities().varies_in_length;
-    let Some((_, identifier)) = reaches(start.family, start.name, find, varies) else { return };
+    let Some(identifier) = first_identifier(all, start, all.len()) else { return };
+    let it = find(all, Family::Identifier, &identifier);
+    if !it.is_some_and(|it| it.abilities().varies_in_length) {
+        return;
+    }
     let name = one.name.unwrap_or_default();
     let message = format!("training `{name}` cannot compare identifiers of different lengths");
     let label = format!("those of `{identifier}` differ in length");
@@ -332,6 +335,17 @@ fn of_one_length(
         "set identifier.{identifier}.length = \"skip\", or take an objective or loss that sums over tokens"
     );
     checker.fault(&one.at(&start.key), message, &label, &help);
+}
+
+/// The first identifier of the model that a start leads to, through at most `depth` trainings: a ring is told elsewhere.
+fn first_identifier(all: &[Component<'_>], start: &Use<'_>, depth: usize) -> Option<String> {
+    let uses = find(all, start.family, start.name)?.uses();
+    if start.family == Family::Model {
+        let first = uses.iter().find(|one| one.role == Role::Identifier(0))?;
+        return Some(first.name.to_owned());
+    }
+    let next = uses.iter().find(|one| one.role == Role::Start)?;
+    first_identifier(all, next, depth.checked_sub(1)?)
 }
 
 /// Refuses what learned from the training requests where what it says of them is learned from: it knows

@@ -80,6 +80,26 @@ fn identifiers_of_different_lengths_are_not_compared_by_means_over_tokens() {
     assert_eq!(told("sum", "dpo"), None);
 }
 
+/// An alignment learns the first identifier of its model: what others are like is all the same to it.
+#[test]
+fn only_identifiers_that_are_learned_must_have_one_length() {
+    let short = r#"
+[identifier.short]
+kind = "residual-k-means"
+vectors = "text"
+remove = { kind = "top", codes = 2 }
+length = "sum"
+"#;
+    let told = |identifiers: &str| {
+        let keys = format!("identifiers = {identifiers}\n");
+        let text = QUICKSTART.replacen(ONE, &keys, 1) + short;
+        told(&text, &["train.aligned.objective.loss=simpo"])
+    };
+    assert_eq!(told(r#"["sid", "short"]"#), None);
+    let refused = told(r#"["short", "sid"]"#).unwrap();
+    assert!(refused.contains("those of `short` differ in length"), "{refused}");
+}
+
 #[test]
 fn impossible_identifiers() {
     let with = |table: &str| {

@@ -99,7 +99,7 @@ impl<'a> Spans<'a> {
         self.starts.is_none_or(|starts| starts.get(token as usize).is_some_and(|&may| may))
     }
 
-    /// Whether this is the empty span, which only some tokens may follow.
+    /// Whether a token may follow at all: only some begin a span.
     fn may_follow(&self, state: SpanState, token: u32) -> bool {
         state.depth > 0 || self.may_start(token)
     }
