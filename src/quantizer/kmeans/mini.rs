@@ -30,7 +30,7 @@ pub(super) fn mini_batches(
     let mut centroids = seed_centroids(points, dim, codes, seed.purpose("seeding"));
     let mut counts = vec![0_u64; codes];
     let mut met = vec![false; codes];
-    let mut bar = ctx.bar(label, iterations.into(), "batch");
+    let mut bar = ctx.bar(label, iterations.into(), "iteration");
     for iteration in 0..iterations {
         ctx.check_interrupt()?;
         let mut rng = seed.purpose("batches").index(iteration.into()).rng();
