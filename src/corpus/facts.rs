@@ -32,6 +32,10 @@ impl Corpus {
                 let holds = self.has_sequences() || self.any_chosen()?;
                 (holds, "nothing was chosen in training")
             }
+            Fact::Queries => {
+                let some = |cell: &Cell| matches!(cell, Cell::Text(query) if !query.is_empty());
+                (self.any(Entity::Request, &["query"], some)?, "no request has a query")
+            }
             Fact::Questions => (!self.has_sequences(), "training requests are sequences of users"),
             Fact::Impressions => {
                 let first = self.impressions()?.next().transpose()?;

@@ -8,6 +8,9 @@ use super::rows::ItemRow;
 use crate::error::Result;
 use crate::kind::ItemValue;
 
+/// The name of the category path among the fields of an item.
+const CATEGORY: &str = "category";
+
 impl Corpus {
     /// The value of each item, `[items]`; an attribute is one of the source, or an open column of the items table.
     ///
@@ -29,6 +32,21 @@ impl Corpus {
             }
             _ => Ok(values),
         }
+    }
+
+    /// A field of each item as text, `[items]`: `category` (the words of the whole path), or an attribute.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when the items table cannot be read.
+    pub fn field_texts(&self, name: &str) -> Result<Vec<Option<String>>> {
+        if name != CATEGORY {
+            return self.item_values(&ItemValue::Attribute(name.to_owned()));
+        }
+        let path = |row: Result<ItemRow>| {
+            let words = row?.category.join(" ");
+            Ok(Some(words).filter(|words| !words.is_empty()))
+        };
+        self.items()?.map(path).collect()
     }
 
     /// What items have values of, in words.

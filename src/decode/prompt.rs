@@ -28,6 +28,8 @@ pub struct PromptBuilder {
     mode: Option<u32>,
     prompt_tokens: usize,
     history_items: usize,
+    /// Whether histories enter prompts.
+    hears_history: bool,
 }
 
 /// What stands around query and history.
@@ -61,7 +63,8 @@ impl PromptBuilder {
         };
         let prompt_tokens = settings.prompt_tokens() as usize;
         let history_items = settings.history_items() as usize;
-        Ok(Self { tokenizer, items, frame, mode: None, prompt_tokens, history_items })
+        let (mode, hears_history) = (None, true);
+        Ok(Self { tokenizer, items, frame, mode, prompt_tokens, history_items, hears_history })
     }
 
     /// The same, whose prompts end with a mode token where there is one.
@@ -70,11 +73,18 @@ impl PromptBuilder {
         Self { mode, ..self }
     }
 
+    /// The same, whose prompts say nothing of histories: what answers in words has no names for their items.
+    #[must_use]
+    pub fn deaf_to_history(self) -> Self {
+        Self { hears_history: false, history_items: 0, ..self }
+    }
+
     /// Renders a request. User text never becomes a special or identifier token.
     ///
     /// # Errors
     /// When the tokenizer or a template fails.
     pub fn build(&self, query: Option<&str>, history: &[u32]) -> Result<Prompt> {
+        let history = if self.hears_history { history } else { &[] };
         let newest = history.len().saturating_sub(self.history_items);
         let shown = &history[newest..];
         let mut truncated = newest > 0;

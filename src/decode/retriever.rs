@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::ops::Range;
+use std::sync::Arc;
 
 use trieval_kernels::beam::{
     Filter, Filtered, Frontier, FrontierBeam, Hit, HostSearch, Places, Scorer, Search, SearchError,
@@ -16,7 +17,7 @@ use crate::model::item_tokens::{ItemTokens, Silence};
 
 /// Turns prompts into items; shared by any number of threads.
 pub struct Retriever {
-    decoder: FrozenDecoder,
+    decoder: Arc<FrozenDecoder>,
     index: SidIndex,
     items: ItemTokens,
     settings: DecodeSettings,
@@ -25,7 +26,7 @@ pub struct Retriever {
 impl Retriever {
     /// `items` spells the catalogue of `index` in the decoder's tokens.
     pub fn new(
-        decoder: FrozenDecoder,
+        decoder: Arc<FrozenDecoder>,
         index: SidIndex,
         items: ItemTokens,
         settings: &DecodeSettings,

@@ -65,7 +65,7 @@ impl Fixture {
         let index = SidIndex::build(&self.codes, &LEVELS).unwrap();
         let settings = DecodeSettings { beam, normalizer };
         let decoder = self.decoder.freeze(Threads::One).unwrap();
-        Retriever::new(decoder, index, self.items.clone(), &settings)
+        Retriever::new(decoder.into(), index, self.items.clone(), &settings)
     }
 
     /// Log-probability of each of `tokens` behind `prompt`, by one forward pass of the training

@@ -2,18 +2,25 @@
 //! loader.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use trieval_kernels::index::SidIndex;
 use trieval_kernels::ops::Threads;
 
+use super::named::Named;
+use super::spans::{self, SpanFolder};
 use super::vocabulary::{self, Ids};
 use crate::decode::prompt::PromptBuilder;
 use crate::decode::retriever::Retriever;
 use crate::decode::settings::{DecodeSettings, Normalizer};
+use crate::decode::spans::Spans;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::identifier::settings::Length;
+use crate::identifier::spans::{Declared, View};
+use crate::inputs::StepContext;
+use crate::model::inference::FrozenDecoder;
 use crate::model::item_tokens::{ItemTokens, Silence};
 use crate::model::lora::AdapterSpec;
 use crate::model::settings::{LoraSettings, ModelSettings};
@@ -55,13 +62,42 @@ struct Spoken {
     /// BLAKE3 of all codes, where a model speaks several, which may have one shape.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     codes: Option<String>,
+    /// What can be asked for in spans; none of codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    views: Vec<View>,
+}
+
+impl Spoken {
+    fn is_none(&self) -> bool {
+        self.levels.is_empty() && self.views.is_empty()
+    }
+
+    /// Ways to ask for it.
+    fn modes(&self) -> usize {
+        self.views.len().max(1)
+    }
 }
 
 impl Binding {
     /// All identifiers, in the order of their tokens.
     fn all(&self) -> Vec<&Spoken> {
         let all = std::iter::once(&self.spoken).chain(&self.others);
-        all.filter(|spoken| !spoken.levels.is_empty()).collect()
+        all.filter(|spoken| !spoken.is_none()).collect()
+    }
+
+    /// The tokens of each.
+    fn ids(&self) -> Vec<Ids> {
+        let all = self.all();
+        let all: Vec<(&[u32], usize)> =
+            all.iter().map(|spoken| (spoken.levels.as_slice(), spoken.modes())).collect();
+        vocabulary::ids(&all, self.first_token)
+    }
+
+    fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(BINDING_FILE);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        serde_json::from_slice(&text)
+            .map_err(|e| Error::data(&path, format!("not an identifier binding: {e}")))
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
@@ -78,13 +114,17 @@ impl Binding {
 /// When the folder cannot be read or written.
 pub(super) fn bind(
     folder: &Path,
-    identifiers: &[Identifiers],
+    identifiers: &[Named],
     catalogue: &str,
     first_token: u32,
 ) -> Result<()> {
-    let spoken = |one: &Identifiers| Spoken {
-        levels: one.levels.clone(),
-        codes: (identifiers.len() > 1).then(|| one.hash()),
+    let spoken = |one: &Named| match one {
+        Named::Codes(one) => Spoken {
+            levels: one.levels.clone(),
+            codes: (identifiers.len() > 1).then(|| one.hash()),
+            views: Vec::new(),
+        },
+        Named::Spans(settings) => Spoken { views: settings.views(), ..Spoken::default() },
     };
     let mut all = identifiers.iter().map(spoken);
     let binding = Binding {
@@ -99,12 +139,64 @@ pub(super) fn bind(
     binding.write(folder)
 }
 
+/// Says that a folder belongs to another catalogue, identifier or tokenizer than what it is used with.
+pub(super) fn mismatch<T>(at: &Path, what: &str) -> Result<T> {
+    Err(Error::data(at, format!("the model was made for another {what}"))
+        .with_help("delete the model's step folder and run again"))
+}
+
+/// Makes the spans of a model, one of whose identifiers they are, at a place: in its tokens, with its mode tokens.
+///
+/// # Errors
+/// [`Error::Data`] when the model is of other items or identifiers, or no item has a text.
+pub fn make_spans(
+    step: &StepContext<'_>,
+    model: &Path,
+    place: usize,
+    declared: &Path,
+) -> Result<()> {
+    let declared = Declared::read(declared)?;
+    let (binding, path) = (Binding::read(model)?, model.join(BINDING_FILE));
+    check(&binding, &path, place, &Answers::Spans(&declared))?;
+    let digest = known_digest(&model.join(TOKENIZER))?.blake3;
+    let folder = ModelFolder::open(model)?;
+    let modes = binding.ids().swap_remove(place).modes;
+    spans::make(step, &declared, &modes, (folder.tokenizer(), &digest))
+}
+
+/// What a model answers in.
+enum Answers<'a> {
+    Codes(&'a Identifiers),
+    Spans(&'a Declared),
+}
+
+/// Whether a model was made for an identifier, at its place.
+fn check(binding: &Binding, path: &Path, place: usize, answers: &Answers<'_>) -> Result<()> {
+    let catalogue = match answers {
+        Answers::Codes(one) => one.catalogue_of_run(),
+        Answers::Spans(one) => &one.catalogue,
+    };
+    if binding.catalogue != catalogue {
+        return mismatch(path, "catalogue");
+    }
+    let is_same = binding.all().get(place).is_some_and(|spoken| match answers {
+        Answers::Codes(one) => {
+            let same_codes = spoken.codes.as_ref().is_none_or(|codes| *codes == one.hash());
+            spoken.levels == one.levels && same_codes
+        }
+        Answers::Spans(one) => spoken.views == one.settings.views(),
+    });
+    if is_same { Ok(()) } else { mismatch(path, "identifier") }
+}
+
 /// A model with everything that is needed to prompt it and to search with it.
 pub struct Bundle {
     /// Renders requests, and spells items, in the first identifier that was opened.
     pub prompts: PromptBuilder,
     /// The same in the others.
     pub others: Vec<PromptBuilder>,
+    /// Where the identifiers that were opened lie, if they are spans, in their order.
+    spans: Vec<Option<SpanFolder>>,
     folder: ModelFolder,
     binding: Binding,
 }
@@ -121,40 +213,23 @@ impl Bundle {
         identifiers: &[(usize, &Path)],
         settings: &ModelSettings,
     ) -> Result<Self> {
-        let load = |(place, folder): &(usize, &Path)| {
-            Identifiers::load(folder, None).map(|identifiers| (*place, identifiers))
-        };
-        let identifiers = identifiers.iter().map(load).collect::<Result<Vec<_>>>()?;
-        let path = folder.join(BINDING_FILE);
-        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-        let binding: Binding = serde_json::from_slice(&text)
-            .map_err(|e| Error::data(&path, format!("not an identifier binding: {e}")))?;
-        let mismatch = |what: &str| {
-            Err(Error::data(&path, format!("the model was made for another {what}"))
-                .with_help("delete the model's step folder and run again"))
-        };
-        let all = binding.all();
-        for (place, one) in &identifiers {
-            if binding.catalogue != one.catalogue_of_run() {
-                return mismatch("catalogue");
+        let (binding, path) = (Binding::read(folder)?, folder.join(BINDING_FILE));
+        let tokenizer = known_digest(&folder.join(TOKENIZER))?.blake3;
+        let ids = binding.ids();
+        let mut opened = Vec::with_capacity(identifiers.len());
+        for (place, folder) in identifiers {
+            let of_spans = binding.all().get(*place).is_some_and(|one| !one.views.is_empty());
+            if of_spans {
+                let spans = SpanFolder::open(folder, ids[*place].modes.clone())?;
+                check(&binding, &path, *place, &Answers::Spans(spans.declared()))?;
+                spans.check_tokenizer(&tokenizer)?;
+                opened.push((ItemTokens::none(), None, Some(spans)));
+                continue;
             }
-            let is_same = all.get(*place).is_some_and(|spoken| {
-                let same_codes = spoken.codes.as_ref().is_none_or(|codes| *codes == one.hash());
-                spoken.levels == one.levels && same_codes
-            });
-            if !is_same {
-                return mismatch("identifier");
-            }
-        }
-        if binding.tokenizer != known_digest(&folder.join(TOKENIZER))?.blake3 {
-            return mismatch("tokenizer");
-        }
-        let folder = ModelFolder::open(folder)?;
-        let levels: Vec<&[u32]> = all.iter().map(|spoken| spoken.levels.as_slice()).collect();
-        let ids = vocabulary::ids(&levels, binding.first_token);
-        let prompts = identifiers.iter().map(|(place, one)| {
-            let Ids { first, mode } = ids[*place];
-            let items = ItemTokens::new(&one.codes, &one.levels, first);
+            let one = Identifiers::load(folder, None)?;
+            check(&binding, &path, *place, &Answers::Codes(&one))?;
+            let Ids { first, modes } = &ids[*place];
+            let items = ItemTokens::new(&one.codes, &one.levels, *first);
             let items = match one.unspelled() {
                 Some(code) => {
                     let is_mean = one.naming.length() == Length::Mean;
@@ -162,15 +237,42 @@ impl Bundle {
                 }
                 None => items,
             };
-            let prompts = PromptBuilder::new(folder.tokenizer().clone(), items, settings)?;
-            Ok(prompts.in_mode(mode))
-        });
-        let mut prompts = prompts.collect::<Result<Vec<_>>>()?.into_iter();
+            opened.push((items, modes.first().copied(), None));
+        }
+        if binding.tokenizer != tokenizer {
+            return mismatch(&path, "tokenizer");
+        }
+        let folder = ModelFolder::open(folder)?;
+        let (mut prompts, mut spans) = (Vec::new(), Vec::new());
+        for (items, mode, of_spans) in opened {
+            let builder = PromptBuilder::new(folder.tokenizer().clone(), items, settings)?;
+            prompts.push(match of_spans {
+                // Which view is asked for is decided each time.
+                Some(_) => builder.deaf_to_history(),
+                None => builder.in_mode(mode),
+            });
+            spans.push(of_spans);
+        }
+        let mut prompts = prompts.into_iter();
         let first = match prompts.next() {
             Some(first) => first,
             None => PromptBuilder::new(folder.tokenizer().clone(), ItemTokens::none(), settings)?,
         };
-        Ok(Self { prompts: first, others: prompts.collect(), folder, binding })
+        Ok(Self { prompts: first, others: prompts.collect(), spans, folder, binding })
+    }
+
+    /// Whether the identifier at a place of those that were opened is one of spans.
+    pub fn has_spans(&self, place: usize) -> bool {
+        self.spans.get(place).is_some_and(Option::is_some)
+    }
+
+    /// The spans at a place of the identifiers that were opened; none where these are codes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when texts or index are missing or damaged.
+    pub fn spans(&self, place: usize) -> Result<Option<Spans>> {
+        let folder = self.spans.get(place).and_then(Option::as_ref);
+        folder.map(|folder| folder.spans(self.folder.tokenizer())).transpose()
     }
 
     /// The decoder, all of whose parameters train.
@@ -217,9 +319,22 @@ impl Bundle {
         decode: &DecodeSettings,
     ) -> Result<(PromptBuilder, Retriever)> {
         let index = open_index(identifier_folder)?;
-        let decoder = self.folder.freeze(Threads::One)?;
+        let decoder = self.frozen()?;
         let retriever = Retriever::new(decoder, index, self.prompts.items().clone(), decode);
         Ok((self.prompts, retriever))
+    }
+
+    /// What renders requests in each identifier that was opened, in their order.
+    pub fn into_prompts(self) -> Vec<PromptBuilder> {
+        std::iter::once(self.prompts).chain(self.others).collect()
+    }
+
+    /// The decoder, frozen, for any number of searches.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when weights are missing or damaged.
+    pub fn frozen(&self) -> Result<Arc<FrozenDecoder>> {
+        Ok(Arc::new(self.folder.freeze(Threads::One)?))
     }
 }
 
@@ -274,7 +389,8 @@ mod tests {
 
         fn model(&self, of: &[usize]) -> std::path::PathBuf {
             let folder = self.root.path().join("model");
-            let all: Vec<Identifiers> = of.iter().map(|one| identifiers(*one, "cafe")).collect();
+            let all: Vec<Named> =
+                of.iter().map(|one| Named::Codes(identifiers(*one, "cafe"))).collect();
             let mut tokenizer =
                 Tokenizer::train_bpe(["red"; 4].iter(), 270, &Context::silent()).unwrap();
             let first = vocabulary::add(&mut tokenizer, &all).unwrap();

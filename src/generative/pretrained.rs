@@ -7,11 +7,11 @@ use candle_core::{DType, Tensor};
 
 use super::bundle::bind;
 use super::kinds::ModelKind;
+use super::named::{Named, named};
 use super::rows::Parts;
 use super::{spoken, vocabulary};
 use crate::decode::prompt::check_template;
 use crate::error::{Error, Result};
-use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::{Abilities, Draws, Family, Faults, Kind, Refusal, Use, keys};
 use crate::model::config::DecoderConfig;
@@ -86,7 +86,7 @@ impl ModelKind for PretrainedSettings {
     }
 
     fn make(&self, step: &StepContext<'_>) -> Result<()> {
-        let identifiers = identifiers(step)?;
+        let identifiers = named(step)?;
         let path = self.path.path()?;
         let folder = ModelFolder::open(path)?;
         if let Some(ignored) = folder.ignored_generation_settings() {
@@ -158,18 +158,12 @@ pub(super) fn tell(
     step: &StepContext<'_>,
     config: &DecoderConfig,
     tokenizer: &Tokenizer,
-    identifiers: &[Identifiers],
+    identifiers: &[Named],
 ) {
     step.ctx.say(format!(
         "model: {} parameters, vocabulary {} ({} identifier tokens)",
         config.parameter_count(),
         tokenizer.len(),
-        identifiers.iter().flat_map(|one| &one.levels).sum::<u32>(),
+        identifiers.iter().flat_map(Named::levels).sum::<u32>(),
     ));
-}
-
-/// The identifiers of a model, in the order of its tokens.
-pub(super) fn identifiers(step: &StepContext<'_>) -> Result<Vec<Identifiers>> {
-    let folders = step.inputs.identifiers().into_iter();
-    folders.map(|(_, folder)| Identifiers::load(folder, None)).collect()
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use candle_core::{DType, Tensor};
 
+use super::named::Named;
 use super::vocabulary;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
@@ -52,11 +53,7 @@ impl Parts {
     }
 
     /// Adds the tokens of identifiers behind all others, with rows around the mean; the first of them.
-    pub(super) fn extend(
-        &mut self,
-        identifiers: &[Identifiers],
-        step: &StepContext<'_>,
-    ) -> Result<u32> {
+    pub(super) fn extend(&mut self, identifiers: &[Named], step: &StepContext<'_>) -> Result<u32> {
         let first = vocabulary::add(&mut self.tokenizer, identifiers)?;
         // Some vocabularies are padded beyond their tokenizer: those rows are taken first, none is dropped.
         self.config.vocab_size = self.config.vocab_size.max(self.tokenizer.len());
@@ -73,11 +70,11 @@ impl Parts {
     pub(super) fn begin_rows(
         &mut self,
         settings: &ModelSettings,
-        identifiers: &[Identifiers],
+        identifiers: &[Named],
         first: u32,
         step: &StepContext<'_>,
     ) -> Result<()> {
-        if settings.rows() == NewRows::Mean || identifiers.is_empty() {
+        if settings.rows() == NewRows::Mean || identifiers.iter().all(|one| one.codes().is_none()) {
             return Ok(());
         }
         let hidden = self.config.hidden_size;
@@ -95,20 +92,20 @@ impl Parts {
     /// Begins them at the centroids, where `projection` says where hidden states are compared.
     fn begin_at(
         &mut self,
-        identifiers: &[Identifiers],
+        identifiers: &[Named],
         first: u32,
         projection: Option<&Tensor>,
         temperature: f64,
     ) -> Result<()> {
         let hidden = self.config.hidden_size;
-        for one in identifiers {
+        for one in identifiers.iter().filter_map(Named::codes) {
             check_width(one, projection, hidden)?;
         }
         self.untie();
         let length = self.expected_length(projection)?;
         let wanted = self.text_length(first as usize)?;
         let mut next = first as usize;
-        for one in identifiers {
+        for one in identifiers.iter().filter_map(Named::codes) {
             let mut row = next;
             for level in &one.spelled_centroids().levels {
                 let n = level.len() / one.centroids.dim;
@@ -245,7 +242,7 @@ mod tests {
         let (hidden, old) = (parts.config.hidden_size, parts.config.vocab_size);
         let before = rows(&parts.tensors[EMBEDDING]);
         let ids = identifiers(hidden);
-        let first = vocabulary::add(&mut parts.tokenizer, std::slice::from_ref(&ids)).unwrap();
+        let first = vocabulary::add(&mut parts.tokenizer, &[Named::Codes(ids.clone())]).unwrap();
         parts.config.vocab_size = parts.tokenizer.len();
         let table = &parts.tensors[EMBEDDING];
         let table = added_rows::extend(
@@ -255,7 +252,7 @@ mod tests {
             crate::seed::Seed::new(1),
         );
         parts.tensors.insert(EMBEDDING.into(), table.unwrap());
-        parts.begin_at(std::slice::from_ref(&ids), first, None, 0.1).unwrap();
+        parts.begin_at(&[Named::Codes(ids.clone())], first, None, 0.1).unwrap();
         assert!(!parts.config.tie_word_embeddings);
         let (embedding, head) = (rows(&parts.tensors[EMBEDDING]), rows(&parts.tensors[HEAD]));
         assert_eq!((&embedding[..old], &head[..old]), (&before[..], &before[..]));
@@ -288,14 +285,14 @@ mod tests {
         let mut ids = identifiers(hidden);
         ids.centroids.levels[0][..hidden].fill(0.0);
         ids.centroids.levels[1].fill(0.0);
-        let first = vocabulary::add(&mut parts.tokenizer, std::slice::from_ref(&ids)).unwrap();
+        let first = vocabulary::add(&mut parts.tokenizer, &[Named::Codes(ids.clone())]).unwrap();
         let rows_wanted = parts.tokenizer.len();
         let seed = crate::seed::Seed::new(1);
         let table =
             added_rows::extend(&parts.tensors[EMBEDDING], first as usize, rows_wanted, seed);
         let table = table.unwrap();
         parts.tensors.insert(EMBEDDING.into(), table.clone());
-        parts.begin_at(std::slice::from_ref(&ids), first, None, 0.1).unwrap();
+        parts.begin_at(&[Named::Codes(ids.clone())], first, None, 0.1).unwrap();
         let (before, after) = (rows(&table), rows(&parts.tensors[EMBEDDING]));
         let first = first as usize;
         assert!(after.concat().iter().all(|x| x.is_finite()));
@@ -311,7 +308,7 @@ mod tests {
         let mut parts = parts();
         let hidden = parts.config.hidden_size;
         let ids = identifiers(2);
-        let first = vocabulary::add(&mut parts.tokenizer, std::slice::from_ref(&ids)).unwrap();
+        let first = vocabulary::add(&mut parts.tokenizer, &[Named::Codes(ids.clone())]).unwrap();
         let table = &parts.tensors[EMBEDDING];
         let table = added_rows::extend(
             table,
@@ -322,10 +319,10 @@ mod tests {
         parts.tensors.insert(EMBEDDING.into(), table.unwrap());
         let values: Vec<f32> = (0..2 * hidden).map(|i| (i % 5) as f32 - 1.5).collect();
         let projection = Tensor::from_vec(values, (2, hidden), &Device::Cpu).unwrap();
-        let told = parts.begin_at(std::slice::from_ref(&ids), first, None, 0.1);
+        let told = parts.begin_at(&[Named::Codes(ids.clone())], first, None, 0.1);
         let told = told.unwrap_err().to_string();
         assert!(told.contains("made from vectors of 2 numbers, and the decoder has"), "{told}");
-        parts.begin_at(std::slice::from_ref(&ids), first, Some(&projection), 0.1).unwrap();
+        parts.begin_at(&[Named::Codes(ids.clone())], first, Some(&projection), 0.1).unwrap();
         // Whatever the hidden state, the first level's logits are those of the projected one.
         let h = Tensor::from_vec(
             (0..hidden).map(|i| i as f32 / 3.0).collect(),

@@ -2,12 +2,12 @@
 
 use super::bundle::bind;
 use super::kinds::ModelKind;
-use super::pretrained::{identifiers, tell};
+use super::named::{Named, named};
+use super::pretrained::tell;
 use super::rows::Parts;
 use super::{spoken, vocabulary};
 use crate::corpus::Split;
 use crate::error::{Error, Result};
-use crate::identifier::Identifiers;
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Abilities, Draws, Family, Faults, Kind, Refusal, Use};
@@ -80,7 +80,7 @@ impl Kind for ScratchSettings {
 
 impl ModelKind for ScratchSettings {
     fn make(&self, step: &StepContext<'_>) -> Result<()> {
-        let identifiers = identifiers(step)?;
+        let identifiers = named(step)?;
         let catalogue = step.inputs.catalogue()?;
         let settings = ModelSettings::Scratch(self.clone());
         let (mut parts, first_token) = match Parts::of_start(step, &settings)? {
@@ -116,7 +116,7 @@ impl ModelKind for ScratchSettings {
 
 impl ScratchSettings {
     /// Random weights, with a vocabulary of the corpus and the first token of the identifiers.
-    fn fresh(&self, identifiers: &[Identifiers], step: &StepContext<'_>) -> Result<(Parts, u32)> {
+    fn fresh(&self, identifiers: &[Named], step: &StepContext<'_>) -> Result<(Parts, u32)> {
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         let texts = (0..catalogue.len() as u32).map(|item| catalogue.text(item).to_owned());
         let queries: Vec<String> = corpus
@@ -140,6 +140,6 @@ impl ScratchSettings {
 }
 
 /// Most tokens of an item.
-fn longest(identifiers: &[Identifiers]) -> usize {
-    identifiers.iter().map(Identifiers::n_levels).max().unwrap_or_default()
+fn longest(identifiers: &[Named]) -> usize {
+    identifiers.iter().map(Named::longest).max().unwrap_or_default()
 }

@@ -67,7 +67,8 @@ pub fn learn(
         Some(validation) => {
             let identifier = step.inputs.folder(Role::Identifier(0))?;
             let search = (identifier, normalizer);
-            match HeldOutDecoder::new(validation, &settings.name, judge, &bundle, search) {
+            match HeldOutDecoder::new(validation, &settings.name, judge, &bundle, search, step.seed)
+            {
                 Ok(held_out) => Some(held_out),
                 Err(Error::Data { message, .. }) if validation.if_possible => {
                     let name = step.name;

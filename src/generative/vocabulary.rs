@@ -1,22 +1,24 @@
 //! The tokens that a vocabulary holds for the identifiers of a model: the codes of one identifier
-//! behind those of another and, where there are several, a mode token for each at the end.
+//! behind those of another and, where there are several ways to ask for an item, a mode token for
+//! each at the end. An identifier of codes is one way, one of spans has a way for each of its views.
 //!
 //! Tokens tell identifiers apart by their place among those of the model, which enters the keys of
 //! steps. Their names do not, so that a vocabulary must not depend on them.
 
 use std::path::Path;
 
+use super::named::Named;
 use crate::error::{Error, Result};
 use crate::identifier::Identifiers;
 use crate::model::Tokenizer;
 use crate::model::folder::model_files;
 
-/// Mode tokens of a model of `n` identifiers: one needs none.
+/// Mode tokens of a model that can be asked in `n` ways: one needs none.
 pub fn n_modes(n: usize) -> usize {
     if n > 1 { n } else { 0 }
 }
 
-/// The token that ends a prompt which is answered in the identifier at a place.
+/// The token that ends a prompt which is answered in the way at a place.
 fn mode(place: usize) -> String {
     format!("<|as:{}|>", place + 1)
 }
@@ -31,15 +33,16 @@ fn spelled(place: usize, token: &str) -> String {
 }
 
 /// All tokens of codes, and all mode tokens.
-fn tokens(all: &[Identifiers]) -> (Vec<String>, Vec<String>) {
-    let codes = all.iter().enumerate().flat_map(|(place, identifiers)| {
-        identifiers.tokens().into_iter().map(move |token| spelled(place, &token))
+fn tokens(all: &[Named]) -> (Vec<String>, Vec<String>) {
+    let codes = all.iter().enumerate().flat_map(|(place, one)| {
+        let tokens = one.codes().map(Identifiers::tokens).unwrap_or_default();
+        tokens.into_iter().map(move |token| spelled(place, &token))
     });
-    (codes.collect(), (0..n_modes(all.len())).map(mode).collect())
+    (codes.collect(), (0..n_modes(all.iter().map(Named::modes).sum())).map(mode).collect())
 }
 
 /// Adds them behind all others; the id of the first.
-pub(super) fn add(tokenizer: &mut Tokenizer, all: &[Identifiers]) -> Result<u32> {
+pub(super) fn add(tokenizer: &mut Tokenizer, all: &[Named]) -> Result<u32> {
     let (codes, modes) = tokens(all);
     let first = tokenizer.extend(&codes)?.start;
     tokenizer.extend_special(&modes)?;
@@ -47,7 +50,7 @@ pub(super) fn add(tokenizer: &mut Tokenizer, all: &[Identifiers]) -> Result<u32>
 }
 
 /// The id of the first, where all of them are there already, one behind the other.
-pub(super) fn find(tokenizer: &Tokenizer, all: &[Identifiers]) -> Option<u32> {
+pub(super) fn find(tokenizer: &Tokenizer, all: &[Named]) -> Option<u32> {
     let (codes, modes) = tokens(all);
     tokenizer.find(&[codes, modes].concat()).map(|ids| ids.start)
 }
@@ -88,13 +91,13 @@ pub(super) fn check_known(tokenizer: &Tokenizer, levels: &[Vec<u32>], folder: &P
 }
 
 /// Refuses a vocabulary that has some of the identifiers' tokens and not all of them.
-pub(super) fn check_exact(tokenizer: &Tokenizer, all: &[Identifiers], folder: &Path) -> Result<()> {
+pub(super) fn check_exact(tokenizer: &Tokenizer, all: &[Named], folder: &Path) -> Result<()> {
     let (codes, modes) = tokens(all);
     if codes.iter().chain(&modes).all(|token| tokenizer.token_id(token).is_none()) {
         return Ok(());
     }
     let held: Vec<Vec<u32>> = (0..all.len()).map(|place| held(tokenizer, place)).collect();
-    let levels: Vec<Vec<u32>> = all.iter().map(|one| one.levels.clone()).collect();
+    let levels: Vec<Vec<u32>> = all.iter().map(|one| one.levels().to_vec()).collect();
     Err(clash(&held, &levels, folder))
 }
 
@@ -119,29 +122,30 @@ fn clash(held: &[Vec<u32>], wanted: &[Vec<u32>], folder: &Path) -> Error {
     )
 }
 
-/// Where the tokens of each identifier begin, and its mode token where it has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where the tokens of each identifier begin, and its mode tokens where it has some.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ids {
     /// Of the first code of the first level.
     pub(super) first: u32,
-    /// Ends prompts.
-    pub(super) mode: Option<u32>,
+    /// End prompts, one for each way to ask; none where there is one way for all.
+    pub(super) modes: Vec<u32>,
 }
 
-/// Ids of the identifiers with these codes per level, whose first code has the id `first`.
-pub(super) fn ids(levels: &[&[u32]], first: u32) -> Vec<Ids> {
-    let sizes = || levels.iter().map(|levels| levels.iter().sum::<u32>());
-    let modes = first + sizes().sum::<u32>();
+/// Ids of the identifiers with these codes per level and ways to ask, whose first code has the id `first`.
+pub(super) fn ids(all: &[(&[u32], usize)], first: u32) -> Vec<Ids> {
+    let codes = |levels: &[u32]| levels.iter().sum::<u32>();
+    let mut next_mode = first + all.iter().map(|(levels, _)| codes(levels)).sum::<u32>();
+    let has_modes = n_modes(all.iter().map(|(_, modes)| modes).sum()) > 0;
     let mut next = first;
-    (0..)
-        .zip(sizes())
-        .map(|(place, size)| {
-            let has_mode = n_modes(levels.len()) > 0;
-            let ids = Ids { first: next, mode: has_mode.then_some(modes + place) };
-            next += size;
-            ids
-        })
-        .collect()
+    let each = all.iter().map(|(levels, modes)| {
+        let first = next;
+        next += codes(levels);
+        let n = if has_modes { *modes as u32 } else { 0 };
+        let modes = (next_mode..next_mode + n).collect();
+        next_mode += n;
+        Ids { first, modes }
+    });
+    each.collect()
 }
 
 #[cfg(test)]
@@ -151,8 +155,13 @@ mod tests {
     use crate::identifier::Made;
     use crate::progress::Context;
 
-    fn random(levels: &[u32], codes: &[u32]) -> Identifiers {
-        Identifiers::new(codes.to_vec(), levels.to_vec(), Made::by("random"), "cafe").unwrap()
+    fn random(levels: &[u32], codes: &[u32]) -> Named {
+        let made = Made::by("random");
+        Named::Codes(Identifiers::new(codes.to_vec(), levels.to_vec(), made, "cafe").unwrap())
+    }
+
+    fn levels_of(all: &[Named]) -> Vec<(&[u32], usize)> {
+        all.iter().map(|one| (one.levels(), one.modes())).collect()
     }
 
     #[test]
@@ -204,19 +213,43 @@ mod tests {
         assert_eq!(add(&mut tokenizer, &all).unwrap(), own);
         assert_eq!(find(&tokenizer, &all), Some(own));
         assert_eq!(tokenizer.len() as u32, own + 5 + 4 + 2 + 3);
-        let levels: Vec<&[u32]> = all.iter().map(|one| one.levels.as_slice()).collect();
-        let ids = ids(&levels, own);
+        let ids = ids(&levels_of(&all), own);
         let id = |token: &str| tokenizer.token_id(token);
         let first = ids.iter().map(|ids| Some(ids.first)).collect::<Vec<_>>();
         assert_eq!(first, [id("<a_0>"), id("<2:a_0>"), id("<3:a_0>")]);
-        let modes = ids.iter().map(|ids| ids.mode).collect::<Vec<_>>();
+        let modes = ids.iter().map(|ids| ids.modes.first().copied()).collect::<Vec<_>>();
         assert_eq!(modes, [id("<|as:1|>"), id("<|as:2|>"), id("<|as:3|>")]);
         assert_eq!(id("<b_2>"), Some(ids[0].first + 4));
 
         let mut alone = Tokenizer::train_bpe(["red"].iter(), 270, &Context::silent()).unwrap();
-        let first = alone.clone().extend(&all[0].tokens()).unwrap().start;
+        let codes = all[0].codes().unwrap().tokens();
+        let first = alone.clone().extend(&codes).unwrap().start;
         assert_eq!(add(&mut alone, &all[..1]).unwrap(), first);
         assert_eq!(alone.len() as u32, first + 5);
-        assert_eq!(super::ids(&levels[..1], first), [Ids { first, mode: None }]);
+        let none = Ids { first, modes: Vec::new() };
+        assert_eq!(super::ids(&levels_of(&all[..1]), first), [none]);
+    }
+
+    #[test]
+    fn each_view_of_spans_is_a_way_to_ask() {
+        let spans = |title: bool, fields: &[&str]| {
+            let text = format!("title = {title}\nfields = {fields:?}");
+            Named::Spans(toml::from_str(&text).unwrap())
+        };
+        let all = [spans(true, &["brand"]), random(&[2, 3], &[0, 2, 1, 0])];
+        let mut tokenizer = Tokenizer::train_bpe(["red"].iter(), 270, &Context::silent()).unwrap();
+        let own = add(&mut tokenizer, &all).unwrap();
+        assert_eq!(find(&tokenizer, &all), Some(own));
+        assert_eq!(tokenizer.len() as u32, own + 5 + 4);
+        assert_eq!(tokenizer.token_id("<2:a_0>"), Some(own));
+        let ids = super::ids(&levels_of(&all), own);
+        assert_eq!(ids[0], Ids { first: own, modes: vec![own + 5, own + 6, own + 7] });
+        assert_eq!(ids[1], Ids { first: own, modes: vec![own + 8] });
+
+        // One view of one identifier: nothing to tell apart, nothing to add.
+        let alone = [spans(false, &[])];
+        let before = tokenizer.len() as u32;
+        assert_eq!(add(&mut tokenizer, &alone).unwrap(), before);
+        assert!(super::ids(&levels_of(&alone), before)[0].modes.is_empty());
     }
 }

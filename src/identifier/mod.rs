@@ -2,7 +2,8 @@
 //!
 //! `artifact` is what is stored, `naming` makes identifiers of codes (by `dedup`, a level that numbers items on one path, or
 //! otherwise), `extend` names items that come later, `diagnostics` measures the use of codes, `together` what they know of choices, `encoder` leads vectors to codes
-//! of a learned space, `spelling` is how people read and type them. Who gives items their codes is not known here.
+//! of a learned space, `spelling` is how people read and type them. `spans` are identifiers of another sort: words of the items' own
+//! texts. Who gives items their codes is not known here.
 
 pub mod artifact;
 pub mod dedup;
@@ -11,6 +12,7 @@ mod encoder;
 mod extend;
 mod naming;
 pub mod settings;
+pub mod spans;
 mod spelling;
 mod together;
 

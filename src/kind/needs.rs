@@ -17,6 +17,8 @@ pub enum Fact {
     Days,
     /// Something was chosen: clicks of training requests, or sequences of users.
     Feedback,
+    /// Requests ask in words.
+    Queries,
     /// Training requests ask something, and can be answered: they are no sequences of users.
     Questions,
     /// Pages of shown items with what happened to them.
@@ -64,6 +66,7 @@ impl Fact {
             | Self::Impressions
             | Self::Grades => true,
             Self::Text
+            | Self::Queries
             | Self::Days
             | Self::Truth
             | Self::Column(_)

@@ -253,6 +253,8 @@ pub struct Abilities {
     pub lends_weights: bool,
     /// Identifier: its codes have centroids among vectors.
     pub has_centroids: bool,
+    /// Identifier: it is made of spans of texts, and not of codes.
+    pub is_spans: bool,
     /// Identifier: some are spelled with fewer tokens than others.
     pub varies_in_length: bool,
     /// Training: identifiers of different lengths would be compared unfairly.

@@ -25,8 +25,8 @@ use crate::ranker::kinds::{System, SystemSettings};
 use crate::recipe::Recipe;
 use crate::steps::{
     AnswerRequests, Evaluate, EvaluateSeeds, HoldOut, Judged, MakeCorpus, MakeIdentifier,
-    MakeModel, MakeVectors, MeasureCeiling, PrepareSystem, PrepareTraining, RenderPrompts, Teach,
-    TrainDecoder, Work,
+    MakeModel, MakeSpans, MakeVectors, MeasureCeiling, PrepareSystem, PrepareTraining,
+    RenderPrompts, Teach, TrainDecoder, Work,
 };
 use crate::train::settings::TrainSettings;
 use crate::trained::kinds::{Makes, TrainingSettings};
@@ -354,7 +354,7 @@ impl<'a> Builder<'a> {
         let all = all.map(|name| Some(self.recipe.identifier.get(name)?.it()));
         let all = all.collect::<Option<Vec<_>>>()?;
         let codes: u32 = all.iter().map(|one| one.tokens()).sum();
-        let tokens = codes + n_modes(all.len()) as u32;
+        let tokens = codes + n_modes(all.iter().map(|one| one.modes()).sum()) as u32;
         let levels = all.iter().map(|one| one.levels()).max()?;
         let config = settings.it().shape(tokens, levels)?;
         Some(DecoderSizes {
@@ -368,13 +368,31 @@ impl<'a> Builder<'a> {
     /// The tables, a model's own step and those of its identifiers at some places.
     fn bundle(&mut self, name: &str, places: Range<usize>) -> Result<Reads> {
         let mut reads = self.corpus()?;
-        let settings = model(self.recipe, name)?;
         for place in places {
-            let identifier = self.identifier(spoken(settings, name, place)?)?;
-            reads.insert(Role::Identifier(place).text(), identifier);
+            reads.insert(Role::Identifier(place).text(), self.spelled(name, place)?);
         }
         reads.insert(Role::Model.text(), self.model(name)?);
         Ok(reads)
+    }
+
+    /// The identifier at a place of those of a model, in the model's tokens: its own step where it is made of codes.
+    fn spelled(&mut self, model_name: &str, place: usize) -> Result<String> {
+        let recipe = self.recipe;
+        let identifier = spoken(model(recipe, model_name)?, model_name, place)?;
+        let key = self.identifier(identifier)?;
+        if recipe.identifier.get(identifier).is_none_or(|one| one.it().spans().is_none()) {
+            return Ok(key);
+        }
+        let step = format!("spans.{model_name}.{identifier}");
+        if let Some(key) = self.known(&step) {
+            return Ok(key);
+        }
+        let mut reads = self.corpus()?;
+        reads.insert(Role::Identifier(place).text(), key);
+        reads.insert(Role::Model.text(), self.model(model_name)?);
+        let draws = Draws::Nothing;
+        let about = About { purpose: "spans", format: 1, draws, reads, files: Vec::new() };
+        self.add(&step, about, MakeSpans { place })
     }
 
     /// The prompts of a model that are answered in its identifier at a place.
@@ -521,10 +539,10 @@ impl<'a> Builder<'a> {
     fn asked(&mut self, system: &System) -> Result<Reads> {
         let settings = &system.settings;
         let mut reads = self.reads(&settings.it().uses())?;
-        if let Some(model) = &system.model {
-            let (name, place) = (settings.name(), system.identifier);
-            let identifier = self.identifier(spoken(model, name, place)?)?;
-            reads.insert(Role::Identifier(place).text(), identifier);
+        if let Some(model) = model_of(self.recipe, settings) {
+            for &place in &system.identifiers {
+                reads.insert(Role::Identifier(place).text(), self.spelled(model, place)?);
+            }
         }
         for (place, part) in system.asks.iter().enumerate() {
             for (role, key) in self.system_reads(part, true)? {
@@ -647,7 +665,7 @@ pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<Sy
         asks: Vec::new(),
         vectors: None,
         model: None,
-        identifier: 0,
+        identifiers: Vec::new(),
     };
     let uses = settings.it().uses();
     for one in &uses {
@@ -672,12 +690,25 @@ pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<Sy
             | Family::System => {}
         }
     }
-    let chosen = uses.iter().find(|one| one.family == Family::Identifier);
-    if let Some((model, chosen)) = system.model.as_ref().zip(chosen) {
-        let place = model.identifiers().iter().position(|name| *name == chosen.name);
-        system.identifier = place.ok_or_else(|| missing(Family::Identifier, chosen.name))?;
+    if let Some(model) = &system.model {
+        let chosen = uses.iter().filter(|one| one.family == Family::Identifier);
+        let place = |chosen: &Use<'_>| {
+            let place = model.identifiers().iter().position(|name| *name == chosen.name);
+            place.ok_or_else(|| missing(Family::Identifier, chosen.name))
+        };
+        system.identifiers = chosen.map(place).collect::<Result<_>>()?;
+        if system.identifiers.is_empty() {
+            system.identifiers.push(0);
+        }
     }
     Ok(system)
+}
+
+/// The name of the model whose decoder a system searches with, where it does.
+fn model_of<'r>(recipe: &'r Recipe, settings: &SystemSettings) -> Option<&'r str> {
+    let uses = settings.it().uses();
+    let trained = uses.iter().find(|one| one.role == Role::Train && !one.is_table)?;
+    Some(recipe.model_of(recipe.training(trained.name)?.decoder()?))
 }
 
 fn model<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r ModelSettings> {

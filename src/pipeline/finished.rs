@@ -414,8 +414,10 @@ impl FinishedRun {
         let system = system_of(&self.recipe, settings)?;
         let model = system.model.filter(|_| matches!(settings, SystemSettings::Generative(_)));
         let names = model.as_ref().map(|model| model.identifiers());
-        if names.is_some_and(|names| names.get(system.identifier) == Some(&identifier)) {
-            return Ok(system.identifier);
+        if let (Some(names), [place]) = (names, system.identifiers.as_slice())
+            && names.get(*place) == Some(&identifier)
+        {
+            return Ok(*place);
         }
         let (name, kind) = (settings.name(), settings.kind());
         Err(Error::Usage(format!(
@@ -441,7 +443,7 @@ impl FinishedRun {
         for settings in &self.recipe.system {
             let model = system_of(&self.recipe, settings)?;
             let answers = model.model.as_ref().map(|one| one.identifiers());
-            let answers = answers.and_then(|names| names.get(model.identifier).copied());
+            let answers = answers.and_then(|names| names.get(*model.identifiers.first()?).copied());
             let ranking = self.ranking_of(settings).filter(|_| answers == Some(identifier));
             rankings.extend(ranking.map(|vectors| (settings.name(), vectors)));
         }

@@ -9,6 +9,7 @@ use super::settings::{RandomSettings, ResidualKMeansSettings, TableSettings};
 use crate::error::Result;
 use crate::identifier::Identifiers;
 use crate::identifier::settings::NamingSettings;
+use crate::identifier::spans::settings::SpanSettings;
 use crate::inputs::StepContext;
 use crate::kind::{Estimate, Kind, Learned, Sizes};
 use crate::text::bytes;
@@ -26,6 +27,8 @@ crate::kind::kinds! {
         "random" => Random(RandomSettings),
         /// Codes from a file, such as published tables of semantic IDs.
         "table" => Table(TableSettings),
+        /// Spans of the items' texts: what a model says in words names the items whose titles hold them.
+        "spans" => Spans(SpanSettings),
     }
 }
 
@@ -43,6 +46,16 @@ pub trait IdentifierKind: Kind {
     /// # Errors
     /// When vectors are missing or the codes do not suffice.
     fn assign(&self, step: &StepContext<'_>, known: &dyn Known) -> Result<Identifiers>;
+
+    /// How items are named by spans of their texts, where they are: they get no codes then.
+    fn spans(&self) -> Option<&SpanSettings> {
+        None
+    }
+
+    /// Ways to ask a model for it.
+    fn modes(&self) -> usize {
+        1
+    }
 
     /// What is made of the codes before they are identifiers, where that is asked for.
     fn naming(&self) -> Option<&NamingSettings> {

@@ -3,12 +3,15 @@
 //!
 //! Stages know items by their row in the catalogue and say nothing of where a request came from or who judges the answer.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use super::slate::Scored;
 use super::slate::Slate;
 use crate::corpus::{Ask, Heard, Request};
+pub use crate::decode::spans::Evidence;
 use crate::error::{Error, Result};
 use crate::progress::Context;
 
@@ -36,6 +39,14 @@ pub trait Retrieve: Send + Sync {
         asked.map(|(ask, exclude)| self.retrieve(ask, depth, exclude)).collect()
     }
 
+    /// What speaks for each of some items that it found, the strongest first, `[items]`; by default it does not say.
+    ///
+    /// # Errors
+    /// When the model behind it fails.
+    fn evidence(&self, _ask: &Ask, items: &[u32]) -> Result<Vec<Vec<Evidence>>> {
+        Ok(vec![Vec::new(); items.len()])
+    }
+
     /// What of a question it makes use of; by default nothing.
     fn hears(&self, _ask: &Ask) -> Heard {
         Heard::default()
@@ -49,6 +60,38 @@ pub trait Retrieve: Send + Sync {
     /// The same system as a search of an index, where it searches one.
     fn as_approximate(&self) -> Option<&dyn Approximate> {
         None
+    }
+}
+
+/// A system that several hold.
+impl Retrieve for Arc<dyn Retrieve> {
+    fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
+        (**self).retrieve(ask, depth, exclude)
+    }
+
+    fn retrieve_all(
+        &self,
+        asks: &[&Ask],
+        depth: usize,
+        exclude: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Scored>>> {
+        (**self).retrieve_all(asks, depth, exclude)
+    }
+
+    fn evidence(&self, ask: &Ask, items: &[u32]) -> Result<Vec<Vec<Evidence>>> {
+        (**self).evidence(ask, items)
+    }
+
+    fn hears(&self, ask: &Ask) -> Heard {
+        (**self).hears(ask)
+    }
+
+    fn as_rank(&self) -> Option<&dyn Rank> {
+        (**self).as_rank()
+    }
+
+    fn as_approximate(&self) -> Option<&dyn Approximate> {
+        (**self).as_approximate()
     }
 }
 

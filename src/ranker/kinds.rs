@@ -260,10 +260,10 @@ pub struct System {
     /// The decoder that answers, where one does: likewise.
     #[schemars(extend("x-key" = false))]
     pub model: Option<ModelSettings>,
-    /// The place, among the identifiers of that decoder, of the one that it answers in: it enters
-    /// the key as the role of that identifier.
+    /// The places, among the identifiers of that decoder, of those that it answers in: they enter
+    /// the key as the roles of these identifiers.
     #[serde(skip)]
-    pub identifier: usize,
+    pub identifiers: Vec<usize>,
 }
 
 impl System {

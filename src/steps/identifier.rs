@@ -7,6 +7,7 @@ use super::Work;
 use crate::corpus::{choices, near_pairs, training_exposure, training_histories};
 use crate::error::{Error, Result};
 use crate::generative::INDEX_FILE;
+use crate::identifier::spans::Declared;
 use crate::inputs::StepContext;
 use crate::kind::{Estimate, ItemValue, Sizes};
 use crate::quantizer::kinds::IdentifierSettings;
@@ -43,6 +44,9 @@ impl Known for Items<'_> {
 
 impl Work for MakeIdentifier {
     fn run(&self, step: &StepContext<'_>) -> Result<()> {
+        if let Some(spans) = self.settings.it().spans() {
+            return Declared::new(&step.inputs.catalogue()?.hash, spans).write(step.out);
+        }
         let mut identifiers = self.settings.it().assign(step, &Items(step))?;
         if identifiers.order.is_some() {
             identifiers.order_by(&training_exposure(step.inputs.corpus()?)?);

@@ -17,7 +17,7 @@ use crate::model::{Decoder, ParameterSpec, Tokenizer};
 use crate::train::course::settings::{Keep, ValidationSettings};
 use crate::train::gradients::{GUARDED_STEPS, micro_batches, share_gradients};
 use crate::train::objective::Loss;
-use crate::train::objective::supervised::{Asked, Example, Supervised};
+use crate::train::objective::supervised::{Asked, Example, Material, Supervised};
 use crate::train::settings::SupervisedSettings;
 
 const LEVELS: [u32; 2] = [3, 4];
@@ -54,8 +54,9 @@ impl Fixture {
         let settings = SupervisedSettings { pseudo_words: [1, 3], ..SupervisedSettings::default() };
         let (decoder, titles) = (&self.decoder, TITLES.to_vec());
         let seed = Seed::new(5);
-        let asked = vec![Asked { builder: &self.prompts, tokens: prompts.into() }];
-        Supervised::new(decoder, asked, examples, titles, &settings, seed).unwrap()
+        let asked = vec![Asked { builder: &self.prompts, tokens: prompts.into(), spans: None }];
+        let material = Material { examples, titles, queries: Vec::new() };
+        Supervised::new(decoder, asked, material, &settings, seed).unwrap()
     }
 
     fn parameters(&self) -> Parameters {

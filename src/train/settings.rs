@@ -242,6 +242,11 @@ pub struct SupervisedSettings {
     #[serde(skip_serializing_if = "is_off")]
     #[schemars(range(min = 0.0, max = 0.9))]
     pub label_smoothing: Option<f64>,
+    /// Shares of a model's identifiers in what is learned, in their order, such as `[1.0, 3.0]`: each example is learned in an
+    /// identifier that is drawn by them. Left out: every example in each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2), inner(range(min = 0.001, max = 1_000.0)))]
+    pub shares: Option<Vec<f64>>,
     /// A system whose answers are learned beside what was clicked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherSettings>,
@@ -249,7 +254,8 @@ pub struct SupervisedSettings {
 
 impl Default for SupervisedSettings {
     fn default() -> Self {
-        Self { pseudo_requests: 0.3, pseudo_words: [1, 5], label_smoothing: None, teacher: None }
+        let (label_smoothing, shares, teacher) = (None, None, None);
+        Self { pseudo_requests: 0.3, pseudo_words: [1, 5], label_smoothing, shares, teacher }
     }
 }
 

@@ -80,6 +80,9 @@ pub enum IndexError {
     /// The token that is to close spans is one of the texts' own.
     #[error("token {0} cannot close spans, as it occurs in the texts")]
     ClosingToken(u32),
+    /// The token that spans are to begin behind occurs nowhere.
+    #[error("no span begins behind token {0}, as it does not occur in the texts")]
+    OpeningToken(u32),
     /// More places than the seam to filters and guides can number.
     #[error("{0} tokens, but filters and guides number at most 4294967295 places")]
     TooManyPlaces(u64),

@@ -9,8 +9,9 @@ use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes, Use};
 use crate::train::data::prompts::{Form, Prompts};
+use crate::train::data::spans::SpanLessons;
 use crate::train::data::taught::teach;
-use crate::train::objective::supervised::{Asked, Example, Supervised};
+use crate::train::objective::supervised::{Asked, Example, Material, Supervised};
 use crate::train::settings::{SupervisedSettings, TeacherSettings};
 
 impl Kind for SupervisedSettings {
@@ -81,14 +82,19 @@ impl ObjectiveKind for SupervisedSettings {
         let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
         let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
         let requests = corpus.requests(Split::Train)?;
-        let asked = |(builder, (place, _))| {
-            let path = step.inputs.folder(Role::Prompts(place))?.join(PROMPTS_FILE);
-            Ok(Asked { builder, tokens: Prompts::open(&path, Form::Asked)? })
-        };
+        let places = step.inputs.identifiers().into_iter();
+        let spans = (0..places.len()).map(|at| bundle.spans(at)).collect::<Result<Vec<_>>>()?;
         let builders = std::iter::once(&bundle.prompts).chain(&bundle.others);
-        let asked = builders.zip(step.inputs.identifiers()).map(asked).collect::<Result<_>>()?;
+        let mut asked = Vec::with_capacity(spans.len());
+        for ((builder, (place, _)), spans) in builders.zip(places).zip(&spans) {
+            let path = step.inputs.folder(Role::Prompts(place))?.join(PROMPTS_FILE);
+            let spans = spans.as_ref().map(SpanLessons::new);
+            asked.push(Asked { builder, tokens: Prompts::open(&path, Form::Asked)?, spans });
+        }
         let examples = examples(step, &requests, catalogue, self)?;
-        let mut objective = Supervised::new(decoder, asked, examples, titles, self, step.seed)?;
+        let queries = requests.iter().map(|request| request.ask.query.as_deref()).collect();
+        let material = Material { examples, titles, queries };
+        let mut objective = Supervised::new(decoder, asked, material, self, step.seed)?;
         lesson.run(&mut objective)
     }
 }

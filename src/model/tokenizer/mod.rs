@@ -288,6 +288,19 @@ impl Tokenizer {
         Ok(encoding.map_err(|e| failed("encoding", &*e))?.get_ids().to_vec())
     }
 
+    /// Tokens of a text behind a blank, so that a word has the same tokens wherever it stands, each with its bytes in `text`.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the tokenizer refuses the text.
+    pub fn encode_words(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>> {
+        let text = format!(" {}", plain(text));
+        let encoding = self.base.encode(&*text, false).map_err(|e| failed("encoding", &*e))?;
+        // Bytes are counted behind the blank, which belongs to no token of its own.
+        let of = |&(start, end): &(usize, usize)| start.saturating_sub(1)..end.saturating_sub(1);
+        let offsets = encoding.get_offsets().iter().map(of);
+        Ok(encoding.get_ids().iter().copied().zip(offsets).collect())
+    }
+
     /// As [`Tokenizer::encode`], of the text's beginning up to `limit` tokens; the text that is kept, and whether
     /// that is less than all.
     ///

@@ -10,7 +10,7 @@ use trieval_eval::fusion::{Fusion, fuse_lists};
 
 use crate::corpus::{Ask, Heard};
 use crate::error::{Error, Result};
-use crate::ranker::harness::{Retrieve, Scored, Stage, strictly_falling};
+use crate::ranker::harness::{Evidence, Retrieve, Scored, Stage, strictly_falling};
 use crate::ranker::slate::Slate;
 
 /// Asks its parts and fuses what they say.
@@ -48,6 +48,18 @@ impl Fused {
 impl Retrieve for Fused {
     fn hears(&self, ask: &Ask) -> Heard {
         self.parts.iter().map(|(_, part)| part.hears(ask)).fold(Heard::default(), Heard::or)
+    }
+
+    /// That of its first part that says why.
+    fn evidence(&self, ask: &Ask, items: &[u32]) -> Result<Vec<Vec<Evidence>>> {
+        let mut all = vec![Vec::new(); items.len()];
+        for (_, part) in &self.parts {
+            let said = part.evidence(ask, items)?;
+            for (own, said) in all.iter_mut().zip(said).filter(|(own, _)| own.is_empty()) {
+                *own = said;
+            }
+        }
+        Ok(all)
     }
 
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {

@@ -3,6 +3,9 @@
 mod kind;
 mod ranking;
 pub mod settings;
+mod spans;
+
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use trieval_kernels::beam::{Filter, Hit};
@@ -17,7 +20,7 @@ use crate::error::Result;
 /// A trained decoder behind the index of its catalogue.
 pub struct Generative {
     /// Renders requests.
-    pub prompts: PromptBuilder,
+    pub prompts: Arc<PromptBuilder>,
     /// Searches.
     pub retriever: Retriever,
 }

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use trieval_kernels::ops::dot;
 use trieval_kernels::top::top;
 
-use super::Generative;
 use crate::corpus::{Ask, Heard};
 use crate::error::Result;
+use crate::ranker::harness::Evidence;
 use crate::ranker::{Retrieve, Scored};
 use crate::vectors::Encoded;
 
@@ -24,7 +24,7 @@ pub(super) type Memo = Mutex<HashMap<Asked, Vec<Scored>>>;
 /// A decoder's answers, ordered by `(1 − weight) · log-probability + weight · inner product`, each scaled to `[0, 1]` over
 /// the items found for the request.
 pub(super) struct Ranked {
-    pub(super) found: Arc<Generative>,
+    pub(super) found: Arc<dyn Retrieve>,
     pub(super) items: Arc<Encoded>,
     /// Of the vectors, in `[0, 1]`.
     pub(super) weight: f32,
@@ -35,6 +35,10 @@ pub(super) struct Ranked {
 impl Retrieve for Ranked {
     fn hears(&self, ask: &Ask) -> Heard {
         self.found.hears(ask).or(Heard::query_or_history(ask))
+    }
+
+    fn evidence(&self, ask: &Ask, items: &[u32]) -> Result<Vec<Vec<Evidence>>> {
+        self.found.evidence(ask, items)
     }
 
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {

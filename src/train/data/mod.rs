@@ -4,4 +4,5 @@
 pub mod pairs;
 pub mod prompts;
 pub mod pseudo;
+pub mod spans;
 pub mod taught;

@@ -14,10 +14,12 @@ use crate::model::decoder::Decoder;
 use crate::model::{TokenKeys, token_keys};
 
 /// A prompt and its answers: every answer token is a target, predicted from the position before it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Row {
     prompt: Vec<u32>,
     answers: Vec<Vec<u32>>,
+    /// What each answer counts, `[answers]`; empty where all count 1.
+    weights: Vec<f32>,
 }
 
 impl Row {
@@ -29,7 +31,18 @@ impl Row {
     /// A prompt with several answers; none may be empty.
     pub fn answers<'t>(prompt: &[u32], answers: impl IntoIterator<Item = &'t [u32]>) -> Self {
         let answers = answers.into_iter().map(<[u32]>::to_vec).collect();
-        Self { prompt: prompt.to_vec(), answers }
+        Self { prompt: prompt.to_vec(), answers, weights: Vec::new() }
+    }
+
+    /// The same, each of whose answers counts `weight`, above 0.
+    #[must_use]
+    pub fn weighing(self, weight: f32) -> Self {
+        Self { weights: vec![weight; self.answers.len()], ..self }
+    }
+
+    /// What each answer counts.
+    fn weights(&self) -> impl Iterator<Item = f32> {
+        (0..self.answers.len()).map(|answer| self.weights.get(answer).copied().unwrap_or(1.0))
     }
 
     /// The tokens that are asked with.
@@ -50,7 +63,12 @@ impl Row {
         for row in rows {
             let place = *places.entry(row.prompt.clone()).or_insert(shared.len());
             match shared.get_mut(place) {
-                Some(first) => first.answers.extend(row.answers),
+                Some(first) => {
+                    if !first.weights.is_empty() || !row.weights.is_empty() {
+                        first.weights = first.weights().chain(row.weights()).collect();
+                    }
+                    first.answers.extend(row.answers);
+                }
                 None => shared.push(row),
             }
         }
@@ -85,6 +103,8 @@ pub struct TargetBatch {
     targets: Vec<u32>,
     /// Targets of each answer.
     lengths: Vec<usize>,
+    /// What each target counts, `[targets]`; none where all count 1.
+    weights: Option<Vec<f32>>,
     /// From what dropout draws, `[tokens]`; none where nothing is dropped.
     keys: Option<TokenKeys>,
 }
@@ -117,7 +137,13 @@ impl TargetBatch {
         let packing = Packing::trees(rows.iter().map(|row| (row.trunk(), row.branches())));
         let ids = Tensor::new(ids, &Device::Cpu)?;
         let lengths = rows.iter().flat_map(|row| row.answers.iter().map(Vec::len)).collect();
-        Ok(Self { ids, packing, rows: predicting, reads, targets, lengths, keys: None })
+        let weighs = rows.iter().any(|row| !row.weights.is_empty());
+        let weight = |row: &Row| -> Vec<f32> {
+            let answers = row.answers.iter().zip(row.weights());
+            answers.flat_map(|(answer, weight)| vec![weight; answer.len()]).collect()
+        };
+        let weights = weighs.then(|| rows.iter().flat_map(weight).collect());
+        Ok(Self { ids, packing, rows: predicting, reads, targets, lengths, weights, keys: None })
     }
 
     /// As [`TargetBatch::new`], with a key per row from which dropout draws: a row is treated alike in whatever
@@ -204,6 +230,28 @@ impl TargetBatch {
     /// The row of [`TargetBatch::hidden_in_training`] that predicts the target at a place.
     pub fn row_of(&self, place: usize) -> u32 {
         self.reads[place]
+    }
+
+    /// Sum of values of all targets, `[targets]`, as much as each counts.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
+    pub fn weighed(&self, values: &Tensor) -> Result<Tensor> {
+        Ok(match &self.weights {
+            None => values.sum_all()?,
+            Some(weights) => {
+                let weights = Tensor::new(weights.as_slice(), values.device())?;
+                (values * weights.to_dtype(values.dtype())?)?.sum_all()?
+            }
+        })
+    }
+
+    /// What all targets count together.
+    pub fn weight(&self) -> f64 {
+        match &self.weights {
+            None => self.n_targets() as f64,
+            Some(weights) => weights.iter().map(|&weight| f64::from(weight)).sum(),
+        }
     }
 
     /// Targets of all rows.

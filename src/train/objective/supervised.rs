@@ -5,11 +5,16 @@
 //! title substring asks for its item, so that items nobody clicked are learnt too.
 //!
 //! A decoder of several identifiers learns each example once in each of them: an epoch has an
-//! example per answer and identifier.
+//! example per answer and identifier. With shares it learns as many, each in an identifier that is
+//! drawn.
+//!
+//! In spans, an example is a sample of the spans of its item, drawn anew each time. They count
+//! together as much as one answer, so that an item's many words do not outweigh its few codes.
 
 use std::ops::Range;
 
 use rand::Rng;
+use rayon::prelude::*;
 
 use super::{Row, TargetBatch};
 use crate::decode::prompt::PromptBuilder;
@@ -18,6 +23,7 @@ use crate::model::decoder::Decoder;
 use crate::seed::Seed;
 use crate::train::data::prompts::Prompts;
 use crate::train::data::pseudo::pseudo_request;
+use crate::train::data::spans::SpanLessons;
 use crate::train::objective::{Loss, Objective};
 use crate::train::sampler::Draw;
 use crate::train::settings::SupervisedSettings;
@@ -44,6 +50,18 @@ pub struct Asked<'a> {
     pub builder: &'a PromptBuilder,
     /// Tokens of each distinct prompt.
     pub tokens: Prompts,
+    /// How items are said, where that is by spans of their texts.
+    pub spans: Option<SpanLessons<'a>>,
+}
+
+/// What is learned from.
+pub struct Material<'a> {
+    /// The examples.
+    pub examples: Vec<Example>,
+    /// Title of each item; empty where there is none.
+    pub titles: Vec<&'a str>,
+    /// Words of the query of each prompt; may be empty where no identifier is one of spans.
+    pub queries: Vec<Option<&'a str>>,
 }
 
 /// The objective.
@@ -51,9 +69,7 @@ pub struct Supervised<'a> {
     decoder: &'a Decoder,
     /// By identifier; there is at least one.
     asked: Vec<Asked<'a>>,
-    examples: Vec<Example>,
-    /// Title of each item; empty where there is none.
-    titles: Vec<&'a str>,
+    material: Material<'a>,
     settings: SupervisedSettings,
     /// Token ids of the codes of each level of each identifier, ascending.
     levels: Vec<Range<u32>>,
@@ -68,15 +84,14 @@ impl<'a> Supervised<'a> {
     pub fn new(
         decoder: &'a Decoder,
         asked: Vec<Asked<'a>>,
-        examples: Vec<Example>,
-        titles: Vec<&'a str>,
+        material: Material<'a>,
         settings: &SupervisedSettings,
         seed: Seed,
     ) -> Result<Self> {
         if asked.is_empty() {
             return Err(Error::Failed("there is no identifier to learn: please report it".into()));
         }
-        if examples.is_empty() {
+        if material.examples.is_empty() {
             return Err(Error::Failed(
                 "there is no training example: no training request has a click".into(),
             ));
@@ -84,50 +99,88 @@ impl<'a> Supervised<'a> {
         let mut levels: Vec<Range<u32>> =
             asked.iter().flat_map(|one| one.builder.items().levels()).collect();
         levels.sort_unstable_by_key(|level| level.start);
+        if asked.iter().any(|one| one.spans.is_some()) {
+            // What spans are made of: all that stands before codes and mode tokens.
+            let modes = asked.iter().filter_map(|one| one.spans.as_ref()?.first_mode());
+            let vocabulary = decoder.config().vocab_size as u32;
+            let codes = levels.first().map(|level| level.start);
+            let end = codes.into_iter().chain(modes).min().unwrap_or(vocabulary);
+            levels.insert(0, 0..end);
+        }
         let (settings, seed) = (settings.clone(), seed.purpose("pseudo-requests"));
-        Ok(Self { decoder, asked, examples, titles, settings, levels, seed })
+        Ok(Self { decoder, asked, material, settings, levels, seed })
     }
 
     /// An example by its number in an epoch, and the identifier that answers it.
     fn example(&self, number: u64) -> (&Example, &Asked<'a>) {
         let n = self.asked.len();
-        (&self.examples[number as usize / n], &self.asked[number as usize % n])
+        (&self.material.examples[number as usize / n], &self.asked[number as usize % n])
     }
 
-    fn row(&self, draw: &Draw) -> Result<Row> {
-        let mut rng = self.seed.index(draw.global).rng();
+    /// The same for a draw, whose identifier may be drawn by the shares.
+    fn drawn(&self, draw: &Draw) -> (&Example, &Asked<'a>) {
         let (example, asked) = self.example(draw.example);
-        if !matches!(example, Example::Title(_)) && rng.random_bool(self.settings.pseudo_requests) {
-            let item = rng.random_range(0..self.titles.len()) as u32;
-            if let Some(row) = self.pseudo_request(item, asked, &mut rng)? {
-                return Ok(row);
+        let Some(shares) = &self.settings.shares else { return (example, asked) };
+        let mut left = self.seed.purpose("identifiers").index(draw.global).rng().random::<f64>()
+            * shares.iter().sum::<f64>();
+        for (share, asked) in shares.iter().zip(&self.asked) {
+            left -= share;
+            if left < 0.0 {
+                return (example, asked);
             }
         }
-        Ok(match example {
-            Example::Answer { prompt, item } => {
-                Row::answer(&asked.tokens.tokens(*prompt), asked.builder.items().tokens(*item))
-            }
-            Example::Sequence(items) => sequence(items, asked.builder, &mut rng)?,
-            Example::Title(item) => {
-                self.pseudo_request(*item, asked, &mut rng)?.ok_or_else(|| {
-                    Error::Failed(format!("item {item} has no title to ask for it by"))
-                })?
-            }
-        })
+        (example, asked)
     }
 
-    /// A random substring of an item's title; `None` when it has none.
-    fn pseudo_request(
+    fn rows(&self, draw: &Draw) -> Result<Vec<Row>> {
+        let mut rng = self.seed.index(draw.global).rng();
+        let (example, asked) = self.drawn(draw);
+        if !matches!(example, Example::Title(_)) && rng.random_bool(self.settings.pseudo_requests) {
+            let item = rng.random_range(0..self.material.titles.len()) as u32;
+            let rows = self.pseudo_request(item, asked, &mut rng)?;
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+        }
+        match example {
+            Example::Answer { prompt, item } => {
+                let query = self.material.queries.get(*prompt as usize).copied().flatten();
+                self.answers(&asked.tokens.tokens(*prompt), query, *item, asked, &mut rng)
+            }
+            Example::Sequence(items) => Ok(vec![sequence(items, asked.builder, &mut rng)?]),
+            Example::Title(item) => {
+                let rows = self.pseudo_request(*item, asked, &mut rng)?;
+                if rows.is_empty() {
+                    let message = format!("item {item} has no title to ask for it by");
+                    return Err(Error::Failed(message));
+                }
+                Ok(rows)
+            }
+        }
+    }
+
+    /// A prompt with the answers that name an item; none where spans are to name it and it has no text.
+    fn answers(
         &self,
+        prompt: &[u32],
+        query: Option<&str>,
         item: u32,
         asked: &Asked<'_>,
         rng: &mut impl Rng,
-    ) -> Result<Option<Row>> {
+    ) -> Result<Vec<Row>> {
+        match &asked.spans {
+            Some(lessons) => lessons.rows(prompt, query, item, rng),
+            None => Ok(vec![Row::answer(prompt, asked.builder.items().tokens(item))]),
+        }
+    }
+
+    /// A random substring of an item's title; nothing when it has none.
+    fn pseudo_request(&self, item: u32, asked: &Asked<'_>, rng: &mut impl Rng) -> Result<Vec<Row>> {
         let words = self.settings.pseudo_words;
-        let title = self.titles[item as usize];
-        let Some(query) = pseudo_request(title, words, rng) else { return Ok(None) };
+        let title = self.material.titles[item as usize];
+        let Some(query) = pseudo_request(title, words, rng) else { return Ok(Vec::new()) };
         let prompt = asked.builder.build(Some(&query), &[])?;
-        Ok(Some(Row::answer(&prompt.tokens, asked.builder.items().tokens(item))))
+        self.answers(&prompt.tokens, Some(&query), item, asked, rng)
     }
 }
 
@@ -153,7 +206,7 @@ impl Objective for Supervised<'_> {
     type Batch = TargetBatch;
 
     fn n_examples(&self) -> u64 {
-        (self.examples.len() * self.asked.len()) as u64
+        (self.material.examples.len() * self.asked.len()) as u64
     }
 
     fn length(&self, example: u64) -> u32 {
@@ -166,18 +219,21 @@ impl Objective for Supervised<'_> {
     }
 
     fn draw(&self, draws: &[Draw]) -> Result<TargetBatch> {
-        let rows: Vec<Row> = draws.iter().map(|draw| self.row(draw)).collect::<Result<_>>()?;
+        let rows: Vec<Vec<Row>> =
+            draws.par_iter().map(|draw| self.rows(draw)).collect::<Result<_>>()?;
         if self.decoder.drops() {
             // What is dropped belongs to the draw, so draws do not share a prompt.
             let key = |draw: &Draw| self.seed.purpose("dropout").index(draw.global).to_u64();
-            return TargetBatch::with_keys(&rows, draws.iter().map(key));
+            let keys = draws.iter().zip(&rows).flat_map(|(draw, own)| vec![key(draw); own.len()]);
+            let keys: Vec<u64> = keys.collect();
+            return TargetBatch::with_keys(&rows.concat(), keys);
         }
         // Items that were clicked for one prompt are branches of it.
-        TargetBatch::new(&Row::share_prompts(rows))
+        TargetBatch::new(&Row::share_prompts(rows.concat()))
     }
 
     fn weight(&self, batch: &TargetBatch) -> f64 {
-        batch.n_targets() as f64
+        batch.weight()
     }
 
     fn tokens(&self, batch: &TargetBatch) -> u64 {
@@ -207,13 +263,13 @@ impl Objective for Supervised<'_> {
 
     fn loss(&self, batch: &TargetBatch) -> Result<Loss> {
         let hidden = batch.hidden_in_training(self.decoder)?;
-        let sum = batch.log_probs_by(self.decoder, &hidden)?.sum_all()?.neg()?;
+        let sum = batch.weighed(&batch.log_probs_by(self.decoder, &hidden)?)?.neg()?;
         let share = self.settings.label_smoothing();
         if share == 0.0 {
             return Ok(Loss { sum, metrics: Vec::new() });
         }
         // (1 − ε) ln p(target) + ε mean ln p(code of the level) = ln p(target) − ε (logit of the target − mean logit).
-        let margins = batch.margins_by(self.decoder, &hidden, &self.levels)?.sum_all()?;
+        let margins = batch.weighed(&batch.margins_by(self.decoder, &hidden, &self.levels)?)?;
         Ok(Loss { sum: (sum + (margins * share)?)?, metrics: Vec::new() })
     }
 }
@@ -259,7 +315,7 @@ mod tests {
         fn objective(&self, pseudo_requests: f64, label_smoothing: Option<f64>) -> Supervised<'_> {
             let asked = self.builders.iter().map(|builder| {
                 let prompt = builder.build(Some("red"), &[]).unwrap().tokens;
-                Asked { builder, tokens: vec![prompt].into() }
+                Asked { builder, tokens: vec![prompt].into(), spans: None }
             });
             let settings = SupervisedSettings {
                 pseudo_requests,
@@ -272,8 +328,8 @@ mod tests {
                 Example::Title(1),
             ];
             let (titles, seed) = (TITLES.to_vec(), Seed::new(1));
-            Supervised::new(&self.decoder, asked.collect(), examples, titles, &settings, seed)
-                .unwrap()
+            let material = Material { examples, titles, queries: Vec::new() };
+            Supervised::new(&self.decoder, asked.collect(), material, &settings, seed).unwrap()
         }
     }
 
@@ -294,7 +350,7 @@ mod tests {
         let objective = shop.objective(0.0, Some(0.2));
         let draws = all_draws();
         let batch = objective.draw(&draws).unwrap();
-        let rows: Vec<Row> = draws.iter().map(|draw| objective.row(draw).unwrap()).collect();
+        let rows: Vec<Row> = draws.iter().flat_map(|draw| objective.rows(draw).unwrap()).collect();
         let shared = Row::share_prompts(rows);
         let targets: Vec<u32> = shared.iter().flat_map(Row::targets).collect();
         assert_eq!(targets.len(), batch.n_targets());
@@ -357,7 +413,8 @@ mod tests {
             assert_eq!(objective.n_examples(), 6);
             let mut learnt = BTreeSet::new();
             for example in 0..6 {
-                let row = objective.row(&Draw { example, global: example }).unwrap();
+                let draw = Draw { example, global: example };
+                let row = objective.rows(&draw).unwrap().remove(0);
                 let places: BTreeSet<u32> =
                     row.targets().map(|token| (token - first) / 5).collect();
                 assert_eq!((row.targets().count(), places.len()), (2, 1));

@@ -115,6 +115,34 @@ fn spans_that_nothing_closes_are_found_at_every_level() {
     }
 }
 
+/// A token that opens titles alone: behind it, the search finds what titles begin with.
+#[test]
+fn spans_of_a_request_may_begin_behind_a_token() {
+    let mut builder = FmBuilder::new(9, 2).unwrap();
+    for (item, text) in [(0, &[8u32, 0, 1, 2][..]), (1, &[8, 1, 2]), (1, &[0, 2])] {
+        builder.push(item, text).unwrap();
+    }
+    let index = builder.build(Build::Fast).unwrap();
+    let starts = [false, true];
+    let openings = [Some(8), None];
+    let spans = Spans::new(&index).starting_with(&starts);
+    assert!(spans.opened_by(&[None, Some(7)]).is_err(), "7 does not occur");
+    let spans = spans.opened_by(&openings).unwrap();
+    let collect = Every::new(9, |_: &Spans<'_>, span: &Hypothesis<'_, _>| {
+        Some(if span.depth() == 2 { 1.0 } else { 0.25 })
+    });
+    let scorer = TableScorer::new(Table::new(1, Rule::Add), Some(9));
+    let search = HostSearch::new(spans, scorer, width(99));
+    let mut search = HostSearch { max_levels: 2, ..search }.collecting(collect);
+    let hits = search.run(&[0, 1]).unwrap();
+    let told = |hits: &[Hit]| hits.iter().map(|hit| (hit.item, hit.score)).collect::<Vec<_>>();
+    // Titles begin with 0, 01 and 1, 12; spans with 1 alone, 12 among them, which both items hold.
+    assert_eq!(told(&hits[0]), [(0, 1.25), (1, 1.25)]);
+    assert!(hits[0].iter().all(|hit| hit.tokens[0] != 8), "what opens belongs to no hit");
+    assert_eq!(told(&hits[1]), [(0, 1.25), (1, 1.25)]);
+    assert_eq!(hits[1][0].tokens, [1, 2]);
+}
+
 #[test]
 fn a_wide_beam_weighs_every_span_there_is() {
     let titles = [vec![0u32, 1, 0, 1], vec![1, 0], vec![2]];

@@ -22,6 +22,8 @@ pub struct Spans<'a> {
     /// Whether a token may begin a span, by token; tokens beyond it may not.
     starts: Option<&'a [bool]>,
     closing: Option<u32>,
+    /// The token that the spans of a request begin behind, by request.
+    openings: &'a [Option<u32>],
 }
 
 /// A span.
@@ -54,7 +56,7 @@ impl SpanState {
 impl<'a> Spans<'a> {
     /// All spans; any token may begin one.
     pub fn new(index: &'a FmIndex) -> Self {
-        Self { index, starts: None, closing: None }
+        Self { index, starts: None, closing: None, openings: &[] }
     }
 
     /// Only spans that begin with a token `t` for which `starts[t]`, for instance one that begins a
@@ -72,6 +74,19 @@ impl<'a> Spans<'a> {
             return Err(IndexError::ClosingToken(token));
         }
         Ok(Self { closing: Some(token), ..self })
+    }
+
+    /// The same where the spans of request `r` begin right behind the token `openings[r]`, if there
+    /// is one, such as one that only stands before titles. It belongs to the states and to no hit;
+    /// what follows it may begin a span whatever [`Spans::starting_with`] says.
+    ///
+    /// # Errors
+    /// A token that does not occur: the request would have no span.
+    pub fn opened_by(self, openings: &'a [Option<u32>]) -> Result<Self, IndexError> {
+        match openings.iter().flatten().find(|token| !self.index.has(**token)) {
+            Some(token) => Err(IndexError::OpeningToken(*token)),
+            None => Ok(Self { openings, ..self }),
+        }
     }
 
     /// The index.
@@ -108,6 +123,14 @@ impl<'a> Spans<'a> {
     fn closing_of(&self, state: SpanState) -> Option<u32> {
         self.closing
             .filter(|_| state.depth > 0 && !state.is_closed && self.index.ends(state.rows) > 0)
+    }
+
+    /// The span with one token more, wherever it begins.
+    #[inline]
+    fn step(&self, state: SpanState, token: u32) -> Option<SpanState> {
+        let (rows, smaller) = self.index.step(state.rows, token)?;
+        let (place, depth) = (state.place + smaller, state.depth + 1);
+        Some(SpanState { rows, place, depth, is_closed: false })
     }
 
     /// As [`Constraint::best`], by trying tokens from the best on; `None` where that takes too many
@@ -167,8 +190,10 @@ impl Constraint for Spans<'_> {
 
     const WIDE: bool = true;
 
-    fn root(&self, _request: usize) -> SpanState {
-        SpanState { rows: self.index.all(), place: 0, depth: 0, is_closed: false }
+    fn root(&self, request: usize) -> SpanState {
+        let empty = SpanState { rows: self.index.all(), place: 0, depth: 0, is_closed: false };
+        let opening = self.openings.get(request).copied().flatten();
+        opening.and_then(|token| self.step(empty, token)).unwrap_or(empty)
     }
 
     /// Ascending, but for the closing token, which comes last.
@@ -196,8 +221,7 @@ impl Constraint for Spans<'_> {
             let place = state.place + state.rows.count() - self.index.ends(state.rows);
             return Some(SpanState { place, depth, is_closed: true, ..state });
         }
-        let (rows, smaller) = self.index.step(state.rows, token)?;
-        Some(SpanState { rows, place: state.place + smaller, depth, is_closed: false })
+        self.step(state, token)
     }
 
     fn is_leaf(&self, state: SpanState) -> bool {

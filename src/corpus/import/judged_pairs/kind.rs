@@ -77,7 +77,7 @@ impl CorpusKind for JudgedPairsSettings {
         let simulate = "add [corpus.clicks] to simulate clicks on the graded pairs";
         match fact {
             // Whatever else the file of items brings is an attribute.
-            Fact::Text | Fact::Grades | Fact::Questions | Fact::Value(_) => None,
+            Fact::Text | Fact::Grades | Fact::Queries | Fact::Questions | Fact::Value(_) => None,
             Fact::Days => Some(Lack { why: "judged pairs carry no time", help: "" }),
             Fact::Histories => Some(Lack {
                 why: "no users",

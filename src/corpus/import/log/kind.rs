@@ -429,6 +429,8 @@ impl CorpusKind for LogSettings {
             }),
             Fact::Days if self.has(|log| log.time.is_some() || log.day.is_some()) => None,
             Fact::Days => Some(Lack { why: "the log has no time", help: "name log.time" }),
+            Fact::Queries if self.has(|log| log.query.is_some()) => None,
+            Fact::Queries => Some(Lack { why: "the log has no queries", help: "name log.query" }),
             Fact::Questions | Fact::Impressions | Fact::HeldOutImpressions => None,
             Fact::Grades if self.grades.is_some() => None,
             Fact::Grades => Some(Lack {

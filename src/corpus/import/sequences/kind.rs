@@ -43,6 +43,7 @@ impl CorpusKind for SequencesSettings {
             Fact::Text => {
                 Some(Lack { why: "needs the items' text", help: "give `corpus.items_file`" })
             }
+            Fact::Queries => Some(Lack { why: "sequences of users ask nothing", help: "" }),
             Fact::Questions => {
                 Some(Lack { why: "training requests are sequences of users", help: "" })
             }

@@ -1,0 +1,134 @@
+//! Which spans of an item a request is trained to say.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use rand::Rng;
+
+use crate::decode::spans::Spans;
+use crate::error::Result;
+use crate::identifier::spans::{Piece, View};
+use crate::train::objective::Row;
+
+/// Draws spans of items.
+pub struct SpanLessons<'a> {
+    spans: &'a Spans,
+    /// Logarithm of one more than the tokens of all texts.
+    all: f64,
+}
+
+impl<'a> SpanLessons<'a> {
+    /// Over the spans of a model.
+    pub fn new(spans: &'a Spans) -> Self {
+        Self { spans, all: (spans.texts.n_tokens() as f64).ln_1p().max(1.0) }
+    }
+
+    /// The first of the mode tokens.
+    pub fn first_mode(&self) -> Option<u32> {
+        self.spans.views.iter().filter_map(|(_, mode)| *mode).min()
+    }
+
+    /// The rows of an example: `prompt` in every view that the item has a text for, each with what is to be said, whose
+    /// weights sum to 1 over all views. `query` is what the request asks in words. None of an item without texts.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] when the tokenizer refuses the query.
+    pub fn rows(
+        &self,
+        prompt: &[u32],
+        query: Option<&str>,
+        item: u32,
+        rng: &mut impl Rng,
+    ) -> Result<Vec<Row>> {
+        let query = query.map(|query| self.spans.tokenizer.pieces(query)).transpose()?;
+        let query: Vec<u32> =
+            query.unwrap_or_default().into_iter().map(|piece| piece.token).collect();
+        let longest = self.spans.settings.tokens as usize;
+        let (mut asked, mut n_answers) = (Vec::new(), 0);
+        for (view, mode) in &self.spans.views {
+            let text = self.text(item, view);
+            let answers: Vec<Vec<u32>> = match view {
+                View::Spans => self.sample(&text, &query, rng),
+                View::Title | View::Field(_) => {
+                    let tokens: Vec<u32> = text.iter().take(longest).map(|p| p.token).collect();
+                    Some(tokens).filter(|tokens| !tokens.is_empty()).into_iter().collect()
+                }
+            };
+            if !answers.is_empty() {
+                n_answers += answers.len();
+                asked.push((mode, answers));
+            }
+        }
+        let weight = 1.0 / n_answers.max(1) as f32;
+        let row = |(mode, answers): (&Option<u32>, Vec<Vec<u32>>)| {
+            let prompt: Vec<u32> = prompt.iter().copied().chain(*mode).collect();
+            Row::answers(&prompt, answers.iter().map(Vec::as_slice)).weighing(weight)
+        };
+        Ok(asked.into_iter().map(row).collect())
+    }
+
+    /// The pieces of the text that a view is of.
+    fn text(&self, item: u32, view: &View) -> Vec<Piece> {
+        let field = match view {
+            View::Spans | View::Title => 0,
+            View::Field(name) => {
+                let place = self.spans.settings.fields.iter().position(|one| one == name);
+                place.map_or(u32::MAX, |place| place as u32 + 1)
+            }
+        };
+        let texts = &self.spans.texts;
+        let text = texts.of(item).find(|text| texts.field(*text) == field);
+        text.map(|text| texts.pieces(text).collect()).unwrap_or_default()
+    }
+
+    /// Spans of a title, drawn without repetition: the largest of `weight + Gumbel noise`.
+    fn sample(&self, title: &[Piece], query: &[u32], rng: &mut impl Rng) -> Vec<Vec<u32>> {
+        let settings = &self.spans.settings.sample;
+        let mut candidates: Vec<(f64, Vec<u32>)> = Vec::new();
+        self.each_span(title, query, |span, dice, informative| {
+            let weight = settings.overlap * dice + settings.informative * informative;
+            let noise = -(-rng.random::<f64>().max(f64::MIN_POSITIVE).ln()).ln();
+            candidates.push((weight + noise, span.to_vec()));
+        });
+        candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
+        candidates.truncate(settings.spans as usize);
+        candidates.into_iter().map(|(_, span)| span).collect()
+    }
+
+    /// All spans of a title of whole words, each once, with the Dice coefficient of its tokens and those of the query, and
+    /// how much it says: 1 is all, 0 is nothing.
+    fn each_span(&self, title: &[Piece], query: &[u32], mut each: impl FnMut(&[u32], f64, f64)) {
+        let tokens: Vec<u32> = title.iter().map(|piece| piece.token).collect();
+        let longest = self.spans.settings.tokens as usize;
+        let mut asked: HashMap<u32, i32, RandomState> = HashMap::default();
+        for token in query {
+            *asked.entry(*token).or_default() += 1;
+        }
+        let mut known: Vec<&[u32]> = Vec::new();
+        for from in 0..tokens.len() {
+            if !title[from].begins_word {
+                continue;
+            }
+            let mut rows = self.spans.index.all();
+            let (mut left, mut shared) = (asked.clone(), 0);
+            for to in from + 1..=tokens.len().min(from + longest) {
+                let token = tokens[to - 1];
+                // Every run of a text is in its index.
+                let Some(longer) = self.spans.index.extend(rows, token) else { break };
+                rows = longer;
+                if let Some(n) = left.get_mut(&token).filter(|n| **n > 0) {
+                    (*n, shared) = (*n - 1, shared + 1);
+                }
+                let ends_word = title.get(to).is_none_or(|next| next.begins_word);
+                let span = &tokens[from..to];
+                if !ends_word || known.contains(&span) {
+                    continue;
+                }
+                known.push(span);
+                let dice = 2.0 * f64::from(shared) / (span.len() + query.len()) as f64;
+                let informative = 1.0 - (rows.count() as f64).ln_1p() / self.all;
+                each(span, dice, informative);
+            }
+        }
+    }
+}
