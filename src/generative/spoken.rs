@@ -55,7 +55,8 @@ pub(super) fn accepts(
     other: &Abilities,
     rows: NewRows,
 ) -> Result<(), Refusal> {
-    if used.family == Family::Identifier && rows == NewRows::Centroids && !other.has_centroids {
+    let needs_none = other.has_centroids || other.is_spans;
+    if used.family == Family::Identifier && rows == NewRows::Centroids && !needs_none {
         return Err(Refusal {
             message: format!("rows cannot begin at centroids of identifier `{}`", used.name),
             label: format!("codes of kind = \"{kind}\" have none"),

@@ -380,7 +380,10 @@ impl SystemKind for GenerativeSettings {
     }
 
     fn at_most(&self) -> Option<(u32, Vec<Key>)> {
-        Some((self.decode.beam, keys!["decode", "beam"]))
+        match &self.spans {
+            Some(spans) => Some((spans.candidates, keys!["spans", "candidates"])),
+            None => Some((self.decode.beam, keys!["decode", "beam"])),
+        }
     }
 
     fn estimate(&self, sizes: &Sizes, decoder: Option<&DecoderSizes>) -> Estimate {

@@ -29,7 +29,7 @@ pub struct GenerativeSettings {
     /// How it decodes codes.
     #[serde(default)]
     pub decode: DecodeSettings,
-    /// How it decodes spans, and how they vote; by default as the table below says. Read where an identifier is one of spans.
+    /// How it decodes spans, and how they vote; `{}` takes the defaults. For a system that answers in spans, and for no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spans: Option<SpanDecodeSettings>,
     /// How answers in several identifiers become one list; by default by their ranks alone.

@@ -302,7 +302,10 @@ fn slices(
             let n_levels = settings.map(|settings| settings.it().known_levels().len());
             if let Some(n_levels) = n_levels.filter(|&n| (level as usize) > n) {
                 let message = format!("identifier `{identifier}` has no level {level}");
-                let help = format!("name a level from 1 to {n_levels}");
+                let help = match n_levels {
+                    0 => "it is made of spans: name an identifier of codes".to_owned(),
+                    _ => format!("name a level from 1 to {n_levels}"),
+                };
                 checker.fault(&path, message, "no such level", &help);
             }
         }

@@ -10,6 +10,9 @@ mod evaluation;
 #[cfg(test)]
 mod identifiers_tests;
 mod metrics;
+mod spelling;
+#[cfg(test)]
+mod spelling_tests;
 #[cfg(test)]
 mod vectors_tests;
 
@@ -75,6 +78,7 @@ pub(super) fn check(
     let parts = read(document, &mut walker);
     let mut checker = Checker { document, faults: walker.faults };
     components::check(&parts, &mut checker);
+    spelling::check(&parts, &mut checker);
     evaluation::check(&parts, &mut checker);
     let mut faults = checker.faults;
     sort(&mut faults);
