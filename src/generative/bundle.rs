@@ -275,6 +275,51 @@ impl Bundle {
         folder.map(|folder| folder.spans(self.folder.tokenizer())).transpose()
     }
 
+    /// Whether any identifier that was opened is one of spans.
+    pub fn speaks_spans(&self) -> bool {
+        self.spans.iter().any(Option::is_some)
+    }
+
+    /// The mode token of spans of titles at a place of the identifiers that were opened, where there is one.
+    pub fn mode_of_spans(&self, place: usize) -> Option<u32> {
+        self.spans.get(place).and_then(Option::as_ref).and_then(SpanFolder::first_mode)
+    }
+
+    fn builders(&self) -> impl Iterator<Item = &PromptBuilder> {
+        std::iter::once(&self.prompts).chain(&self.others)
+    }
+
+    /// How items are spelled in the first identifier of codes that was opened.
+    pub fn coded(&self) -> Option<&ItemTokens> {
+        let all = self.builders().zip(&self.spans);
+        all.filter(|(_, spans)| spans.is_none()).map(|(one, _)| one.items()).next()
+    }
+
+    /// Items that are spelled so.
+    pub fn n_coded(&self) -> usize {
+        self.coded().map_or(0, ItemTokens::n_items)
+    }
+
+    /// The first item that is spelled as each is; none where no two are.
+    pub fn leaves(&self) -> Option<Vec<u32>> {
+        self.coded().and_then(ItemTokens::leaves)
+    }
+
+    /// A search with this model over the index in `identifier_folder`, that of the identifier at a place of those opened.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when index or weights are missing or damaged.
+    pub fn retriever(
+        &self,
+        place: usize,
+        identifier_folder: &Path,
+        decode: &DecodeSettings,
+    ) -> Result<Retriever> {
+        let items = self.builders().nth(place).map(|one| one.items().clone());
+        let items = items.unwrap_or_else(ItemTokens::none);
+        Ok(Retriever::new(self.frozen()?, open_index(identifier_folder)?, items, decode))
+    }
+
     /// The decoder, all of whose parameters train.
     ///
     /// # Errors

@@ -38,6 +38,11 @@ impl SpanFolder {
         &self.declared
     }
 
+    /// The mode token of spans of titles.
+    pub(super) fn first_mode(&self) -> Option<u32> {
+        self.modes.first().copied()
+    }
+
     /// Checks that they are in the tokens of a tokenizer, if they are in any.
     pub(super) fn check_tokenizer(&self, digest: &str) -> Result<()> {
         match &self.declared.counts {

@@ -11,6 +11,7 @@ use trieval_eval::metric::Metric;
 use trieval_eval::settings::EvaluatedSplit;
 
 use super::outside::Outside;
+use super::parts::{evaluated, missing, model, model_of, spoken, system_of, training};
 use super::step::{CORPUS, EVALUATION, FOLD, REPLICATES, Replicate, Step, ceiling_step, step_name};
 use crate::corpus::Fold;
 use crate::decode::settings::DecodeSettings;
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::generative::{DecoderSizes, n_modes};
 use crate::inputs::Inputs;
 use crate::judging::predict;
-use crate::judging::runs::{Drawn, Evaluated};
+use crate::judging::runs::Evaluated;
 use crate::kind::{Answers, Draws, FOLDS, Family, Kind, Role, Use, keyed, learner};
 use crate::model::settings::ModelSettings;
 use crate::ranker::kinds::{System, SystemSettings};
@@ -29,7 +30,7 @@ use crate::steps::{
     RenderPrompts, Teach, TrainDecoder, Work,
 };
 use crate::train::settings::TrainSettings;
-use crate::trained::kinds::{Makes, TrainingSettings};
+use crate::trained::kinds::Makes;
 use crate::vectors::kinds::VectorsSettings;
 
 /// Stands for the content of a file that was not read; no content has this digest.
@@ -645,86 +646,4 @@ impl<'a> Builder<'a> {
     fn evaluated(&self) -> Evaluated {
         evaluated(self.recipe)
     }
-}
-
-/// The requests that the systems of a recipe are evaluated on.
-pub(super) fn evaluated(recipe: &Recipe) -> Evaluated {
-    let evaluation = &recipe.evaluation;
-    let seed = evaluation.seed.unwrap_or(recipe.seed);
-    let sample = evaluation.requests.map(|requests| Drawn { requests, seed });
-    Evaluated { split: evaluation.split, sample }
-}
-
-/// A system of a recipe with those that it asks, its vectors and its model.
-///
-/// # Errors
-/// [`Error::Failed`] where the recipe lacks one of them: it was not checked.
-pub(super) fn system_of(recipe: &Recipe, settings: &SystemSettings) -> Result<System> {
-    let mut system = System {
-        settings: settings.clone(),
-        asks: Vec::new(),
-        vectors: None,
-        model: None,
-        identifiers: Vec::new(),
-    };
-    let uses = settings.it().uses();
-    for one in &uses {
-        match one.family {
-            Family::System if one.answers.is_none() => {
-                let part =
-                    recipe.named(one.name).ok_or_else(|| missing(Family::System, one.name))?;
-                system.asks.push(system_of(recipe, part)?);
-            }
-            Family::Vectors if one.role == Role::Vectors => {
-                system.vectors = recipe.vectors.get(one.name).cloned();
-            }
-            Family::Train if one.role == Role::Train && !one.is_table => {
-                let decoder = training(recipe, one.name)?.decoder();
-                let decoder = decoder.ok_or_else(|| missing(Family::Train, one.name))?;
-                system.model = Some(model(recipe, recipe.model_of(decoder))?.clone());
-            }
-            Family::Vectors
-            | Family::Identifier
-            | Family::Model
-            | Family::Train
-            | Family::System => {}
-        }
-    }
-    if let Some(model) = &system.model {
-        let chosen = uses.iter().filter(|one| one.family == Family::Identifier);
-        let place = |chosen: &Use<'_>| {
-            let place = model.identifiers().iter().position(|name| *name == chosen.name);
-            place.ok_or_else(|| missing(Family::Identifier, chosen.name))
-        };
-        system.identifiers = chosen.map(place).collect::<Result<_>>()?;
-        if system.identifiers.is_empty() {
-            system.identifiers.push(0);
-        }
-    }
-    Ok(system)
-}
-
-/// The name of the model whose decoder a system searches with, where it does.
-fn model_of<'r>(recipe: &'r Recipe, settings: &SystemSettings) -> Option<&'r str> {
-    let uses = settings.it().uses();
-    let trained = uses.iter().find(|one| one.role == Role::Train && !one.is_table)?;
-    Some(recipe.model_of(recipe.training(trained.name)?.decoder()?))
-}
-
-fn model<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r ModelSettings> {
-    recipe.model.get(name).ok_or_else(|| missing(Family::Model, name))
-}
-
-/// The identifier at a place of those of a model, which `user` answers in.
-fn spoken<'m>(model: &'m ModelSettings, user: &str, place: usize) -> Result<&'m str> {
-    let name = model.identifiers().get(place).copied();
-    name.ok_or_else(|| Error::Failed(format!("{user} has no identifier at place {place}")))
-}
-
-fn training<'r>(recipe: &'r Recipe, name: &str) -> Result<&'r TrainingSettings> {
-    recipe.training(name).ok_or_else(|| missing(Family::Train, name))
-}
-
-fn missing(family: Family, name: &str) -> Error {
-    Error::Failed(format!("the recipe has no {} {name}", family.word()))
 }

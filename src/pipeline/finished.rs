@@ -10,9 +10,9 @@ use trieval_eval::slice::{Slice, SliceBy};
 use trieval_eval::{Qrels, Run};
 
 use super::added::Added;
-use super::builder::{evaluated, system_of};
 use super::folder::{RECIPE_FILE, RunFolder};
 use super::locate::inputs;
+use super::parts::{evaluated, system_of};
 use super::plan::Plan;
 use super::report::warnings;
 use super::step::{CORPUS, EVALUATION, Step, ceiling_step, step_name};

@@ -16,6 +16,7 @@ mod locate;
 mod manifest;
 mod needs;
 pub mod outside;
+mod parts;
 pub mod plan;
 pub mod record;
 mod replicates;

@@ -3,7 +3,7 @@
 
 use trieval_eval::settings::LabelSource;
 
-use super::builder::evaluated;
+use super::parts::evaluated;
 use crate::corpus::{Corpus, LabelRule};
 use crate::error::{Error, Result};
 use crate::judging::predict::is_wanted;

@@ -304,6 +304,11 @@ pub struct PreferenceSettings {
     /// Steps between two looks at the probe; the last step always has one.
     #[schemars(range(min = 1))]
     pub probe_steps: u32,
+    /// How many of the model's identifiers are aligned, from the first on: in codes items are compared, in spans what they
+    /// say. Left out: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 16))]
+    pub identifiers: Option<u32>,
     /// Where chosen and rejected items come from.
     pub pairs: PairSettings,
 }
@@ -320,6 +325,7 @@ impl Default for PreferenceSettings {
             detach_prefix: None,
             probe_prompts: 32,
             probe_steps: 50,
+            identifiers: None,
             pairs: PairSettings::default(),
         }
     }

@@ -34,3 +34,19 @@ pub struct Spans {
     /// Makes tokens of queries.
     pub tokenizer: SpanTokenizer,
 }
+
+#[cfg(test)]
+mod tests;
+
+/// Spans of a few titles, for tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::tests::TITLES;
+    use super::{Spans, tests::Shop};
+
+    /// Of at most `tokens` tokens.
+    #[allow(clippy::unwrap_used)]
+    pub(crate) fn spans(tokens: u32) -> Spans {
+        std::sync::Arc::into_inner(Shop::new(tokens).spans).unwrap()
+    }
+}

@@ -36,6 +36,14 @@ pub struct Said {
     pub(super) first: Vec<(u32, f32)>,
 }
 
+impl Said {
+    /// The spans of titles that were said, in the order of levels and ranks.
+    pub fn spans(&self) -> impl Iterator<Item = &[u32]> {
+        let own = self.keys.iter().filter(|key| key.view == 0);
+        own.map(|key| key.tokens.as_slice())
+    }
+}
+
 /// Lets the decoder speak. `query` are the pieces of the request's own words.
 pub(super) fn say(
     decoder: &FrozenDecoder,

@@ -2,6 +2,7 @@
 //! their answers, and the training itself.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde_json::json;
@@ -9,6 +10,8 @@ use trieval_kernels::beam::Filter;
 
 use crate::corpus::{Corpus, Impression, Request, Split};
 use crate::decode::settings::DecodeSettings;
+use crate::decode::spans::SpanRetriever;
+use crate::decode::spans::settings::SpanDecodeSettings;
 use crate::error::{Error, Result};
 use crate::generative::kinds::{Lesson, ObjectiveKind, PreparedStep};
 use crate::generative::training::{on_device, start};
@@ -18,14 +21,22 @@ use crate::kind::keys;
 use crate::kind::{Draws, Estimate, Fact, Faults, Kind, Need, Role, Sizes, keyed};
 use crate::model::settings::ModelSettings;
 use crate::train::data::pairs::{
-    Pair, PairBuilder, group_pairs, read_groups, read_reference, write_groups, write_reference,
+    BeamRequest, Pair, PairBuilder, group_pairs, read_groups, read_reference, read_spans,
+    write_groups, write_reference, write_spans,
 };
 use crate::train::data::prompts::{Form, Prompts};
-use crate::train::objective::preference::{GroupData, Preference, Probe, reference_scores};
+use crate::train::data::span_pairs::{self, Compared, Limits, Numbers};
+use crate::train::objective::preference::{
+    Answers, Asked, Group, GroupData, Legal, Preference, Probe, reference_scores,
+};
 use crate::train::settings::{PreferenceLoss, PreferenceSettings, TrainSettings};
 
 const PAIRS_FILE: &str = "pairs.bin";
 const REFERENCE_FILE: &str = "reference.bin";
+/// The spans that groups compare.
+const SPANS_FILE: &str = "spans.bin";
+/// Most chosen and most rejected spans of a group, where nothing is said.
+const SPANS_OF_GROUP: u32 = 4;
 /// Requests searched between two looks at the interrupt flag.
 const BEAM_CHUNK: usize = 64;
 /// Groups scored at once by the reference model.
@@ -146,6 +157,10 @@ impl ObjectiveKind for PreferenceSettings {
         true
     }
 
+    fn identifiers(&self, n: usize) -> usize {
+        n.min(self.identifiers.unwrap_or(1) as usize)
+    }
+
     fn prepared(&self, training: &TrainSettings) -> Vec<PreparedStep> {
         let pairs = PreparedStep {
             step: "pairs",
@@ -173,9 +188,9 @@ impl ObjectiveKind for PreferenceSettings {
     ) -> Result<()> {
         let bundle = Bundle::load(&start(step)?, &step.inputs.identifiers(), model)?;
         if role == Role::Pairs {
-            return build(self, training, bundle, step);
+            return build(self, training, &bundle, step);
         }
-        let data = load(&bundle, step.inputs.folder(Role::Pairs)?, &prompts(step)?)?;
+        let data = load(&bundle, step.inputs.folder(Role::Pairs)?, step)?;
         let mut bar = step.ctx.bar("reference scores", data.groups.len() as u64, "group");
         let decoder = on_device(bundle.decoder()?, training)?;
         let scores = reference_scores(&data, &decoder, SCORE_CHUNK, |done| {
@@ -231,44 +246,93 @@ impl ObjectiveKind for PreferenceSettings {
 
     fn train(&self, lesson: Lesson<'_>) -> Result<()> {
         let Lesson { step, decoder, bundle, .. } = lesson;
-        let data = load(bundle, step.inputs.folder(Role::Pairs)?, &prompts(step)?)?;
+        let data = load(bundle, step.inputs.folder(Role::Pairs)?, step)?;
         let reference = match step.inputs.find(Role::Reference) {
             Some(folder) => Some(read_reference(&folder.join(REFERENCE_FILE), data.n_answers())?),
             None => None,
         };
         // The decoder has the weights of its start here; a checkpoint is loaded later.
-        let index = open_index(step.inputs.folder(Role::Identifier(0))?)?;
-        let probe = Probe::new(decoder, &data, &index, self.probe_prompts, step.seed)?;
+        let places = step.inputs.identifiers();
+        let codes = places.iter().enumerate().find(|(at, _)| !bundle.has_spans(*at));
+        let codes = codes.map(|(_, (_, folder))| open_index(folder)).transpose()?;
+        let spans = (0..places.len()).find(|at| bundle.has_spans(*at));
+        let spans = spans.map(|at| bundle.spans(at)).transpose()?.flatten();
+        let legal = Legal { codes: codes.as_ref(), spans: spans.as_ref() };
+        let probe = Probe::new(decoder, &data, legal, self.probe_prompts, step.seed)?;
         let mut objective = Preference::new(decoder, data, reference, self, probe)?;
         lesson.run(&mut objective)
     }
 }
 
-fn prompts(step: &StepContext<'_>) -> Result<std::path::PathBuf> {
-    Ok(step.inputs.folder(Role::Prompts(0))?.join(PROMPTS_FILE))
+/// The prompts of the identifier at a place.
+fn prompts(step: &StepContext<'_>, place: usize) -> Result<Prompts> {
+    let path = step.inputs.folder(Role::Prompts(place))?.join(PROMPTS_FILE);
+    Prompts::open(&path, Form::BeforeLast)
 }
 
-/// Builds the groups.
+/// Builds the groups of all identifiers that are aligned.
 fn build(
     objective: &PreferenceSettings,
     training: &TrainSettings,
-    bundle: Bundle,
+    bundle: &Bundle,
     step: &StepContext<'_>,
 ) -> Result<()> {
     let corpus = step.inputs.corpus()?;
     let requests = corpus.requests(Split::Train)?;
     let pages = pages(corpus, &requests)?;
     let settings = objective.pairs();
-    let builder = PairBuilder::new(&requests, &pages, &settings);
-    let builder = builder.sharing(bundle.prompts.items().leaves());
+    // Where items share codes, they share what is chosen and rejected; their titles are their own.
+    let of_items = PairBuilder::new(&requests, &pages, &settings);
+    let of_leaves = PairBuilder::new(&requests, &pages, &settings).sharing(bundle.leaves());
+    let (mut groups, mut spans) = (Vec::new(), Vec::new());
+    for (at, (place, folder)) in step.inputs.identifiers().into_iter().enumerate() {
+        let prompts = prompts(step, place)?;
+        if bundle.has_spans(at) {
+            // Behind the prompts and answers of codes.
+            let (prompt, answer) = ((at * requests.len()) as u32, bundle.n_coded() as u32);
+            let mut numbers = Numbers::from(answer);
+            let own = (objective, &requests[..]);
+            groups.extend(of_spans(
+                own,
+                (bundle, at),
+                &of_items,
+                &prompts,
+                prompt,
+                &mut numbers,
+                step,
+            )?);
+            spans = numbers.into_spans();
+        } else {
+            groups.extend(of_codes(objective, (bundle, at, folder), &of_leaves, &prompts, step)?);
+        }
+    }
+    if groups.is_empty() {
+        return Err(Error::Failed(format!(
+            "training {} has no preference pairs: no training request has a click with something to reject; raise \
+             pairs.beam_requests or pairs.shown_negatives",
+            training.name
+        )));
+    }
+    if bundle.speaks_spans() {
+        write_spans(&step.out.join(SPANS_FILE), &spans)?;
+    }
+    write_groups(&step.out.join(PAIRS_FILE), &groups)
+}
+
+/// Groups of items, compared by their codes.
+fn of_codes(
+    objective: &PreferenceSettings,
+    (bundle, at, folder): (&Bundle, usize, &Path),
+    builder: &PairBuilder<'_>,
+    prompts: &Prompts,
+    step: &StepContext<'_>,
+) -> Result<Vec<Group>> {
+    let settings = objective.pairs();
     let mut pairs = builder.shown_pairs();
     let n_shown = pairs.len();
-
     let sample = builder.beam_requests(step.seed);
     let decode = DecodeSettings { beam: settings.beam, normalizer: bundle.normalizer() };
-    let (_, retriever) =
-        bundle.into_retriever(step.inputs.folder(Role::Identifier(0))?, &decode)?;
-    let prompts = Prompts::open(&prompts(step)?, Form::BeforeLast)?;
+    let retriever = bundle.retriever(at, folder, &decode)?;
     let mut bar = step.ctx.bar("own beams", sample.len() as u64, "request");
     for chunk in sample.chunks(BEAM_CHUNK) {
         step.ctx.check_interrupt()?;
@@ -284,13 +348,6 @@ fn build(
         bar.advance(chunk.len() as u64);
     }
     drop(bar);
-    if pairs.is_empty() {
-        return Err(Error::Failed(format!(
-            "training {} has no preference pairs: no training request has a click with something to reject; raise \
-             pairs.beam_requests or pairs.shown_negatives",
-            training.name
-        )));
-    }
     let groups = group_pairs(&pairs, &settings);
     step.ctx.say(format!(
         "{}: {} pairs, {n_shown} with a rejected item shown above the click, {} from the model's own beams, in {} groups",
@@ -299,15 +356,80 @@ fn build(
         pairs.len() - n_shown,
         groups.len()
     ));
-    write_groups(&step.out.join(PAIRS_FILE), &groups)
+    Ok(groups)
+}
+
+/// Groups of spans: what the model says of chosen items over what it says of rejected ones.
+fn of_spans(
+    (objective, requests): (&PreferenceSettings, &[Request]),
+    (bundle, at): (&Bundle, usize),
+    builder: &PairBuilder<'_>,
+    prompts: &Prompts,
+    first_prompt: u32,
+    numbers: &mut Numbers,
+    step: &StepContext<'_>,
+) -> Result<Vec<Group>> {
+    let settings = objective.pairs();
+    let Some(spans) = bundle.spans(at)? else { return Ok(Vec::new()) };
+    let spans = Arc::new(spans);
+    let decode = SpanDecodeSettings { beam: settings.beam, ..SpanDecodeSettings::default() };
+    let retriever = SpanRetriever::new(bundle.frozen()?, spans.clone(), &decode);
+    let limits = Limits {
+        chosen: settings.group_chosen.unwrap_or(SPANS_OF_GROUP) as usize,
+        rejected: settings.group_negatives.unwrap_or(SPANS_OF_GROUP) as usize,
+    };
+    let sample = builder.beam_requests(step.seed);
+    let mut groups = Vec::new();
+    let mut bar = step.ctx.bar("own spans", sample.len() as u64, "request");
+    for chunk in sample.chunks(BEAM_CHUNK) {
+        step.ctx.check_interrupt()?;
+        let compare = |request: &BeamRequest| {
+            let prompt = prompts.tokens(request.request);
+            let query = requests[request.request as usize].ask.query.as_deref();
+            let said = retriever.say(&prompt, query)?;
+            let found = retriever.items(&said, settings.beam as usize, &[]);
+            let found: Vec<u32> = found.into_iter().map(|(item, _)| item).collect();
+            let compared = builder.compared(request, &found, step.seed);
+            let said: Vec<Vec<u32>> = said.spans().map(<[u32]>::to_vec).collect();
+            let mut rng = step.seed.purpose("span-pairs").index(u64::from(request.request)).rng();
+            let group = span_pairs::group(&spans, &compared, query, &said, limits, &mut rng)?;
+            Ok(group.map(|group| (compared, group)))
+        };
+        let found = chunk.par_iter().map(compare).collect::<Result<Vec<_>>>()?;
+        for (Compared { prompt, .. }, group) in found.into_iter().flatten() {
+            groups.push(span_pairs::numbered(first_prompt + prompt, group, numbers));
+        }
+        bar.advance(chunk.len() as u64);
+    }
+    drop(bar);
+    let rejected: usize = groups.iter().map(|group| group.rejected.len()).sum();
+    let chosen: usize = groups.iter().map(|group| group.chosen.len()).sum();
+    step.ctx.say(format!(
+        "{}: {} groups of spans that the model says itself, {chosen} of clicked items over {rejected} of items that were \
+         shown above a click or found and not clicked; {} requests said nothing to compare",
+        step.name,
+        groups.len(),
+        sample.len() - groups.len()
+    ));
+    Ok(groups)
 }
 
 /// The groups with their rendered prompts.
-fn load<'a>(bundle: &'a Bundle, folder: &Path, prompts: &Path) -> Result<GroupData<'a>> {
-    let prompts = Prompts::open(prompts, Form::BeforeLast)?;
-    let item_tokens = bundle.prompts.items();
-    let groups = read_groups(&folder.join(PAIRS_FILE), prompts.len(), item_tokens.n_items())?;
-    Ok(GroupData { prompts, groups, item_tokens })
+fn load<'a>(bundle: &'a Bundle, folder: &Path, step: &StepContext<'_>) -> Result<GroupData<'a>> {
+    let places = step.inputs.identifiers().into_iter().enumerate();
+    let asked = places.map(|(at, (place, _))| {
+        // Rendered prompts of codes end with their mode token.
+        Ok(Asked { prompts: prompts(step, place)?, mode: bundle.mode_of_spans(at) })
+    });
+    let asked = asked.collect::<Result<Vec<Asked>>>()?;
+    let spans = match bundle.speaks_spans() {
+        true => read_spans(&folder.join(SPANS_FILE))?,
+        false => Vec::new(),
+    };
+    let answers = Answers { items: bundle.coded(), spans };
+    let n_prompts = asked.iter().map(|asked| asked.prompts.len()).sum();
+    let groups = read_groups(&folder.join(PAIRS_FILE), n_prompts, answers.len())?;
+    Ok(GroupData { asked, groups, answers })
 }
 
 /// Impressions of every training request.

@@ -75,6 +75,15 @@ fn training(
         };
         checker.fault(&at("shares"), message, &label, &help);
     }
+    if let ObjectiveSettings::Preference(own) = &train.objective
+        && let Some(aligned) = own.identifiers
+        && aligned as usize > identifiers.len()
+    {
+        let message = format!("training `{name}` cannot align {aligned} identifiers");
+        let label = format!("its model has {}", identifiers.len());
+        let help = "lower it, or name more identifiers in the model";
+        checker.fault(&at("identifiers"), message, &label, help);
+    }
     let first = identifiers.first();
     let Some(first) = first.filter(|first| is_spans(parts, first) == Some(true)) else { return };
     if let ObjectiveSettings::Distillation(_) = &train.objective {

@@ -57,6 +57,13 @@ fn shares_are_those_of_all_identifiers() {
 }
 
 #[test]
+fn no_more_identifiers_are_aligned_than_there_are() {
+    let key = "train.aligned.objective.identifiers";
+    assert_eq!(told(&[&format!("{key}=2")]), None);
+    insta::assert_snapshot!("aligned_identifiers", told(&[&format!("{key}=3")]).unwrap());
+}
+
+#[test]
 fn spans_name_fields_once_and_the_title_by_its_key() {
     let fields = ["identifier.spans.fields=[\"brand\", \"title\", \"brand\"]"];
     insta::assert_snapshot!("span_fields", told(&fields).unwrap());

@@ -13,10 +13,12 @@ use crate::corpus::{Impression, Request};
 use crate::error::{Error, Result};
 use crate::seed::Seed;
 use crate::store::{SealKind, read_sealed, write_sealed};
+use crate::train::data::span_pairs::Compared;
 use crate::train::objective::preference::{Group, Rejected};
 use crate::train::settings::PairSettings;
 
 const PAIRS: SealKind = SealKind { kind: "pairs", version: 2 };
+const SPANS: SealKind = SealKind { kind: "pairspan", version: 1 };
 const REFERENCE: SealKind = SealKind { kind: "refscore", version: 2 };
 
 /// Two answers to one prompt, of which the first is preferred.
@@ -171,6 +173,42 @@ impl<'a> PairBuilder<'a> {
     }
 }
 
+impl PairBuilder<'_> {
+    /// The items by which the spans of a request are compared: its clicked ones over those shown above them, topmost first,
+    /// and over some that its model `found` itself.
+    pub fn compared(&self, request: &BeamRequest, found: &[u32], seed: Seed) -> Compared {
+        let origin = &self.requests[request.request as usize];
+        let page = &self.pages[request.request as usize];
+        let known = origin.ask.query.as_deref().and_then(|query| self.known.get(query));
+        let positives = known.map(|known| known.positives.iter().copied().collect::<Vec<u32>>());
+        let mut positives = positives.unwrap_or_default();
+        positives.extend(&request.chosen);
+        positives.sort_unstable();
+        positives.dedup();
+        let mut rejected: Vec<(u32, f32)> = self
+            .beam_pairs(
+                &BeamRequest { chosen: request.chosen[..1].to_vec(), ..request.clone() },
+                found,
+                seed,
+            )
+            .into_iter()
+            .map(|pair| (pair.rejected, pair.weight))
+            .collect();
+        let clicked = page.iter().filter(|one| one.level.is_chosen());
+        let lowest = clicked.map(|one| one.position).max().unwrap_or(0);
+        let mut above: Vec<&Impression> = page
+            .iter()
+            .filter(|one| one.position < lowest && !positives.contains(&self.leaf(one.item)))
+            .collect();
+        above.sort_by_key(|one| (one.position, one.item));
+        let above = above.iter().take(self.settings.shown_negatives as usize);
+        rejected.extend(above.map(|one| (one.item, 1.0)));
+        rejected.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        rejected.dedup_by_key(|one| one.0);
+        Compared { prompt: request.request, chosen: request.chosen.clone(), positives, rejected }
+    }
+}
+
 fn beam_request(idx: u32, request: &Request, page: &[Impression]) -> Option<BeamRequest> {
     let chosen = if request.ask.query.is_some() {
         let clicked = page.iter().filter(|impression| impression.level.is_chosen());
@@ -291,6 +329,42 @@ fn next_group(rest: &mut &[u32]) -> Option<Group> {
         .chunks_exact(2)
         .map(|pair| Rejected { item: pair[0], weight: f32::from_bits(pair[1]) });
     Some(Group { prompt, chosen: chosen.to_vec(), rejected: rejected.collect() })
+}
+
+/// Writes the spans that groups compare.
+///
+/// # Errors
+/// [`Error::Environment`] when the disk refuses.
+pub fn write_spans(path: &Path, spans: &[Vec<u32>]) -> Result<()> {
+    let words = spans.iter().flat_map(|span| {
+        std::iter::once(&(span.len() as u32))
+            .copied()
+            .chain(span.iter().copied())
+            .collect::<Vec<u32>>()
+    });
+    let payload: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+    write_sealed(path, SPANS, &payload)
+}
+
+/// Reads them back.
+///
+/// # Errors
+/// [`Error::Data`] when the file is missing or damaged.
+pub fn read_spans(path: &Path) -> Result<Vec<Vec<u32>>> {
+    let payload = read_sealed(path, SPANS)?;
+    let words = words(&payload);
+    let mut rest = words.as_slice();
+    let mut spans = Vec::new();
+    while let Some((&length, after)) = rest.split_first() {
+        let split = after.split_at_checked(length as usize).filter(|_| length > 0);
+        let Some((span, after)) = split else {
+            return Err(Error::data(path, format!("span {} is cut", spans.len() + 1))
+                .with_help("delete the step's folder and run again"));
+        };
+        spans.push(span.to_vec());
+        rest = after;
+    }
+    Ok(spans)
 }
 
 /// Writes reference scores, one per answer of the groups.
@@ -549,6 +623,10 @@ mod tests {
         [0u32, 1, u32::MAX, 1].iter().for_each(|word| payload.extend(word.to_le_bytes()));
         write_sealed(&path, PAIRS, &payload).expect("write");
         assert!(read_groups(&path, 2, 4).is_err());
+        let path = folder.path().join("spans.bin");
+        let spans = vec![vec![7, 8], vec![9]];
+        write_spans(&path, &spans).expect("write");
+        assert_eq!(read_spans(&path).expect("read"), spans);
         let path = folder.path().join("reference.bin");
         write_reference(&path, &[-1.5, -2.25]).expect("write");
         assert_eq!(read_reference(&path, 2).expect("read"), [-1.5, -2.25]);

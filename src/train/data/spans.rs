@@ -67,6 +67,22 @@ impl<'a> SpanLessons<'a> {
         Ok(asked.into_iter().map(row).collect())
     }
 
+    /// A sample of the spans of an item's title, for a request that asks in some words.
+    ///
+    /// # Errors
+    /// As [`SpanLessons::rows`].
+    pub fn spans_of(
+        &self,
+        item: u32,
+        query: Option<&str>,
+        rng: &mut impl Rng,
+    ) -> Result<Vec<Vec<u32>>> {
+        let query = query.map(|query| self.spans.tokenizer.pieces(query)).transpose()?;
+        let query: Vec<u32> =
+            query.unwrap_or_default().into_iter().map(|piece| piece.token).collect();
+        Ok(self.sample(&self.text(item, &View::Spans), &query, rng))
+    }
+
     /// The pieces of the text that a view is of.
     fn text(&self, item: u32, view: &View) -> Vec<Piece> {
         let field = match view {

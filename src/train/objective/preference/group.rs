@@ -12,10 +12,10 @@ use crate::model::item_tokens::ItemTokens;
 use crate::train::data::prompts::Prompts;
 use crate::train::objective::{Row, TargetBatch};
 
-/// A rejected item.
+/// A rejected answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rejected {
-    /// Item index.
+    /// Number of the answer: an item, or a span.
     pub item: u32,
     /// How surely it is a negative, `omega`, above 0.
     pub weight: f32,
@@ -24,11 +24,11 @@ pub struct Rejected {
 /// Answers to one prompt: every chosen item is preferred to every rejected one. Neither list is empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// Index into the prompts.
+    /// Number of the prompt: see [`GroupData::place`].
     pub prompt: u32,
-    /// Item indices, each once.
+    /// Numbers of answers, items or spans, each once.
     pub chosen: Vec<u32>,
-    /// The rejected items.
+    /// The rejected answers.
     pub rejected: Vec<Rejected>,
 }
 
@@ -45,17 +45,107 @@ impl Group {
     }
 }
 
-/// Prompts, groups and the identifier tokens of the items in them.
-pub struct GroupData<'a> {
+/// The prompts of all requests, as they ask for one of a model's identifiers.
+pub struct Asked {
     /// Tokens of each distinct prompt.
     pub prompts: Prompts,
+    /// The mode token that ends them, where it is not among these already.
+    pub mode: Option<u32>,
+}
+
+impl From<Prompts> for Asked {
+    fn from(prompts: Prompts) -> Self {
+        Self { prompts, mode: None }
+    }
+}
+
+/// What the answers of groups are, by number: items first, then spans.
+#[derive(Default)]
+pub struct Answers<'a> {
+    /// The codes of items; none where only spans are compared.
+    pub items: Option<&'a ItemTokens>,
+    /// Runs of tokens that name no single item.
+    pub spans: Vec<Vec<u32>>,
+}
+
+impl Answers<'_> {
+    /// Number of answers.
+    pub fn len(&self) -> usize {
+        self.n_items() + self.spans.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn n_items(&self) -> usize {
+        self.items.map_or(0, ItemTokens::n_items)
+    }
+
+    /// Whether an answer is a span.
+    pub fn is_span(&self, answer: u32) -> bool {
+        answer as usize >= self.n_items()
+    }
+
+    /// Tokens of an answer.
+    pub fn tokens(&self, answer: u32) -> &[u32] {
+        match self.items {
+            Some(items) if !self.is_span(answer) => items.tokens(answer),
+            _ => &self.spans[answer as usize - self.n_items()],
+        }
+    }
+
+    /// Tokens of the longest.
+    fn length(&self) -> usize {
+        let items = self.items.map_or(0, ItemTokens::length);
+        self.spans.iter().map(Vec::len).fold(items, usize::max)
+    }
+
+    /// Whether all have as many tokens.
+    fn are_even(&self) -> bool {
+        self.spans.is_empty() && self.items.is_none_or(|items| items.silence().is_none())
+    }
+}
+
+/// Prompts, groups and the tokens of the answers in them.
+pub struct GroupData<'a> {
+    /// Prompts by identifier, each as many as there are requests: a group's prompt is counted through all of them.
+    pub asked: Vec<Asked>,
     /// The groups.
     pub groups: Vec<Group>,
-    /// Identifier tokens of an item.
-    pub item_tokens: &'a ItemTokens,
+    /// What is chosen and rejected.
+    pub answers: Answers<'a>,
 }
 
 impl GroupData<'_> {
+    /// Requests.
+    fn n_requests(&self) -> usize {
+        self.asked.first().map_or(0, |asked| asked.prompts.len())
+    }
+
+    /// The identifier that a prompt asks for, and the request that it is of.
+    pub fn place(&self, prompt: u32) -> (usize, u32) {
+        let n = self.n_requests().max(1);
+        (prompt as usize / n, (prompt as usize % n) as u32)
+    }
+
+    /// Tokens of a prompt.
+    pub fn prompt(&self, prompt: u32) -> Vec<u32> {
+        let (identifier, request) = self.place(prompt);
+        let asked = &self.asked[identifier];
+        let mut tokens = asked.prompts.tokens(request).into_owned();
+        tokens.extend(asked.mode);
+        tokens
+    }
+
+    /// Number of tokens of a prompt.
+    pub fn prompt_length(&self, prompt: u32) -> u32 {
+        let (identifier, request) = self.place(prompt);
+        let asked = &self.asked[identifier];
+        asked.prompts.length(request) + u32::from(asked.mode.is_some())
+    }
+
     /// Answers of all groups.
     pub fn n_answers(&self) -> usize {
         self.groups.iter().map(Group::n_answers).sum()
@@ -67,20 +157,20 @@ impl GroupData<'_> {
     /// When a tensor cannot be made.
     pub fn batch(&self, groups: &[&Group]) -> Result<TargetBatch> {
         let row = |group: &&Group| {
-            let answers = group.answers().map(|item| self.item_tokens.tokens(item));
-            Row::answers(&self.prompts.tokens(group.prompt), answers)
+            let answers = group.answers().map(|answer| self.answers.tokens(answer));
+            Row::answers(&self.prompt(group.prompt), answers)
         };
         TargetBatch::new(&groups.iter().map(row).collect::<Vec<Row>>())
     }
 
     /// Log-probability of every token of every answer, `[answers, length]`, differentiable; 0 behind the end of an answer
-    /// that is shorter than the longest identifier.
+    /// that is shorter than the longest.
     ///
     /// # Errors
     /// When a tensor operation fails.
     pub fn token_log_probs(&self, batch: &TargetBatch, decoder: &Decoder) -> Result<Tensor> {
-        let (length, log_probs) = (self.item_tokens.length(), batch.log_probs(decoder)?);
-        if self.item_tokens.silence().is_none() {
+        let (length, log_probs) = (self.answers.length(), batch.log_probs(decoder)?);
+        if self.answers.are_even() {
             return Ok(log_probs.reshape((batch.n_targets() / length, length))?);
         }
         let nothing = batch.n_targets() as u32;
@@ -100,12 +190,16 @@ impl GroupData<'_> {
     pub fn layout(&self, groups: &[&Group]) -> Layout {
         let mut layout = Layout::default();
         for group in groups {
-            let chosen = group.chosen.iter().map(|&item| self.item_tokens.tokens(item));
+            let chosen = group.chosen.iter().map(|&item| self.answers.tokens(item));
             let rejected = group
                 .rejected
                 .iter()
-                .map(|rejected| (self.item_tokens.tokens(rejected.item), rejected.weight));
+                .map(|rejected| (self.answers.tokens(rejected.item), rejected.weight));
             layout.push(&chosen.collect::<Vec<_>>(), &rejected.collect::<Vec<_>>());
+            if !self.answers.spans.is_empty() {
+                let lengths = group.answers().map(|answer| self.answers.tokens(answer).len());
+                layout.lengths.extend(lengths.map(|length| length as f64));
+            }
         }
         layout
     }
@@ -123,6 +217,8 @@ pub struct Layout {
     pair_rejected: Vec<u32>,
     weights: Vec<f32>,
     prefixes: Vec<u32>,
+    /// Tokens of each answer, `[answers]`, where answers are spans of any length; else empty.
+    lengths: Vec<f64>,
 }
 
 impl Layout {
@@ -177,6 +273,11 @@ impl Layout {
     /// Weight `omega` of each pair's rejected answer, `[pairs]`.
     pub fn weights(&self) -> &[f32] {
         &self.weights
+    }
+
+    /// Tokens of each answer, `[answers]`, where they differ.
+    pub fn lengths(&self) -> Option<&[f64]> {
+        Some(self.lengths.as_slice()).filter(|lengths| !lengths.is_empty())
     }
 
     /// Tokens with which the two answers of each pair begin alike, `[pairs]`.

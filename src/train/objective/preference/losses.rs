@@ -115,11 +115,28 @@ pub fn batch_loss(
     let mut sum = preference;
     if terms.anchor > 0.0 {
         let chosen = if terms.loss.is_list_wise() { &scores.chosen } else { &scores.pair_chosen };
-        let supervised = (chosen * column(&weights, policy)?)?.sum_all()?;
-        sum = (sum - (supervised * (terms.anchor / length as f64))?)?;
+        let supervised = (chosen * column(&weights, policy)?)?;
+        let supervised = match &scores.lengths {
+            None => (supervised.sum_all()? * (terms.anchor / length as f64))?,
+            Some(lengths) if terms.loss.is_list_wise() => {
+                ((supervised / &lengths.chosen)?.sum_all()? * terms.anchor)?
+            }
+            Some(lengths) => ((supervised / &lengths.pair_chosen)?.sum_all()? * terms.anchor)?,
+        };
+        sum = (sum - supervised)?;
     }
     figures.extend(scores.figures(terms, layout, length as f64)?);
     Ok(BatchLoss { sum, figures })
+}
+
+/// Tokens of answers that differ in length.
+struct Lengths {
+    /// Of the chosen answer of each comparison, `[comparisons]`.
+    chosen: Tensor,
+    /// Of the chosen answer of each pair, `[pairs]`.
+    pair_chosen: Tensor,
+    /// Of the rejected answer of each pair, `[pairs]`.
+    rejected: Tensor,
 }
 
 /// Log-probabilities as the losses read them.
@@ -134,6 +151,8 @@ struct Scores {
     score: Tensor,
     pair_score: Tensor,
     rejected_score: Tensor,
+    /// None where all answers have as many tokens.
+    lengths: Option<Lengths>,
 }
 
 impl Scores {
@@ -159,7 +178,27 @@ impl Scores {
             (chosen.clone(), rejected.clone())
         };
         let pair_score = score.index_select(&spread, 0)?;
-        Ok(Self { chosen, pair_chosen, rejected, score, pair_score, rejected_score })
+        let lengths = match layout.lengths() {
+            None => None,
+            Some(all) => {
+                let all = column(all, policy)?;
+                let chosen = all.index_select(&rows, 0)?;
+                let pair_chosen = chosen.index_select(&spread, 0)?;
+                Some(Lengths { chosen, pair_chosen, rejected: all.index_select(&losers, 0)? })
+            }
+        };
+        Ok(Self { chosen, pair_chosen, rejected, score, pair_score, rejected_score, lengths })
+    }
+
+    /// What ipo and simpo compare: scores per token.
+    fn difference_per_token(&self, difference: &Tensor, length: f64) -> Result<Tensor> {
+        match &self.lengths {
+            None => difference / length,
+            Some(lengths) => {
+                (&self.pair_score / &lengths.pair_chosen)?
+                    - (&self.rejected_score / &lengths.rejected)?
+            }
+        }
     }
 
     /// One loss per pair, `[pairs]`.
@@ -167,9 +206,15 @@ impl Scores {
         let difference = (positive(&self.pair_score, terms.dpo_positive)? - &self.rejected_score)?;
         let margin = (&difference * terms.beta)?;
         match terms.loss {
-            PreferenceLoss::Ipo => pairwise::ipo(&(difference / length)?, terms.beta),
+            PreferenceLoss::Ipo => {
+                pairwise::ipo(&self.difference_per_token(&difference, length)?, terms.beta)
+            }
             PreferenceLoss::Simpo => {
-                let margin = ((margin / length)? - terms.gamma)?;
+                let margin = match &self.lengths {
+                    None => (margin / length)?,
+                    Some(_) => (self.difference_per_token(&difference, length)? * terms.beta)?,
+                };
+                let margin = (margin - terms.gamma)?;
                 pairwise::cdpo(&margin, terms.label_smoothing)
             }
             PreferenceLoss::Hinge => pairwise::hinge(&margin),

@@ -44,7 +44,7 @@ mod loss_tests;
 #[cfg(test)]
 mod tests;
 
-pub use group::{Group, GroupData, Rejected};
+pub use group::{Answers, Asked, Group, GroupData, Rejected};
 pub use objective::Preference;
-pub use probe::Probe;
+pub use probe::{Legal, Probe};
 pub use reference::reference_scores;

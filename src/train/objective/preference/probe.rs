@@ -7,9 +7,11 @@
 
 use rand::seq::SliceRandom;
 use trieval_kernels::beam::Constraint;
+use trieval_kernels::index::fm::Spans as LegalSpans;
 use trieval_kernels::index::{SidIndex, Spelled};
 
-use super::group::GroupData;
+use super::group::{Answers, GroupData};
+use crate::decode::spans::Spans;
 use crate::error::{Error, Result};
 use crate::model::decoder::Decoder;
 use crate::seed::Seed;
@@ -17,6 +19,15 @@ use crate::train::objective::{Row, TargetBatch};
 
 /// Prompts looked at together.
 const CHUNK: usize = 8;
+
+/// What may be said.
+#[derive(Clone, Copy, Default)]
+pub struct Legal<'a> {
+    /// Codes of items.
+    pub codes: Option<&'a SidIndex>,
+    /// Spans of texts.
+    pub spans: Option<&'a Spans>,
+}
 
 /// The sample, and what the start model thought of it.
 pub struct Probe {
@@ -52,11 +63,11 @@ impl Probe {
     /// which must still have the weights of the start. `None` when `prompts` is 0.
     ///
     /// # Errors
-    /// [`Error::Failed`] when `index` does not hold an item's identifier.
+    /// [`Error::Failed`] when the indexes do not hold a chosen answer.
     pub fn new(
         decoder: &Decoder,
         data: &GroupData<'_>,
-        index: &SidIndex,
+        index: Legal<'_>,
         prompts: u32,
         seed: Seed,
     ) -> Result<Option<Self>> {
@@ -73,9 +84,9 @@ impl Probe {
             return Ok(None);
         }
         let examples = drawn.into_iter().map(|(prompt, item)| {
-            let path = data.item_tokens.tokens(item).to_vec();
-            let row = Row::answer(&data.prompts.tokens(prompt), &path);
-            Ok(Example { row, path, legal: legal(data, index, item)?, start: Vec::new() })
+            let path = data.answers.tokens(item).to_vec();
+            let row = Row::answer(&data.prompt(prompt), &path);
+            Ok(Example { row, path, legal: legal(&data.answers, index, item)?, start: Vec::new() })
         });
         let examples = examples.collect::<Result<_>>()?;
         let mut probe = Self { examples, start_log_prob: 0.0, start_illegal: 0.0 };
@@ -166,25 +177,37 @@ impl Example {
     }
 }
 
-/// Tokens that may follow at every position of an item's path.
-fn legal(data: &GroupData<'_>, index: &SidIndex, item: u32) -> Result<Vec<Vec<u32>>> {
-    let items = data.item_tokens;
-    let silence = items.silence().map(|silence| (silence.level, silence.code));
-    let index = Spelled::new(index, silence);
-    let first = items.token(0, 0);
+/// Tokens that may follow at every position of an answer.
+fn legal(answers: &Answers<'_>, index: Legal<'_>, answer: u32) -> Result<Vec<Vec<u32>>> {
+    let path = answers.tokens(answer);
+    let legal = match (answers.is_span(answer), answers.items, index) {
+        (true, _, Legal { spans: Some(spans), .. }) => {
+            along(LegalSpans::new(&spans.index).starting_with(&spans.starts), 0, path)
+        }
+        (false, Some(items), Legal { codes: Some(codes), .. }) => {
+            let silence = items.silence().map(|silence| (silence.level, silence.code));
+            along(Spelled::new(codes, silence), items.token(0, 0), path)
+        }
+        _ => None,
+    };
+    legal.ok_or_else(|| {
+        Error::Failed(format!(
+            "the index does not hold answer {answer} of the pairs: it was made for other identifiers"
+        ))
+    })
+}
+
+/// Tokens that may follow at every position of a path whose tokens are counted from `first`; none where it is no path.
+fn along<C: Constraint>(index: C, first: u32, path: &[u32]) -> Option<Vec<Vec<u32>>> {
     let mut state = index.root(0);
-    let mut legal = Vec::with_capacity(items.length());
-    for &token in items.tokens(item) {
+    let mut legal = Vec::with_capacity(path.len());
+    for &token in path {
         let mut tokens = Vec::new();
         index.children(state, &mut tokens);
         legal.push(tokens.into_iter().map(|token| first + token).collect());
-        state = index.child(state, token - first).ok_or_else(|| {
-            Error::Failed(format!(
-                "the index does not hold the identifier of item {item}: it was made for other identifiers"
-            ))
-        })?;
+        state = index.child(state, token.checked_sub(first)?)?;
     }
-    Ok(legal)
+    Some(legal)
 }
 
 /// `sum_v p(v) (log p(v) - log q(v))` from log-probabilities.

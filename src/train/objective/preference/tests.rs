@@ -5,9 +5,9 @@
 use candle_core::{Device, Tensor, Var};
 use trieval_kernels::index::SidIndex;
 
-use super::group::{Group, GroupData, Rejected};
+use super::group::{Answers, Group, GroupData, Rejected};
 use super::objective::{GroupBatch, Preference};
-use super::probe::Probe;
+use super::probe::{Legal, Probe};
 use super::reference::reference_scores;
 use crate::model::Parameter;
 use crate::model::config::tests::small;
@@ -15,6 +15,7 @@ use crate::model::decoder::tests::lively;
 use crate::model::decoder::{Decoder, normal};
 use crate::model::item_tokens::ItemTokens;
 use crate::seed::Seed;
+use crate::train::data::prompts::Prompts;
 use crate::train::objective::Objective;
 use crate::train::sampler::Draw;
 use crate::train::settings::{PreferenceLoss, PreferenceSettings};
@@ -34,9 +35,9 @@ fn group(prompt: u32, chosen: &[u32], rejected: &[(u32, f32)]) -> Group {
 
 fn data(items: &ItemTokens, groups: Vec<Group>) -> GroupData<'_> {
     GroupData {
-        prompts: vec![vec![1, 2, 3], vec![4], vec![5, 6, 7, 8]].into(),
+        asked: vec![Prompts::from(vec![vec![1, 2, 3], vec![4], vec![5, 6, 7, 8]]).into()],
         groups,
-        item_tokens: items,
+        answers: Answers { items: Some(items), spans: Vec::new() },
     }
 }
 
@@ -57,6 +58,10 @@ fn lists(items: &ItemTokens) -> GroupData<'_> {
         group(2, &[3], &[(1, 1.0), (0, 1.0), (2, 0.25)]),
     ];
     data(items, groups)
+}
+
+fn legal(index: &SidIndex) -> Legal<'_> {
+    Legal { codes: Some(index), spans: None }
 }
 
 fn own_scores(data: &GroupData<'_>, decoder: &Decoder) -> Vec<f32> {
@@ -237,7 +242,8 @@ fn index() -> SidIndex {
 fn the_probe_starts_at_no_divergence_and_sees_illegal_tokens() {
     let items = items();
     let decoder = lively(small(27));
-    let probe = Probe::new(&decoder, &pairs(&items), &index(), 32, Seed::new(1)).unwrap().unwrap();
+    let probe =
+        Probe::new(&decoder, &pairs(&items), legal(&index()), 32, Seed::new(1)).unwrap().unwrap();
     let seen = probe.look(&decoder).unwrap();
     assert_eq!(figure(&seen, "kl/first_token"), 0.0);
     assert_eq!(figure(&seen, "drift/probe"), 0.0);
@@ -272,7 +278,7 @@ fn the_probe_measures_the_divergence_over_the_whole_vocabulary() {
     let items = items();
     let decoder = lively(small(27));
     let data = data(&items, vec![group(1, &[2], &[(0, 1.0)])]);
-    let probe = Probe::new(&decoder, &data, &index(), 32, Seed::new(1)).unwrap().unwrap();
+    let probe = Probe::new(&decoder, &data, legal(&index()), 32, Seed::new(1)).unwrap().unwrap();
     let first = |decoder: &Decoder| -> Vec<f64> {
         let ids = Tensor::new(&[[4u32]], &Device::Cpu).unwrap();
         let hidden = decoder.hidden(&ids).unwrap().squeeze(0).unwrap();
@@ -304,12 +310,14 @@ fn the_probe_is_looked_at_when_due_and_at_the_end() {
     let items = items();
     let decoder = lively(small(27));
     let settings = PreferenceSettings { probe_steps: 4, ..settings(PreferenceLoss::Simpo) };
-    let probe = Probe::new(&decoder, &pairs(&items), &index(), 2, Seed::new(1)).unwrap();
+    let probe = Probe::new(&decoder, &pairs(&items), legal(&index()), 2, Seed::new(1)).unwrap();
     let preference = Preference::new(&decoder, pairs(&items), None, &settings, probe).unwrap();
     let looks: Vec<u64> =
         (1..=10).filter(|&step| !preference.measure(step, 10).unwrap().is_empty()).collect();
     assert_eq!(looks, [4, 8, 10]);
-    assert!(Probe::new(&decoder, &pairs(&items), &index(), 0, Seed::new(1)).unwrap().is_none());
+    assert!(
+        Probe::new(&decoder, &pairs(&items), legal(&index()), 0, Seed::new(1)).unwrap().is_none()
+    );
 }
 
 #[test]
@@ -317,5 +325,5 @@ fn an_index_of_other_identifiers_is_refused() {
     let items = items();
     let decoder = lively(small(27));
     let other = SidIndex::build(&[0u32, 1, 1, 3, 2, 1, 2, 2], &LEVELS).unwrap();
-    assert!(Probe::new(&decoder, &pairs(&items), &other, 32, Seed::new(1)).is_err());
+    assert!(Probe::new(&decoder, &pairs(&items), legal(&other), 32, Seed::new(1)).is_err());
 }
