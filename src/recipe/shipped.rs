@@ -15,13 +15,17 @@ pub struct ShippedRecipe {
     pub text: &'static str,
 }
 
-const SHIPPED: [ShippedRecipe; 11] = [
+const SHIPPED: [ShippedRecipe; 12] = [
     ShippedRecipe { name: "quickstart", text: include_str!("../../recipes/quickstart.toml") },
     ShippedRecipe { name: "mmse-shop", text: include_str!("../../recipes/mmse-shop.toml") },
     ShippedRecipe { name: "home-depot", text: include_str!("../../recipes/home-depot.toml") },
     ShippedRecipe {
         name: "home-depot-ceiling",
         text: include_str!("../../recipes/home-depot-ceiling.toml"),
+    },
+    ShippedRecipe {
+        name: "home-depot-spans",
+        text: include_str!("../../recipes/home-depot-spans.toml"),
     },
     ShippedRecipe {
         name: "home-depot-mmse",

@@ -288,6 +288,7 @@ fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
         "mmse-shop",
         "home-depot",
         "home-depot-ceiling",
+        "home-depot-spans",
         "home-depot-mmse",
         "mmse-ablations",
         "hourglass",

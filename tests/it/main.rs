@@ -33,6 +33,7 @@ mod run_folder;
 mod search;
 mod seeds;
 mod source;
+mod spans;
 mod support;
 mod talk;
 mod teacher;

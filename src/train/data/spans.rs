@@ -148,3 +148,101 @@ impl<'a> SpanLessons<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::decode::spans::testing::{TITLES, spans};
+    use crate::seed::Seed;
+
+    fn tokens(spans: &Spans, text: &str) -> Vec<u32> {
+        spans.tokenizer.pieces(text).unwrap().iter().map(|piece| piece.token).collect()
+    }
+
+    /// `D` and `I` of the recipe's documentation, by hand.
+    #[test]
+    fn spans_are_whole_words_weighed_by_query_and_rarity() {
+        let spans = spans(9);
+        let lessons = SpanLessons::new(&spans);
+        let title = lessons.text(3, &View::Spans);
+        assert_eq!(TITLES[3], "oak table oak");
+        let query = tokens(&spans, "oak lamp");
+        let mut found = BTreeMap::new();
+        lessons.each_span(&title, &query, |span, dice, informative| {
+            assert!(found.insert(span.to_vec(), (dice, informative)).is_none(), "once each");
+        });
+        let texts = ["oak", "oak table", "oak table oak", "table", "table oak"];
+        let expected: BTreeSet<Vec<u32>> = texts.map(|text| tokens(&spans, text)).into();
+        assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), expected);
+        let all = (spans.texts.n_tokens() as f64 + 1.0).ln();
+        for (text, occurrences) in texts.iter().zip([4.0f64, 2.0, 1.0, 2.0, 1.0]) {
+            let span = tokens(&spans, text);
+            let (dice, informative) = found[&span];
+            let mut left = query.clone();
+            let shared = span.iter().filter(|token| {
+                let at = left.iter().position(|one| one == *token);
+                at.map(|at| left.remove(at)).is_some()
+            });
+            let shared = shared.count() as f64;
+            let wanted = 2.0 * shared / (span.len() + query.len()) as f64;
+            assert!((dice - wanted).abs() < 1e-12, "{text}");
+            assert!((informative - (1.0 - occurrences.ln_1p() / all)).abs() < 1e-12, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_example_counts_once_in_all_views_that_its_item_has_a_text_for() {
+        let spans = spans(4);
+        let lessons = SpanLessons::new(&spans);
+        let mut rng = Seed::new(3).rng();
+        // Item 0 has a title and a brand, item 1 a title alone, item 5 nothing.
+        for (item, n_views) in [(0, 3), (1, 2), (5, 0)] {
+            let rows = lessons.rows(&[1, 2], Some("red oak"), item, &mut rng).unwrap();
+            assert_eq!(rows.len(), n_views, "item {item}");
+            for (row, (_, mode)) in rows.iter().zip(&spans.views) {
+                assert_eq!(row.prompt(), [1, 2, mode.unwrap()]);
+            }
+            if n_views > 0 {
+                let sum: f32 = rows.iter().map(Row::weight).sum();
+                assert!((sum - 1.0).abs() < 1e-6);
+            }
+        }
+        let rows = lessons.rows(&[1], None, 0, &mut rng).unwrap();
+        assert_eq!(
+            rows[1].targets().collect::<Vec<_>>(),
+            tokens(&spans, TITLES[0])[..4.min(tokens(&spans, TITLES[0]).len())]
+        );
+    }
+
+    /// Over many draws, a span comes as often as its weight says.
+    #[test]
+    fn spans_are_drawn_by_their_weights_and_anew_each_time() {
+        let mut spans = spans(9);
+        spans.settings.sample.spans = 1;
+        let lessons = SpanLessons::new(&spans);
+        let query = tokens(&spans, "oak");
+        let title = lessons.text(3, &View::Spans);
+        let mut weights = BTreeMap::new();
+        lessons.each_span(&title, &query, |span, dice, informative| {
+            let sample = &spans.settings.sample;
+            let weight = (sample.overlap * dice + sample.informative * informative).exp();
+            weights.insert(span.to_vec(), weight);
+        });
+        let total: f64 = weights.values().sum();
+        let (n, mut counts) = (4_000, BTreeMap::<Vec<u32>, u32>::new());
+        for draw in 0..n {
+            let mut rng = Seed::new(5).index(draw).rng();
+            let drawn = lessons.spans_of(3, Some("oak"), &mut rng).unwrap().remove(0);
+            *counts.entry(drawn).or_default() += 1;
+        }
+        for (span, weight) in weights {
+            let expected = weight / total;
+            let share = f64::from(*counts.get(&span).unwrap_or(&0)) / n as f64;
+            let error = (expected * (1.0 - expected) / n as f64).sqrt();
+            assert!((share - expected).abs() < 5.0 * error + 1e-3, "{span:?}: {share} {expected}");
+        }
+    }
+}

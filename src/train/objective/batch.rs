@@ -40,6 +40,12 @@ impl Row {
         Self { weights: vec![weight; self.answers.len()], ..self }
     }
 
+    /// What all answers count together.
+    #[cfg(test)]
+    pub(crate) fn weight(&self) -> f32 {
+        self.weights().sum()
+    }
+
     /// What each answer counts.
     fn weights(&self) -> impl Iterator<Item = f32> {
         (0..self.answers.len()).map(|answer| self.weights.get(answer).copied().unwrap_or(1.0))
@@ -345,6 +351,27 @@ mod tests {
         let keyed = TargetBatch::with_keys(&rows, [100, 900]).unwrap();
         assert_eq!(undropped(&keyed), undropped(&plain));
         assert_ne!(both, undropped(&plain));
+    }
+
+    /// Weighed targets are those of as many equal rows, divided.
+    #[test]
+    fn an_answer_counts_as_much_as_it_is_to() {
+        let decoder = lively(small(27));
+        let half = Row::answers(&[1, 2], [&[20, 21][..], &[22]]).weighing(0.5);
+        let whole = Row::answer(&[3], &[23, 24]);
+        let batch = TargetBatch::new(&[half.clone(), whole.clone()]).unwrap();
+        assert_eq!(batch.weight(), 0.5 * 3.0 + 2.0);
+        let values = batch.log_probs(&decoder).unwrap();
+        let own: Vec<f32> = values.to_vec1().unwrap();
+        let sum = batch.weighed(&values).unwrap().to_scalar::<f32>().unwrap();
+        let expected = 0.5 * (own[0] + own[1] + own[2]) + own[3] + own[4];
+        assert!((sum - expected).abs() < 1e-5);
+        // Rows of one prompt keep what their answers count, whoever says it.
+        let shared = Row::share_prompts(vec![Row::answer(&[1, 2], &[25]), half]);
+        let batch = TargetBatch::new(&shared).unwrap();
+        assert_eq!(batch.weight(), 1.0 + 0.5 * 3.0);
+        let plain = TargetBatch::new(&[whole]).unwrap();
+        assert_eq!((plain.weight(), plain.weights.is_none()), (2.0, true));
     }
 
     #[test]

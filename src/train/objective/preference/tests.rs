@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor, Var};
 use trieval_kernels::index::SidIndex;
 
-use super::group::{Answers, Group, GroupData, Rejected};
+use super::group::{Answers, Asked, Group, GroupData, Rejected};
 use super::objective::{GroupBatch, Preference};
 use super::probe::{Legal, Probe};
 use super::reference::reference_scores;
@@ -326,4 +326,69 @@ fn an_index_of_other_identifiers_is_refused() {
     let decoder = lively(small(27));
     let other = SidIndex::build(&[0u32, 1, 1, 3, 2, 1, 2, 2], &LEVELS).unwrap();
     assert!(Probe::new(&decoder, &pairs(&items), legal(&other), 32, Seed::new(1)).is_err());
+}
+
+/// Spans of one, two and three tokens, asked for behind a mode token, beside nothing of items.
+fn of_spans(groups: Vec<Group>) -> GroupData<'static> {
+    let prompts = Prompts::from(vec![vec![1, 2], vec![3]]);
+    let spans = vec![vec![20], vec![21, 22], vec![21, 23, 24]];
+    let asked = vec![Asked { prompts, mode: Some(9) }];
+    GroupData { asked, groups, answers: Answers { items: None, spans } }
+}
+
+/// Losses per token divide by the tokens of each span, and padding says nothing.
+#[test]
+fn spans_are_compared_by_their_own_lengths() {
+    let decoder = lively(small(27));
+    let groups = vec![group(0, &[1], &[(2, 1.0)]), group(1, &[0, 2], &[(1, 0.5)])];
+    let data = of_spans(groups.clone());
+    assert_eq!(data.prompt(1), [3, 9]);
+    let refs: Vec<&Group> = groups.iter().collect();
+    let batch = data.batch(&refs).unwrap();
+    let policy = data.token_log_probs(&batch, &decoder).unwrap();
+    assert_eq!(policy.dims(), [5, 3]);
+    let lp: Vec<f64> =
+        policy.sum(1).unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect();
+    // Rows: 1 over 2; 0 and 2 over 1.
+    let pairs = [(0, 1, 2.0, 3.0, 1.0), (2, 4, 1.0, 2.0, 0.5), (3, 4, 3.0, 2.0, 0.5)];
+    let with = |loss: PreferenceLoss, anchor: f64| {
+        let data = of_spans(groups.clone());
+        let reference = loss.needs_reference().then(|| vec![0.0; data.n_answers()]);
+        let settings = PreferenceSettings { anchor, ..settings(loss) };
+        loss_of(&Preference::new(&decoder, data, reference, &settings, None).unwrap()).0
+    };
+    let weight: f64 = pairs.iter().map(|pair| pair.4).sum();
+    let supervised: f64 = pairs.iter().map(|(w, _, n, _, omega)| -omega * lp[*w] / n).sum();
+    let (with_anchor, without) = (with(PreferenceLoss::Dpo, 0.5), with(PreferenceLoss::Dpo, 0.0));
+    assert!((with_anchor - without - 0.5 * supervised / weight).abs() < 1e-4);
+    // IPO: the difference of means over tokens, from 1 / (2 tau).
+    let ipo: f64 = pairs
+        .iter()
+        .map(|(w, l, n, m, omega)| omega * (lp[*w] / n - lp[*l] / m - 1.0 / 0.8).powi(2))
+        .sum();
+    assert!((with(PreferenceLoss::Ipo, 0.0) - ipo / weight).abs() < 1e-3);
+}
+
+#[test]
+fn a_probe_knows_which_words_may_follow() {
+    let spans = crate::decode::spans::testing::spans(4);
+    let vocabulary = spans.starts.len();
+    let decoder = lively(small(vocabulary));
+    let oak: Vec<u32> =
+        spans.tokenizer.pieces("oak table").unwrap().iter().map(|piece| piece.token).collect();
+    let groups = vec![group(0, &[0], &[(1, 1.0)])];
+    let prompts = Prompts::from(vec![vec![1, 2]]);
+    let answers = Answers { items: None, spans: vec![oak.clone(), vec![oak[0]]] };
+    let data = GroupData { asked: vec![Asked { prompts, mode: Some(5) }], groups, answers };
+    let legal = Legal { codes: None, spans: Some(&spans) };
+    let probe = Probe::new(&decoder, &data, legal, 4, Seed::new(1)).unwrap().unwrap();
+    assert!((0.0..1.0).contains(&probe.start_illegal()));
+    let figures = probe.look(&decoder).unwrap();
+    assert!(figure(&figures, "kl/first_token").abs() < 1e-6);
+    // A span that no text holds belongs to other texts.
+    let prompts = Prompts::from(vec![vec![1, 2]]);
+    let answers = Answers { items: None, spans: vec![vec![oak[0]; 3], vec![oak[0]]] };
+    let groups = vec![group(0, &[0], &[(1, 1.0)])];
+    let other = GroupData { asked: vec![Asked { prompts, mode: None }], groups, answers };
+    assert!(Probe::new(&decoder, &other, legal, 4, Seed::new(1)).is_err());
 }
