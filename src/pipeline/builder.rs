@@ -384,7 +384,7 @@ impl<'a> Builder<'a> {
         if recipe.identifier.get(identifier).is_none_or(|one| one.it().spans().is_none()) {
             return Ok(key);
         }
-        let step = format!("spans.{model_name}.{identifier}");
+        let step = super::step::spans_step(model_name, identifier);
         if let Some(key) = self.known(&step) {
             return Ok(key);
         }

@@ -35,6 +35,11 @@ pub fn ceiling_step(identifier: &str) -> String {
     format!("{}.ceiling", step_name(Family::Identifier, identifier))
 }
 
+/// Name of the step that makes an identifier of spans in the tokens of a model.
+pub fn spans_step(model: &str, identifier: &str) -> String {
+    format!("spans.{model}.{identifier}")
+}
+
 /// One step of a plan.
 #[derive(Serialize, Deserialize)]
 pub struct Step {

@@ -52,7 +52,7 @@ impl Report {
             });
             let ceiling =
                 identifier.ceiling.iter().flat_map(|one| [one.exact, one.codes, one.ranked]);
-            let all = levels.chain([identifier.collision_rate]).chain(identifier.distortion);
+            let all = levels.chain(identifier.collision_rate).chain(identifier.distortion);
             let all = all.chain(ceiling);
             check(&format!("a diagnostic of the identifier {}", identifier.name), all)?;
         }
@@ -135,7 +135,7 @@ mod tests {
             |r| r.training[0].points[3].loss = Some(f64::NAN),
             |r| r.training[0].points[3].learning_rate = Some(f64::NAN),
             |r| r.training[0].points[9].extra.values_mut().for_each(|one| *one = f64::NAN),
-            |r| r.identifiers[0].collision_rate = f64::NAN,
+            |r| r.identifiers[0].collision_rate = Some(f64::NAN),
             |r| r.identifiers[0].distortion = Some(f64::NAN),
             |r| r.identifiers[0].levels[1].entropy_bits = f64::NAN,
             |r| r.identifiers[0].levels[1].normalized_entropy = f64::NAN,
