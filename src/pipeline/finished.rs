@@ -28,6 +28,7 @@ use crate::judging::runs::{RUN_FILE, read_answers};
 use crate::judging::slices::slices;
 use crate::kind::{Family, Role};
 use crate::ranker::Retrieve;
+use crate::ranker::harness::Evidence;
 use crate::ranker::kinds::SystemSettings;
 use crate::recipe::Recipe;
 use crate::steps::{LABELS_FILE, QRELS_FILE};
@@ -328,7 +329,8 @@ impl FinishedRun {
             (most, format!("{name}.{}", key.join(".")))
         });
         let (name, kind) = (settings.name().to_owned(), settings.kind());
-        Ok(OpenSystem { run: self, name, kind, at_most, retrieve })
+        let says_why = system.all().iter().any(|one| one.it().says_why());
+        Ok(OpenSystem { run: self, name, kind, at_most, says_why, retrieve })
     }
 
     /// Names of the other systems that can be asked.
@@ -569,6 +571,8 @@ pub struct OpenSystem<'a> {
     pub kind: &'static str,
     /// Most items that it finds, and the key that says so, where one does.
     pub at_most: Option<(u32, String)>,
+    /// Whether it tells what speaks for the items that it finds.
+    pub says_why: bool,
     retrieve: Box<dyn Retrieve>,
 }
 
@@ -576,6 +580,14 @@ impl OpenSystem<'_> {
     /// What of a question it leaves aside, one sentence each.
     pub fn remarks(&self, ask: &Ask) -> Vec<String> {
         self.retrieve.hears(ask).remarks(&self.name, ask)
+    }
+
+    /// What speaks for each of some items that it found, the strongest first, `[items]`; nothing where it does not say why.
+    ///
+    /// # Errors
+    /// As [`OpenSystem::search`].
+    pub fn evidence(&self, ask: &Ask, items: &[u32]) -> Result<Vec<Vec<Evidence>>> {
+        self.retrieve.evidence(ask, items)
     }
 
     /// Items for a question, with scores, best first.
