@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::characters::{self, Written};
-use super::html::{found as found_in, question};
+use super::html::{found as found_in, marks, question};
 use super::model::{ExampleItem, Report, SliceReport, SpansReport, SystemReport, TrainingReport};
 use super::sentence::{Piece, Sentence};
 use super::{link, logged, numbers, table, words};
@@ -398,7 +398,7 @@ fn requests(report: &Report) -> String {
             let value = example.values.get(&system.system);
             let value = value.map_or_else(String::new, |&v| format!(" ({})", numbers::value(v)));
             let name = escape(&system.system);
-            text.push_str(&format!("  - {name}: {found}{value}\n"));
+            text.push_str(&format!("  - {name}: {found}{value}{}\n", first_told(&system.items)));
         }
     }
     if report.examples.len() > REQUESTS {
@@ -408,6 +408,23 @@ fn requests(report: &Report) -> String {
         ));
     }
     text
+}
+
+/// The title of the first item, the words in bold that earned it its place; nothing where the system does not say.
+fn first_told(items: &[ExampleItem]) -> String {
+    let Some(first) = items.first() else { return String::new() };
+    let shown = cut(&first.title);
+    let marks = marks(first, &shown);
+    if marks.is_empty() {
+        return String::new();
+    }
+    let (mut text, mut from) = (String::new(), 0);
+    for (place, _) in marks {
+        let (before, inside) = (escape(&shown[from..place.start]), escape(&shown[place.clone()]));
+        text.push_str(&format!("{before}**{inside}**"));
+        from = place.end;
+    }
+    format!("; first: {text}{}", escape(&shown[from..]))
 }
 
 fn training(report: &Report) -> String {

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use comparison::{Comparison, Verdict};
-pub use example::{ExampleItem, ExampleReport, ExampleSystem};
+pub use example::{ExampleItem, ExampleReport, ExampleSystem, SpanReport};
 pub use identifier::{
     CeilingReport, IdentifierReport, LevelReport, OutcomeReport, SpansReport, TargetsReport,
     TogetherReport,
