@@ -38,6 +38,14 @@ pub fn data_columns() -> Option<usize> {
     columns(&console::Term::stdout())
 }
 
+/// Whether standard output leads to a terminal that shows marks: `NO_COLOR` does not forbid them.
+pub fn marks_data() -> bool {
+    let set = |name: &str| std::env::var_os(name);
+    let forbidden = set("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || set("TERM").is_some_and(|value| value == "dumb");
+    std::io::stdout().is_terminal() && !forbidden
+}
+
 fn columns(term: &console::Term) -> Option<usize> {
     term.is_term().then(|| usize::from(term.size().1))
 }

@@ -29,7 +29,10 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path, ctx: &Cont
             out.display()
         )));
     }
-    let name = run.identifier_name(args.identifier.as_deref())?;
+    let name = run
+        .identifier_name(args.identifier.as_deref())
+        .map_err(|error| of_spans(args, run, error))?;
+    told_of_spans(run, name, ctx)?;
     let made_from = run.vectors_of(name)?;
     let identifiers = run.identifiers(Some(name))?;
     let centroids = &identifiers.centroids;
@@ -83,6 +86,50 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path, ctx: &Cont
         ids.len(),
         out = out.display()
     ))
+}
+
+/// What is told where spans are named, or a run has nothing else.
+fn of_spans(args: &IdsArgs, run: &FinishedRun, error: Error) -> Error {
+    let given = args.identifier.as_deref();
+    let is_spans = match given {
+        Some(name) => run.is_spans(name),
+        None => run.recipe().identifier.keys().all(|name| run.is_spans(name)),
+    };
+    if !is_spans {
+        return error;
+    }
+    let codes = run.recipe().identifier.keys().find(|name| !run.is_spans(name));
+    let help = match codes {
+        Some(codes) => format!("name an identifier of codes: --identifier {codes}"),
+        None => "put the items into the corpus and run the recipe again".into(),
+    };
+    Error::Usage(format!(
+        "new items cannot be found by spans yet: the index holds the texts of the items that the run knows; {help}"
+    ))
+}
+
+/// Tells of systems that answer in spans beside these codes: new items are not among their answers.
+fn told_of_spans(run: &FinishedRun, name: &str, ctx: &Context) -> Result<()> {
+    let (mut alone, mut beside) = (false, Vec::new());
+    for system in &run.recipe().system {
+        let answers = run.answers_in(system)?;
+        alone |= answers.as_slice() == [name];
+        if answers.contains(&name) && answers.iter().any(|one| run.is_spans(one)) {
+            beside.push(system.name());
+        }
+    }
+    let Some(first) = beside.first() else { return Ok(()) };
+    if !alone {
+        return Err(Error::Usage(format!(
+            "system {first} answers in spans, too, and new items cannot be found by spans yet: no system of this run answers \
+             in {name} alone; add one to the recipe and run it again"
+        )));
+    }
+    ctx.warn(format!(
+        "{} cannot be asked for the new items: spans do not find them yet",
+        beside.join(", ")
+    ));
+    Ok(())
 }
 
 /// The first code of each new item that gives a value which has one, where values are first codes.

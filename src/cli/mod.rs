@@ -10,6 +10,7 @@ mod compare;
 mod corpus;
 mod docs;
 mod eval;
+mod evidence;
 mod form;
 mod ids;
 mod interrupt;
@@ -150,6 +151,11 @@ fn refused(error: &clap::Error, typed: &[OsString]) -> ExitCode {
 /// Prints text to standard output as it may reach a terminal. A reader that went away is not an error.
 fn print(text: &str) -> crate::Result<()> {
     write(&visible(text))
+}
+
+/// As [`print`], for what was made visible before it was drawn with marks.
+fn print_drawn(text: &str) -> crate::Result<()> {
+    write(text)
 }
 
 /// Prints JSON to standard output: the same values, without characters that act on a terminal.

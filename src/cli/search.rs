@@ -6,16 +6,19 @@ use std::io::{BufRead, Read};
 use serde_json::{Value, json};
 
 use super::args::SearchArgs;
+use super::evidence::{Span, Spans, lines, marked};
 use crate::corpus::ItemName;
 use crate::error::{Error, Result};
 use crate::pipeline::finished::{FinishedRun, OpenSystem};
-use crate::progress::Context;
-use crate::text::one_line;
+use crate::progress::{Context, data_columns, marks_data};
+use crate::text::{one_line, visible};
 
 /// Items returned where nothing is said.
 const TOP: u32 = 10;
 /// Most bytes of a query that is read from standard input.
 const LONGEST: u64 = 1 << 20;
+/// Columns of a line where standard output is no terminal.
+const COLUMNS: usize = 80;
 /// How standard input is named as a query, and in messages.
 const STDIN: &str = "-";
 
@@ -50,7 +53,8 @@ pub(super) fn execute(args: &SearchArgs, ctx: &Context) -> Result<()> {
         others => format!("; --system asks another: {}", others.join(", ")),
     };
     ctx.say(format!("{} ({}) answers{others}", system.name, system.kind));
-    let asking = Asking { args, run: &run, system: &system, top, ctx };
+    let spans = Spans::new(&run);
+    let mut asking = Asking { args, run: &run, system: &system, top, ctx, spans };
     if reads_many { asking.many() } else { asking.one() }
 }
 
@@ -89,20 +93,21 @@ struct Asking<'a> {
     system: &'a OpenSystem<'a>,
     top: usize,
     ctx: &'a Context,
+    spans: Spans<'a>,
 }
 
 impl Asking<'_> {
-    fn one(&self) -> Result<()> {
+    fn one(&mut self) -> Result<()> {
         let answer = self.answer(self.args.query.as_deref())?;
         self.warn(&answer);
         if self.args.json {
             return super::print_json(&format!("{:#}\n", answer.object));
         }
-        super::print(&answer.table)
+        super::print_drawn(&answer.table)
     }
 
     /// One query per line, each answered before the next is read.
-    fn many(&self) -> Result<()> {
+    fn many(&mut self) -> Result<()> {
         let mut input = std::io::stdin().lock();
         let mut blank = 0u64;
         let mut told: Vec<String> = Vec::new();
@@ -135,7 +140,7 @@ impl Asking<'_> {
                 self.warn(&answer);
                 told.clone_from(&answer.remarks);
             }
-            super::print(&format!("{}\n{}\n", one_line(query), answer.table))?;
+            super::print_drawn(&format!("{}\n{}\n", one_line(query), answer.table))?;
         }
         if blank > 0 {
             let (lines, were) = if blank == 1 { ("line", "was") } else { ("lines", "were") };
@@ -150,13 +155,14 @@ impl Asking<'_> {
         }
     }
 
-    fn answer(&self, query: Option<&str>) -> Result<Answer> {
-        let Self { args, run, system, .. } = self;
+    fn answer(&mut self, query: Option<&str>) -> Result<Answer> {
+        let Self { args, run, system, .. } = *self;
         let ask = run.ask(query, &args.history, args.user.as_deref(), &args.features)?;
         let remarks = system.remarks(&ask);
         let found = system.search(&ask, self.top)?;
         let items: Vec<u32> = found.iter().map(|(item, _)| *item).collect();
         let names = run.some_names(&items)?;
+        let spans = self.spans.of(system, &ask, &items, &names)?;
         let object = json!({
             "query": query,
             "history": args.history,
@@ -165,33 +171,50 @@ impl Asking<'_> {
             "system": system.name,
             "kind": system.kind,
             "remarks": remarks,
-            "items": objects(&names, &found),
+            "items": objects(&names, &found, spans.as_deref()),
         });
-        Ok(Answer { object, table: table(&names, &system.name, &found), remarks })
+        let table = table(&names, &system.name, &found, &spans.unwrap_or_default());
+        Ok(Answer { object, table, remarks })
     }
 }
 
 /// An answer in its forms.
 struct Answer {
     object: Value,
+    /// As it may reach a terminal.
     table: String,
     remarks: Vec<String>,
 }
 
-fn objects(names: &[ItemName], found: &[(u32, f32)]) -> Vec<Value> {
-    let one = |(rank, (ItemName { id, title }, (_, score))): (u32, (&ItemName, &(u32, f32)))| json!({ "rank": rank, "item": id, "title": title, "score": score });
+fn objects(names: &[ItemName], found: &[(u32, f32)], spans: Option<&[Vec<Span>]>) -> Vec<Value> {
+    let one = |(rank, (name, (_, score))): (usize, (&ItemName, &(u32, f32)))| {
+        let ItemName { id, title } = name;
+        let mut object = json!({ "rank": rank, "item": id, "title": title, "score": score });
+        if let Some(spans) = spans.and_then(|spans| spans.get(rank - 1)) {
+            object["spans"] = json!(spans);
+        }
+        object
+    };
     (1..).zip(names.iter().zip(found)).map(one).collect()
 }
 
-fn table(names: &[ItemName], system: &str, found: &[(u32, f32)]) -> String {
+/// The items as they may reach a terminal, each with the spans that earned it its place, where there are some.
+fn table(names: &[ItemName], system: &str, found: &[(u32, f32)], spans: &[Vec<Span>]) -> String {
     if found.is_empty() {
-        return format!("{system} found nothing\n");
+        return visible(&format!("{system} found nothing\n")).into_owned();
     }
+    let (columns, marks) = (data_columns().unwrap_or(COLUMNS), marks_data());
     let mut text = String::new();
-    for (rank, (name, (_, score))) in (1..).zip(names.iter().zip(found)) {
-        let (id, title) = (one_line(&name.id), one_line(&name.title));
+    for (place, (name, (_, score))) in names.iter().zip(found).enumerate() {
+        let spans = spans.get(place).map_or(&[][..], Vec::as_slice);
+        let id = one_line(&name.id);
+        let title = match marks && !spans.is_empty() {
+            true => marked(&name.title, spans),
+            false => one_line(&name.title),
+        };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{rank:>3}  {score:>8.3}  {id}  {title}");
+        let _ = writeln!(text, "{:>3}  {score:>8.3}  {id}  {title}", place + 1);
+        text.push_str(&lines(spans, columns));
     }
     text
 }

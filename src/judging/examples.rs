@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use trieval_eval::contest::Telling;
-use trieval_eval::report::model::{ExampleItem, ExampleReport, ExampleSystem};
+use trieval_eval::report::model::{ExampleItem, ExampleReport, ExampleSystem, SpanReport};
 use trieval_eval::{Qrels, Run};
 
+use super::evidence::{ShownEvidence, TitleSpan};
 use crate::corpus::{Catalogue, Request};
+use crate::text::visible;
 
 /// What items and requests are called.
 pub struct About<'a> {
@@ -32,6 +34,25 @@ pub struct Judging<'a> {
     pub n_items: usize,
     /// Names, where they are known.
     pub about: Option<&'a About<'a>>,
+    /// What speaks for shown items, by name of the run, where it is known.
+    pub evidence: HashMap<String, ShownEvidence>,
+}
+
+/// Spans of a title as a report shows them, from its beginning on; none of a title that cannot be shown as it is.
+fn spans(title: &str, told: &[TitleSpan]) -> Vec<SpanReport> {
+    if visible(title) != title {
+        return Vec::new();
+    }
+    let span = |&(start, end, worth): &TitleSpan| {
+        let text = title.get(start as usize..end as usize)?;
+        let blanks = text.len() - text.trim_start().len();
+        let start = start + blanks as u64;
+        let end = start + text.trim().len() as u64;
+        (start < end).then_some(SpanReport { start, end, worth })
+    };
+    let mut spans: Vec<SpanReport> = told.iter().filter_map(span).collect();
+    spans.sort_by_key(|span| span.start);
+    spans
 }
 
 /// One request with what every run returned, and what is relevant to it.
@@ -56,12 +77,19 @@ pub fn example(one: Telling, runs: &[&Run], judging: &Judging<'_>) -> ExampleRep
         title: place(id).map(title).unwrap_or_default(),
         grade: grades.get(id).copied(),
         score: score.map(f64::from),
+        spans: Vec::new(),
     };
     let systems = runs.iter().map(|run| {
         let items = run.get(&one.request).into_iter().flat_map(|ranking| ranking.items());
+        let evidence = judging.evidence.get(run.name());
+        let item = |(id, score)| {
+            let item = item(id, Some(score));
+            let told = evidence.map_or(&[][..], |evidence| evidence.of(&one.request, id));
+            ExampleItem { spans: spans(&item.title, told), ..item }
+        };
         ExampleSystem {
             system: run.name().to_owned(),
-            items: items.take(judging.n_items).map(|(id, score)| item(id, Some(score))).collect(),
+            items: items.take(judging.n_items).map(item).collect(),
         }
     });
     let request = about.and_then(|about| about.requests.get(one.request.as_str()));

@@ -114,6 +114,7 @@ pub fn judge(mut entries: Entries<'_>, rules: &Rules<'_>) -> Result<(Report, Con
         relevant_grade: rules.options.relevant_grade,
         n_items: EXAMPLE_ITEMS,
         about: entries.about.as_ref(),
+        evidence: std::collections::HashMap::new(),
     };
     let counts: Vec<_> =
         contest.lists.iter().chain(&contest.labels).map(|scores| scores.counts).collect();

@@ -12,6 +12,7 @@ pub mod acting;
 pub mod answer;
 pub mod answers;
 pub mod ceiling;
+pub mod evidence;
 pub mod examples;
 pub mod held_out;
 pub mod judge;

@@ -76,6 +76,8 @@ pub enum Role {
     Rerank,
     /// The vectors of items that came after the run.
     Added,
+    /// What all systems were judged by, and the requests that are worth showing.
+    Evaluation,
     /// The system at a place: one that another asks, or one that is judged.
     System(usize),
 }
@@ -103,6 +105,7 @@ impl Role {
             Self::Tuned => "tuned".into(),
             Self::Rerank => "rerank".into(),
             Self::Added => "added".into(),
+            Self::Evaluation => "evaluation".into(),
         }
     }
 
@@ -119,7 +122,7 @@ impl Role {
                 _ => None,
             };
         }
-        const PLAIN: [Role; 14] = [
+        const PLAIN: [Role; 15] = [
             Role::Corpus,
             Role::Vectors,
             Role::Identifier(0),
@@ -134,6 +137,7 @@ impl Role {
             Role::Tuned,
             Role::Rerank,
             Role::Added,
+            Role::Evaluation,
         ];
         PLAIN.into_iter().find(|role| role.text() == text)
     }

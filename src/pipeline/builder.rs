@@ -27,7 +27,7 @@ use crate::recipe::Recipe;
 use crate::steps::{
     AnswerRequests, Evaluate, EvaluateSeeds, HoldOut, Judged, MakeCorpus, MakeIdentifier,
     MakeModel, MakeSpans, MakeVectors, MeasureCeiling, PrepareSystem, PrepareTraining,
-    RenderPrompts, Teach, TrainDecoder, Work,
+    RenderPrompts, Teach, TellEvidence, TrainDecoder, Work,
 };
 use crate::train::settings::TrainSettings;
 use crate::trained::kinds::Makes;
@@ -384,7 +384,7 @@ impl<'a> Builder<'a> {
         if recipe.identifier.get(identifier).is_none_or(|one| one.it().spans().is_none()) {
             return Ok(key);
         }
-        let step = format!("spans.{model_name}.{identifier}");
+        let step = super::step::spans_step(model_name, identifier);
         if let Some(key) = self.known(&step) {
             return Ok(key);
         }
@@ -627,6 +627,28 @@ impl<'a> Builder<'a> {
         let seeds = seeds.iter().map(|one| one.seed).collect();
         let work = EvaluateSeeds { each: self.evaluate(), seeds };
         self.add(REPLICATES, about, work).map(drop)
+    }
+
+    /// Why the items of the requests that `judged` chose to show are there, for the systems that say so.
+    pub(super) fn evidence(&mut self, judged: &str) -> Result<()> {
+        let recipe = self.recipe;
+        let Some(evaluation) = self.known(judged) else { return Ok(()) };
+        // A value that items stand for has no title.
+        let systems = recipe.system.iter().filter(|_| recipe.evaluation.answers.is_none());
+        for settings in systems {
+            let system = system_of(recipe, settings)?;
+            if !system.all().iter().any(|one| one.it().says_why()) {
+                continue;
+            }
+            let mut reads = self.system_reads(&system, false)?;
+            reads.insert(Role::System(0).text(), self.system(settings)?);
+            reads.insert(Role::Evaluation.text(), evaluation.clone());
+            let draws = Draws::Nothing;
+            let about = About { purpose: "evidence", format: 1, draws, reads, files: Vec::new() };
+            let work = TellEvidence { system, evaluated: self.evaluated() };
+            self.add(&super::step::evidence_step(settings.name()), about, work)?;
+        }
+        Ok(())
     }
 
     fn evaluate(&self) -> Evaluate {

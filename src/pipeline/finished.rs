@@ -28,6 +28,7 @@ use crate::judging::runs::{RUN_FILE, read_answers};
 use crate::judging::slices::slices;
 use crate::kind::{Family, Role};
 use crate::ranker::Retrieve;
+use crate::ranker::harness::Evidence;
 use crate::ranker::kinds::SystemSettings;
 use crate::recipe::Recipe;
 use crate::steps::{LABELS_FILE, QRELS_FILE};
@@ -328,7 +329,8 @@ impl FinishedRun {
             (most, format!("{name}.{}", key.join(".")))
         });
         let (name, kind) = (settings.name().to_owned(), settings.kind());
-        Ok(OpenSystem { run: self, name, kind, at_most, retrieve })
+        let says_why = system.all().iter().any(|one| one.it().says_why());
+        Ok(OpenSystem { run: self, name, kind, at_most, says_why, retrieve })
     }
 
     /// Names of the other systems that can be asked.
@@ -385,24 +387,56 @@ impl FinishedRun {
         }
     }
 
-    /// The name of the identifiers of this name, or of the only ones.
+    /// The name of the identifiers of this name, or of the only ones: spans give no item a code, and are none of them.
     ///
     /// # Errors
-    /// As [`FinishedRun::identifiers`].
+    /// As [`FinishedRun::identifiers`]; [`Error::Usage`] for the name of spans, or when there is nothing else.
     pub fn identifier_name<'s>(&'s self, name: Option<&'s str>) -> Result<&'s str> {
-        let names: Vec<&str> = match &self.added {
+        let all: Vec<&str> = match &self.added {
             Some(added) => vec![added.identifier()],
             None => self.recipe.identifier.keys().map(String::as_str).collect(),
         };
+        let (spans, names): (Vec<&str>, Vec<&str>) =
+            all.into_iter().partition(|name| self.is_spans(name));
         match (name, names.as_slice()) {
             (Some(name), _) if names.contains(&name) => Ok(name),
             (None, [only]) => Ok(only),
+            (Some(name), _) if spans.contains(&name) => Err(self.no_codes(name)),
+            (None, []) if !spans.is_empty() => Err(self.no_codes(&spans.join(", "))),
             (given, _) => {
                 let given = given.map_or("none given".into(), |name| format!("got {name}"));
                 let names = names.join(", ");
                 Err(Error::Usage(format!("--identifier must name one of {names} ({given})")))
             }
         }
+    }
+
+    /// Whether an identifier of the recipe is made of spans.
+    pub fn is_spans(&self, identifier: &str) -> bool {
+        let settings = self.recipe.identifier.get(identifier);
+        settings.is_some_and(|settings| settings.it().spans().is_some())
+    }
+
+    /// Names of the identifiers that a system answers in; none of a system that answers in none.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the recipe lacks a part: a fault of this program.
+    pub fn answers_in<'s>(&'s self, settings: &SystemSettings) -> Result<Vec<&'s str>> {
+        let system = system_of(&self.recipe, settings)?;
+        let Some(model) = system.model.as_ref() else { return Ok(Vec::new()) };
+        let names = model.identifiers();
+        let name = |place: &usize| self.recipe.identifier.get_key_value(*names.get(*place)?);
+        let all = system.identifiers.iter().filter_map(name);
+        Ok(all.map(|(name, _)| name.as_str()).collect())
+    }
+
+    /// Why codes of spans are not shown.
+    fn no_codes(&self, spans: &str) -> Error {
+        let run = self.folder.root().display();
+        Error::Usage(format!(
+            "identifier {spans} is of spans, which are words and not codes: an item has none of its own; `trieval search {run} \
+             \"QUERY\"` shows which spans earned an item its place"
+        ))
     }
 
     /// The place, among the identifiers of its model, of the one that items were added to, which a system answers in.
@@ -420,6 +454,12 @@ impl FinishedRun {
             return Ok(*place);
         }
         let (name, kind) = (settings.name(), settings.kind());
+        if let Some(spans) = self.answers_in(settings)?.into_iter().find(|one| self.is_spans(one)) {
+            return Err(Error::Usage(format!(
+                "system {name} answers in spans ({spans}), which do not find new items yet: ask one that answers in \
+                 {identifier} alone with --system, or name the run itself"
+            )));
+        }
         Err(Error::Usage(format!(
             "system {name} (kind {kind}) does not answer in identifier {identifier}, which new items were added to: ask one \
              that does with --system, or name the run itself"
@@ -531,6 +571,8 @@ pub struct OpenSystem<'a> {
     pub kind: &'static str,
     /// Most items that it finds, and the key that says so, where one does.
     pub at_most: Option<(u32, String)>,
+    /// Whether it tells what speaks for the items that it finds.
+    pub says_why: bool,
     retrieve: Box<dyn Retrieve>,
 }
 
@@ -538,6 +580,14 @@ impl OpenSystem<'_> {
     /// What of a question it leaves aside, one sentence each.
     pub fn remarks(&self, ask: &Ask) -> Vec<String> {
         self.retrieve.hears(ask).remarks(&self.name, ask)
+    }
+
+    /// What speaks for each of some items that it found, the strongest first, `[items]`; nothing where it does not say why.
+    ///
+    /// # Errors
+    /// As [`OpenSystem::search`].
+    pub fn evidence(&self, ask: &Ask, items: &[u32]) -> Result<Vec<Vec<Evidence>>> {
+        self.retrieve.evidence(ask, items)
     }
 
     /// Items for a question, with scores, best first.

@@ -14,7 +14,7 @@ use super::builder::Builder;
 use super::folder::{manifest_of, previous, step_dir};
 use super::manifest::Manifest;
 use super::outside::{DRY_BYTES, Outside};
-use super::step::{CORPUS, Replicate, Step};
+use super::step::{CORPUS, EVALUATION, Replicate, Step};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::store::{is_checksum, read_checked, write_checked};
@@ -77,6 +77,7 @@ impl Plan {
     pub(super) fn build(recipe: &Recipe, most: Option<u64>) -> Result<Self> {
         let mut builder = Builder::new(recipe, Outside::of(recipe, most)?);
         builder.all()?;
+        builder.evidence(EVALUATION)?;
         let (steps, names) = builder.finish();
         Ok(Self { steps, names, replicates: Vec::new(), recipe: None })
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::builder::Builder;
 use super::outside::Outside;
 use super::plan::Plan;
-use super::step::{CORPUS, Replicate, Step, step_name};
+use super::step::{CORPUS, REPLICATES, Replicate, Step, step_name};
 use crate::error::{Error, Result};
 use crate::kind::Family;
 use crate::recipe::Recipe;
@@ -36,6 +36,7 @@ impl Plan {
         if let (Some(recipe), Some(first)) = (recipes.first(), replicates.first()) {
             builder.turn_to(recipe, first.names.clone());
             builder.replicates(&replicates)?;
+            builder.evidence(REPLICATES)?;
         }
         let (steps, names) = builder.finish();
         Ok(Self { steps, names, replicates, recipe: None })

@@ -35,6 +35,16 @@ pub fn ceiling_step(identifier: &str) -> String {
     format!("{}.ceiling", step_name(Family::Identifier, identifier))
 }
 
+/// Name of the step that makes an identifier of spans in the tokens of a model.
+pub fn spans_step(model: &str, identifier: &str) -> String {
+    format!("spans.{model}.{identifier}")
+}
+
+/// Name of the step that tells why the first items of a system are there, for the requests that a report shows.
+pub fn evidence_step(system: &str) -> String {
+    format!("{}.evidence", step_name(Family::System, system))
+}
+
 /// One step of a plan.
 #[derive(Serialize, Deserialize)]
 pub struct Step {

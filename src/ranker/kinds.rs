@@ -142,6 +142,11 @@ pub trait SystemKind: Kind {
         None
     }
 
+    /// Whether it tells what speaks for the items that it finds ([`Retrieve::evidence`]).
+    fn says_why(&self) -> bool {
+        false
+    }
+
     /// What its scores of given items are.
     fn predicts(&self) -> Predicts<'_> {
         Predicts::Scores

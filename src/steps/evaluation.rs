@@ -87,6 +87,18 @@ pub struct Evaluation {
     pub warnings: Vec<String>,
 }
 
+impl Evaluation {
+    /// Reads it from the folder of the step that judged the systems.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it is missing or damaged.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(EVALUATION_FILE);
+        let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
+        serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))
+    }
+}
+
 /// One system's figures.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SystemResult {

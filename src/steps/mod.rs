@@ -6,6 +6,7 @@
 mod ceiling;
 mod corpus;
 mod evaluation;
+mod evidence;
 mod fold;
 mod identifier;
 mod index;
@@ -25,6 +26,7 @@ pub use evaluation::{
     EVALUATION_FILE, Evaluate, Evaluation, Example, Judged, LABELS_FILE, QRELS_FILE, SystemResult,
     VALUES_DIR,
 };
+pub use evidence::TellEvidence;
 pub use fold::HoldOut;
 pub use identifier::MakeIdentifier;
 pub use index::PrepareSystem;

@@ -30,6 +30,7 @@ mod pretrained;
 mod quantizers;
 mod resume;
 mod run_folder;
+mod said;
 mod search;
 mod seeds;
 mod source;

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::characters::{self, Written};
-use super::html::{found as found_in, question};
-use super::model::{ExampleItem, Report, SliceReport, SystemReport, TrainingReport};
+use super::html::{found as found_in, marks, question};
+use super::model::{ExampleItem, Report, SliceReport, SpansReport, SystemReport, TrainingReport};
 use super::sentence::{Piece, Sentence};
 use super::{link, logged, numbers, table, words};
 
@@ -101,18 +101,29 @@ fn identifiers(report: &Report) -> String {
                 ]);
             }
         }
-        text.push_str(&tables(2, &head.map(str::to_owned), &rows));
+        if !rows.is_empty() {
+            text.push_str(&tables(2, &head.map(str::to_owned), &rows));
+        }
         for identifier in &report.identifiers {
-            text.push_str(&format!(
-                "\n{}: {} items{} under {} different identifiers; {} of the items share theirs.\n",
-                escape(&identifier.name),
-                numbers::count(identifier.items),
-                identifier.fitted.map_or_else(String::new, |n| {
-                    format!(", on {} of which codes were fitted,", numbers::count(n))
-                }),
-                numbers::count(identifier.distinct),
-                numbers::percent(identifier.collision_rate),
-            ));
+            let name = escape(&identifier.name);
+            if let Some((distinct, rate)) = identifier.distinct.zip(identifier.collision_rate) {
+                text.push_str(&format!(
+                    "\n{name}: {} items{} under {} different identifiers; {} of the items share theirs.\n",
+                    numbers::count(identifier.items),
+                    identifier.fitted.map_or_else(String::new, |n| {
+                        format!(", on {} of which codes were fitted,", numbers::count(n))
+                    }),
+                    numbers::count(distinct),
+                    numbers::percent(rate),
+                ));
+            }
+            for one in &identifier.spans {
+                text.push_str(&format!(
+                    "\n{name}, said by {}: {}.\n",
+                    escape(&one.model),
+                    spans(one)
+                ));
+            }
             if let Some(one) = &identifier.ceiling {
                 text.push_str(&format!("{one}.\n"));
             }
@@ -122,6 +133,23 @@ fn identifiers(report: &Report) -> String {
         }
     }
     text
+}
+
+/// What there is of spans in the tokens of a model, in a sentence.
+fn spans(one: &SpansReport) -> String {
+    let per_token = one.bytes_per_token().map(|n| format!(", {} per token", numbers::short(n)));
+    format!(
+        "spans of at most {} tokens over {} texts of {} items ({} items have no token), {} tokens in all; index of {}{}; \
+         what is said: {}",
+        numbers::count(one.longest),
+        numbers::count(one.texts),
+        numbers::count(one.items),
+        numbers::count(one.silent),
+        numbers::count(one.tokens),
+        numbers::bytes(one.index_bytes),
+        per_token.unwrap_or_default(),
+        escape(&one.views_in_words()),
+    )
 }
 
 /// The first cell of a system's row; where `led`, its name leads to its run.
@@ -370,7 +398,7 @@ fn requests(report: &Report) -> String {
             let value = example.values.get(&system.system);
             let value = value.map_or_else(String::new, |&v| format!(" ({})", numbers::value(v)));
             let name = escape(&system.system);
-            text.push_str(&format!("  - {name}: {found}{value}\n"));
+            text.push_str(&format!("  - {name}: {found}{value}{}\n", first_told(&system.items)));
         }
     }
     if report.examples.len() > REQUESTS {
@@ -380,6 +408,23 @@ fn requests(report: &Report) -> String {
         ));
     }
     text
+}
+
+/// The title of the first item, the words in bold that earned it its place; nothing where the system does not say.
+fn first_told(items: &[ExampleItem]) -> String {
+    let Some(first) = items.first() else { return String::new() };
+    let shown = cut(&first.title);
+    let marks = marks(first, &shown);
+    if marks.is_empty() {
+        return String::new();
+    }
+    let (mut text, mut from) = (String::new(), 0);
+    for (place, _) in marks {
+        let (before, inside) = (escape(&shown[from..place.start]), escape(&shown[place.clone()]));
+        text.push_str(&format!("{before}**{inside}**"));
+        from = place.end;
+    }
+    format!("; first: {text}{}", escape(&shown[from..]))
 }
 
 fn training(report: &Report) -> String {

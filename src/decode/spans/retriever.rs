@@ -8,6 +8,7 @@ use super::said::{Said, say};
 use super::settings::SpanDecodeSettings;
 use super::vote::{Taken, Votes};
 use crate::error::Result;
+use crate::identifier::spans::TITLE;
 use crate::model::inference::FrozenDecoder;
 
 /// Turns prompts into items by what a decoder says to them; shared by any number of threads.
@@ -23,8 +24,8 @@ pub struct SpanRetriever {
 pub struct Evidence {
     /// Name of the view that it was said in.
     pub view: String,
-    /// 0 for the title, from 1 on the further fields.
-    pub field: u32,
+    /// The field that it stands in: `title`, or the name of a further one.
+    pub field: String,
     /// Where it stands in the text, in bytes: blanks around it are left out where the text is shown.
     pub bytes: Range<usize>,
     /// What it adds to the item's score.
@@ -77,7 +78,9 @@ impl SpanRetriever {
             let last = self.spans.texts.pieces(taken.text).nth(taken.place.end - 1);
             let end = last.map_or(start, |piece| piece.end as usize);
             let view = self.spans.views[said.keys[taken.key].view].0.name().to_owned();
-            let field = self.spans.texts.field(taken.text);
+            let further = self.spans.texts.field(taken.text).checked_sub(1);
+            let name = further.and_then(|place| self.spans.settings.fields.get(place as usize));
+            let field = name.map_or(TITLE, String::as_str).to_owned();
             Evidence { view, field, bytes: start..end, worth: taken.worth }
         };
         let of = |item: &u32| {

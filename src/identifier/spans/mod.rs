@@ -14,6 +14,9 @@ mod texts;
 pub use declared::{Counts, Declared, SPANS_FILE};
 pub use texts::{Piece, SpanTexts, Text, TextsWriter};
 
+/// Name of the first field of an item, and of its view from the beginning.
+pub const TITLE: &str = "title";
+
 /// A way to say an item in spans.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -31,7 +34,7 @@ impl View {
     pub fn name(&self) -> &str {
         match self {
             Self::Spans => "spans",
-            Self::Title => "title",
+            Self::Title => TITLE,
             Self::Field(name) => name,
         }
     }

@@ -25,7 +25,7 @@ use crate::judging::machine::machine;
 use crate::kind::Family;
 use crate::ranker::tuned::Chosen;
 use crate::recipe::{LoadedRecipe, Recipe};
-use crate::steps::{EVALUATION_FILE, Evaluation, VALUES_DIR};
+use crate::steps::{Evaluation, VALUES_DIR};
 use crate::store::write_atomic;
 use crate::text::{visible, visible_json};
 use examples::examples;
@@ -50,10 +50,7 @@ pub fn assemble(
     let recipe = &loaded.recipe;
     let has_seeds = !plan.replicates.is_empty();
     let judged = if has_seeds { REPLICATES } else { EVALUATION };
-    let path = finished(plan, folder, judged)?.join(EVALUATION_FILE);
-    let text = std::fs::read(&path).map_err(|e| Error::unreadable(&path, &e))?;
-    let evaluation: Evaluation =
-        serde_json::from_slice(&text).map_err(|e| Error::data(&path, e.to_string()))?;
+    let evaluation = Evaluation::read(&finished(plan, folder, judged)?)?;
     let corpus_folder = finished(plan, folder, CORPUS)?;
     let (corpus, catalogue) = (tables.corpus(&corpus_folder)?, tables.catalogue(&corpus_folder)?);
     let summary = corpus.summary();

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use trieval_eval::report::model::{
-    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, TargetsReport, TogetherReport,
-    TrainingPoint, TrainingReport, finite,
+    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, SpansReport, TargetsReport,
+    TogetherReport, TrainingPoint, TrainingReport, finite,
 };
 
 use super::health::health;
 use crate::corpus::{Corpus, training_exposure};
 use crate::error::{Error, Result};
 use crate::generative::{INDEX_FILE, MODEL_DIR};
+use crate::identifier::spans::Declared;
 use crate::identifier::{Diagnostics, Identifiers, Removed};
 use crate::judging::ceiling;
 use crate::kind::{Family, Learned};
@@ -18,8 +19,9 @@ use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::pipeline::folder::RunFolder;
 use crate::pipeline::plan::Plan;
-use crate::pipeline::step::{Step, ceiling_step, step_name};
+use crate::pipeline::step::{Step, ceiling_step, spans_step, step_name};
 use crate::recipe::Recipe;
+use crate::text::grouped;
 use crate::train::engine::LOG_FILE;
 use crate::train::log;
 use crate::train::validation::START;
@@ -168,9 +170,13 @@ pub(super) fn identifiers(
         true => Vec::new(),
         false => training_exposure(corpus)?,
     };
-    for name in recipe.identifier.keys() {
+    for (name, settings) in &recipe.identifier {
         let Some(step) = plan.step(&step_name(Family::Identifier, name)) else { continue };
         let step_folder = folder.step_dir(&step.name, &step.key);
+        if settings.it().spans().is_some() {
+            reports.push(spans(recipe, plan, folder, (name, settings.kind()))?);
+            continue;
+        }
         let identifiers = Identifiers::load(&step_folder, None)?;
         let index = step_folder.join(INDEX_FILE);
         let index_bytes = index.metadata().map_err(|e| Error::unreadable(&index, &e))?.len();
@@ -197,8 +203,8 @@ pub(super) fn identifiers(
             kind: identifiers.kind.clone(),
             items: diagnostics.items as u64,
             fitted: diagnostics.fitted.map(|n| n as u64),
-            distinct: diagnostics.distinct as u64,
-            collision_rate: diagnostics.collision_rate,
+            distinct: Some(diagnostics.distinct as u64),
+            collision_rate: Some(diagnostics.collision_rate),
             largest_group: Some(diagnostics.most_items_per_path as u64),
             index_bytes: Some(index_bytes),
             distortion: diagnostics.levels.last().and_then(|level| level.residual),
@@ -240,11 +246,55 @@ pub(super) fn identifiers(
                     usage: level.usage.iter().map(|&n| u64::from(n)).collect(),
                 })
                 .collect(),
+            spans: Vec::new(),
             ceiling: ceiling_of(name, plan, folder)?,
             findings: diagnostics.findings(),
         });
     }
     Ok(reports)
+}
+
+/// Spans in the tokens of every model that says them; models that are alike are told of once.
+fn spans(
+    recipe: &Recipe,
+    plan: &Plan,
+    folder: &RunFolder,
+    (name, kind): (&str, &str),
+) -> Result<IdentifierReport> {
+    let mut told = BTreeSet::new();
+    let (mut spans, mut findings) = (Vec::new(), Vec::new());
+    for model in recipe.model.keys() {
+        for step in new(plan, &spans_step(model, name), &mut told) {
+            let declared = Declared::read(&folder.step_dir(&step.name, &step.key))?;
+            let views = declared.settings.views();
+            let counts = declared.counts.unwrap_or_default();
+            if counts.silent > 0 {
+                let silent = grouped(counts.silent);
+                findings.push(format!(
+                    "{model}: {silent} items have no text that becomes a token: no span finds them"
+                ));
+            }
+            spans.push(SpansReport {
+                model: model.clone(),
+                views: views.iter().map(|view| view.name().to_owned()).collect(),
+                longest: u64::from(declared.settings.tokens),
+                items: counts.items,
+                silent: counts.silent,
+                texts: counts.texts,
+                tokens: counts.tokens,
+                index_bytes: counts.index_bytes,
+            });
+        }
+    }
+    Ok(IdentifierReport {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        items: spans.iter().map(|one| one.items).max().unwrap_or_default(),
+        index_bytes: Some(spans.iter().map(|one| one.index_bytes).sum()),
+        spans,
+        findings,
+        ..IdentifierReport::default()
+    })
 }
 
 /// What a search through the codes of an identifier finds; none where that was not measured.

@@ -11,7 +11,7 @@ pub use act::policy;
 pub use mmr::Mmr;
 pub use scoring::Scoring;
 
-use super::harness::{Rank, Retrieve, Scored, Stage};
+use super::harness::{Evidence, Rank, Retrieve, Scored, Stage};
 use super::slate::Slate;
 use crate::corpus::{Ask, Heard};
 use crate::error::Result;
@@ -58,6 +58,11 @@ impl Retrieve for Cascade {
     fn hears(&self, ask: &Ask) -> Heard {
         let ranks = self.rank.as_ref().map(|rank| rank.hears(ask));
         self.retrieve.hears(ask).or(ranks.unwrap_or_default())
+    }
+
+    /// That of its finder: a stage behind it changes the order only.
+    fn evidence(&self, ask: &Ask, items: &[u32]) -> Result<Vec<Vec<Evidence>>> {
+        self.retrieve.evidence(ask, items)
     }
 
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {

@@ -379,6 +379,10 @@ impl SystemKind for GenerativeSettings {
         Ok(files)
     }
 
+    fn says_why(&self) -> bool {
+        self.spans.is_some()
+    }
+
     fn at_most(&self) -> Option<(u32, Vec<Key>)> {
         match &self.spans {
             Some(spans) => Some((spans.candidates, keys!["spans", "candidates"])),

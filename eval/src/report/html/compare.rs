@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::cut;
-use super::requests::{TEXT_CHARS, TITLE_CHARS, history, is_relevant, title};
+use super::requests::{TEXT_CHARS, TITLE_CHARS, history, is_relevant, marks, title};
 use crate::report::model::{Comparison, ExampleItem, ExampleReport, Report, Verdict};
-use crate::report::{chart, link, words};
+use crate::report::{chart, link, numbers, words};
 
 /// Most requests that the page carries.
 const MAX_REQUESTS: usize = 2_000;
@@ -74,8 +74,16 @@ struct Request {
     lists: Vec<Option<Vec<Item>>>,
 }
 
-/// Item, grade, whether it is relevant, score.
-type Item = (usize, Option<f64>, u8, Option<f64>);
+/// Item, grade, whether it is relevant, score, and, where something is marked, the marks.
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum Item {
+    Plain(usize, Option<f64>, u8, Option<f64>),
+    Marked(usize, Option<f64>, u8, Option<f64>, Vec<Mark>),
+}
+
+/// Start and end in the title, as a script counts (UTF-16), and what is there adds to the score.
+type Mark = (usize, usize, String);
 
 /// The data as JSON that cannot close the element it stands in.
 pub(super) fn data(report: &Report) -> String {
@@ -224,7 +232,18 @@ fn request(
             .map(|item| {
                 let relevant = u8::from(is_relevant(report, example, item));
                 let figure = |value: Option<f64>| value.filter(|v| v.is_finite()).map(short);
-                (items.number(item), figure(item.grade), relevant, figure(item.score))
+                let (number, grade, score) =
+                    (items.number(item), figure(item.grade), figure(item.score));
+                let shown = title(item);
+                let units = |end: usize| shown[..end].encode_utf16().count();
+                let marks = marks(item, &shown).into_iter().map(|(place, worth)| {
+                    (units(place.start), units(place.end), numbers::short(worth))
+                });
+                let marks: Vec<Mark> = marks.collect();
+                match marks.is_empty() {
+                    true => Item::Plain(number, grade, relevant, score),
+                    false => Item::Marked(number, grade, relevant, score, marks),
+                }
             })
             .collect()
     };
@@ -288,6 +307,10 @@ mod tests {
         assert!(pairs.iter().all(|pair| pair["metrics"].as_array().unwrap().len() == 5));
         assert_eq!(value["requests"].as_array().unwrap().len(), 21);
         assert_eq!(value["requests"][0]["lists"][0][0][2], 1);
+        // "Oak side table, oval, 45 cm"
+        let marks = serde_json::json!([[4, 14, "12.3"], [16, 20, "4.94"]]);
+        assert_eq!(value["requests"][0]["lists"][0][0][4], marks);
+        assert_eq!(value["requests"][0]["lists"][1][0].as_array().unwrap().len(), 4);
         assert!(data(&Report::default()).contains("\"first\":[0,0]"));
     }
 

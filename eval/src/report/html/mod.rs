@@ -11,7 +11,7 @@ mod requests;
 #[cfg(test)]
 mod style;
 
-pub(super) use requests::{found, question};
+pub(super) use requests::{found, marks, question};
 
 use minijinja::Environment;
 use minijinja::value::Serde;
@@ -68,6 +68,9 @@ struct Page<'a> {
     correction: &'a str,
     n_comparisons: usize,
     training: Vec<models::Training>,
+    has_marks: bool,
+    has_codes: bool,
+    has_spans: bool,
     identifiers: Vec<models::Identifier>,
     reliability: Vec<models::Reliability>,
     requests: Vec<requests::Request>,
@@ -105,6 +108,9 @@ fn page(report: &Report) -> Page<'_> {
         correction: words::correction(report),
         n_comparisons: report.comparisons.len(),
         training: models::trainings(report),
+        has_marks: requests::has_marks(report),
+        has_codes: report.identifiers.iter().any(|one| one.distinct.is_some()),
+        has_spans: report.identifiers.iter().any(|one| one.distinct.is_none()),
         identifiers: models::identifiers(report),
         reliability: models::reliability(report),
         requests: requests::requests(report),

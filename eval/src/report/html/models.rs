@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::cut;
 use crate::report::chart::{self, Name, Series};
-use crate::report::model::{IdentifierReport, Report, TrainingPoint, TrainingReport};
+use crate::report::model::{IdentifierReport, Report, SpansReport, TrainingPoint, TrainingReport};
 use crate::report::{link, numbers, words};
 
 #[derive(Serialize)]
@@ -195,10 +195,9 @@ pub(super) fn identifiers(report: &Report) -> Vec<Identifier> {
 fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
     let mut facts = vec![("items", numbers::count(identifier.items))];
     facts.extend(identifier.fitted.map(|n| ("items that codes were fitted on", numbers::count(n))));
-    facts.extend([
-        ("different identifiers", numbers::count(identifier.distinct)),
-        ("items that share theirs", numbers::percent(identifier.collision_rate)),
-    ]);
+    facts.extend(identifier.distinct.map(|n| ("different identifiers", numbers::count(n))));
+    let share = identifier.collision_rate.map(numbers::percent);
+    facts.extend(share.map(|share| ("items that share theirs", share)));
     facts.extend(identifier.largest_group.map(|n| ("most items under one", numbers::count(n))));
     // A density of 2e-6 reads better as one in half a million.
     let density = identifier.path_density.filter(|&density| density > 0.0 && density.is_finite());
@@ -214,7 +213,8 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
         facts.push(("identifiers in the end", numbers::count(outcome.leaves)));
         facts.push(("most items under one then", numbers::count(outcome.most_items_per_leaf)));
     }
-    facts.extend(identifier.index_bytes.map(|n| ("constraint index", numbers::bytes(n))));
+    let index = identifier.index_bytes.filter(|_| identifier.spans.is_empty());
+    facts.extend(index.map(|n| ("constraint index", numbers::bytes(n))));
     facts.extend(identifier.distortion.map(|value| ("distortion", numbers::short(value))));
     if let Some(one) = &identifier.together {
         let levels = (1..).zip(one.shared.iter().zip(&one.by_chance));
@@ -230,6 +230,14 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
         facts.push(("exact search over its vectors", value(one.exact)));
         facts.push(("search through its codes", value(one.codes)));
         facts.push(("the same, ordered by vectors", value(one.ranked)));
+    }
+    let mut facts: Vec<(String, String)> =
+        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    for one in &identifier.spans {
+        // Where several models say them, each fact names its own.
+        let of =
+            if identifier.spans.len() > 1 { format!(" of {}", one.model) } else { String::new() };
+        facts.extend(spans(one).into_iter().map(|(name, value)| (format!("{name}{of}"), value)));
     }
     let levels = identifier.levels.iter().enumerate().map(|(index, level)| {
         let used = format!("{} of {}", numbers::count(level.used), numbers::count(level.codes));
@@ -278,9 +286,24 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
             &identifier.levels,
         ),
         levels: levels.collect(),
-        facts: facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        facts,
         findings: identifier.findings.clone(),
     }
+}
+
+/// What there is of spans in the tokens of a model.
+fn spans(one: &SpansReport) -> Vec<(&'static str, String)> {
+    let per_token =
+        one.bytes_per_token().map(|n| format!(", {} bytes per token", numbers::short(n)));
+    let index = format!("{}{}", numbers::bytes(one.index_bytes), per_token.unwrap_or_default());
+    vec![
+        ("texts", numbers::count(one.texts)),
+        ("tokens of texts", numbers::count(one.tokens)),
+        ("items without a token", numbers::count(one.silent)),
+        ("most tokens of a span", numbers::count(one.longest)),
+        ("index of all spans", index),
+        ("what is said", one.views_in_words()),
+    ]
 }
 
 pub(super) fn reliability(report: &Report) -> Vec<Reliability> {

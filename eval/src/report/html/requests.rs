@@ -1,11 +1,12 @@
 //! Single requests as the template sees them: the first few, with what every system returned.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use serde::Serialize;
 
 use super::cut;
-use crate::report::model::{ExampleItem, ExampleReport, Report};
+use crate::report::model::{ExampleItem, ExampleReport, Report, SpanReport};
 use crate::report::numbers;
 
 /// Requests that are readable without the script.
@@ -40,9 +41,58 @@ struct System {
 struct Item {
     id: String,
     title: String,
+    /// The title in pieces, where some of it is marked.
+    pieces: Vec<Piece>,
     grade: Option<String>,
     score: Option<String>,
     relevant: bool,
+}
+
+#[derive(Serialize)]
+struct Piece {
+    text: String,
+    /// What it adds to the score; empty of what is not marked.
+    worth: String,
+}
+
+/// Whether titles are marked by what earned items their places.
+pub(super) fn has_marks(report: &Report) -> bool {
+    let systems = report.examples.iter().flat_map(|one| &one.systems);
+    systems.flat_map(|one| &one.items).any(|item| !item.spans.is_empty())
+}
+
+/// Spans of an item that can be marked in its title as it is shown, in their order, with what they are worth.
+pub(in crate::report) fn marks(item: &ExampleItem, shown: &str) -> Vec<(Range<usize>, f64)> {
+    let mut from = 0;
+    let mark = |span: &SpanReport| {
+        let place = usize::try_from(span.start).ok()?..usize::try_from(span.end).ok()?;
+        let text = shown.get(place.clone())?;
+        // Behind a cut, a title is not what is shown of it.
+        let is_whole = item.title.get(place.clone()) == Some(text) && !text.is_empty();
+        if place.start < from || !is_whole {
+            return None;
+        }
+        from = place.end;
+        Some((place, span.worth))
+    };
+    item.spans.iter().filter_map(mark).collect()
+}
+
+fn pieces(item: &ExampleItem, shown: &str) -> Vec<Piece> {
+    let marks = marks(item, shown);
+    if marks.is_empty() {
+        return Vec::new();
+    }
+    let plain = |text: &str| Piece { text: text.to_owned(), worth: String::new() };
+    let (mut pieces, mut from) = (Vec::new(), 0);
+    for (place, worth) in marks {
+        pieces.push(plain(&shown[from..place.start]));
+        let text = shown[place.clone()].to_owned();
+        pieces.push(Piece { text, worth: numbers::short(worth) });
+        from = place.end;
+    }
+    pieces.push(plain(&shown[from..]));
+    pieces
 }
 
 pub(super) fn requests(report: &Report) -> Vec<Request> {
@@ -90,6 +140,7 @@ pub(super) fn history(example: &ExampleReport) -> Vec<String> {
 fn request(report: &Report, example: &ExampleReport) -> Request {
     let item = |one: &ExampleItem| Item {
         id: cut(&one.item, TITLE_CHARS),
+        pieces: pieces(one, &title(one)),
         title: title(one),
         grade: one.grade.map(numbers::short),
         score: one.score.map(numbers::score),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Comparison, Estimate, Report};
+use super::{Comparison, Estimate, ExampleItem, Report};
 use crate::error::{Error, Result};
 
 impl Report {
@@ -52,13 +52,17 @@ impl Report {
             });
             let ceiling =
                 identifier.ceiling.iter().flat_map(|one| [one.exact, one.codes, one.ranked]);
-            let all = levels.chain([identifier.collision_rate]).chain(identifier.distortion);
+            let all = levels.chain(identifier.collision_rate).chain(identifier.distortion);
             let all = all.chain(ceiling);
             check(&format!("a diagnostic of the identifier {}", identifier.name), all)?;
         }
         for example in &self.examples {
             let items = example.systems.iter().flat_map(|one| &one.items).chain(&example.relevant);
-            let figures = items.flat_map(|item| [item.grade, item.score]).flatten();
+            let worth = |item: &ExampleItem| -> Vec<f64> {
+                item.spans.iter().map(|span| span.worth).collect()
+            };
+            let figures = items
+                .flat_map(|item| [item.grade, item.score].into_iter().flatten().chain(worth(item)));
             check(&format!("a score of the request {}", example.request), figures)?;
             let values = example.values.values().copied();
             check(&format!("a value of the request {}", example.request), values)?;
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn no_kind_of_figure_escapes() {
-        let spoilers: [fn(&mut Report); 34] = [
+        let spoilers: [fn(&mut Report); 35] = [
             |r| r.evaluation.relevant_grade = f64::NAN,
             |r| r.evaluation.confidence = f64::NAN,
             |r| r.pairs[1].margin = Some(f64::NAN),
@@ -135,7 +139,7 @@ mod tests {
             |r| r.training[0].points[3].loss = Some(f64::NAN),
             |r| r.training[0].points[3].learning_rate = Some(f64::NAN),
             |r| r.training[0].points[9].extra.values_mut().for_each(|one| *one = f64::NAN),
-            |r| r.identifiers[0].collision_rate = f64::NAN,
+            |r| r.identifiers[0].collision_rate = Some(f64::NAN),
             |r| r.identifiers[0].distortion = Some(f64::NAN),
             |r| r.identifiers[0].levels[1].entropy_bits = f64::NAN,
             |r| r.identifiers[0].levels[1].normalized_entropy = f64::NAN,
@@ -144,6 +148,7 @@ mod tests {
             |r| r.examples[0].values.values_mut().for_each(|one| *one = f64::NAN),
             |r| r.examples[0].systems[1].items[0].score = Some(f64::NAN),
             |r| r.examples[0].relevant[0].grade = Some(f64::NAN),
+            |r| r.examples[0].systems[0].items[0].spans[0].worth = f64::NAN,
             |r| r.leaks[0].share = f64::NAN,
             |r| r.log.as_mut().unwrap().systems[0].policies[0].value.low = f64::NAN,
             |r| r.log.as_mut().unwrap().systems[1].unshown_share = Some(f64::NAN),

@@ -39,6 +39,17 @@ pub struct ExampleSystem {
     pub items: Vec<ExampleItem>,
 }
 
+/// A span of a title that speaks for its item.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SpanReport {
+    /// Its first byte in the title (UTF-8).
+    pub start: u64,
+    /// One past its last.
+    pub end: u64,
+    /// What it adds to the item's score.
+    pub worth: f64,
+}
+
 /// One item of an example.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExampleItem {
@@ -53,4 +64,8 @@ pub struct ExampleItem {
     /// The system's score; null among the relevant items.
     #[serde(default)]
     pub score: Option<f64>,
+    /// Spans of the title that earned it its place, from the beginning of the title on, without overlap; empty where the
+    /// system does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<SpanReport>,
 }

@@ -17,14 +17,16 @@ pub struct IdentifierReport {
     /// Items that its codes were fitted on, where the others got the codes nearest to their vectors; null where that is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fitted: Option<u64>,
-    /// Different identifiers before any remedy for collisions.
-    pub distinct: u64,
-    /// Share of items whose identifier is also another item's, before any remedy; in [0, 1].
-    pub collision_rate: f64,
+    /// Different identifiers before any remedy for collisions; null for spans, which give no item a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<u64>,
+    /// Share of items whose identifier is also another item's, before any remedy; in [0, 1]. Null for spans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collision_rate: Option<f64>,
     /// Most items under one identifier.
     #[serde(default)]
     pub largest_group: Option<u64>,
-    /// Bytes of its constraint index.
+    /// Bytes of its constraint index; of spans, of those of all models together.
     #[serde(default)]
     pub index_bytes: Option<u64>,
     /// Mean squared distance between a vector and its reconstruction.
@@ -42,12 +44,55 @@ pub struct IdentifierReport {
     /// One entry per level, first level first; empty for identifiers without levels.
     #[serde(default)]
     pub levels: Vec<LevelReport>,
+    /// What there is of spans, one entry for each model that says them; empty for codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<SpansReport>,
     /// What a search through its codes finds at most; null where they are not made from vectors that requests can be compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<CeilingReport>,
     /// What the diagnostics show, such as "hourglass: level 2 uses 14 of 64 codes".
     #[serde(default)]
     pub findings: Vec<String>,
+}
+
+/// Spans of the items' texts in the tokens of one model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpansReport {
+    /// Name of the model in the recipe.
+    pub model: String,
+    /// Ways to say an item: `spans` (any span of the title), `title` (the title from its beginning), or the name of a
+    /// further field (from its beginning).
+    pub views: Vec<String>,
+    /// Most tokens of a span.
+    pub longest: u64,
+    /// Items of which a text becomes a token.
+    pub items: u64,
+    /// Items of which none does: no span finds them.
+    pub silent: u64,
+    /// Texts that become a token or more.
+    pub texts: u64,
+    /// Their tokens.
+    pub tokens: u64,
+    /// Bytes of the index of all spans.
+    pub index_bytes: u64,
+}
+
+impl SpansReport {
+    /// Bytes of the index per token; none without tokens.
+    pub fn bytes_per_token(&self) -> Option<f64> {
+        (self.tokens > 0).then(|| self.index_bytes as f64 / self.tokens as f64)
+    }
+
+    /// The ways to say an item, in words.
+    pub fn views_in_words(&self) -> String {
+        let words = |view: &String| match view.as_str() {
+            "spans" => "any span of the title".to_owned(),
+            "title" => "the title from its beginning".to_owned(),
+            field => format!("{field} from its beginning"),
+        };
+        let words: Vec<String> = self.views.iter().map(words).collect();
+        words.join("; ")
+    }
 }
 
 /// Shares of pairs of items whose first codes are the same, by level.

@@ -19,9 +19,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use comparison::{Comparison, Verdict};
-pub use example::{ExampleItem, ExampleReport, ExampleSystem};
+pub use example::{ExampleItem, ExampleReport, ExampleSystem, SpanReport};
 pub use identifier::{
-    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, TargetsReport, TogetherReport,
+    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, SpansReport, TargetsReport,
+    TogetherReport,
 };
 pub use logged::{LogReport, LoggedSystem, PolicyReport};
 pub use machine::{Fingerprint, Machine};

@@ -55,6 +55,19 @@ const make = (tag, className, ...children) => {
 };
 const isolated = (text) => make("bdi", "", text);
 
+const marked = (text, marks) => {
+  const title = make("bdi", "");
+  let from = 0;
+  for (const [start, end, worth] of marks) {
+    const mark = make("mark", "", text.slice(start, end));
+    mark.title = `adds ${worth} to the score`;
+    title.append(text.slice(from, start), mark);
+    from = end;
+  }
+  title.append(text.slice(from));
+  return title;
+};
+
 const comparer = () => {
   const data = JSON.parse(byId("data").textContent);
   const left = byId("left"), right = byId("right");
@@ -141,7 +154,7 @@ const comparer = () => {
     const found = items ? items.findIndex((item) => item[2]) + 1 : 0;
     const where = !items || !items.length ? ["no answer"] : found ? [`found at ${found}`] : [items.length === 1 ? "not relevant: the one shown" : `none relevant in the ${items.length} shown`];
     const entry = (item) => {
-      const row = make("li", item[2] ? "hit" : "", make("span", "", isolated(data.items[item[0]][1]), "\u00a0", grade(item)),
+      const row = make("li", item[2] ? "hit" : "", make("span", "", marked(data.items[item[0]][1], item[4] || []), "\u00a0", grade(item)),
         item[3] === null ? null : make("span", "score", score(item[3])));
       row.title = data.items[item[0]][0];
       return row;

@@ -99,6 +99,7 @@ pub fn huge() -> Report {
                     },
                     grade: (rank == index % 5).then_some(3.0),
                     score: Some(9.0 - rank as f64 * 1.234_567),
+                    spans: Vec::new(),
                 }
             };
             ExampleReport {

@@ -68,7 +68,7 @@ pub fn report() -> Report {
             training::curve("supervised", 900, 5.6, 1.9),
             training::curve("aligned", 300, 0.69, 0.31),
         ],
-        identifiers: vec![training::identifier()],
+        identifiers: vec![training::identifier(), training::spans()],
         index_bytes: Some(38_912),
         examples: requests::examples(),
         leaks: leaks(),

@@ -9,7 +9,7 @@ use crate::report::model::*;
 type Ranks = [usize; 7];
 
 fn item(id: &str, title: &str, grade: Option<f64>, score: Option<f64>) -> ExampleItem {
-    ExampleItem { item: id.to_owned(), title: title.to_owned(), grade, score }
+    ExampleItem { item: id.to_owned(), title: title.to_owned(), grade, score, spans: Vec::new() }
 }
 
 pub(super) fn examples() -> Vec<ExampleReport> {
@@ -59,13 +59,30 @@ fn answered(ranks: Ranks) -> ExampleReport {
     ExampleReport {
         relevant_total: 1,
         systems: named()
-            .map(|(system, rank)| ExampleSystem { system, items: list(rank) })
+            .map(|(system, rank)| {
+                let items = list(rank);
+                // Two systems say why, one of them the first.
+                let items = match system.as_str() {
+                    "popularity" | "aligned" => items.into_iter().map(told).collect(),
+                    _ => items,
+                };
+                ExampleSystem { system, items }
+            })
             .collect(),
         values: named()
             .map(|(system, rank)| (system, if rank < 5 { 1.0 / (rank + 1) as f64 } else { 0.0 }))
             .collect::<BTreeMap<_, _>>(),
         ..ExampleReport::default()
     }
+}
+
+fn told(item: ExampleItem) -> ExampleItem {
+    let spans = ["side table", "oval", "Pine shelf"].iter().filter_map(|text| {
+        let start = item.title.find(text)? as u64;
+        let worth = text.len() as f64 * 1.234;
+        Some(SpanReport { start, end: start + text.len() as u64, worth })
+    });
+    ExampleItem { spans: spans.collect(), ..item }
 }
 
 fn list(hit: usize) -> Vec<ExampleItem> {

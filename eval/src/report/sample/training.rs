@@ -80,8 +80,8 @@ pub(super) fn identifier() -> IdentifierReport {
         kind: "residual-k-means".to_owned(),
         items: 2_400,
         fitted: Some(2_260),
-        distinct: 2_312,
-        collision_rate: 0.068,
+        distinct: Some(2_312),
+        collision_rate: Some(0.068),
         largest_group: Some(5),
         index_bytes: Some(38_912),
         distortion: Some(0.182),
@@ -101,6 +101,7 @@ pub(super) fn identifier() -> IdentifierReport {
             distortion: Some(0.191),
         }),
         levels: vec![level(64, 0.02, 1.0), level(22, 0.11, 0.71), level(61, 0.03, 0.068)],
+        spans: Vec::new(),
         ceiling: Some(CeilingReport {
             metric: "recall@10".to_owned(),
             beam: 50,
@@ -110,5 +111,31 @@ pub(super) fn identifier() -> IdentifierReport {
             ranked: 0.471,
         }),
         findings: vec!["hourglass: level 2 uses 22 of 64 codes".to_owned()],
+    }
+}
+
+/// Spans in the tokens of two models.
+pub(super) fn spans() -> IdentifierReport {
+    let small = SpansReport {
+        model: "small".to_owned(),
+        views: ["spans", "title", "brand"].map(str::to_owned).to_vec(),
+        longest: 10,
+        items: 2_397,
+        silent: 3,
+        texts: 4_612,
+        tokens: 21_480,
+        index_bytes: 212_652,
+    };
+    let pretrained = SpansReport { model: "<qwen>".to_owned(), tokens: 19_022, ..small.clone() };
+    IdentifierReport {
+        name: "spans".to_owned(),
+        kind: "spans".to_owned(),
+        items: 2_397,
+        index_bytes: Some(425_304),
+        spans: vec![small, pretrained],
+        findings: vec![
+            "small: 3 items have no text that becomes a token: no span finds them".to_owned(),
+        ],
+        ..IdentifierReport::default()
     }
 }
