@@ -25,6 +25,7 @@ mod vocabulary;
 
 pub use bundle::{Bundle, INDEX_FILE, make_spans, open_index};
 pub use checks::DECODER;
+pub use objectives::read_census;
 pub use sizes::{DecoderSizes, threads};
 pub use training::{ADAPTER_DIR, MODEL_DIR, learn};
 pub use vocabulary::n_modes;

@@ -1,43 +1,37 @@
-//! Alignment with what users chose over what: groups of chosen and rejected items, what the reference model thinks of
-//! their answers, and the training itself.
+//! Alignment with what users chose over what: groups of chosen and rejected items (`pairs`), what the reference model
+//! thinks of their answers, and the training itself.
 
-use std::path::Path;
-
-use rayon::prelude::*;
 use serde_json::json;
-use trieval_kernels::beam::Filter;
 
-use crate::corpus::{Corpus, Impression, Request, Split};
-use crate::decode::settings::DecodeSettings;
-use crate::error::{Error, Result};
+use super::pairs::{build, load, prompts};
+use crate::error::Result;
 use crate::generative::kinds::{Lesson, ObjectiveKind, PreparedStep};
 use crate::generative::training::{on_device, start};
-use crate::generative::{Bundle, DecoderSizes, PROMPTS_FILE, open_index, threads};
+use crate::generative::{Bundle, DecoderSizes, open_index, threads};
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Estimate, Fact, Faults, Kind, Need, Role, Sizes, keyed};
 use crate::model::settings::ModelSettings;
-use crate::train::data::pairs::{
-    Pair, PairBuilder, group_pairs, read_groups, read_reference, write_groups, write_reference,
-};
-use crate::train::data::prompts::{Form, Prompts};
-use crate::train::objective::preference::{GroupData, Preference, Probe, reference_scores};
+use crate::train::data::pairs::groups::{read_reference, write_reference};
+use crate::train::data::pairs::settings::BiasSource;
+use crate::train::data::pairs::settings::PairSettings;
+use crate::train::objective::preference::{Preference, Probe, reference_scores};
 use crate::train::settings::{PreferenceLoss, PreferenceSettings, TrainSettings};
 
-const PAIRS_FILE: &str = "pairs.bin";
 const REFERENCE_FILE: &str = "reference.bin";
-/// Requests searched between two looks at the interrupt flag.
-const BEAM_CHUNK: usize = 64;
-/// Groups scored at once by the reference model.
-const SCORE_CHUNK: usize = 64;
-/// Bytes of an item in a set.
-const KNOWN_BYTES: u64 = 16;
+/// Groups scored at once by the frozen start.
+pub(super) const SCORE_CHUNK: usize = 64;
+/// Bytes of an item in a map of what was shown.
+const KNOWN_BYTES: u64 = 20;
+/// Most that a level may count.
+const MOST_LEVEL: f64 = 1_000.0;
 
 impl Kind for PreferenceSettings {
     fn format(&self) -> u32 {
         // 2: the sampler. 3: groups instead of pairs; the log holds the figures of the probe; one score per answer.
         // 4: validation searches with one width, whatever is excluded. 5: it looks at the start, whose weights may stay.
-        5
+        // 6: chosen items have weights; pairs are counted beside their file; the anchor divides by each answer's own length.
+        6
     }
 
     fn draws(&self) -> Draws {
@@ -56,6 +50,18 @@ impl Kind for PreferenceSettings {
             let need = need.at(keys!["objective", "pairs", key]).label("no pair can be built");
             needs.push(need.instead("raise `beam_requests` and `beam_negatives` above 0"));
         }
+        if self.pairs.propensity.is_some() {
+            let message = "training `{name}` weighs pairs by positions, but the corpus has none";
+            let need = Need::new(Fact::Impressions, message.into());
+            needs
+                .push(need.at(keys!["objective", "pairs", "propensity"]).instead("remove the key"));
+        }
+        for level in self.pairs.levels.keys() {
+            let message =
+                format!("training `{{name}}` weighs level `{level}`, which the corpus lacks");
+            let need = Need::new(Fact::Level(level.clone()), message);
+            needs.push(need.at(keys!["objective", "pairs", "levels", level.as_str()]));
+        }
         needs
     }
 
@@ -73,6 +79,33 @@ impl Kind for PreferenceSettings {
             let message = format!("`{}` is larger than the beam", faults.dotted(&key));
             let label = format!("{} of a beam of {}", pairs.beam_negatives, pairs.beam);
             faults.value(key, message, label, "raise `beam`, or take fewer negatives");
+        }
+        weight_faults(pairs, faults);
+    }
+}
+
+/// Weights that say nothing, or that nothing reads.
+fn weight_faults(pairs: &PairSettings, faults: &mut Faults<'_>) {
+    for (level, &weight) in &pairs.levels {
+        if !(0.0..=MOST_LEVEL).contains(&weight) {
+            let key = keys!["objective", "pairs", "levels", level.as_str()];
+            let message = format!("level `{level}` counts {weight}");
+            let label = format!("expected 0 to {MOST_LEVEL}");
+            faults.value(key, message, label, "1 is what a level counts that is left out");
+        }
+    }
+    let Some(propensity) = &pairs.propensity else { return };
+    let key = |name: &str| keys!["objective", "pairs", "propensity", name];
+    match (propensity.by, propensity.exponent) {
+        (BiasSource::Fixed, None) => {
+            let help = "give `exponent`, such as 1.0, or let the log tell it: by = \"log\"";
+            faults.value(key("by"), "no exponent is given", "which exponent?", help);
+        }
+        (BiasSource::Fixed, Some(_)) | (_, None) => {}
+        (_, Some(_)) => {
+            let message = "the exponent is told by the log";
+            let help = "remove the key, or set by = \"fixed\"";
+            faults.key(key("exponent"), message, "would be ignored", help);
         }
     }
 }
@@ -173,7 +206,7 @@ impl ObjectiveKind for PreferenceSettings {
     ) -> Result<()> {
         let bundle = Bundle::load(&start(step)?, &step.inputs.identifiers(), model)?;
         if role == Role::Pairs {
-            return build(self, training, bundle, step);
+            return build(self, training, (bundle, model), step);
         }
         let data = load(&bundle, step.inputs.folder(Role::Pairs)?, &prompts(step)?)?;
         let mut bar = step.ctx.bar("reference scores", data.groups.len() as u64, "group");
@@ -238,87 +271,9 @@ impl ObjectiveKind for PreferenceSettings {
         };
         // The decoder has the weights of its start here; a checkpoint is loaded later.
         let index = open_index(step.inputs.folder(Role::Identifier(0))?)?;
-        let probe = Probe::new(decoder, &data, &index, self.probe_prompts, step.seed)?;
+        let items = (bundle.prompts.items(), &index);
+        let probe = Probe::new(decoder, &data, items, self.probe_prompts, step.seed)?;
         let mut objective = Preference::new(decoder, data, reference, self, probe)?;
         lesson.run(&mut objective)
     }
-}
-
-fn prompts(step: &StepContext<'_>) -> Result<std::path::PathBuf> {
-    Ok(step.inputs.folder(Role::Prompts(0))?.join(PROMPTS_FILE))
-}
-
-/// Builds the groups.
-fn build(
-    objective: &PreferenceSettings,
-    training: &TrainSettings,
-    bundle: Bundle,
-    step: &StepContext<'_>,
-) -> Result<()> {
-    let corpus = step.inputs.corpus()?;
-    let requests = corpus.requests(Split::Train)?;
-    let pages = pages(corpus, &requests)?;
-    let settings = objective.pairs();
-    let builder = PairBuilder::new(&requests, &pages, &settings);
-    let builder = builder.sharing(bundle.prompts.items().leaves());
-    let mut pairs = builder.shown_pairs();
-    let n_shown = pairs.len();
-
-    let sample = builder.beam_requests(step.seed);
-    let decode = DecodeSettings { beam: settings.beam, normalizer: bundle.normalizer() };
-    let (_, retriever) =
-        bundle.into_retriever(step.inputs.folder(Role::Identifier(0))?, &decode)?;
-    let prompts = Prompts::open(&prompts(step)?, Form::BeforeLast)?;
-    let mut bar = step.ctx.bar("own beams", sample.len() as u64, "request");
-    for chunk in sample.chunks(BEAM_CHUNK) {
-        step.ctx.check_interrupt()?;
-        let found: Vec<Vec<Pair>> = chunk
-            .par_iter()
-            .map(|request| {
-                let hits = retriever.retrieve(&prompts.tokens(request.request), Filter::All)?;
-                let items: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
-                Ok(builder.beam_pairs(request, &items, step.seed))
-            })
-            .collect::<Result<_>>()?;
-        pairs.extend(found.into_iter().flatten());
-        bar.advance(chunk.len() as u64);
-    }
-    drop(bar);
-    if pairs.is_empty() {
-        return Err(Error::Failed(format!(
-            "training {} has no preference pairs: no training request has a click with something to reject; raise \
-             pairs.beam_requests or pairs.shown_negatives",
-            training.name
-        )));
-    }
-    let groups = group_pairs(&pairs, &settings);
-    step.ctx.say(format!(
-        "{}: {} pairs, {n_shown} with a rejected item shown above the click, {} from the model's own beams, in {} groups",
-        step.name,
-        pairs.len(),
-        pairs.len() - n_shown,
-        groups.len()
-    ));
-    write_groups(&step.out.join(PAIRS_FILE), &groups)
-}
-
-/// The groups with their rendered prompts.
-fn load<'a>(bundle: &'a Bundle, folder: &Path, prompts: &Path) -> Result<GroupData<'a>> {
-    let prompts = Prompts::open(prompts, Form::BeforeLast)?;
-    let item_tokens = bundle.prompts.items();
-    let groups = read_groups(&folder.join(PAIRS_FILE), prompts.len(), item_tokens.n_items())?;
-    Ok(GroupData { prompts, groups, item_tokens })
-}
-
-/// Impressions of every training request.
-fn pages(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Vec<Impression>>> {
-    let train = corpus.request_range(Split::Train);
-    let mut pages = vec![Vec::new(); requests.len()];
-    for group in corpus.impressions()? {
-        let (request, impressions) = group?;
-        if train.contains(&request) {
-            pages[(request - train.start) as usize] = impressions;
-        }
-    }
-    Ok(pages)
 }

@@ -12,47 +12,84 @@ use crate::model::item_tokens::ItemTokens;
 use crate::train::data::prompts::Prompts;
 use crate::train::objective::{Row, TargetBatch};
 
-/// A rejected item.
+/// What answers there are: the tokens of each, by its number. Items today; anything of tokens that a model may say.
+pub trait Answers: Sync {
+    /// Tokens of an answer, at least one.
+    fn tokens(&self, answer: u32) -> &[u32];
+
+    /// How many there are.
+    fn n_answers(&self) -> usize;
+}
+
+impl Answers for ItemTokens {
+    fn tokens(&self, item: u32) -> &[u32] {
+        Self::tokens(self, item)
+    }
+
+    fn n_answers(&self) -> usize {
+        self.n_items()
+    }
+}
+
+/// Answers that are no items, such as spans of texts.
+impl Answers for Vec<Vec<u32>> {
+    fn tokens(&self, answer: u32) -> &[u32] {
+        &self[answer as usize]
+    }
+
+    fn n_answers(&self) -> usize {
+        self.len()
+    }
+}
+
+/// An answer, and what it weighs, above 0: a chosen one what it counts; a rejected one how surely it is a negative,
+/// `omega`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rejected {
-    /// Item index.
-    pub item: u32,
-    /// How surely it is a negative, `omega`, above 0.
+pub struct Weighed {
+    /// Number of the answer: of an item, its index.
+    pub answer: u32,
+    /// Its weight.
     pub weight: f32,
 }
 
-/// Answers to one prompt: every chosen item is preferred to every rejected one. Neither list is empty.
+/// Answers to one prompt: every chosen one is preferred to every rejected one. Neither list is empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
     /// Index into the prompts.
     pub prompt: u32,
-    /// Item indices, each once.
-    pub chosen: Vec<u32>,
-    /// The rejected items.
-    pub rejected: Vec<Rejected>,
+    /// The chosen answers, each once.
+    pub chosen: Vec<Weighed>,
+    /// The rejected answers.
+    pub rejected: Vec<Weighed>,
+    /// Factor of `omega` of each pair for how much its two answers are alike, `[chosen, rejected]`; empty where nobody looked.
+    pub alike: Vec<f32>,
 }
 
 impl Group {
+    /// Of answers that nobody compared.
+    pub fn of(prompt: u32, chosen: Vec<Weighed>, rejected: Vec<Weighed>) -> Self {
+        Self { prompt, chosen, rejected, alike: Vec::new() }
+    }
+
     /// Number of answers.
     pub fn n_answers(&self) -> usize {
         self.chosen.len() + self.rejected.len()
     }
 
-    /// Item indices of all answers: chosen, then rejected.
+    /// Numbers of all answers: chosen, then rejected.
     pub fn answers(&self) -> impl Iterator<Item = u32> {
-        let rejected = self.rejected.iter().map(|rejected| rejected.item);
-        self.chosen.iter().copied().chain(rejected)
+        self.chosen.iter().chain(&self.rejected).map(|one| one.answer)
     }
 }
 
-/// Prompts, groups and the identifier tokens of the items in them.
+/// Prompts, groups and the tokens of the answers in them.
 pub struct GroupData<'a> {
     /// Tokens of each distinct prompt.
     pub prompts: Prompts,
     /// The groups.
     pub groups: Vec<Group>,
-    /// Identifier tokens of an item.
-    pub item_tokens: &'a ItemTokens,
+    /// Tokens of an answer.
+    pub answers: &'a dyn Answers,
 }
 
 impl GroupData<'_> {
@@ -67,45 +104,44 @@ impl GroupData<'_> {
     /// When a tensor cannot be made.
     pub fn batch(&self, groups: &[&Group]) -> Result<TargetBatch> {
         let row = |group: &&Group| {
-            let answers = group.answers().map(|item| self.item_tokens.tokens(item));
+            let answers = group.answers().map(|answer| self.answers.tokens(answer));
             Row::answers(&self.prompts.tokens(group.prompt), answers)
         };
         TargetBatch::new(&groups.iter().map(row).collect::<Vec<Row>>())
     }
 
-    /// Log-probability of every token of every answer, `[answers, length]`, differentiable; 0 behind the end of an answer
-    /// that is shorter than the longest identifier.
+    /// Log-probability of every token of every answer, `[answers, length]`, differentiable; `length` is that of the longest
+    /// answer of the batch, and 0 stands behind the end of a shorter one.
     ///
     /// # Errors
     /// When a tensor operation fails.
     pub fn token_log_probs(&self, batch: &TargetBatch, decoder: &Decoder) -> Result<Tensor> {
-        let (length, log_probs) = (self.item_tokens.length(), batch.log_probs(decoder)?);
-        if self.item_tokens.silence().is_none() {
-            return Ok(log_probs.reshape((batch.n_targets() / length, length))?);
+        let (lengths, log_probs) = (batch.lengths(), batch.log_probs(decoder)?);
+        let length = lengths.iter().copied().max().unwrap_or(0);
+        if lengths.iter().all(|&own| own == length) {
+            return Ok(log_probs.reshape((lengths.len(), length))?);
         }
         let nothing = batch.n_targets() as u32;
-        let mut places = Vec::with_capacity(batch.lengths().len() * length);
+        let mut places = Vec::with_capacity(lengths.len() * length);
         let mut next = 0;
-        for &own in batch.lengths() {
+        for &own in lengths {
             places.extend((0..length).map(|at| if at < own { next + at as u32 } else { nothing }));
             next += own as u32;
         }
         let zero = Tensor::zeros(1, log_probs.dtype(), log_probs.device())?;
         let padded = Tensor::cat(&[&log_probs, &zero], 0)?;
         let places = Tensor::new(places, log_probs.device())?;
-        Ok(padded.index_select(&places, 0)?.reshape((batch.lengths().len(), length))?)
+        Ok(padded.index_select(&places, 0)?.reshape((lengths.len(), length))?)
     }
 
     /// What is compared in a batch of these groups.
     pub fn layout(&self, groups: &[&Group]) -> Layout {
         let mut layout = Layout::default();
         for group in groups {
-            let chosen = group.chosen.iter().map(|&item| self.item_tokens.tokens(item));
-            let rejected = group
-                .rejected
-                .iter()
-                .map(|rejected| (self.item_tokens.tokens(rejected.item), rejected.weight));
-            layout.push(&chosen.collect::<Vec<_>>(), &rejected.collect::<Vec<_>>());
+            let side = |side: &[Weighed]| -> Vec<(&[u32], f32)> {
+                side.iter().map(|one| (self.answers.tokens(one.answer), one.weight)).collect()
+            };
+            layout.push_weighed(&side(&group.chosen), &side(&group.rejected), &group.alike);
         }
         layout
     }
@@ -116,8 +152,9 @@ impl GroupData<'_> {
 /// Each chosen answer is a *comparison*; its pairs, one per rejected answer of its group, follow each other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layout {
-    n_answers: usize,
+    lengths: Vec<u32>,
     chosen: Vec<u32>,
+    chosen_weights: Vec<f32>,
     comparisons: Vec<Range<usize>>,
     pair_comparison: Vec<u32>,
     pair_rejected: Vec<u32>,
@@ -126,27 +163,53 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Appends a group: token rows of its chosen answers, and of its rejected ones with their weights.
+    /// Appends a group of chosen answers that count 1 each: their token rows, and those of the rejected ones with their
+    /// weights.
     pub fn push(&mut self, chosen: &[&[u32]], rejected: &[(&[u32], f32)]) {
-        let first = self.n_answers;
-        for (position, winner) in chosen.iter().enumerate() {
+        let chosen: Vec<(&[u32], f32)> = chosen.iter().map(|&tokens| (tokens, 1.0)).collect();
+        self.push_weighed(&chosen, rejected, &[]);
+    }
+
+    /// Appends a group: token rows of its chosen and of its rejected answers with their weights; `alike` has a factor for
+    /// every pair of them, or is empty.
+    pub fn push_weighed(
+        &mut self,
+        chosen: &[(&[u32], f32)],
+        rejected: &[(&[u32], f32)],
+        alike: &[f32],
+    ) {
+        let first = self.n_answers();
+        for (position, (winner, counts)) in chosen.iter().enumerate() {
             let from = self.weights.len();
             for (offset, (loser, weight)) in rejected.iter().enumerate() {
                 self.pair_comparison.push(self.chosen.len() as u32);
                 self.pair_rejected.push((first + chosen.len() + offset) as u32);
-                self.weights.push(*weight);
+                let factor = alike.get(position * rejected.len() + offset).copied().unwrap_or(1.0);
+                self.weights.push(*weight * factor);
                 let shared = winner.iter().zip(*loser).take_while(|(a, b)| a == b).count();
                 self.prefixes.push(shared as u32);
             }
             self.chosen.push((first + position) as u32);
+            self.chosen_weights.push(*counts);
             self.comparisons.push(from..self.weights.len());
         }
-        self.n_answers += chosen.len() + rejected.len();
+        let all = chosen.iter().chain(rejected);
+        self.lengths.extend(all.map(|(tokens, _)| tokens.len() as u32));
     }
 
     /// Rows of the batch.
     pub fn n_answers(&self) -> usize {
-        self.n_answers
+        self.lengths.len()
+    }
+
+    /// Tokens of each answer, `[answers]`.
+    pub fn lengths(&self) -> &[u32] {
+        &self.lengths
+    }
+
+    /// What each comparison's chosen answer counts, `[comparisons]`.
+    pub fn chosen_weights(&self) -> &[f32] {
+        &self.chosen_weights
     }
 
     /// Pairs of all comparisons.

@@ -131,8 +131,8 @@ impl Objective for Preference<'_> {
     }
 
     fn describe(&self, draw: &Draw) -> String {
-        let Group { prompt, chosen, rejected } = &self.data.groups[draw.example as usize];
-        let first = chosen.first().map(u32::to_string).unwrap_or_default();
+        let Group { prompt, chosen, rejected, .. } = &self.data.groups[draw.example as usize];
+        let first = chosen.first().map(|one| one.answer.to_string()).unwrap_or_default();
         format!(
             "group {} (training request {prompt}: {} chosen, the first item {first}, over {} rejected)",
             draw.example,

@@ -12,6 +12,7 @@ use trieval_kernels::index::{SidIndex, Spelled};
 use super::group::GroupData;
 use crate::error::{Error, Result};
 use crate::model::decoder::Decoder;
+use crate::model::item_tokens::ItemTokens;
 use crate::seed::Seed;
 use crate::train::objective::{Row, TargetBatch};
 
@@ -49,21 +50,22 @@ struct Sight {
 
 impl Probe {
     /// Draws up to `prompts` prompts of `data`, each with its first chosen item, and looks at them with the `decoder`,
-    /// which must still have the weights of the start. `None` when `prompts` is 0.
+    /// which must still have the weights of the start. The answers of `data` are items, of these tokens and in this index.
+    /// `None` when `prompts` is 0.
     ///
     /// # Errors
     /// [`Error::Failed`] when `index` does not hold an item's identifier.
     pub fn new(
         decoder: &Decoder,
         data: &GroupData<'_>,
-        index: &SidIndex,
+        (items, index): (&ItemTokens, &SidIndex),
         prompts: u32,
         seed: Seed,
     ) -> Result<Option<Self>> {
         let mut drawn: Vec<(u32, u32)> = data
             .groups
             .iter()
-            .filter_map(|group| Some((group.prompt, *group.chosen.first()?)))
+            .filter_map(|group| Some((group.prompt, group.chosen.first()?.answer)))
             .collect();
         drawn.sort_by_key(|(prompt, _)| *prompt);
         drawn.dedup_by_key(|(prompt, _)| *prompt);
@@ -73,9 +75,9 @@ impl Probe {
             return Ok(None);
         }
         let examples = drawn.into_iter().map(|(prompt, item)| {
-            let path = data.item_tokens.tokens(item).to_vec();
+            let path = items.tokens(item).to_vec();
             let row = Row::answer(&data.prompts.tokens(prompt), &path);
-            Ok(Example { row, path, legal: legal(data, index, item)?, start: Vec::new() })
+            Ok(Example { row, path, legal: legal(items, index, item)?, start: Vec::new() })
         });
         let examples = examples.collect::<Result<_>>()?;
         let mut probe = Self { examples, start_log_prob: 0.0, start_illegal: 0.0 };
@@ -167,8 +169,7 @@ impl Example {
 }
 
 /// Tokens that may follow at every position of an item's path.
-fn legal(data: &GroupData<'_>, index: &SidIndex, item: u32) -> Result<Vec<Vec<u32>>> {
-    let items = data.item_tokens;
+fn legal(items: &ItemTokens, index: &SidIndex, item: u32) -> Result<Vec<Vec<u32>>> {
     let silence = items.silence().map(|silence| (silence.level, silence.code));
     let index = Spelled::new(index, silence);
     let first = items.token(0, 0);

@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor, Var};
 use trieval_kernels::index::SidIndex;
 
-use super::group::{Group, GroupData, Rejected};
+use super::group::{Group, GroupData, Weighed};
 use super::objective::{GroupBatch, Preference};
 use super::probe::Probe;
 use super::reference::reference_scores;
@@ -15,7 +15,7 @@ use crate::model::decoder::tests::lively;
 use crate::model::decoder::{Decoder, normal};
 use crate::model::item_tokens::ItemTokens;
 use crate::seed::Seed;
-use crate::train::objective::Objective;
+use crate::train::objective::{Objective, Row, TargetBatch};
 use crate::train::sampler::Draw;
 use crate::train::settings::{PreferenceLoss, PreferenceSettings};
 
@@ -28,15 +28,16 @@ fn items() -> ItemTokens {
 }
 
 fn group(prompt: u32, chosen: &[u32], rejected: &[(u32, f32)]) -> Group {
-    let rejected = rejected.iter().map(|&(item, weight)| Rejected { item, weight });
-    Group { prompt, chosen: chosen.to_vec(), rejected: rejected.collect() }
+    let weighed = |&(answer, weight): &(u32, f32)| Weighed { answer, weight };
+    let chosen = chosen.iter().map(|&answer| Weighed { answer, weight: 1.0 });
+    Group::of(prompt, chosen.collect(), rejected.iter().map(weighed).collect())
 }
 
 fn data(items: &ItemTokens, groups: Vec<Group>) -> GroupData<'_> {
     GroupData {
         prompts: vec![vec![1, 2, 3], vec![4], vec![5, 6, 7, 8]].into(),
         groups,
-        item_tokens: items,
+        answers: items,
     }
 }
 
@@ -237,7 +238,9 @@ fn index() -> SidIndex {
 fn the_probe_starts_at_no_divergence_and_sees_illegal_tokens() {
     let items = items();
     let decoder = lively(small(27));
-    let probe = Probe::new(&decoder, &pairs(&items), &index(), 32, Seed::new(1)).unwrap().unwrap();
+    let probe = Probe::new(&decoder, &pairs(&items), (&items, &index()), 32, Seed::new(1))
+        .unwrap()
+        .unwrap();
     let seen = probe.look(&decoder).unwrap();
     assert_eq!(figure(&seen, "kl/first_token"), 0.0);
     assert_eq!(figure(&seen, "drift/probe"), 0.0);
@@ -272,7 +275,7 @@ fn the_probe_measures_the_divergence_over_the_whole_vocabulary() {
     let items = items();
     let decoder = lively(small(27));
     let data = data(&items, vec![group(1, &[2], &[(0, 1.0)])]);
-    let probe = Probe::new(&decoder, &data, &index(), 32, Seed::new(1)).unwrap().unwrap();
+    let probe = Probe::new(&decoder, &data, (&items, &index()), 32, Seed::new(1)).unwrap().unwrap();
     let first = |decoder: &Decoder| -> Vec<f64> {
         let ids = Tensor::new(&[[4u32]], &Device::Cpu).unwrap();
         let hidden = decoder.hidden(&ids).unwrap().squeeze(0).unwrap();
@@ -304,12 +307,16 @@ fn the_probe_is_looked_at_when_due_and_at_the_end() {
     let items = items();
     let decoder = lively(small(27));
     let settings = PreferenceSettings { probe_steps: 4, ..settings(PreferenceLoss::Simpo) };
-    let probe = Probe::new(&decoder, &pairs(&items), &index(), 2, Seed::new(1)).unwrap();
+    let probe = Probe::new(&decoder, &pairs(&items), (&items, &index()), 2, Seed::new(1)).unwrap();
     let preference = Preference::new(&decoder, pairs(&items), None, &settings, probe).unwrap();
     let looks: Vec<u64> =
         (1..=10).filter(|&step| !preference.measure(step, 10).unwrap().is_empty()).collect();
     assert_eq!(looks, [4, 8, 10]);
-    assert!(Probe::new(&decoder, &pairs(&items), &index(), 0, Seed::new(1)).unwrap().is_none());
+    assert!(
+        Probe::new(&decoder, &pairs(&items), (&items, &index()), 0, Seed::new(1))
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
@@ -317,5 +324,43 @@ fn an_index_of_other_identifiers_is_refused() {
     let items = items();
     let decoder = lively(small(27));
     let other = SidIndex::build(&[0u32, 1, 1, 3, 2, 1, 2, 2], &LEVELS).unwrap();
-    assert!(Probe::new(&decoder, &pairs(&items), &other, 32, Seed::new(1)).is_err());
+    assert!(Probe::new(&decoder, &pairs(&items), (&items, &other), 32, Seed::new(1)).is_err());
+}
+
+#[test]
+fn answers_that_are_no_items_may_be_of_any_length() {
+    let decoder = lively(small(27));
+    let answers: Vec<Vec<u32>> = vec![vec![20, 25], vec![21], vec![20, 26, 3], vec![22, 24]];
+    let groups = vec![group(0, &[0], &[(1, 1.0), (2, 0.5)]), group(1, &[2], &[(0, 1.0)])];
+    let prompts = || vec![vec![1, 2, 3], vec![4]].into();
+    let data = GroupData { prompts: prompts(), groups: groups.clone(), answers: &answers };
+    let batch = data.batch(&groups.iter().collect::<Vec<&Group>>()).unwrap();
+    let log_probs = data.token_log_probs(&batch, &decoder).unwrap();
+    assert_eq!(log_probs.dims(), [5, 3]);
+    let sums = log_probs.sum(1).unwrap().to_vec1::<f32>().unwrap();
+    // Each answer by itself, whatever it stands beside.
+    let alone = |prompt: &[u32], answer: u32| {
+        let row = Row::answer(prompt, &answers[answer as usize]);
+        let batch = TargetBatch::new(&[row]).unwrap();
+        let log_probs = batch.log_probs(&decoder).unwrap();
+        log_probs.sum_all().unwrap().to_scalar::<f32>().unwrap()
+    };
+    let expected = [
+        alone(&[1, 2, 3], 0),
+        alone(&[1, 2, 3], 1),
+        alone(&[1, 2, 3], 2),
+        alone(&[4], 2),
+        alone(&[4], 0),
+    ];
+    for (found, expected) in sums.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+    let scores = own_scores(&data, &decoder);
+    for (found, expected) in scores.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+    let settings = settings(PreferenceLoss::Dpo);
+    let preference = Preference::new(&decoder, data, Some(scores), &settings, None).unwrap();
+    let (loss, _, weight) = loss_of(&preference);
+    assert!((loss - std::f64::consts::LN_2).abs() < 1e-5 && weight == 2.5, "{loss} {weight}");
 }
