@@ -56,6 +56,9 @@ impl Corpus {
                 let values = self.item_values(of)?;
                 (values.iter().any(Option::is_some), "no item has it")
             }
+            Fact::Level(level) => {
+                (summary.levels.iter().any(|one| one.name == *level), "there is no such level")
+            }
             Fact::Signal(signal) => (self.records(signal), "no such signal was recorded"),
         };
         Ok((!holds).then_some(why))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::cell::{ColumnName, OpenColumn};
 use super::import::log::settings::LogSettings;
+use super::levels::LevelRule;
 use super::rows::fixed_columns;
 use super::settings::{JudgedPairsSettings, SequencesSettings, SimulatorSettings};
 use super::summary::{CorpusSummary, SizeEstimate};
@@ -63,6 +64,13 @@ pub(super) fn lacks_column(name: &str, open: &[OpenColumn]) -> Option<Lack> {
             || open.iter().any(|one| one.column == column)
     });
     (!is_there).then_some(Lack { why: "no such column", help: "" })
+}
+
+/// What a corpus says of a level that its rules do not name.
+pub(super) fn lacks_level(name: &str, rules: &[LevelRule]) -> Option<Lack> {
+    let is_there = rules.iter().any(|rule| rule.name == name);
+    let help = "name one of `corpus.levels`: by default clicked, carted, ordered";
+    (!is_there).then_some(Lack { why: "no such level", help })
 }
 
 /// What a corpus says of a signal that its source does not record.

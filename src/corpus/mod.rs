@@ -6,6 +6,7 @@
 //! - `labels`: impressions as labelled examples; `features`: what requests carry; `daily`: items before a day
 //! - `cell`, `cells`: columns by name, fixed and open; `levels`, `impressions`: how far shown items got
 //! - `values`: attributes and categories of items
+//! - `position_bias`: how likely each position of a page is looked at
 //! - `heard`: what of a question a system makes use of
 //! - `folds`: training requests held out, as a corpus of its own
 //! - `import`: corpora from files; `export`: the way back; `simulator`: the shop with known truth
@@ -31,6 +32,7 @@ mod impressions;
 pub mod kinds;
 mod labels;
 mod levels;
+mod position_bias;
 mod profile;
 mod rows;
 pub mod settings;
@@ -55,6 +57,7 @@ pub use histories::{choices, near_pairs, training_histories};
 pub use import::propose;
 pub use labels::{Labelled, Labels};
 pub use levels::{LevelRule, default_levels};
+pub use position_bias::{PositionBias, Told, Untold};
 pub use profile::Profile;
 pub use rows::{
     ImpressionRow, ItemName, ItemRow, ItemTextRow, JudgementRow, RequestRow, SessionRow, UserRow,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use trieval_kernels::index::SidIndex;
 use trieval_kernels::ops::Threads;
 
+use super::files::{INDEX_FILE, mismatch};
 use super::named::Named;
 use super::spans::{self, SpanFolder};
 use super::vocabulary::{self, Ids};
@@ -29,8 +30,6 @@ use crate::model::{Decoder, ModelFolder};
 use crate::seed::Seed;
 use crate::store::{digest, known_digest, write_json};
 
-/// The constraint index inside the folder of identifiers.
-pub const INDEX_FILE: &str = "index.bin";
 /// Ties a model folder to the identifier and tokenizer it was made for.
 const BINDING_FILE: &str = "bundle.json";
 
@@ -137,12 +136,6 @@ pub(super) fn bind(
         normalizer: Normalizer::default(),
     };
     binding.write(folder)
-}
-
-/// Says that a folder belongs to another catalogue, identifier or tokenizer than what it is used with.
-pub(super) fn mismatch<T>(at: &Path, what: &str) -> Result<T> {
-    Err(Error::data(at, format!("the model was made for another {what}"))
-        .with_help("delete the model's step folder and run again"))
 }
 
 /// Makes the spans of a model, one of whose identifiers they are, at a place: in its tokens, with its mode tokens.

@@ -10,6 +10,7 @@
 
 mod bundle;
 mod checks;
+mod files;
 pub mod kinds;
 mod named;
 mod objectives;
@@ -23,8 +24,10 @@ mod training;
 mod validation;
 mod vocabulary;
 
-pub use bundle::{Bundle, INDEX_FILE, make_spans, open_index};
+pub use bundle::{Bundle, make_spans, open_index};
 pub use checks::DECODER;
+pub use files::INDEX_FILE;
+pub use objectives::read_census;
 pub use sizes::{DecoderSizes, threads};
 pub use training::{ADAPTER_DIR, MODEL_DIR, learn};
 pub use vocabulary::n_modes;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use trieval_kernels::index::IndexError;
 use trieval_kernels::index::fm::{Build, FmBuilder, FmIndex};
 
-use super::bundle::{INDEX_FILE, mismatch};
+use super::files::{INDEX_FILE, mismatch};
 use crate::corpus::Corpus;
 use crate::decode::spans::{SpanTokenizer, Spans};
 use crate::error::{Error, Result};

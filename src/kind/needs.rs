@@ -33,6 +33,8 @@ pub enum Fact {
     HeldOutImpressions,
     /// Impressions have a signal, such as `click`, or `session.NAME`.
     Signal(String),
+    /// Shown items can reach a level of this name.
+    Level(String),
     /// Items have a value of some kind.
     Value(ItemValue),
 }
@@ -72,6 +74,7 @@ impl Fact {
             | Self::Column(_)
             | Self::HeldOutImpressions
             | Self::Signal(_)
+            | Self::Level(_)
             | Self::Value(_) => false,
         }
     }

@@ -258,6 +258,7 @@ init = "supervised"
 lora = { rank = 4 }
 [train.objective]
 kind = "preference"
+pairs = { propensity = { by = "log" }, levels = { ordered = 2.0 }, similar_weight = 0.5 }
 [[train]]
 name = "dense"
 model = "dense"

@@ -20,7 +20,7 @@ use crate::corpus::{Catalogue, Request};
 use crate::error::{Error, Result};
 use crate::generative::DecoderSizes;
 use crate::inputs::{Inputs, StepContext};
-use crate::kind::{Estimate, Key, Kind, Learned, Sizes, keyed};
+use crate::kind::{Estimate, Family, Key, Kind, Learned, Sizes, keyed};
 use crate::model::settings::ModelSettings;
 use crate::progress::Context;
 use crate::train::held_out::Judge;
@@ -112,6 +112,16 @@ pub trait SystemKind: Kind {
     /// The metric that settings are chosen for on the validation requests, and the key that says so.
     fn tuned_for(&self) -> Option<Tuned<'_>> {
         None
+    }
+
+    /// Names of what it fuses, in the order of weights: systems that it asks, or identifiers that it answers in.
+    fn fused(&self) -> Vec<&str> {
+        let uses = self.uses();
+        let of = |family: Family| -> Vec<&str> {
+            uses.iter().filter(|one| one.family == family).map(|one| one.name).collect()
+        };
+        let systems = of(Family::System);
+        if systems.is_empty() { of(Family::Identifier) } else { systems }
     }
 
     /// What is tried where settings are chosen.

@@ -211,8 +211,7 @@ impl AnswerRequests {
             ctx: step.ctx,
         };
         let chosen = tuning.choose(tries, tuned.metric)?;
-        let parts: Vec<&str> = self.system.asks.iter().map(|part| part.settings.name()).collect();
-        step.ctx.say(chosen.sentence(settings.name(), &parts));
+        step.ctx.say(chosen.sentence(settings.name(), &settings.it().fused()));
         chosen.write(step.out)?;
         inputs.put(Role::Tuned, step.out);
         Ok(inputs)

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::course::settings::{Course, CourseDefaults, is_off};
+use super::data::pairs::settings::PairSettings;
 use super::objective::contrastive::settings::Contrast;
 use crate::kind::{Answers, Fact, Family, Key, Need, Role, Use};
 use crate::model::settings::LoraSettings;
@@ -466,49 +467,5 @@ impl PreferenceLoss {
     /// Whether it reads `dpo_positive`.
     pub fn reads_dpo_positive(self) -> bool {
         self.needs_reference() && self != Self::Ipo
-    }
-}
-
-/// How preferences are built from clicks. Chosen: a clicked item. Rejected: shown above it and not clicked, or ranked
-/// high by the `init` model itself; never an item that is positive for the same query text in any request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct PairSettings {
-    /// Training requests whose own beams are searched for negatives.
-    pub beam_requests: u32,
-    /// Beam width of that search.
-    #[schemars(range(min = 1, max = 4_096))]
-    pub beam: u32,
-    /// Most negatives drawn from the beam per request.
-    #[schemars(range(min = 0, max = 4_096))]
-    pub beam_negatives: u32,
-    /// Most shown-above-and-not-clicked negatives per clicked item.
-    #[schemars(range(min = 0, max = 1_000))]
-    pub shown_negatives: u32,
-    /// Weight of a rejected item that was never shown for the query.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub unshown_weight: f64,
-    /// Most chosen items of one request that share a group (an example). Left out: 1; for rad-dpo 8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 256))]
-    pub group_chosen: Option<u32>,
-    /// Most rejected items of a group; further ones form groups of their own. Left out: 1, so that an example is a
-    /// pair; for s-dpo, dmpo and rad-dpo 8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 256))]
-    pub group_negatives: Option<u32>,
-}
-
-impl Default for PairSettings {
-    fn default() -> Self {
-        Self {
-            beam_requests: 4_000,
-            beam: 20,
-            beam_negatives: 3,
-            shown_negatives: 1,
-            unshown_weight: 0.5,
-            group_chosen: None,
-            group_negatives: None,
-        }
     }
 }

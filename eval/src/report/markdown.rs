@@ -9,6 +9,9 @@ use super::model::{ExampleItem, Report, SliceReport, SpansReport, SystemReport, 
 use super::sentence::{Piece, Sentence};
 use super::{link, logged, numbers, table, words};
 
+/// Pairs that are shown of an alignment.
+const FEW_PAIRS: usize = 5;
+
 /// Requests that are shown.
 const REQUESTS: usize = 5;
 /// Characters of a line of a table, so that it can be read in a terminal too.
@@ -454,6 +457,20 @@ fn training(report: &Report) -> String {
         let Some(health) = &one.health else { continue };
         let (name, course) = (escape(&one.name), health.course.name());
         text.push_str(&format!("- {name} is {course}: {}\n", escape(&health.sentences.join(" "))));
+    }
+    for one in &report.training {
+        let Some(pairs) = &one.pairs else { continue };
+        text.push_str(&format!("\nPairs of {}:\n\n", escape(&one.name)));
+        for sentence in &pairs.sentences {
+            text.push_str(&format!("- {}\n", escape(sentence)));
+        }
+        for pair in pairs.sample.iter().take(FEW_PAIRS) {
+            let query =
+                pair.query.as_deref().map_or_else(String::new, |query| format!("“{query}”: "));
+            let pair =
+                format!("{query}“{}” over “{}”: {}", pair.chosen, pair.rejected, pair.reason);
+            text.push_str(&format!("- {}\n", escape(&pair)));
+        }
     }
     text
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::write::style_column;
 use super::{estimate, write};
-use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_signal};
+use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_level, lacks_signal};
 use crate::corpus::levels::level_fault;
 use crate::corpus::settings::SimulatorSettings;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
@@ -61,6 +61,7 @@ impl CorpusKind for SimulatorSettings {
                 help: "let requests carry their user's clicks: raise `corpus.history` above 0",
             }),
             Fact::Column(name) => lacks_column(name, &[style_column()]),
+            Fact::Level(name) => lacks_level(name, &self.levels),
             Fact::Signal(name) => {
                 lacks_signal(name, &RECORDED, "the simulated shop records click, cart and order")
             }

@@ -27,7 +27,15 @@ impl SpanTokenizer {
     pub fn pieces(&self, text: &str) -> Result<Vec<Piece>> {
         let folded = self.fold_case.then(|| Folded::new(text));
         let read = folded.as_ref().map_or(text, |folded| &folded.text);
-        let encoded = self.tokenizer.encode_words(read)?;
+        // Blanks around a text are no words of it.
+        let first = read.len() - read.trim_start().len();
+        let encoded = match read.trim() {
+            "" => Vec::new(),
+            words => self.tokenizer.encode_words(words)?,
+        };
+        let encoded = encoded
+            .into_iter()
+            .map(|(token, bytes)| (token, first + bytes.start..first + bytes.end));
         let blank_at = |at: usize| read.get(at..).and_then(|rest| rest.chars().next());
         let begins = |at: usize| {
             let before = read.get(..at).and_then(|head| head.chars().next_back());
@@ -38,7 +46,7 @@ impl SpanTokenizer {
             let bytes = folded.as_ref().map_or(bytes.clone(), |folded| folded.origin(&bytes));
             Piece { token, begins_word, start: bytes.start as u32, end: bytes.end as u32 }
         };
-        Ok(encoded.into_iter().map(piece).collect())
+        Ok(encoded.map(piece).collect())
     }
 }
 
@@ -103,20 +111,24 @@ mod tests {
         let oak = tokens("oak");
         assert_eq!(tokens("red oak"), [tokens("red"), oak.clone()].concat());
         assert_eq!(tokens("OAK table")[..oak.len()], oak[..]);
-        assert!(tokens("").is_empty());
+        assert!(tokens("").is_empty() && tokens(" \t ").is_empty());
+        assert_eq!(tokens("  oak "), oak);
     }
 
     #[test]
     fn pieces_say_where_they_stand_in_the_text_as_people_read_it() {
-        for (fold, text) in
-            [(true, "İstanbul OAK Table"), (false, "red oak  sofa"), (true, "1/2 In. Pipe")]
-        {
+        for (fold, text) in [
+            (true, "İstanbul OAK Table"),
+            (true, "  red Oak "),
+            (false, "red oak  sofa"),
+            (true, "1/2 In. Pipe"),
+        ] {
             let tokenizer = tokenizer(fold);
             let pieces = tokenizer.pieces(text).unwrap();
             let shown = |piece: &Piece| &text[piece.start as usize..piece.end as usize];
             let joined: String = pieces.iter().map(shown).collect();
             if !text.contains('İ') {
-                assert_eq!(joined, text);
+                assert_eq!(joined.trim(), text.trim());
             }
             for piece in &pieces {
                 let before = text[..piece.start as usize].chars().next_back();

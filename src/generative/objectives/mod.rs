@@ -2,5 +2,8 @@
 
 mod contrastive;
 mod distillation;
+mod pairs;
 mod preference;
 mod supervised;
+
+pub use pairs::read_census;

@@ -1,54 +1,37 @@
-//! Alignment with what users chose over what: groups of chosen and rejected items, what the reference model thinks of
-//! their answers, and the training itself.
+//! Alignment with what users chose over what: groups of chosen and rejected items (`pairs`), what the reference model
+//! thinks of their answers, and the training itself.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use rayon::prelude::*;
 use serde_json::json;
-use trieval_kernels::beam::Filter;
 
-use crate::corpus::{Corpus, Impression, Request, Split};
-use crate::decode::settings::DecodeSettings;
-use crate::decode::spans::SpanRetriever;
-use crate::decode::spans::settings::SpanDecodeSettings;
-use crate::error::{Error, Result};
+use super::pairs::{build, load};
+use crate::error::Result;
 use crate::generative::kinds::{Lesson, ObjectiveKind, PreparedStep};
 use crate::generative::training::{on_device, start};
-use crate::generative::{Bundle, DecoderSizes, PROMPTS_FILE, open_index, threads};
+use crate::generative::{Bundle, DecoderSizes, open_index, threads};
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Estimate, Fact, Faults, Kind, Need, Role, Sizes, keyed};
 use crate::model::settings::ModelSettings;
-use crate::train::data::pairs::{
-    BeamRequest, Pair, PairBuilder, group_pairs, read_groups, read_reference, read_spans,
-    write_groups, write_reference, write_spans,
-};
-use crate::train::data::prompts::{Form, Prompts};
-use crate::train::data::span_pairs::{self, Compared, Limits, Numbers};
-use crate::train::objective::preference::{
-    Answers, Asked, Group, GroupData, Legal, Preference, Probe, reference_scores,
-};
+use crate::train::data::pairs::groups::{read_reference, write_reference};
+use crate::train::data::pairs::settings::BiasSource;
+use crate::train::data::pairs::settings::PairSettings;
+use crate::train::objective::preference::{Legal, Preference, Probe, reference_scores};
 use crate::train::settings::{PreferenceLoss, PreferenceSettings, TrainSettings};
 
-const PAIRS_FILE: &str = "pairs.bin";
 const REFERENCE_FILE: &str = "reference.bin";
-/// The spans that groups compare.
-const SPANS_FILE: &str = "spans.bin";
-/// Most chosen and most rejected spans of a group, where nothing is said.
-const SPANS_OF_GROUP: u32 = 4;
-/// Requests searched between two looks at the interrupt flag.
-const BEAM_CHUNK: usize = 64;
-/// Groups scored at once by the reference model.
-const SCORE_CHUNK: usize = 64;
-/// Bytes of an item in a set.
-const KNOWN_BYTES: u64 = 16;
+/// Groups scored at once by the frozen start.
+pub(super) const SCORE_CHUNK: usize = 64;
+/// Bytes of an item in a map of what was shown.
+const KNOWN_BYTES: u64 = 20;
+/// Most that a level may count.
+const MOST_LEVEL: f64 = 1_000.0;
 
 impl Kind for PreferenceSettings {
     fn format(&self) -> u32 {
         // 2: the sampler. 3: groups instead of pairs; the log holds the figures of the probe; one score per answer.
         // 4: validation searches with one width, whatever is excluded. 5: it looks at the start, whose weights may stay.
-        5
+        // 6: chosen items have weights; pairs are counted beside their file; the anchor divides by each answer's own length.
+        6
     }
 
     fn draws(&self) -> Draws {
@@ -67,6 +50,18 @@ impl Kind for PreferenceSettings {
             let need = need.at(keys!["objective", "pairs", key]).label("no pair can be built");
             needs.push(need.instead("raise `beam_requests` and `beam_negatives` above 0"));
         }
+        if self.pairs.propensity.is_some() {
+            let message = "training `{name}` weighs pairs by positions, but the corpus has none";
+            let need = Need::new(Fact::Impressions, message.into());
+            needs
+                .push(need.at(keys!["objective", "pairs", "propensity"]).instead("remove the key"));
+        }
+        for level in self.pairs.levels.keys() {
+            let message =
+                format!("training `{{name}}` weighs level `{level}`, which the corpus lacks");
+            let need = Need::new(Fact::Level(level.clone()), message);
+            needs.push(need.at(keys!["objective", "pairs", "levels", level.as_str()]));
+        }
         needs
     }
 
@@ -84,6 +79,33 @@ impl Kind for PreferenceSettings {
             let message = format!("`{}` is larger than the beam", faults.dotted(&key));
             let label = format!("{} of a beam of {}", pairs.beam_negatives, pairs.beam);
             faults.value(key, message, label, "raise `beam`, or take fewer negatives");
+        }
+        weight_faults(pairs, faults);
+    }
+}
+
+/// Weights that say nothing, or that nothing reads.
+fn weight_faults(pairs: &PairSettings, faults: &mut Faults<'_>) {
+    for (level, &weight) in &pairs.levels {
+        if !(0.0..=MOST_LEVEL).contains(&weight) {
+            let key = keys!["objective", "pairs", "levels", level.as_str()];
+            let message = format!("level `{level}` counts {weight}");
+            let label = format!("expected 0 to {MOST_LEVEL}");
+            faults.value(key, message, label, "1 is what a level counts that is left out");
+        }
+    }
+    let Some(propensity) = &pairs.propensity else { return };
+    let key = |name: &str| keys!["objective", "pairs", "propensity", name];
+    match (propensity.by, propensity.exponent) {
+        (BiasSource::Fixed, None) => {
+            let help = "give `exponent`, such as 1.0, or let the log tell it: by = \"log\"";
+            faults.value(key("by"), "no exponent is given", "which exponent?", help);
+        }
+        (BiasSource::Fixed, Some(_)) | (_, None) => {}
+        (_, Some(_)) => {
+            let message = "the exponent is told by the log";
+            let help = "remove the key, or set by = \"fixed\"";
+            faults.key(key("exponent"), message, "would be ignored", help);
         }
     }
 }
@@ -257,190 +279,9 @@ impl ObjectiveKind for PreferenceSettings {
         let codes = codes.map(|(_, (_, folder))| open_index(folder)).transpose()?;
         let spans = (0..places.len()).find(|at| bundle.has_spans(*at));
         let spans = spans.map(|at| bundle.spans(at)).transpose()?.flatten();
-        let legal = Legal { codes: codes.as_ref(), spans: spans.as_ref() };
+        let legal = Legal { codes: bundle.coded().zip(codes.as_ref()), spans: spans.as_ref() };
         let probe = Probe::new(decoder, &data, legal, self.probe_prompts, step.seed)?;
         let mut objective = Preference::new(decoder, data, reference, self, probe)?;
         lesson.run(&mut objective)
     }
-}
-
-/// The prompts of the identifier at a place.
-fn prompts(step: &StepContext<'_>, place: usize) -> Result<Prompts> {
-    let path = step.inputs.folder(Role::Prompts(place))?.join(PROMPTS_FILE);
-    Prompts::open(&path, Form::BeforeLast)
-}
-
-/// Builds the groups of all identifiers that are aligned.
-fn build(
-    objective: &PreferenceSettings,
-    training: &TrainSettings,
-    bundle: &Bundle,
-    step: &StepContext<'_>,
-) -> Result<()> {
-    let corpus = step.inputs.corpus()?;
-    let requests = corpus.requests(Split::Train)?;
-    let pages = pages(corpus, &requests)?;
-    let settings = objective.pairs();
-    // Where items share codes, they share what is chosen and rejected; their titles are their own.
-    let of_items = PairBuilder::new(&requests, &pages, &settings);
-    let of_leaves = PairBuilder::new(&requests, &pages, &settings).sharing(bundle.leaves());
-    let (mut groups, mut spans) = (Vec::new(), Vec::new());
-    for (at, (place, folder)) in step.inputs.identifiers().into_iter().enumerate() {
-        let prompts = prompts(step, place)?;
-        if bundle.has_spans(at) {
-            // Behind the prompts and answers of codes.
-            let (prompt, answer) = ((at * requests.len()) as u32, bundle.n_coded() as u32);
-            let mut numbers = Numbers::from(answer);
-            let own = (objective, &requests[..]);
-            groups.extend(of_spans(
-                own,
-                (bundle, at),
-                &of_items,
-                &prompts,
-                prompt,
-                &mut numbers,
-                step,
-            )?);
-            spans = numbers.into_spans();
-        } else {
-            groups.extend(of_codes(objective, (bundle, at, folder), &of_leaves, &prompts, step)?);
-        }
-    }
-    if groups.is_empty() {
-        return Err(Error::Failed(format!(
-            "training {} has no preference pairs: no training request has a click with something to reject; raise \
-             pairs.beam_requests or pairs.shown_negatives",
-            training.name
-        )));
-    }
-    if bundle.speaks_spans() {
-        write_spans(&step.out.join(SPANS_FILE), &spans)?;
-    }
-    write_groups(&step.out.join(PAIRS_FILE), &groups)
-}
-
-/// Groups of items, compared by their codes.
-fn of_codes(
-    objective: &PreferenceSettings,
-    (bundle, at, folder): (&Bundle, usize, &Path),
-    builder: &PairBuilder<'_>,
-    prompts: &Prompts,
-    step: &StepContext<'_>,
-) -> Result<Vec<Group>> {
-    let settings = objective.pairs();
-    let mut pairs = builder.shown_pairs();
-    let n_shown = pairs.len();
-    let sample = builder.beam_requests(step.seed);
-    let decode = DecodeSettings { beam: settings.beam, normalizer: bundle.normalizer() };
-    let retriever = bundle.retriever(at, folder, &decode)?;
-    let mut bar = step.ctx.bar("own beams", sample.len() as u64, "request");
-    for chunk in sample.chunks(BEAM_CHUNK) {
-        step.ctx.check_interrupt()?;
-        let found: Vec<Vec<Pair>> = chunk
-            .par_iter()
-            .map(|request| {
-                let hits = retriever.retrieve(&prompts.tokens(request.request), Filter::All)?;
-                let items: Vec<u32> = hits.iter().map(|hit| hit.item).collect();
-                Ok(builder.beam_pairs(request, &items, step.seed))
-            })
-            .collect::<Result<_>>()?;
-        pairs.extend(found.into_iter().flatten());
-        bar.advance(chunk.len() as u64);
-    }
-    drop(bar);
-    let groups = group_pairs(&pairs, &settings);
-    step.ctx.say(format!(
-        "{}: {} pairs, {n_shown} with a rejected item shown above the click, {} from the model's own beams, in {} groups",
-        step.name,
-        pairs.len(),
-        pairs.len() - n_shown,
-        groups.len()
-    ));
-    Ok(groups)
-}
-
-/// Groups of spans: what the model says of chosen items over what it says of rejected ones.
-fn of_spans(
-    (objective, requests): (&PreferenceSettings, &[Request]),
-    (bundle, at): (&Bundle, usize),
-    builder: &PairBuilder<'_>,
-    prompts: &Prompts,
-    first_prompt: u32,
-    numbers: &mut Numbers,
-    step: &StepContext<'_>,
-) -> Result<Vec<Group>> {
-    let settings = objective.pairs();
-    let Some(spans) = bundle.spans(at)? else { return Ok(Vec::new()) };
-    let spans = Arc::new(spans);
-    let decode = SpanDecodeSettings { beam: settings.beam, ..SpanDecodeSettings::default() };
-    let retriever = SpanRetriever::new(bundle.frozen()?, spans.clone(), &decode);
-    let limits = Limits {
-        chosen: settings.group_chosen.unwrap_or(SPANS_OF_GROUP) as usize,
-        rejected: settings.group_negatives.unwrap_or(SPANS_OF_GROUP) as usize,
-    };
-    let sample = builder.beam_requests(step.seed);
-    let mut groups = Vec::new();
-    let mut bar = step.ctx.bar("own spans", sample.len() as u64, "request");
-    for chunk in sample.chunks(BEAM_CHUNK) {
-        step.ctx.check_interrupt()?;
-        let compare = |request: &BeamRequest| {
-            let prompt = prompts.tokens(request.request);
-            let query = requests[request.request as usize].ask.query.as_deref();
-            let said = retriever.say(&prompt, query)?;
-            let found = retriever.items(&said, settings.beam as usize, &[]);
-            let found: Vec<u32> = found.into_iter().map(|(item, _)| item).collect();
-            let compared = builder.compared(request, &found, step.seed);
-            let said: Vec<Vec<u32>> = said.spans().map(<[u32]>::to_vec).collect();
-            let mut rng = step.seed.purpose("span-pairs").index(u64::from(request.request)).rng();
-            let group = span_pairs::group(&spans, &compared, query, &said, limits, &mut rng)?;
-            Ok(group.map(|group| (compared, group)))
-        };
-        let found = chunk.par_iter().map(compare).collect::<Result<Vec<_>>>()?;
-        for (Compared { prompt, .. }, group) in found.into_iter().flatten() {
-            groups.push(span_pairs::numbered(first_prompt + prompt, group, numbers));
-        }
-        bar.advance(chunk.len() as u64);
-    }
-    drop(bar);
-    let rejected: usize = groups.iter().map(|group| group.rejected.len()).sum();
-    let chosen: usize = groups.iter().map(|group| group.chosen.len()).sum();
-    step.ctx.say(format!(
-        "{}: {} groups of spans that the model says itself, {chosen} of clicked items over {rejected} of items that were \
-         shown above a click or found and not clicked; {} requests said nothing to compare",
-        step.name,
-        groups.len(),
-        sample.len() - groups.len()
-    ));
-    Ok(groups)
-}
-
-/// The groups with their rendered prompts.
-fn load<'a>(bundle: &'a Bundle, folder: &Path, step: &StepContext<'_>) -> Result<GroupData<'a>> {
-    let places = step.inputs.identifiers().into_iter().enumerate();
-    let asked = places.map(|(at, (place, _))| {
-        // Rendered prompts of codes end with their mode token.
-        Ok(Asked { prompts: prompts(step, place)?, mode: bundle.mode_of_spans(at) })
-    });
-    let asked = asked.collect::<Result<Vec<Asked>>>()?;
-    let spans = match bundle.speaks_spans() {
-        true => read_spans(&folder.join(SPANS_FILE))?,
-        false => Vec::new(),
-    };
-    let answers = Answers { items: bundle.coded(), spans };
-    let n_prompts = asked.iter().map(|asked| asked.prompts.len()).sum();
-    let groups = read_groups(&folder.join(PAIRS_FILE), n_prompts, answers.len())?;
-    Ok(GroupData { asked, groups, answers })
-}
-
-/// Impressions of every training request.
-fn pages(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Vec<Impression>>> {
-    let train = corpus.request_range(Split::Train);
-    let mut pages = vec![Vec::new(); requests.len()];
-    for group in corpus.impressions()? {
-        let (request, impressions) = group?;
-        if train.contains(&request) {
-            pages[(request - train.start) as usize] = impressions;
-        }
-    }
-    Ok(pages)
 }

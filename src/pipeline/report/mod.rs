@@ -234,9 +234,7 @@ fn tuned(recipe: &Recipe, plan: &Plan, folder: &RunFolder) -> Result<Vec<String>
     let systems = recipe.system.iter().filter(|system| system.it().tuned_for().is_some());
     let mut sentences = Vec::new();
     for system in systems {
-        let uses = system.it().uses();
-        let parts = uses.iter().filter(|one| one.family == Family::System);
-        let parts: Vec<&str> = parts.map(|one| one.name).collect();
+        let parts = system.it().fused();
         for step in plan.all(&step_name(Family::System, system.name())) {
             let label = plan.labelled(system.name(), step);
             let chosen = Chosen::read(&folder.step_dir(&step.name, &step.key))?;

@@ -1,20 +1,21 @@
 //! The course of every training of a finished run, and the diagnostics of its identifiers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 use trieval_eval::report::model::{
-    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, SpansReport, TargetsReport,
-    TogetherReport, TrainingPoint, TrainingReport, finite,
+    CeilingReport, IdentifierReport, LevelReport, OutcomeReport, PairReport, PairsReport,
+    SpansReport, TargetsReport, TogetherReport, TrainingPoint, TrainingReport, finite,
 };
 
 use super::health::health;
 use crate::corpus::{Corpus, training_exposure};
 use crate::error::{Error, Result};
-use crate::generative::{INDEX_FILE, MODEL_DIR};
+use crate::generative::{INDEX_FILE, MODEL_DIR, read_census};
 use crate::identifier::spans::Declared;
 use crate::identifier::{Diagnostics, Identifiers, Removed};
 use crate::judging::ceiling;
-use crate::kind::{Family, Learned};
+use crate::kind::{Family, Learned, Role};
 use crate::model::DecoderConfig;
 use crate::model::folder::CONFIG;
 use crate::pipeline::folder::RunFolder;
@@ -54,14 +55,19 @@ pub(super) fn training(
                 Makes::System(settings) => settings.it().learned(&made)?,
             };
             let Some(learned) = learned else { continue };
-            reports.push(course(&plan.labelled(training.name(), step), &learned, step, folder)?);
+            reports.push(course(
+                &plan.labelled(training.name(), step),
+                &learned,
+                step,
+                (plan, folder),
+            )?);
         }
     }
     for (name, settings) in &recipe.vectors {
         let name = step_name(Family::Vectors, name);
         for step in new(plan, &name, &mut told) {
             if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
-                reports.push(course(&plan.labelled(&name, step), &learned, step, folder)?);
+                reports.push(course(&plan.labelled(&name, step), &learned, step, (plan, folder))?);
             }
         }
     }
@@ -69,7 +75,7 @@ pub(super) fn training(
         let name = step_name(Family::Identifier, name);
         for step in new(plan, &name, &mut told) {
             if let Some(learned) = settings.it().learned(&folder.step_dir(&step.name, &step.key))? {
-                reports.push(course(&plan.labelled(&name, step), &learned, step, folder)?);
+                reports.push(course(&plan.labelled(&name, step), &learned, step, (plan, folder))?);
             }
         }
     }
@@ -79,7 +85,7 @@ pub(super) fn training(
         for step in new(plan, &name, &mut told) {
             if let Some(learned) = system.it().learned(&folder.step_dir(&step.name, &step.key))? {
                 let label = plan.labelled(system.name(), step);
-                reports.push(course(&label, &learned, step, folder)?);
+                reports.push(course(&label, &learned, step, (plan, folder))?);
             }
         }
     }
@@ -96,13 +102,16 @@ fn course(
     name: &str,
     learned: &Learned,
     step: &Step,
-    folder: &RunFolder,
+    (plan, folder): (&Plan, &RunFolder),
 ) -> Result<TrainingReport> {
     let records = log::read(&folder.step_dir(&step.name, &step.key).join(LOG_FILE))?;
     let every = records.len().div_ceil(CURVE_POINTS).max(1);
     let manifest = folder.manifest(&step.name, &step.key)?;
     let warnings = manifest.as_ref().map_or(&[][..], |manifest| &manifest.warnings);
     let health = health(&records, warnings);
+    let key = step.inputs.get(&Role::Pairs.text());
+    let built = key.and_then(|key| plan.steps.iter().find(|step| step.key == *key));
+    let pairs = built.map(|step| pairs(&folder.step_dir(&step.name, &step.key))).transpose()?;
     Ok(TrainingReport {
         name: name.to_owned(),
         objective: learned.objective.to_owned(),
@@ -111,10 +120,35 @@ fn course(
         seconds: manifest.map(|manifest| manifest.seconds),
         parameters: Some(learned.parameters),
         diverged: false,
+        pairs,
         points: start_point(&records)
             .into_iter()
             .chain(records.chunks(every).filter_map(curve_point))
             .collect(),
+    })
+}
+
+/// The pairs of an alignment, from the folder of the step that built them.
+fn pairs(folder: &Path) -> Result<PairsReport> {
+    let census = read_census(folder)?;
+    let sample = census.sample.iter().map(|pair| PairReport {
+        query: pair.query.clone(),
+        chosen: pair.chosen.clone(),
+        rejected: pair.rejected.clone(),
+        reason: pair.reason.clone(),
+        weight: pair.weight,
+    });
+    Ok(PairsReport {
+        pairs: census.pairs,
+        groups: census.groups,
+        reasons: census.reasons.clone(),
+        levels: census.levels.clone(),
+        weights: Some(census.weights),
+        clipped: census.clipped,
+        exponent: census.bias.as_ref().map(|bias| bias.exponent),
+        examined: census.bias.as_ref().map(|bias| bias.examined.clone()).unwrap_or_default(),
+        sentences: census.sentences(),
+        sample: sample.collect(),
     })
 }
 

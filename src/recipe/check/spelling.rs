@@ -3,6 +3,7 @@
 
 use super::super::document::Step;
 use super::{Checker, Part, Parts};
+use crate::decode::settings::DecodeSettings;
 use crate::kind::keys;
 use crate::model::settings::ModelSettings;
 use crate::ranker::kinds::SystemSettings;
@@ -123,7 +124,7 @@ fn system(
         _ => {}
     }
     let decode = below(path, &keys!["decode"]);
-    if !known.contains(&false) && checker.document.node(&decode).is_some() {
+    if !known.contains(&false) && own.decode != DecodeSettings::default() {
         let message = format!("system `{name}` answers in no codes");
         let help = "leave `decode` out: `spans` says how spans are searched for";
         checker.fault(&decode, message, "not read", help);

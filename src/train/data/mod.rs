@@ -4,6 +4,5 @@
 pub mod pairs;
 pub mod prompts;
 pub mod pseudo;
-pub mod span_pairs;
 pub mod spans;
 pub mod taught;

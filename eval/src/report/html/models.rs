@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::cut;
 use crate::report::chart::{self, Name, Series};
-use crate::report::model::{IdentifierReport, Report, SpansReport, TrainingPoint, TrainingReport};
+use crate::report::model::{
+    IdentifierReport, PairReport, Report, SpansReport, TrainingPoint, TrainingReport,
+};
 use crate::report::{link, numbers, words};
 
 #[derive(Serialize)]
@@ -20,6 +22,10 @@ pub(super) struct Training {
     sentences: Vec<String>,
     /// Caption and drawing.
     charts: Vec<(String, String)>,
+    /// What is to be said of its pairs.
+    told: Vec<String>,
+    /// Some of them: query, chosen, rejected, reason, weight.
+    pairs: Vec<[String; 5]>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +102,15 @@ fn training(at: usize, training: &TrainingReport) -> Training {
     let health = training.health.as_ref();
     let verdict = health.map(|one| one.course.name()).unwrap_or_default();
     let sentences = health.map(|one| one.sentences.clone()).unwrap_or_default();
-    Training { name, line: line.join(" · "), diverged, verdict, sentences, charts }
+    let told = training.pairs.iter().flat_map(|pairs| pairs.sentences.clone()).collect();
+    let pairs = training.pairs.iter().flat_map(|pairs| &pairs.sample).map(sampled).collect();
+    Training { name, line: line.join(" · "), diverged, verdict, sentences, charts, told, pairs }
+}
+
+fn sampled(pair: &PairReport) -> [String; 5] {
+    let query = pair.query.clone().unwrap_or_else(|| numbers::NONE.to_owned());
+    let weight = numbers::short(pair.weight);
+    [query, pair.chosen.clone(), pair.rejected.clone(), pair.reason.clone(), weight]
 }
 
 /// Charts by what people call them: caption, and lines by figure of the log and label.

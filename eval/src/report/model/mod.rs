@@ -8,6 +8,7 @@ mod example;
 mod identifier;
 mod logged;
 mod machine;
+mod pairs;
 mod slice;
 mod system;
 mod training;
@@ -26,6 +27,7 @@ pub use identifier::{
 };
 pub use logged::{LogReport, LoggedSystem, PolicyReport};
 pub use machine::{Fingerprint, Machine};
+pub use pairs::{PairReport, PairsReport};
 pub use slice::{SliceReport, SliceSystem};
 pub use system::{Estimate, Latency, SystemReport};
 pub use training::{Course, Health, TrainingPoint, TrainingReport};

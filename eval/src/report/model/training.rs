@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pairs::PairsReport;
+
 /// Course of one training.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainingReport {
@@ -27,6 +29,9 @@ pub struct TrainingReport {
     /// Whether it went well, and why; null in reports that did not judge it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// The pairs that it learned from; null for what learns from none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PairsReport>,
     /// Logged points, by step.
     pub points: Vec<TrainingPoint>,
 }

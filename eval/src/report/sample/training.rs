@@ -34,7 +34,33 @@ pub(super) fn curve(name: &str, steps: u64, first: f64, last: f64) -> TrainingRe
             course: if name == "aligned" { Course::Doubtful } else { Course::Healthy },
             sentences: vec![format!("The loss fell from {first:.2} to {last:.2}.")],
         }),
+        pairs: (name == "aligned").then(pairs),
         points,
+    }
+}
+
+fn pairs() -> PairsReport {
+    let pair = |query: &str, chosen: &str, rejected: &str, weight| PairReport {
+        query: Some(query.to_owned()),
+        chosen: chosen.to_owned(),
+        rejected: rejected.to_owned(),
+        reason: "clicked at position 4; the other shown at position 1 and passed over".to_owned(),
+        weight,
+    };
+    PairsReport {
+        pairs: 12_408,
+        groups: 12_408,
+        reasons: [("shown above the chosen one and passed over".to_owned(), 12_408)].into(),
+        levels: [("clicked".to_owned(), 11_902), ("ordered".to_owned(), 506)].into(),
+        weights: Some([0.25, 1.9, 10.0]),
+        clipped: 731,
+        exponent: Some(0.98),
+        examined: (1..=20).map(|position| f64::from(position).powf(-0.98)).collect(),
+        sentences: vec!["12,408 pairs in 12,408 groups.".to_owned()],
+        sample: vec![
+            pair("oak desk", "Oak writing desk, 120 cm", "Desk lamp in brass", 4.0),
+            pair("blue <b>couch</b>", "Velvet sofa, blue", "Couch cover & cushions", 2.5),
+        ],
     }
 }
 

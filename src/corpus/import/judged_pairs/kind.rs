@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{estimate, import};
 use crate::corpus::import::columns::{column_faults, open_columns};
-use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_signal};
+use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_level, lacks_signal};
+use crate::corpus::levels::default_levels;
 use crate::corpus::settings::{JudgedPairsSettings, PairSplit};
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
 use crate::error::Result;
@@ -94,6 +95,8 @@ impl CorpusKind for JudgedPairsSettings {
             }),
             Fact::Truth => Some(no_truth()),
             Fact::Column(name) => lacks_column(name, &open_columns(&self.item_columns)),
+            Fact::Level(name) if has_clicks => lacks_level(name, &default_levels()),
+            Fact::Level(_) => Some(Lack { why: "no impressions", help: simulate }),
             Fact::Signal(name) => match has_clicks {
                 true => lacks_signal(name, &SIMULATED, "simulated pages record click and grade"),
                 false => lacks_signal(name, &[], simulate),

@@ -145,6 +145,9 @@ impl Signals {
     /// is their position.
     pub(super) const OWN: u8 = 128;
 
+    /// Any way to choose an item.
+    pub(super) const CHOSEN: u8 = Self::CLICK | Self::CART | Self::ORDER;
+
     pub(super) fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
     }
@@ -229,6 +232,8 @@ pub(super) struct Collected {
     /// Items of histories that are none of the corpus.
     pub(super) unknown_past: Met,
     pub(super) unshown: Met,
+    /// How often an item was chosen, unknown ones too.
+    pub(super) chosen: u64,
     /// Rows that name an item at a position of a request again.
     pub(super) repeated: Met,
     /// Fields that a recipe names and no row has, in words.

@@ -32,6 +32,29 @@ fn rows_that_stand_twice_are_one_showing() {
 }
 
 #[test]
+fn a_log_of_clicks_on_what_was_never_shown_is_refused() {
+    let lists = EventFiles {
+        file: "log.csv".into(),
+        query: some("query"),
+        time: some("time"),
+        time_unit: Some(TimeUnit::Order),
+        shown: some("shown"),
+        clicked: some("clicked"),
+        ..EventFiles::default()
+    };
+    let log = "query,shown,clicked,time\na,x y,v,1\nb,x y,w v,2\nc,x y,x,3\nd,y,y,4\n";
+    let mut shop = Shop::new(lists, &[("log.csv", log)]);
+    shop.settings.items = None;
+    let parts = ["3 of 5 chosen items were never shown, such as `v`, `w`", "corpus.log.shown"];
+    assert_says(&shop.error(), &parts);
+    // Half of them may come from anywhere.
+    let log = log.replace("w v", "w");
+    let mut shop = Shop::new(shop.settings.log[0].clone(), &[("log.csv", &log)]);
+    shop.settings.items = None;
+    assert_says(&shop.warnings(), &["2 chosen items were not shown"]);
+}
+
+#[test]
 fn lists_that_stand_twice_are_one_page() {
     let log = "request,query,shown,clicked,time\nr1,a,b a b,b,1\nr1,a,b a b,a,1\nr2,a,b a,a,2\nr3,a,a,a,3\n";
     let lists = EventFiles {

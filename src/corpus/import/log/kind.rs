@@ -9,7 +9,7 @@ use crate::corpus::cell::{Entity, Holds};
 use crate::corpus::import::columns::column_faults;
 use crate::corpus::import::judged_pairs::no_truth;
 use crate::corpus::import::records::matching;
-use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_signal};
+use crate::corpus::kinds::{CorpusKind, lacks_column, lacks_level, lacks_signal};
 use crate::corpus::levels::{default_levels, level_fault};
 use crate::corpus::rows::fixed_columns;
 use crate::corpus::summary::{CorpusSummary, SizeEstimate};
@@ -440,6 +440,7 @@ impl CorpusKind for LogSettings {
             Fact::Truth => Some(no_truth()),
             Fact::Column(name) => lacks_column(name, &open_columns(self)),
             Fact::Value(of) => lacks_value(self.items.as_ref(), of),
+            Fact::Level(name) => lacks_level(name, &self.levels),
             Fact::Signal(name) => match name.strip_prefix("session.") {
                 Some(name) => {
                     let columns = super::log_columns(self);

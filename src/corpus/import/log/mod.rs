@@ -125,6 +125,9 @@ fn import(settings: &LogSettings, out: &Path, ctx: &Context) -> Result<CorpusSum
     }
     let mut log = collector.to;
     log.join_repeats();
+    if let Some(error) = never_shown(folder, &log) {
+        return Err(error);
+    }
     let users = match &settings.users {
         Some(users) => {
             let (users, files) = users::read_users(users, folder, (&mut faults, share), ctx)?;
@@ -183,6 +186,23 @@ fn nothing_known(folder: &Path, named: u64, log: &Collected, ids: &ItemIds) -> E
         "name the fields that hold the same ids in corpus.items.id and corpus.log (`item`, `shown`, `clicked`); \
          corpus.unknown_items = \"add\" keeps items without text",
     )
+}
+
+/// Said of a log of whose chosen items most were never shown: then what is called shown is another page, or other ids, and
+/// what was passed over is not known. A few come from anywhere, and count as shown after the others.
+fn never_shown(folder: &Path, log: &Collected) -> Option<Error> {
+    let (n_chosen, unshown) = (log.chosen, &log.unshown);
+    (2 * unshown.count > n_chosen).then(|| {
+        let message = format!(
+            "{} of {n_chosen} chosen items were never shown, such as {}",
+            unshown.count,
+            unshown.examples()
+        );
+        Error::data(folder, message).with_help(
+            "name the list of what was shown for the same request in corpus.log.shown, with the same ids as in `clicked`, \
+             `carted` and `ordered`",
+        )
+    })
 }
 
 fn reading(format: Option<Format>, delimiter: Option<char>) -> Reading {

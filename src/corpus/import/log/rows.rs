@@ -301,6 +301,8 @@ impl<'c> Collector<'c> {
             }
         }
         asked.day = asked.day.or(read.day);
+        let chosen = read.said.iter().filter(|one| one.shown.signals.has(Signals::CHOSEN));
+        to.chosen += chosen.count() as u64;
         for id in &read.unshown {
             to.unshown.one(|| id.clone());
         }

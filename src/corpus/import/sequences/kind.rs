@@ -58,6 +58,7 @@ impl CorpusKind for SequencesSettings {
             Fact::Value(_) => {
                 Some(Lack { why: "items have ids alone", help: "give `corpus.items_file`" })
             }
+            Fact::Level(_) => Some(Lack { why: "sequences have no pages", help: "" }),
             Fact::Signal(name) => lacks_signal(name, &[], "sequences have no pages"),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Knows tokens and indices; neither log-probabilities nor losses.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use candle_core::Tensor;
@@ -12,66 +13,91 @@ use crate::model::item_tokens::ItemTokens;
 use crate::train::data::prompts::Prompts;
 use crate::train::objective::{Row, TargetBatch};
 
-/// A rejected answer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rejected {
-    /// Number of the answer: an item, or a span.
-    pub item: u32,
-    /// How surely it is a negative, `omega`, above 0.
-    pub weight: f32,
+/// What answers there are: the tokens of each, by its number: items, or anything of tokens that a model may say.
+pub trait Answers: Sync {
+    /// Tokens of an answer, at least one.
+    fn tokens(&self, answer: u32) -> &[u32];
+
+    /// How many there are.
+    fn n_answers(&self) -> usize;
 }
 
-/// Answers to one prompt: every chosen item is preferred to every rejected one. Neither list is empty.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Group {
-    /// Number of the prompt: see [`GroupData::place`].
-    pub prompt: u32,
-    /// Numbers of answers, items or spans, each once.
-    pub chosen: Vec<u32>,
-    /// The rejected answers.
-    pub rejected: Vec<Rejected>,
-}
-
-impl Group {
-    /// Number of answers.
-    pub fn n_answers(&self) -> usize {
-        self.chosen.len() + self.rejected.len()
+impl Answers for ItemTokens {
+    fn tokens(&self, item: u32) -> &[u32] {
+        Self::tokens(self, item)
     }
 
-    /// Item indices of all answers: chosen, then rejected.
-    pub fn answers(&self) -> impl Iterator<Item = u32> {
-        let rejected = self.rejected.iter().map(|rejected| rejected.item);
-        self.chosen.iter().copied().chain(rejected)
+    fn n_answers(&self) -> usize {
+        self.n_items()
     }
 }
 
-/// The prompts of all requests, as they ask for one of a model's identifiers.
-pub struct Asked {
-    /// Tokens of each distinct prompt.
-    pub prompts: Prompts,
-    /// The mode token that ends them, where it is not among these already.
-    pub mode: Option<u32>,
-}
+/// Answers that are no items, such as spans of texts.
+impl Answers for Vec<Vec<u32>> {
+    fn tokens(&self, answer: u32) -> &[u32] {
+        &self[answer as usize]
+    }
 
-impl From<Prompts> for Asked {
-    fn from(prompts: Prompts) -> Self {
-        Self { prompts, mode: None }
+    fn n_answers(&self) -> usize {
+        self.len()
     }
 }
 
-/// What the answers of groups are, by number: items first, then spans.
+/// Answers that are held elsewhere.
+impl<T: Answers + ?Sized> Answers for &T {
+    fn tokens(&self, answer: u32) -> &[u32] {
+        (**self).tokens(answer)
+    }
+
+    fn n_answers(&self) -> usize {
+        (**self).n_answers()
+    }
+}
+
+/// Items by their codes, and behind them spans of texts.
 #[derive(Default)]
-pub struct Answers<'a> {
+pub struct CodesAndSpans<'a> {
     /// The codes of items; none where only spans are compared.
     pub items: Option<&'a ItemTokens>,
     /// Runs of tokens that name no single item.
     pub spans: Vec<Vec<u32>>,
 }
 
-impl Answers<'_> {
-    /// Number of answers.
-    pub fn len(&self) -> usize {
+impl CodesAndSpans<'_> {
+    fn n_items(&self) -> usize {
+        self.items.map_or(0, ItemTokens::n_items)
+    }
+}
+
+impl Answers for CodesAndSpans<'_> {
+    fn tokens(&self, answer: u32) -> &[u32] {
+        match self.items {
+            Some(items) if (answer as usize) < items.n_items() => items.tokens(answer),
+            _ => &self.spans[answer as usize - self.n_items()],
+        }
+    }
+
+    fn n_answers(&self) -> usize {
         self.n_items() + self.spans.len()
+    }
+}
+
+/// The prompts of all requests in each of some identifiers, numbered through: those of the first, then those of the next.
+pub struct AskedPrompts {
+    /// By identifier; each has as many. The mode token is what ends a prompt beside its own tokens.
+    asked: Vec<(Prompts, Option<u32>)>,
+}
+
+impl AskedPrompts {
+    /// Prompts by identifier, each as many as there are requests, with the mode token that ends them where it is not among
+    /// their own tokens.
+    pub fn new(asked: Vec<(Prompts, Option<u32>)>) -> Self {
+        Self { asked }
+    }
+
+    /// Number of prompts.
+    pub fn len(&self) -> usize {
+        self.asked.iter().map(|(prompts, _)| prompts.len()).sum()
     }
 
     /// Whether there is none.
@@ -79,73 +105,88 @@ impl Answers<'_> {
         self.len() == 0
     }
 
-    fn n_items(&self) -> usize {
-        self.items.map_or(0, ItemTokens::n_items)
+    /// The identifier that a prompt asks for, and the request that it is of.
+    pub fn place(&self, prompt: u32) -> (usize, u32) {
+        let n_requests = self.asked.first().map_or(1, |(prompts, _)| prompts.len().max(1));
+        (prompt as usize / n_requests, (prompt as usize % n_requests) as u32)
     }
 
-    /// Whether an answer is a span.
-    pub fn is_span(&self, answer: u32) -> bool {
-        answer as usize >= self.n_items()
-    }
-
-    /// Tokens of an answer.
-    pub fn tokens(&self, answer: u32) -> &[u32] {
-        match self.items {
-            Some(items) if !self.is_span(answer) => items.tokens(answer),
-            _ => &self.spans[answer as usize - self.n_items()],
+    /// Tokens of a prompt.
+    pub fn tokens(&self, prompt: u32) -> Cow<'_, [u32]> {
+        let (identifier, request) = self.place(prompt);
+        let (prompts, mode) = &self.asked[identifier];
+        let tokens = prompts.tokens(request);
+        match mode {
+            None => tokens,
+            Some(mode) => Cow::Owned([&tokens[..], &[*mode]].concat()),
         }
     }
 
-    /// Tokens of the longest.
-    fn length(&self) -> usize {
-        let items = self.items.map_or(0, ItemTokens::length);
-        self.spans.iter().map(Vec::len).fold(items, usize::max)
+    /// Number of tokens of a prompt.
+    pub fn length(&self, prompt: u32) -> u32 {
+        let (identifier, request) = self.place(prompt);
+        let (prompts, mode) = &self.asked[identifier];
+        prompts.length(request) + u32::from(mode.is_some())
+    }
+}
+
+impl<T: Into<Prompts>> From<T> for AskedPrompts {
+    fn from(prompts: T) -> Self {
+        Self::new(vec![(prompts.into(), None)])
+    }
+}
+
+/// An answer, and what it weighs, above 0: a chosen one what it counts; a rejected one how surely it is a negative,
+/// `omega`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weighed {
+    /// Number of the answer: of an item, its index.
+    pub answer: u32,
+    /// Its weight.
+    pub weight: f32,
+}
+
+/// Answers to one prompt: every chosen one is preferred to every rejected one. Neither list is empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Index into the prompts.
+    pub prompt: u32,
+    /// The chosen answers, each once.
+    pub chosen: Vec<Weighed>,
+    /// The rejected answers.
+    pub rejected: Vec<Weighed>,
+    /// Factor of `omega` of each pair for how much its two answers are alike, `[chosen, rejected]`; empty where nobody looked.
+    pub alike: Vec<f32>,
+}
+
+impl Group {
+    /// Of answers that nobody compared.
+    pub fn of(prompt: u32, chosen: Vec<Weighed>, rejected: Vec<Weighed>) -> Self {
+        Self { prompt, chosen, rejected, alike: Vec::new() }
     }
 
-    /// Whether all have as many tokens.
-    fn are_even(&self) -> bool {
-        self.spans.is_empty() && self.items.is_none_or(|items| items.silence().is_none())
+    /// Number of answers.
+    pub fn n_answers(&self) -> usize {
+        self.chosen.len() + self.rejected.len()
+    }
+
+    /// Numbers of all answers: chosen, then rejected.
+    pub fn answers(&self) -> impl Iterator<Item = u32> {
+        self.chosen.iter().chain(&self.rejected).map(|one| one.answer)
     }
 }
 
 /// Prompts, groups and the tokens of the answers in them.
 pub struct GroupData<'a> {
-    /// Prompts by identifier, each as many as there are requests: a group's prompt is counted through all of them.
-    pub asked: Vec<Asked>,
+    /// Tokens of each prompt.
+    pub prompts: AskedPrompts,
     /// The groups.
     pub groups: Vec<Group>,
-    /// What is chosen and rejected.
-    pub answers: Answers<'a>,
+    /// Tokens of an answer.
+    pub answers: Box<dyn Answers + 'a>,
 }
 
 impl GroupData<'_> {
-    /// Requests.
-    fn n_requests(&self) -> usize {
-        self.asked.first().map_or(0, |asked| asked.prompts.len())
-    }
-
-    /// The identifier that a prompt asks for, and the request that it is of.
-    pub fn place(&self, prompt: u32) -> (usize, u32) {
-        let n = self.n_requests().max(1);
-        (prompt as usize / n, (prompt as usize % n) as u32)
-    }
-
-    /// Tokens of a prompt.
-    pub fn prompt(&self, prompt: u32) -> Vec<u32> {
-        let (identifier, request) = self.place(prompt);
-        let asked = &self.asked[identifier];
-        let mut tokens = asked.prompts.tokens(request).into_owned();
-        tokens.extend(asked.mode);
-        tokens
-    }
-
-    /// Number of tokens of a prompt.
-    pub fn prompt_length(&self, prompt: u32) -> u32 {
-        let (identifier, request) = self.place(prompt);
-        let asked = &self.asked[identifier];
-        asked.prompts.length(request) + u32::from(asked.mode.is_some())
-    }
-
     /// Answers of all groups.
     pub fn n_answers(&self) -> usize {
         self.groups.iter().map(Group::n_answers).sum()
@@ -158,48 +199,43 @@ impl GroupData<'_> {
     pub fn batch(&self, groups: &[&Group]) -> Result<TargetBatch> {
         let row = |group: &&Group| {
             let answers = group.answers().map(|answer| self.answers.tokens(answer));
-            Row::answers(&self.prompt(group.prompt), answers)
+            Row::answers(&self.prompts.tokens(group.prompt), answers)
         };
         TargetBatch::new(&groups.iter().map(row).collect::<Vec<Row>>())
     }
 
-    /// Log-probability of every token of every answer, `[answers, length]`, differentiable; 0 behind the end of an answer
-    /// that is shorter than the longest.
+    /// Log-probability of every token of every answer, `[answers, length]`, differentiable; `length` is that of the longest
+    /// answer of the batch, and 0 stands behind the end of a shorter one.
     ///
     /// # Errors
     /// When a tensor operation fails.
     pub fn token_log_probs(&self, batch: &TargetBatch, decoder: &Decoder) -> Result<Tensor> {
-        let (length, log_probs) = (self.answers.length(), batch.log_probs(decoder)?);
-        if self.answers.are_even() {
-            return Ok(log_probs.reshape((batch.n_targets() / length, length))?);
+        let (lengths, log_probs) = (batch.lengths(), batch.log_probs(decoder)?);
+        let length = lengths.iter().copied().max().unwrap_or(0);
+        if lengths.iter().all(|&own| own == length) {
+            return Ok(log_probs.reshape((lengths.len(), length))?);
         }
         let nothing = batch.n_targets() as u32;
-        let mut places = Vec::with_capacity(batch.lengths().len() * length);
+        let mut places = Vec::with_capacity(lengths.len() * length);
         let mut next = 0;
-        for &own in batch.lengths() {
+        for &own in lengths {
             places.extend((0..length).map(|at| if at < own { next + at as u32 } else { nothing }));
             next += own as u32;
         }
         let zero = Tensor::zeros(1, log_probs.dtype(), log_probs.device())?;
         let padded = Tensor::cat(&[&log_probs, &zero], 0)?;
         let places = Tensor::new(places, log_probs.device())?;
-        Ok(padded.index_select(&places, 0)?.reshape((batch.lengths().len(), length))?)
+        Ok(padded.index_select(&places, 0)?.reshape((lengths.len(), length))?)
     }
 
     /// What is compared in a batch of these groups.
     pub fn layout(&self, groups: &[&Group]) -> Layout {
         let mut layout = Layout::default();
         for group in groups {
-            let chosen = group.chosen.iter().map(|&item| self.answers.tokens(item));
-            let rejected = group
-                .rejected
-                .iter()
-                .map(|rejected| (self.answers.tokens(rejected.item), rejected.weight));
-            layout.push(&chosen.collect::<Vec<_>>(), &rejected.collect::<Vec<_>>());
-            if !self.answers.spans.is_empty() {
-                let lengths = group.answers().map(|answer| self.answers.tokens(answer).len());
-                layout.lengths.extend(lengths.map(|length| length as f64));
-            }
+            let side = |side: &[Weighed]| -> Vec<(&[u32], f32)> {
+                side.iter().map(|one| (self.answers.tokens(one.answer), one.weight)).collect()
+            };
+            layout.push_weighed(&side(&group.chosen), &side(&group.rejected), &group.alike);
         }
         layout
     }
@@ -210,39 +246,64 @@ impl GroupData<'_> {
 /// Each chosen answer is a *comparison*; its pairs, one per rejected answer of its group, follow each other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layout {
-    n_answers: usize,
+    lengths: Vec<u32>,
     chosen: Vec<u32>,
+    chosen_weights: Vec<f32>,
     comparisons: Vec<Range<usize>>,
     pair_comparison: Vec<u32>,
     pair_rejected: Vec<u32>,
     weights: Vec<f32>,
     prefixes: Vec<u32>,
-    /// Tokens of each answer, `[answers]`, where answers are spans of any length; else empty.
-    lengths: Vec<f64>,
 }
 
 impl Layout {
-    /// Appends a group: token rows of its chosen answers, and of its rejected ones with their weights.
+    /// Appends a group of chosen answers that count 1 each: their token rows, and those of the rejected ones with their
+    /// weights.
     pub fn push(&mut self, chosen: &[&[u32]], rejected: &[(&[u32], f32)]) {
-        let first = self.n_answers;
-        for (position, winner) in chosen.iter().enumerate() {
+        let chosen: Vec<(&[u32], f32)> = chosen.iter().map(|&tokens| (tokens, 1.0)).collect();
+        self.push_weighed(&chosen, rejected, &[]);
+    }
+
+    /// Appends a group: token rows of its chosen and of its rejected answers with their weights; `alike` has a factor for
+    /// every pair of them, or is empty.
+    pub fn push_weighed(
+        &mut self,
+        chosen: &[(&[u32], f32)],
+        rejected: &[(&[u32], f32)],
+        alike: &[f32],
+    ) {
+        let first = self.n_answers();
+        for (position, (winner, counts)) in chosen.iter().enumerate() {
             let from = self.weights.len();
             for (offset, (loser, weight)) in rejected.iter().enumerate() {
                 self.pair_comparison.push(self.chosen.len() as u32);
                 self.pair_rejected.push((first + chosen.len() + offset) as u32);
-                self.weights.push(*weight);
+                let factor = alike.get(position * rejected.len() + offset).copied().unwrap_or(1.0);
+                self.weights.push(*weight * factor);
                 let shared = winner.iter().zip(*loser).take_while(|(a, b)| a == b).count();
                 self.prefixes.push(shared as u32);
             }
             self.chosen.push((first + position) as u32);
+            self.chosen_weights.push(*counts);
             self.comparisons.push(from..self.weights.len());
         }
-        self.n_answers += chosen.len() + rejected.len();
+        let all = chosen.iter().chain(rejected);
+        self.lengths.extend(all.map(|(tokens, _)| tokens.len() as u32));
     }
 
     /// Rows of the batch.
     pub fn n_answers(&self) -> usize {
-        self.n_answers
+        self.lengths.len()
+    }
+
+    /// Tokens of each answer, `[answers]`.
+    pub fn lengths(&self) -> &[u32] {
+        &self.lengths
+    }
+
+    /// What each comparison's chosen answer counts, `[comparisons]`.
+    pub fn chosen_weights(&self) -> &[f32] {
+        &self.chosen_weights
     }
 
     /// Pairs of all comparisons.
@@ -273,11 +334,6 @@ impl Layout {
     /// Weight `omega` of each pair's rejected answer, `[pairs]`.
     pub fn weights(&self) -> &[f32] {
         &self.weights
-    }
-
-    /// Tokens of each answer, `[answers]`, where they differ.
-    pub fn lengths(&self) -> Option<&[f64]> {
-        Some(self.lengths.as_slice()).filter(|lengths| !lengths.is_empty())
     }
 
     /// Tokens with which the two answers of each pair begin alike, `[pairs]`.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
 use super::group::Layout;
 use super::losses::{BatchLoss, LossTerms, batch_loss};
@@ -179,6 +179,72 @@ fn a_negative_counts_by_its_weight_as_if_it_stood_there_as_often() {
         let apart = value(&terms, &once(2.0), &a) + value(&terms, &single, &c);
         assert!((together - apart).abs() < 1e-12, "{together} {apart}");
     }
+}
+
+#[test]
+fn a_chosen_answer_counts_by_its_weight_as_if_it_stood_there_as_often() {
+    let first: (&[&[u32]], &[(&[u32], f32)]) =
+        (&[&[1, 5, 9]], &[(&[2, 5, 9], 0.5), (&[3, 5, 9], 1.0)]);
+    let second: (&[&[u32]], &[(&[u32], f32)]) = (&[&[4, 5, 9]], &[(&[2, 6, 9], 0.25)]);
+    let mut weighed = Layout::default();
+    weighed.push_weighed(&[(first.0[0], 3.0)], first.1, &[]);
+    weighed.push_weighed(&[(second.0[0], 1.0)], second.1, &[]);
+    let mut thrice = Layout::default();
+    for _ in 0..3 {
+        thrice.push(first.0, first.1);
+    }
+    thrice.push(second.0, second.1);
+    let a: Vec<f64> = (0..9).map(|i| -0.2 - 0.3 * f64::from(i % 5)).collect();
+    let b: Vec<f64> = (0..6).map(|i| -0.1 - 0.4 * f64::from(i)).collect();
+    let once = [a.clone(), b.clone()].concat();
+    let often = [a.clone(), a.clone(), a, b].concat();
+    for loss in LOSSES {
+        let terms = terms(&PreferenceSettings { anchor: 0.3, ..of(loss) });
+        let total = |layout: &Layout| terms.weights(layout).iter().sum::<f64>();
+        assert!((total(&weighed) - total(&thrice)).abs() < 1e-12, "{}", loss.name());
+        let free = |layout: &Layout, policy: &[f64]| {
+            let reference = Tensor::zeros(layout.n_answers(), DType::F64, &Device::Cpu).unwrap();
+            let reference = terms.loss.needs_reference().then_some(&reference);
+            let loss = batch_loss(&terms, layout, &tokens(policy), reference).unwrap();
+            let won =
+                loss.figures.iter().find(|(name, _)| *name == "rewards/accuracies").unwrap().1;
+            (loss.sum.to_scalar::<f64>().unwrap(), won)
+        };
+        let (found, expected) = (free(&weighed, &once), free(&thrice, &often));
+        assert!((found.0 - expected.0).abs() < 1e-12, "{}: {found:?} {expected:?}", loss.name());
+        assert!((found.1 - expected.1).abs() < 1e-12, "{}: {found:?} {expected:?}", loss.name());
+    }
+}
+
+#[test]
+fn likeness_takes_from_the_weight_of_its_pair_alone() {
+    let sides =
+        |rejected: &[f32; 2]| [(&[1u32, 5, 9][..], rejected[0]), (&[2, 6, 9][..], rejected[1])];
+    let chosen = [(&[3u32, 5, 9][..], 1.0), (&[4, 5, 9][..], 2.0)];
+    let mut layout = Layout::default();
+    layout.push_weighed(&chosen, &sides(&[1.0, 0.5]), &[1.0, 0.5, 0.75, 1.0]);
+    assert_eq!(layout.weights(), [1.0, 0.25, 0.75, 0.5]);
+    assert_eq!(layout.chosen_weights(), [1.0, 2.0]);
+    // Of one chosen answer, it is as if the rejected ones weighed less.
+    let (mut alike, mut less) = (Layout::default(), Layout::default());
+    alike.push_weighed(&chosen[..1], &sides(&[1.0, 0.5]), &[1.0, 0.5]);
+    less.push_weighed(&chosen[..1], &sides(&[1.0, 0.25]), &[]);
+    assert_eq!(alike, less);
+}
+
+#[test]
+fn answers_of_other_lengths_are_means_over_their_own_tokens() {
+    let mut layout = Layout::default();
+    layout.push(&[&[1, 5]], &[(&[2, 5, 9], 1.0), (&[3], 0.5)]);
+    assert_eq!(layout.lengths(), [2, 3, 1]);
+    // Zeros stand behind the end of a shorter answer.
+    let policy = [-1.0, -2.0, 0.0, -0.5, -1.5, -2.5, -3.0, 0.0, 0.0];
+    let settings =
+        PreferenceSettings { gamma: Some(0.1), anchor: 0.2, ..of(PreferenceLoss::Simpo) };
+    let softplus = |x: f64| x.exp().ln_1p();
+    let pair = |rejected: f64| softplus(-(0.4 * (-1.5 - rejected) - 0.1));
+    let expected = pair(-1.5) + 0.5 * pair(-3.0) + 0.2 * 1.5 * 1.5;
+    assert!((value(&terms(&settings), &layout, &policy) - expected).abs() < 1e-12);
 }
 
 #[test]

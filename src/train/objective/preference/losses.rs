@@ -41,18 +41,24 @@ impl LossTerms {
         }
     }
 
-    /// Weight of every term of the loss: pairs, or comparisons for the list-wise losses. Their sum is what the summed
-    /// loss is divided by.
+    /// Weight of every term of the loss: pairs, or comparisons for the list-wise losses, each as much as its chosen answer
+    /// counts. Their sum is what the summed loss is divided by.
     pub fn weights(&self, layout: &Layout) -> Vec<f64> {
         let omega = |pair: usize| f64::from(layout.weights()[pair]);
+        let counts = layout.chosen_weights().iter().map(|&weight| f64::from(weight));
         match self.loss {
-            PreferenceLoss::SDpo | PreferenceLoss::RadDpo => vec![1.0; layout.chosen().len()],
-            PreferenceLoss::Dmpo => layout
-                .comparisons()
-                .iter()
-                .map(|pairs| pairs.clone().map(omega).sum::<f64>() / pairs.len().max(1) as f64)
-                .collect(),
-            _ => (0..layout.n_pairs()).map(omega).collect(),
+            PreferenceLoss::SDpo | PreferenceLoss::RadDpo => counts.collect(),
+            PreferenceLoss::Dmpo => {
+                let of = |pairs: &std::ops::Range<usize>| {
+                    pairs.clone().map(omega).sum::<f64>() / pairs.len().max(1) as f64
+                };
+                layout.comparisons().iter().zip(counts).map(|(pairs, u)| u * of(pairs)).collect()
+            }
+            _ => {
+                let counts: Vec<f64> = counts.collect();
+                let of = |pair: usize| counts[layout.pair_comparison()[pair] as usize];
+                (0..layout.n_pairs()).map(|pair| of(pair) * omega(pair)).collect()
+            }
         }
     }
 
@@ -95,7 +101,7 @@ pub fn batch_loss(
     policy: &Tensor,
     reference: Option<&Tensor>,
 ) -> Result<BatchLoss> {
-    let (answers, length) = policy.dims2()?;
+    let (answers, _) = policy.dims2()?;
     if answers != layout.n_answers() || reference.is_some_and(|values| values.dims() != [answers]) {
         bail!(
             "preference loss: {} answers need as many log-probabilities, got {:?} and {:?}",
@@ -107,36 +113,24 @@ pub fn batch_loss(
     let scores = Scores::new(terms, layout, policy, reference)?;
     let losses = match terms.loss {
         loss if loss.is_list_wise() => scores.list_wise(terms, layout)?,
-        _ => scores.pair_wise(terms, length as f64)?,
+        _ => scores.pair_wise(terms)?,
     };
     let weights = terms.weights(layout);
     let preference = (losses * column(&weights, policy)?)?.sum_all()?;
     let mut figures = vec![("loss/preference", scalar(&preference)?)];
     let mut sum = preference;
     if terms.anchor > 0.0 {
-        let chosen = if terms.loss.is_list_wise() { &scores.chosen } else { &scores.pair_chosen };
-        let supervised = (chosen * column(&weights, policy)?)?;
-        let supervised = match &scores.lengths {
-            None => (supervised.sum_all()? * (terms.anchor / length as f64))?,
-            Some(lengths) if terms.loss.is_list_wise() => {
-                ((supervised / &lengths.chosen)?.sum_all()? * terms.anchor)?
-            }
-            Some(lengths) => ((supervised / &lengths.pair_chosen)?.sum_all()? * terms.anchor)?,
+        let lengths = &scores.lengths;
+        let (chosen, lengths) = match terms.loss.is_list_wise() {
+            true => (&scores.chosen, &lengths.comparisons),
+            false => (&scores.pair_chosen, &lengths.pairs),
         };
-        sum = (sum - supervised)?;
+        let shares: Vec<f64> = weights.iter().zip(lengths).map(|(w, length)| w / length).collect();
+        let supervised = (chosen * column(&shares, policy)?)?.sum_all()?;
+        sum = (sum - (supervised * terms.anchor)?)?;
     }
-    figures.extend(scores.figures(terms, layout, length as f64)?);
+    figures.extend(scores.figures(terms, layout)?);
     Ok(BatchLoss { sum, figures })
-}
-
-/// Tokens of answers that differ in length.
-struct Lengths {
-    /// Of the chosen answer of each comparison, `[comparisons]`.
-    chosen: Tensor,
-    /// Of the chosen answer of each pair, `[pairs]`.
-    pair_chosen: Tensor,
-    /// Of the rejected answer of each pair, `[pairs]`.
-    rejected: Tensor,
 }
 
 /// Log-probabilities as the losses read them.
@@ -151,8 +145,27 @@ struct Scores {
     score: Tensor,
     pair_score: Tensor,
     rejected_score: Tensor,
-    /// None where all answers have as many tokens.
-    lengths: Option<Lengths>,
+    lengths: Lengths,
+}
+
+/// Tokens of answers.
+struct Lengths {
+    /// Of each comparison's chosen one.
+    comparisons: Vec<f64>,
+    /// Of each pair's chosen one.
+    pairs: Vec<f64>,
+    /// Of each pair's rejected one.
+    rejected: Vec<f64>,
+}
+
+impl Lengths {
+    fn of(layout: &Layout) -> Self {
+        let of = |answer: &u32| f64::from(layout.lengths()[*answer as usize]);
+        let comparisons: Vec<f64> = layout.chosen().iter().map(of).collect();
+        let pairs = layout.pair_comparison().iter().map(|&one| comparisons[one as usize]);
+        let pairs = pairs.collect();
+        Self { comparisons, pairs, rejected: layout.pair_rejected().iter().map(of).collect() }
+    }
 }
 
 impl Scores {
@@ -178,45 +191,31 @@ impl Scores {
             (chosen.clone(), rejected.clone())
         };
         let pair_score = score.index_select(&spread, 0)?;
-        let lengths = match layout.lengths() {
-            None => None,
-            Some(all) => {
-                let all = column(all, policy)?;
-                let chosen = all.index_select(&rows, 0)?;
-                let pair_chosen = chosen.index_select(&spread, 0)?;
-                Some(Lengths { chosen, pair_chosen, rejected: all.index_select(&losers, 0)? })
-            }
-        };
+        let lengths = Lengths::of(layout);
         Ok(Self { chosen, pair_chosen, rejected, score, pair_score, rejected_score, lengths })
     }
 
-    /// What ipo and simpo compare: scores per token.
-    fn difference_per_token(&self, difference: &Tensor, length: f64) -> Result<Tensor> {
-        match &self.lengths {
-            None => difference / length,
-            Some(lengths) => {
-                (&self.pair_score / &lengths.pair_chosen)?
-                    - (&self.rejected_score / &lengths.rejected)?
-            }
-        }
+    /// Scores of each pair's answers per token, `[pairs]` each.
+    fn per_token(&self) -> Result<[Tensor; 2]> {
+        let mean = |scores: &Tensor, lengths: &[f64]| scores / column(lengths, scores)?;
+        let Lengths { pairs, rejected, .. } = &self.lengths;
+        Ok([mean(&self.pair_score, pairs)?, mean(&self.rejected_score, rejected)?])
     }
 
     /// One loss per pair, `[pairs]`.
-    fn pair_wise(&self, terms: &LossTerms, length: f64) -> Result<Tensor> {
+    fn pair_wise(&self, terms: &LossTerms) -> Result<Tensor> {
+        if terms.loss.divides_by_length() {
+            let [chosen, rejected] = self.per_token()?;
+            let difference = (chosen - rejected)?;
+            if terms.loss == PreferenceLoss::Ipo {
+                return pairwise::ipo(&difference, terms.beta);
+            }
+            let margin = ((difference * terms.beta)? - terms.gamma)?;
+            return pairwise::cdpo(&margin, terms.label_smoothing);
+        }
         let difference = (positive(&self.pair_score, terms.dpo_positive)? - &self.rejected_score)?;
         let margin = (&difference * terms.beta)?;
         match terms.loss {
-            PreferenceLoss::Ipo => {
-                pairwise::ipo(&self.difference_per_token(&difference, length)?, terms.beta)
-            }
-            PreferenceLoss::Simpo => {
-                let margin = match &self.lengths {
-                    None => (margin / length)?,
-                    Some(_) => (self.difference_per_token(&difference, length)? * terms.beta)?,
-                };
-                let margin = (margin - terms.gamma)?;
-                pairwise::cdpo(&margin, terms.label_smoothing)
-            }
             PreferenceLoss::Hinge => pairwise::hinge(&margin),
             PreferenceLoss::Cdpo => pairwise::cdpo(&margin, terms.label_smoothing),
             PreferenceLoss::Robust => pairwise::robust(&margin, terms.label_smoothing),
@@ -252,16 +251,16 @@ impl Scores {
     ///
     /// A reward is `beta rho(y)`; without a reference it is `beta lp(y)`, per token for simpo. `drift/*` is the mean of
     /// `rho`, so it exists with a reference only.
-    fn figures(
-        &self,
-        terms: &LossTerms,
-        layout: &Layout,
-        length: f64,
-    ) -> Result<Vec<(&'static str, f64)>> {
+    fn figures(&self, terms: &LossTerms, layout: &Layout) -> Result<Vec<(&'static str, f64)>> {
         let shares = terms.shares(layout);
-        let per_token = if terms.loss == PreferenceLoss::Simpo { length } else { 1.0 };
-        let scale = terms.beta / per_token;
-        let (chosen, rejected) = (values(&self.pair_score)?, values(&self.rejected_score)?);
+        let scale = terms.beta;
+        let (chosen, rejected) = match terms.loss {
+            PreferenceLoss::Simpo => {
+                let [chosen, rejected] = self.per_token()?;
+                (values(&chosen)?, values(&rejected)?)
+            }
+            _ => (values(&self.pair_score)?, values(&self.rejected_score)?),
+        };
         let mean = |values: &[f64]| shares.iter().zip(values).map(|(share, v)| share * v).sum();
         let (rho_chosen, rho_rejected): (f64, f64) = (mean(&chosen), mean(&rejected));
         let won: f64 = shares

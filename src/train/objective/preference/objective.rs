@@ -89,7 +89,7 @@ impl Objective for Preference<'_> {
     }
 
     fn length(&self, example: u64) -> u32 {
-        self.data.prompt_length(self.data.groups[example as usize].prompt)
+        self.data.prompts.length(self.data.groups[example as usize].prompt)
     }
 
     fn draw(&self, draws: &[Draw]) -> Result<GroupBatch> {
@@ -131,16 +131,10 @@ impl Objective for Preference<'_> {
     }
 
     fn describe(&self, draw: &Draw) -> String {
-        let Group { prompt, chosen, rejected } = &self.data.groups[draw.example as usize];
-        let (_, prompt) = self.data.place(*prompt);
-        let is_span = |answer: &u32| self.data.answers.is_span(*answer);
-        let first = match chosen.first() {
-            Some(answer) if is_span(answer) => "a span".to_owned(),
-            Some(item) => format!("item {item}"),
-            None => String::new(),
-        };
+        let Group { prompt, chosen, rejected, .. } = &self.data.groups[draw.example as usize];
+        let first = chosen.first().map(|one| one.answer.to_string()).unwrap_or_default();
         format!(
-            "group {} (training request {prompt}: {} chosen, the first {first}, over {} rejected)",
+            "group {} (training request {prompt}: {} chosen, the first item {first}, over {} rejected)",
             draw.example,
             chosen.len(),
             rejected.len()

@@ -10,10 +10,11 @@ use trieval_kernels::beam::Constraint;
 use trieval_kernels::index::fm::Spans as LegalSpans;
 use trieval_kernels::index::{SidIndex, Spelled};
 
-use super::group::{Answers, GroupData};
+use super::group::GroupData;
 use crate::decode::spans::Spans;
 use crate::error::{Error, Result};
 use crate::model::decoder::Decoder;
+use crate::model::item_tokens::ItemTokens;
 use crate::seed::Seed;
 use crate::train::objective::{Row, TargetBatch};
 
@@ -23,9 +24,9 @@ const CHUNK: usize = 8;
 /// What may be said.
 #[derive(Clone, Copy, Default)]
 pub struct Legal<'a> {
-    /// Codes of items.
-    pub codes: Option<&'a SidIndex>,
-    /// Spans of texts.
+    /// Codes of items, whose numbers come first among the answers.
+    pub codes: Option<(&'a ItemTokens, &'a SidIndex)>,
+    /// Spans of texts, behind them.
     pub spans: Option<&'a Spans>,
 }
 
@@ -74,7 +75,7 @@ impl Probe {
         let mut drawn: Vec<(u32, u32)> = data
             .groups
             .iter()
-            .filter_map(|group| Some((group.prompt, *group.chosen.first()?)))
+            .filter_map(|group| Some((group.prompt, group.chosen.first()?.answer)))
             .collect();
         drawn.sort_by_key(|(prompt, _)| *prompt);
         drawn.dedup_by_key(|(prompt, _)| *prompt);
@@ -85,8 +86,9 @@ impl Probe {
         }
         let examples = drawn.into_iter().map(|(prompt, item)| {
             let path = data.answers.tokens(item).to_vec();
-            let row = Row::answer(&data.prompt(prompt), &path);
-            Ok(Example { row, path, legal: legal(&data.answers, index, item)?, start: Vec::new() })
+            let row = Row::answer(&data.prompts.tokens(prompt), &path);
+            let legal = legal(index, item, &path)?;
+            Ok(Example { row, path, legal, start: Vec::new() })
         });
         let examples = examples.collect::<Result<_>>()?;
         let mut probe = Self { examples, start_log_prob: 0.0, start_illegal: 0.0 };
@@ -178,17 +180,17 @@ impl Example {
 }
 
 /// Tokens that may follow at every position of an answer.
-fn legal(answers: &Answers<'_>, index: Legal<'_>, answer: u32) -> Result<Vec<Vec<u32>>> {
-    let path = answers.tokens(answer);
-    let legal = match (answers.is_span(answer), answers.items, index) {
-        (true, _, Legal { spans: Some(spans), .. }) => {
-            along(LegalSpans::new(&spans.index).starting_with(&spans.starts), 0, path)
-        }
-        (false, Some(items), Legal { codes: Some(codes), .. }) => {
+fn legal(index: Legal<'_>, answer: u32, path: &[u32]) -> Result<Vec<Vec<u32>>> {
+    let n_items = index.codes.map_or(0, |(items, _)| items.n_items());
+    let legal = match (index.codes, index.spans) {
+        (Some((items, codes)), _) if (answer as usize) < n_items => {
             let silence = items.silence().map(|silence| (silence.level, silence.code));
             along(Spelled::new(codes, silence), items.token(0, 0), path)
         }
-        _ => None,
+        (_, Some(spans)) => {
+            along(LegalSpans::new(&spans.index).starting_with(&spans.starts), 0, path)
+        }
+        (_, None) => None,
     };
     legal.ok_or_else(|| {
         Error::Failed(format!(

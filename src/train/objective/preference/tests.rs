@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor, Var};
 use trieval_kernels::index::SidIndex;
 
-use super::group::{Answers, Asked, Group, GroupData, Rejected};
+use super::group::{AskedPrompts, CodesAndSpans, Group, GroupData, Weighed};
 use super::objective::{GroupBatch, Preference};
 use super::probe::{Legal, Probe};
 use super::reference::reference_scores;
@@ -15,8 +15,7 @@ use crate::model::decoder::tests::lively;
 use crate::model::decoder::{Decoder, normal};
 use crate::model::item_tokens::ItemTokens;
 use crate::seed::Seed;
-use crate::train::data::prompts::Prompts;
-use crate::train::objective::Objective;
+use crate::train::objective::{Objective, Row, TargetBatch};
 use crate::train::sampler::Draw;
 use crate::train::settings::{PreferenceLoss, PreferenceSettings};
 
@@ -29,15 +28,16 @@ fn items() -> ItemTokens {
 }
 
 fn group(prompt: u32, chosen: &[u32], rejected: &[(u32, f32)]) -> Group {
-    let rejected = rejected.iter().map(|&(item, weight)| Rejected { item, weight });
-    Group { prompt, chosen: chosen.to_vec(), rejected: rejected.collect() }
+    let weighed = |&(answer, weight): &(u32, f32)| Weighed { answer, weight };
+    let chosen = chosen.iter().map(|&answer| Weighed { answer, weight: 1.0 });
+    Group::of(prompt, chosen.collect(), rejected.iter().map(weighed).collect())
 }
 
 fn data(items: &ItemTokens, groups: Vec<Group>) -> GroupData<'_> {
     GroupData {
-        asked: vec![Prompts::from(vec![vec![1, 2, 3], vec![4], vec![5, 6, 7, 8]]).into()],
+        prompts: vec![vec![1, 2, 3], vec![4], vec![5, 6, 7, 8]].into(),
         groups,
-        answers: Answers { items: Some(items), spans: Vec::new() },
+        answers: Box::new(items),
     }
 }
 
@@ -60,8 +60,8 @@ fn lists(items: &ItemTokens) -> GroupData<'_> {
     data(items, groups)
 }
 
-fn legal(index: &SidIndex) -> Legal<'_> {
-    Legal { codes: Some(index), spans: None }
+fn legal<'a>(items: &'a ItemTokens, index: &'a SidIndex) -> Legal<'a> {
+    Legal { codes: Some((items, index)), spans: None }
 }
 
 fn own_scores(data: &GroupData<'_>, decoder: &Decoder) -> Vec<f32> {
@@ -242,8 +242,9 @@ fn index() -> SidIndex {
 fn the_probe_starts_at_no_divergence_and_sees_illegal_tokens() {
     let items = items();
     let decoder = lively(small(27));
-    let probe =
-        Probe::new(&decoder, &pairs(&items), legal(&index()), 32, Seed::new(1)).unwrap().unwrap();
+    let probe = Probe::new(&decoder, &pairs(&items), legal(&items, &index()), 32, Seed::new(1))
+        .unwrap()
+        .unwrap();
     let seen = probe.look(&decoder).unwrap();
     assert_eq!(figure(&seen, "kl/first_token"), 0.0);
     assert_eq!(figure(&seen, "drift/probe"), 0.0);
@@ -278,7 +279,8 @@ fn the_probe_measures_the_divergence_over_the_whole_vocabulary() {
     let items = items();
     let decoder = lively(small(27));
     let data = data(&items, vec![group(1, &[2], &[(0, 1.0)])]);
-    let probe = Probe::new(&decoder, &data, legal(&index()), 32, Seed::new(1)).unwrap().unwrap();
+    let probe =
+        Probe::new(&decoder, &data, legal(&items, &index()), 32, Seed::new(1)).unwrap().unwrap();
     let first = |decoder: &Decoder| -> Vec<f64> {
         let ids = Tensor::new(&[[4u32]], &Device::Cpu).unwrap();
         let hidden = decoder.hidden(&ids).unwrap().squeeze(0).unwrap();
@@ -310,13 +312,16 @@ fn the_probe_is_looked_at_when_due_and_at_the_end() {
     let items = items();
     let decoder = lively(small(27));
     let settings = PreferenceSettings { probe_steps: 4, ..settings(PreferenceLoss::Simpo) };
-    let probe = Probe::new(&decoder, &pairs(&items), legal(&index()), 2, Seed::new(1)).unwrap();
+    let probe =
+        Probe::new(&decoder, &pairs(&items), legal(&items, &index()), 2, Seed::new(1)).unwrap();
     let preference = Preference::new(&decoder, pairs(&items), None, &settings, probe).unwrap();
     let looks: Vec<u64> =
         (1..=10).filter(|&step| !preference.measure(step, 10).unwrap().is_empty()).collect();
     assert_eq!(looks, [4, 8, 10]);
     assert!(
-        Probe::new(&decoder, &pairs(&items), legal(&index()), 0, Seed::new(1)).unwrap().is_none()
+        Probe::new(&decoder, &pairs(&items), legal(&items, &index()), 0, Seed::new(1))
+            .unwrap()
+            .is_none()
     );
 }
 
@@ -325,70 +330,65 @@ fn an_index_of_other_identifiers_is_refused() {
     let items = items();
     let decoder = lively(small(27));
     let other = SidIndex::build(&[0u32, 1, 1, 3, 2, 1, 2, 2], &LEVELS).unwrap();
-    assert!(Probe::new(&decoder, &pairs(&items), legal(&other), 32, Seed::new(1)).is_err());
+    assert!(Probe::new(&decoder, &pairs(&items), legal(&items, &other), 32, Seed::new(1)).is_err());
 }
 
-/// Spans of one, two and three tokens, asked for behind a mode token, beside nothing of items.
-fn of_spans(groups: Vec<Group>) -> GroupData<'static> {
-    let prompts = Prompts::from(vec![vec![1, 2], vec![3]]);
-    let spans = vec![vec![20], vec![21, 22], vec![21, 23, 24]];
-    let asked = vec![Asked { prompts, mode: Some(9) }];
-    GroupData { asked, groups, answers: Answers { items: None, spans } }
-}
-
-/// Losses per token divide by the tokens of each span, and padding says nothing.
 #[test]
-fn spans_are_compared_by_their_own_lengths() {
+fn answers_that_are_no_items_may_be_of_any_length() {
     let decoder = lively(small(27));
-    let groups = vec![group(0, &[1], &[(2, 1.0)]), group(1, &[0, 2], &[(1, 0.5)])];
-    let data = of_spans(groups.clone());
-    assert_eq!(data.prompt(1), [3, 9]);
-    let refs: Vec<&Group> = groups.iter().collect();
-    let batch = data.batch(&refs).unwrap();
-    let policy = data.token_log_probs(&batch, &decoder).unwrap();
-    assert_eq!(policy.dims(), [5, 3]);
-    let lp: Vec<f64> =
-        policy.sum(1).unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect();
-    // Rows: 1 over 2; 0 and 2 over 1.
-    let pairs = [(0, 1, 2.0, 3.0, 1.0), (2, 4, 1.0, 2.0, 0.5), (3, 4, 3.0, 2.0, 0.5)];
-    let with = |loss: PreferenceLoss, anchor: f64| {
-        let data = of_spans(groups.clone());
-        let reference = loss.needs_reference().then(|| vec![0.0; data.n_answers()]);
-        let settings = PreferenceSettings { anchor, ..settings(loss) };
-        loss_of(&Preference::new(&decoder, data, reference, &settings, None).unwrap()).0
+    let answers: Vec<Vec<u32>> = vec![vec![20, 25], vec![21], vec![20, 26, 3], vec![22, 24]];
+    let groups = vec![group(0, &[0], &[(1, 1.0), (2, 0.5)]), group(1, &[2], &[(0, 1.0)])];
+    let prompts = || vec![vec![1, 2, 3], vec![4]].into();
+    let data =
+        GroupData { prompts: prompts(), groups: groups.clone(), answers: Box::new(&answers) };
+    let batch = data.batch(&groups.iter().collect::<Vec<&Group>>()).unwrap();
+    let log_probs = data.token_log_probs(&batch, &decoder).unwrap();
+    assert_eq!(log_probs.dims(), [5, 3]);
+    let sums = log_probs.sum(1).unwrap().to_vec1::<f32>().unwrap();
+    // Each answer by itself, whatever it stands beside.
+    let alone = |prompt: &[u32], answer: u32| {
+        let row = Row::answer(prompt, &answers[answer as usize]);
+        let batch = TargetBatch::new(&[row]).unwrap();
+        let log_probs = batch.log_probs(&decoder).unwrap();
+        log_probs.sum_all().unwrap().to_scalar::<f32>().unwrap()
     };
-    let weight: f64 = pairs.iter().map(|pair| pair.4).sum();
-    let supervised: f64 = pairs.iter().map(|(w, _, n, _, omega)| -omega * lp[*w] / n).sum();
-    let (with_anchor, without) = (with(PreferenceLoss::Dpo, 0.5), with(PreferenceLoss::Dpo, 0.0));
-    assert!((with_anchor - without - 0.5 * supervised / weight).abs() < 1e-4);
-    // IPO: the difference of means over tokens, from 1 / (2 tau).
-    let ipo: f64 = pairs
-        .iter()
-        .map(|(w, l, n, m, omega)| omega * (lp[*w] / n - lp[*l] / m - 1.0 / 0.8).powi(2))
-        .sum();
-    assert!((with(PreferenceLoss::Ipo, 0.0) - ipo / weight).abs() < 1e-3);
+    let expected = [
+        alone(&[1, 2, 3], 0),
+        alone(&[1, 2, 3], 1),
+        alone(&[1, 2, 3], 2),
+        alone(&[4], 2),
+        alone(&[4], 0),
+    ];
+    for (found, expected) in sums.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+    let scores = own_scores(&data, &decoder);
+    for (found, expected) in scores.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+    let settings = settings(PreferenceLoss::Dpo);
+    let preference = Preference::new(&decoder, data, Some(scores), &settings, None).unwrap();
+    let (loss, _, weight) = loss_of(&preference);
+    assert!((loss - std::f64::consts::LN_2).abs() < 1e-5 && weight == 2.5, "{loss} {weight}");
 }
 
 #[test]
 fn a_probe_knows_which_words_may_follow() {
     let spans = crate::decode::spans::testing::spans(4);
-    let vocabulary = spans.starts.len();
-    let decoder = lively(small(vocabulary));
+    let decoder = lively(small(spans.starts.len()));
     let oak: Vec<u32> =
         spans.tokenizer.pieces("oak table").unwrap().iter().map(|piece| piece.token).collect();
-    let groups = vec![group(0, &[0], &[(1, 1.0)])];
-    let prompts = Prompts::from(vec![vec![1, 2]]);
-    let answers = Answers { items: None, spans: vec![oak.clone(), vec![oak[0]]] };
-    let data = GroupData { asked: vec![Asked { prompts, mode: Some(5) }], groups, answers };
     let legal = Legal { codes: None, spans: Some(&spans) };
-    let probe = Probe::new(&decoder, &data, legal, 4, Seed::new(1)).unwrap().unwrap();
+    let look = |chosen: Vec<u32>| {
+        let prompts = AskedPrompts::new(vec![(vec![vec![1, 2]].into(), Some(5))]);
+        assert_eq!((&prompts.tokens(0)[..], prompts.length(0)), (&[1, 2, 5][..], 3));
+        let answers = CodesAndSpans { items: None, spans: vec![chosen, vec![oak[0]]] };
+        let groups = vec![group(0, &[0], &[(1, 1.0)])];
+        let data = GroupData { prompts, groups, answers: Box::new(answers) };
+        Probe::new(&decoder, &data, legal, 4, Seed::new(1))
+    };
+    let probe = look(oak.clone()).unwrap().unwrap();
     assert!((0.0..1.0).contains(&probe.start_illegal()));
-    let figures = probe.look(&decoder).unwrap();
-    assert!(figure(&figures, "kl/first_token").abs() < 1e-6);
-    // A span that no text holds belongs to other texts.
-    let prompts = Prompts::from(vec![vec![1, 2]]);
-    let answers = Answers { items: None, spans: vec![vec![oak[0]; 3], vec![oak[0]]] };
-    let groups = vec![group(0, &[0], &[(1, 1.0)])];
-    let other = GroupData { asked: vec![Asked { prompts, mode: None }], groups, answers };
-    assert!(Probe::new(&decoder, &other, legal, 4, Seed::new(1)).is_err());
+    assert!(figure(&probe.look(&decoder).unwrap(), "kl/first_token").abs() < 1e-6);
+    assert!(look(vec![oak[0]; 3]).is_err(), "a span that no text holds belongs to other texts");
 }

@@ -11,17 +11,20 @@ use foldhash::fast::RandomState;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::spans::SpanLessons;
+use super::{BeamRequest, PairBuilder};
+use crate::corpus::Impression;
 use crate::decode::spans::Spans;
-use crate::train::objective::preference::{Group, Rejected};
+use crate::seed::Seed;
+use crate::train::data::spans::SpanLessons;
+use crate::train::objective::preference::{Group, Weighed};
 
 /// Items that a request is compared by.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compared {
     /// Number of the request's prompt.
     pub prompt: u32,
-    /// Clicked items.
-    pub chosen: Vec<u32>,
+    /// Clicked items, with what each counts.
+    pub chosen: Vec<(u32, f32)>,
     /// Every item that was ever clicked for the query, those among them.
     pub positives: Vec<u32>,
     /// Items to reject, with how surely each is a negative.
@@ -84,7 +87,8 @@ pub fn group(
         .iter()
         .filter_map(|(item, weight)| Some((title(spans, *item)?, *weight)))
         .collect();
-    let (positives, chosen) = (titles(&compared.positives), titles(&compared.chosen));
+    let clicked: Vec<u32> = compared.chosen.iter().map(|(item, _)| *item).collect();
+    let (positives, chosen) = (titles(&compared.positives), titles(&clicked));
     let is_in = |span: &[u32], titles: &[Vec<u32>]| titles.iter().any(|title| holds(title, span));
     let is_rejected = |span: &[u32]| rejected.iter().any(|(title, _)| holds(title, span));
 
@@ -105,7 +109,7 @@ pub fn group(
     better.truncate(limits.chosen);
     if better.len() < limits.chosen {
         let lessons = SpanLessons::new(spans);
-        for item in &compared.chosen {
+        for item in &clicked {
             for span in lessons.spans_of(*item, query, rng)? {
                 if better.len() < limits.chosen && !is_rejected(&span) && !better.contains(&span) {
                     better.push(span);
@@ -118,16 +122,51 @@ pub fn group(
     Ok((!better.is_empty() && !worse.is_empty()).then_some((better, worse)))
 }
 
-/// The same, numbered.
+/// The same, numbered; every chosen span counts `counts`.
 pub fn numbered(
     prompt: u32,
+    counts: f32,
     (better, worse): (Vec<Vec<u32>>, Vec<(Vec<u32>, f32)>),
     numbers: &mut Numbers,
 ) -> Group {
-    let chosen = better.into_iter().map(|span| numbers.of(span)).collect();
-    let rejected =
-        worse.into_iter().map(|(span, weight)| Rejected { item: numbers.of(span), weight });
-    Group { prompt, chosen, rejected: rejected.collect() }
+    let mut weighed = |(span, weight)| Weighed { answer: numbers.of(span), weight };
+    let chosen = better.into_iter().map(|span| weighed((span, counts))).collect();
+    let rejected = worse.into_iter().map(&mut weighed).collect();
+    Group::of(prompt, chosen, rejected)
+}
+
+impl PairBuilder<'_> {
+    /// The items by which the spans of a request are compared: its clicked ones over those shown above them, topmost first,
+    /// and over some that its model `found` itself.
+    pub fn compared(&self, request: &BeamRequest, found: &[u32], seed: Seed) -> Compared {
+        let origin = &self.requests[request.request as usize];
+        let page = &self.pages[request.request as usize];
+        let known = origin.ask.query.as_deref().and_then(|query| self.known.get(query));
+        let known = known.map(|known| known.positives.iter().copied().collect::<Vec<u32>>());
+        let chosen: Vec<(u32, f32)> =
+            request.chosen.iter().map(|one| (one.item, one.weight)).collect();
+        let mut positives = known.unwrap_or_default();
+        positives.extend(chosen.iter().map(|(item, _)| *item));
+        positives.sort_unstable();
+        positives.dedup();
+        // What is rejected for one click is for all.
+        let first = request.chosen.iter().take(1).copied().collect();
+        let own = BeamRequest { request: request.request, chosen: first };
+        let own = self.beam_pairs(&own, found, seed).into_iter();
+        let mut rejected: Vec<(u32, f32)> = own.map(|pair| (pair.rejected, pair.weight)).collect();
+        let clicked = page.iter().filter(|one| one.level.is_chosen());
+        let lowest = clicked.map(|one| one.position).max().unwrap_or(0);
+        let mut above: Vec<&Impression> = page
+            .iter()
+            .filter(|one| one.position < lowest && positives.binary_search(&one.item).is_err())
+            .collect();
+        above.sort_by_key(|one| (one.position, one.item));
+        let above = above.iter().take(self.settings.shown_negatives as usize);
+        rejected.extend(above.map(|one| (one.item, self.weights.examined(one.position) as f32)));
+        rejected.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        rejected.dedup_by_key(|one| one.0);
+        Compared { prompt: request.request, chosen, positives, rejected }
+    }
 }
 
 /// Tokens of an item's title.
@@ -161,7 +200,7 @@ mod tests {
         );
         let compared = Compared {
             prompt: 3,
-            chosen: vec![0],
+            chosen: vec![(0, 1.0)],
             positives: vec![0, 1],
             rejected: vec![(2, 0.5), (4, 1.0)],
         };
@@ -196,8 +235,8 @@ mod tests {
     fn a_span_has_one_number() {
         let mut numbers = Numbers::from(10);
         let groups = [
-            numbered(0, (vec![vec![1], vec![2, 3]], vec![(vec![4], 1.0)]), &mut numbers),
-            numbered(1, (vec![vec![4]], vec![(vec![1], 0.5)]), &mut numbers),
+            numbered(0, 1.0, (vec![vec![1], vec![2, 3]], vec![(vec![4], 1.0)]), &mut numbers),
+            numbered(1, 1.0, (vec![vec![4]], vec![(vec![1], 0.5)]), &mut numbers),
         ];
         assert_eq!(groups[0].answers().collect::<Vec<_>>(), [10, 11, 12]);
         assert_eq!(groups[1].answers().collect::<Vec<_>>(), [12, 10]);
