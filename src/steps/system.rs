@@ -211,7 +211,7 @@ impl AnswerRequests {
             ctx: step.ctx,
         };
         let chosen = tuning.choose(tries, tuned.metric)?;
-        step.ctx.say(chosen.sentence(settings.name(), &settings.it().fused()));
+        step.ctx.say(chosen.sentence(settings.name(), &settings.fused()));
         chosen.write(step.out)?;
         inputs.put(Role::Tuned, step.out);
         Ok(inputs)
