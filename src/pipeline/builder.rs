@@ -319,15 +319,12 @@ impl<'a> Builder<'a> {
         reads.insert(Role::Vectors.text(), self.vectors(used.name)?);
         reads.insert(Role::Identifier(0).text(), identifier.to_owned());
         let evaluation = &recipe.evaluation;
-        let searches = |system: &&SystemSettings| {
-            system.it().uses().iter().any(|one| one.family == Family::Train)
-        };
-        let beams = recipe.system.iter().filter(searches).filter_map(|one| one.it().at_most());
+        let beams = recipe.system.iter().filter_map(|one| one.it().beam());
         let cutoff = evaluation.metrics.first().and_then(|metric| metric.parse::<Metric>().ok());
         let cutoff = cutoff.and_then(|metric| metric.cutoff()).unwrap_or(10);
         let work = MeasureCeiling {
             vectors: vectors.clone(),
-            beam: beams.map(|(beam, _)| beam).max().unwrap_or(DecodeSettings::default().beam),
+            beam: beams.max().unwrap_or(DecodeSettings::default().beam),
             metric: format!("recall@{cutoff}"),
             relevant_grade: evaluation.relevant_grade,
             identifier: name.to_owned(),

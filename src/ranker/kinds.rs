@@ -137,6 +137,11 @@ pub trait SystemKind: Kind {
         None
     }
 
+    /// Beams with which it searches codes, where it does.
+    fn beam(&self) -> Option<u32> {
+        None
+    }
+
     /// How what is shown first is chosen, where it is chosen at random.
     fn acts(&self) -> Option<ActSettings> {
         None

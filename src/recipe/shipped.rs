@@ -15,7 +15,7 @@ pub struct ShippedRecipe {
     pub text: &'static str,
 }
 
-const SHIPPED: [ShippedRecipe; 12] = [
+const SHIPPED: [ShippedRecipe; 13] = [
     ShippedRecipe { name: "quickstart", text: include_str!("../../recipes/quickstart.toml") },
     ShippedRecipe { name: "mmse-shop", text: include_str!("../../recipes/mmse-shop.toml") },
     ShippedRecipe { name: "home-depot", text: include_str!("../../recipes/home-depot.toml") },
@@ -26,6 +26,10 @@ const SHIPPED: [ShippedRecipe; 12] = [
     ShippedRecipe {
         name: "home-depot-spans",
         text: include_str!("../../recipes/home-depot-spans.toml"),
+    },
+    ShippedRecipe {
+        name: "home-depot-smollm2",
+        text: include_str!("../../recipes/home-depot-smollm2.toml"),
     },
     ShippedRecipe {
         name: "home-depot-mmse",

@@ -26,6 +26,7 @@ fn with_data(name: &str) -> Vec<String> {
     let set: &[&str] = match name {
         "quickstart" | "mmse-shop" | "hourglass" => &[],
         "home-depot-mmse" => &["corpus.path=/data", "vectors.minilm.path=/encoder"],
+        "home-depot-smollm2" => &["corpus.path=/data", "model.smollm2.path=/model"],
         _ => &["corpus.path=/data"],
     };
     set.iter().map(|set| (*set).to_owned()).collect()
@@ -421,7 +422,6 @@ mod overrides {
 
     #[test]
     fn metrics_of_two_classes_need_both() {
-        // every answer of a sequence is its next item, so nothing judged is irrelevant
         let sequences = "name = \"x\"\n[corpus]\nkind = \"sequences\"\npath = \"d\"\nsequences_file = \"s\"\nitems_file = \"i\"\n[[system]]\nname = \"a\"\nkind = \"popularity\"\n[evaluation]\nmetrics = [\"ndcg@10\"]\n";
         assert!(parse(sequences, &[]).is_ok(), "{:?}", parse(sequences, &[]).err());
         let shown = parse(sequences, &["evaluation.metrics = [\"ndcg@10\", \"auc\"]"]);

@@ -289,6 +289,7 @@ fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
         "home-depot",
         "home-depot-ceiling",
         "home-depot-spans",
+        "home-depot-smollm2",
         "home-depot-mmse",
         "mmse-ablations",
         "hourglass",
@@ -304,9 +305,11 @@ fn shipped_recipes_are_listed_shown_copied_explained_and_checked() {
         // The others lack the path of their data.
         let set = ["--set", "corpus.path=."];
         let encoder = [set[0], set[1], "--set", "vectors.minilm.path=."];
+        let decoder = [set[0], set[1], "--set", "model.smollm2.path=."];
         let more: &[&str] = match name {
             "quickstart" | "mmse-shop" | "hourglass" => &[],
             "home-depot-mmse" => &encoder,
+            "home-depot-smollm2" => &decoder,
             _ => &set,
         };
         let check = [&["check", path(&to)], more].concat();

@@ -390,6 +390,11 @@ impl SystemKind for GenerativeSettings {
         }
     }
 
+    fn beam(&self) -> Option<u32> {
+        let in_codes = self.spans.is_none() || self.identifiers.is_some();
+        in_codes.then_some(self.decode.beam)
+    }
+
     fn estimate(&self, sizes: &Sizes, decoder: Option<&DecoderSizes>) -> Estimate {
         let beam = self.decode.beam;
         let memory = decoder.map(|decoder| decoder.search_memory(sizes, beam, BATCH));
