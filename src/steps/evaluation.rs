@@ -31,6 +31,7 @@ use crate::judging::measured::measured_catalogue;
 use crate::judging::predict::is_wanted;
 use crate::judging::runs::{Evaluated, read_answers, unwritten};
 use crate::judging::slices::slices;
+use crate::judging::truth::judge_order;
 use crate::kind::{Estimate, Role, Sizes};
 use crate::store::{write_atomic, write_json};
 use crate::text::{grouped, one_line};
@@ -279,7 +280,14 @@ impl Evaluate {
                     rest = others;
                     (name.as_str(), own)
                 });
-                logged(corpus, catalogue, &requests, of_systems, cutoff, &options)?
+                let of_systems: Vec<(&str, &[Run])> = of_systems.collect();
+                let each = of_systems.iter().copied();
+                let mut log = logged(corpus, catalogue, &requests, each, cutoff, &options)?;
+                if let Some(log) = &mut log {
+                    let all = (requests.as_slice(), of_systems.as_slice());
+                    judge_order(log, (corpus, catalogue), all, self.baseline(), &options)?;
+                }
+                log
             }
         };
 

@@ -46,6 +46,8 @@ enum Column {
     Policy(&'static str),
     EffectiveRows,
     MeanWeight,
+    TrueOrder,
+    TrueGain,
 }
 
 /// The section; none where the log recorded no pages.
@@ -84,6 +86,10 @@ pub(super) fn logged(report: &Report) -> Option<Logged> {
             },
         );
     }
+    if log.systems.iter().any(|one| one.true_order.is_some()) {
+        columns.extend([Column::TrueOrder, Column::TrueGain]);
+        lead += " The truth of a simulated shop says how often two items shown for a request stand in the order of their true utility in the list (0.5 is chance).";
+    }
     let row = |one: &LoggedSystem| Row {
         system: one.system.clone(),
         link: link::run_of(report, &one.system),
@@ -110,6 +116,8 @@ impl Column {
             Self::Policy(estimator) => estimator,
             Self::EffectiveRows => "effective rows",
             Self::MeanWeight => "mean weight",
+            Self::TrueOrder => "order of true utility",
+            Self::TrueGain => "over the baseline",
         }
     }
 
@@ -135,6 +143,21 @@ impl Column {
                 Figure::new(first.map(|one| one.effective_rows), |rows| numbers::count(rows as u64))
             }
             Self::MeanWeight => Figure::new(first.map(|one| one.mean_weight), numbers::short),
+            Self::TrueOrder => {
+                let share = system.true_order.map(|order| order.share);
+                if let Some(share) = share {
+                    let (low, high) = (numbers::value(share.low), numbers::value(share.high));
+                    interval = format!("{low} to {high}");
+                }
+                Figure::new(share.map(|share| share.value), numbers::value)
+            }
+            Self::TrueGain => {
+                let order = system.true_order;
+                if let Some(p) = order.and_then(|order| order.p_value) {
+                    interval = if p < 0.001 { "p < 0.001".into() } else { format!("p = {p:.3}") };
+                }
+                Figure::new(order.and_then(|order| order.gain), |gain| format!("{gain:+.3}"))
+            }
         };
         Cell { figure, interval }
     }
@@ -144,6 +167,7 @@ impl Column {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::report::model::{Estimate, OrderReport};
     use crate::report::sample;
 
     fn texts(logged: &Logged, row: usize) -> Vec<&str> {
@@ -173,6 +197,20 @@ mod tests {
         let silent = logged(&report).unwrap();
         assert_eq!(silent.heads[2..], ["effective rows", "mean weight"]);
         assert!(silent.policies.contains("no system has as many"));
+        let order = OrderReport {
+            share: Estimate { value: 0.61, low: 0.6, high: 0.62 },
+            requests: 80,
+            gain: Some(0.0123),
+            p_value: Some(0.0321),
+        };
+        report.log.as_mut().unwrap().systems[1].true_order = Some(order);
+        let told = logged(&report).unwrap();
+        assert_eq!(told.heads[4..], ["order of true utility", "over the baseline"]);
+        assert_eq!(texts(&told, 1)[4..], ["0.610", "+0.012"]);
+        assert_eq!(told.rows[1].cells[5].interval, "p = 0.032");
+        assert_eq!(texts(&told, 0)[4..], [numbers::NONE; 2]);
+        assert!(told.lead.contains("0.5 is chance"));
+        report.log.as_mut().unwrap().systems[1].true_order = None;
         report.log.as_mut().unwrap().chosen_share = None;
         report.log.as_mut().unwrap().requests = 0;
         let bare = logged(&report).unwrap();

@@ -106,12 +106,6 @@ pub(super) fn free(patterns: &Patterns, exponent: f64) -> Vec<f64> {
 /// Which positions are joined by pairs that were clicked: each position's group, numbered from 0.
 pub(super) fn components(patterns: &Patterns) -> Vec<usize> {
     let mut group: Vec<usize> = (0..patterns.n_positions()).collect();
-    fn root(group: &[usize], mut place: usize) -> usize {
-        while group[place] != place {
-            place = group[place];
-        }
-        place
-    }
     for pattern in patterns.all.iter().filter(|pattern| pattern.clicks() > 0.0) {
         let mut places = pattern.places.iter().map(|one| usize::from(one.position) - 1);
         let Some(first) = places.next() else { continue };
@@ -124,4 +118,12 @@ pub(super) fn components(patterns: &Patterns) -> Vec<usize> {
         }
     }
     (0..group.len()).map(|place| root(&group, place)).collect()
+}
+
+/// The lowest position of a group.
+fn root(group: &[usize], mut place: usize) -> usize {
+    while group[place] != place {
+        place = group[place];
+    }
+    place
 }

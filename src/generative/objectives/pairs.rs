@@ -6,7 +6,6 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use trieval_kernels::beam::Filter;
 
-use super::preference::SCORE_CHUNK;
 use crate::corpus::{Corpus, Impression, ItemIdx, PositionBias, Request, Split, Told};
 use crate::decode::retriever::Retriever;
 use crate::decode::settings::DecodeSettings;
@@ -38,6 +37,8 @@ const CENSUS_FILE: &str = "pairs.json";
 const SPANS_FILE: &str = "spans.bin";
 /// Most chosen and most rejected spans of a group, where nothing is said.
 const SPANS_OF_GROUP: u32 = 4;
+/// Groups scored at once by the frozen start.
+pub(super) const SCORE_CHUNK: usize = 64;
 /// Requests searched between two looks at the interrupt flag.
 const BEAM_CHUNK: usize = 64;
 /// Standard error of an exponent from which on it is doubtful.

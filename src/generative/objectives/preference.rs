@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::pairs::{build, load};
+use super::pairs::{SCORE_CHUNK, build, load};
 use crate::error::Result;
 use crate::generative::kinds::{Lesson, ObjectiveKind, PreparedStep};
 use crate::generative::training::{on_device, start};
@@ -19,8 +19,6 @@ use crate::train::objective::preference::{Legal, Preference, Probe, reference_sc
 use crate::train::settings::{PreferenceLoss, PreferenceSettings, TrainSettings};
 
 const REFERENCE_FILE: &str = "reference.bin";
-/// Groups scored at once by the frozen start.
-pub(super) const SCORE_CHUNK: usize = 64;
 /// Bytes of an item in a map of what was shown.
 const KNOWN_BYTES: u64 = 20;
 /// Most that a level may count.

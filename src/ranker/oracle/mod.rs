@@ -22,6 +22,19 @@ impl Oracle {
     pub fn open(corpus: &Path) -> Result<Self> {
         Ok(Self { world: World::open(corpus)? })
     }
+
+    /// Whether the truth behind a corpus folder is known.
+    pub fn knows(corpus: &Path) -> bool {
+        World::file(corpus).is_file()
+    }
+
+    /// True utility of an item to the user of a request, by their row numbers.
+    ///
+    /// # Panics
+    /// When request or item does not exist in this world.
+    pub fn utility(&self, request: u32, item: u32) -> f32 {
+        self.world.utility(request, item)
+    }
 }
 
 impl Retrieve for Oracle {

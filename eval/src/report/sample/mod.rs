@@ -147,6 +147,7 @@ fn log() -> LogReport {
             2 => Vec::new(),
             _ => vec![policy("ips", 0.043, 812.0), policy("snips", 0.041, 812.0)],
         },
+        true_order: None,
     };
     LogReport {
         cutoff: 10,
