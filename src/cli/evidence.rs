@@ -64,7 +64,9 @@ impl<'a> Spans<'a> {
         let all = system.evidence(ask, items)?;
         let named = items.iter().zip(names).zip(all);
         let spans = named.map(|((item, name), evidence)| {
-            evidence.into_iter().map(|one| self.span(*item, &name.title, one)).collect()
+            let spans = evidence.into_iter().map(|one| self.span(*item, &name.title, one));
+            // A token may be a blank, which nobody sees.
+            spans.filter(|one| one.as_ref().map_or(true, |one| !one.text.is_empty())).collect()
         });
         spans.collect::<Result<Vec<Vec<Span>>>>().map(Some)
     }

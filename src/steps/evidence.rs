@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::Serialize;
-use trieval_kernels::ops::alone;
 
 use super::Work;
 use super::evaluation::Evaluation;
@@ -53,7 +52,7 @@ impl Work for TellEvidence {
         let asked: Vec<(&str, &Ask, Vec<u32>)> = asked.collect();
         let system = self.system.open(&inputs)?;
         let told = asked.par_iter().map(|(request, ask, items)| {
-            let evidence = alone(|| system.evidence(ask, items))?;
+            let evidence = system.evidence(ask, items)?;
             let of_title = items.iter().zip(evidence).map(|(item, evidence)| {
                 let of_title = evidence.into_iter().filter(|one| one.field == TITLE);
                 let spans =

@@ -95,7 +95,9 @@ fn the_search(root: &str) {
     }
     let told = trieval(&["search", root, "red table", "--system", "said", "--top", "3"]).expect(0);
     let (first, below) = told.out.split_once('\n').unwrap();
-    assert!(first.starts_with("  1  ") && below.starts_with("               \""), "{}", told.out);
+    assert!(first.starts_with("  1  ") && below.starts_with(&" ".repeat(15)), "{}", told.out);
+    assert!(below.lines().next().unwrap().contains('"'), "{}", told.out);
+    assert!(!told.out.contains("\"\""), "a blank says nothing: {}", told.out);
     assert!(!told.out.contains('\u{1b}'), "marks are for terminals: {:?}", told.out);
     let spans = told.out.lines().filter(|line| line.starts_with("     "));
     assert!(spans.clone().count() >= 3 && spans.into_iter().all(|line| line.chars().count() <= 80));
