@@ -428,7 +428,7 @@ mod tests {
         fn model(&self, of: &[usize]) -> std::path::PathBuf {
             let folder = self.root.path().join("model");
             let all: Vec<Named> =
-                of.iter().map(|one| Named::Codes(identifiers(*one, "cafe"))).collect();
+                of.iter().map(|one| Named::Codes(Box::new(identifiers(*one, "cafe")))).collect();
             let mut tokenizer =
                 Tokenizer::train_bpe(["red"; 4].iter(), 270, &Context::silent()).unwrap();
             let first = vocabulary::add(&mut tokenizer, &all).unwrap();

@@ -10,7 +10,7 @@ use crate::inputs::StepContext;
 #[derive(Debug, Clone)]
 pub(super) enum Named {
     /// Paths of codes, which get tokens of their own.
-    Codes(Identifiers),
+    Codes(Box<Identifiers>),
     /// Spans of texts: words of the vocabulary that is there.
     Spans(SpanSettings),
 }
@@ -54,7 +54,7 @@ pub(super) fn named(step: &StepContext<'_>) -> Result<Vec<Named>> {
     let folders = step.inputs.identifiers().into_iter();
     let named = folders.map(|(_, folder)| match folder.join(SPANS_FILE).is_file() {
         true => Declared::read(folder).map(|declared| Named::Spans(declared.settings)),
-        false => Identifiers::load(folder, None).map(Named::Codes),
+        false => Identifiers::load(folder, None).map(|one| Named::Codes(Box::new(one))),
     });
     named.collect()
 }

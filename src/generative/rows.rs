@@ -242,7 +242,8 @@ mod tests {
         let (hidden, old) = (parts.config.hidden_size, parts.config.vocab_size);
         let before = rows(&parts.tensors[EMBEDDING]);
         let ids = identifiers(hidden);
-        let first = vocabulary::add(&mut parts.tokenizer, &[Named::Codes(ids.clone())]).unwrap();
+        let first =
+            vocabulary::add(&mut parts.tokenizer, &[Named::Codes(Box::new(ids.clone()))]).unwrap();
         parts.config.vocab_size = parts.tokenizer.len();
         let table = &parts.tensors[EMBEDDING];
         let table = added_rows::extend(
@@ -252,7 +253,7 @@ mod tests {
             crate::seed::Seed::new(1),
         );
         parts.tensors.insert(EMBEDDING.into(), table.unwrap());
-        parts.begin_at(&[Named::Codes(ids.clone())], first, None, 0.1).unwrap();
+        parts.begin_at(&[Named::Codes(Box::new(ids.clone()))], first, None, 0.1).unwrap();
         assert!(!parts.config.tie_word_embeddings);
         let (embedding, head) = (rows(&parts.tensors[EMBEDDING]), rows(&parts.tensors[HEAD]));
         assert_eq!((&embedding[..old], &head[..old]), (&before[..], &before[..]));
@@ -285,14 +286,15 @@ mod tests {
         let mut ids = identifiers(hidden);
         ids.centroids.levels[0][..hidden].fill(0.0);
         ids.centroids.levels[1].fill(0.0);
-        let first = vocabulary::add(&mut parts.tokenizer, &[Named::Codes(ids.clone())]).unwrap();
+        let first =
+            vocabulary::add(&mut parts.tokenizer, &[Named::Codes(Box::new(ids.clone()))]).unwrap();
         let rows_wanted = parts.tokenizer.len();
         let seed = crate::seed::Seed::new(1);
         let table =
             added_rows::extend(&parts.tensors[EMBEDDING], first as usize, rows_wanted, seed);
         let table = table.unwrap();
         parts.tensors.insert(EMBEDDING.into(), table.clone());
-        parts.begin_at(&[Named::Codes(ids.clone())], first, None, 0.1).unwrap();
+        parts.begin_at(&[Named::Codes(Box::new(ids.clone()))], first, None, 0.1).unwrap();
         let (before, after) = (rows(&table), rows(&parts.tensors[EMBEDDING]));
         let first = first as usize;
         assert!(after.concat().iter().all(|x| x.is_finite()));
@@ -308,7 +310,8 @@ mod tests {
         let mut parts = parts();
         let hidden = parts.config.hidden_size;
         let ids = identifiers(2);
-        let first = vocabulary::add(&mut parts.tokenizer, &[Named::Codes(ids.clone())]).unwrap();
+        let first =
+            vocabulary::add(&mut parts.tokenizer, &[Named::Codes(Box::new(ids.clone()))]).unwrap();
         let table = &parts.tensors[EMBEDDING];
         let table = added_rows::extend(
             table,
@@ -319,10 +322,12 @@ mod tests {
         parts.tensors.insert(EMBEDDING.into(), table.unwrap());
         let values: Vec<f32> = (0..2 * hidden).map(|i| (i % 5) as f32 - 1.5).collect();
         let projection = Tensor::from_vec(values, (2, hidden), &Device::Cpu).unwrap();
-        let told = parts.begin_at(&[Named::Codes(ids.clone())], first, None, 0.1);
+        let told = parts.begin_at(&[Named::Codes(Box::new(ids.clone()))], first, None, 0.1);
         let told = told.unwrap_err().to_string();
         assert!(told.contains("made from vectors of 2 numbers, and the decoder has"), "{told}");
-        parts.begin_at(&[Named::Codes(ids.clone())], first, Some(&projection), 0.1).unwrap();
+        parts
+            .begin_at(&[Named::Codes(Box::new(ids.clone()))], first, Some(&projection), 0.1)
+            .unwrap();
         // Whatever the hidden state, the first level's logits are those of the projected one.
         let h = Tensor::from_vec(
             (0..hidden).map(|i| i as f32 / 3.0).collect(),

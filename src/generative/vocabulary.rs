@@ -157,7 +157,8 @@ mod tests {
 
     fn random(levels: &[u32], codes: &[u32]) -> Named {
         let made = Made::by("random");
-        Named::Codes(Identifiers::new(codes.to_vec(), levels.to_vec(), made, "cafe").unwrap())
+        let codes = Identifiers::new(codes.to_vec(), levels.to_vec(), made, "cafe").unwrap();
+        Named::Codes(Box::new(codes))
     }
 
     fn levels_of(all: &[Named]) -> Vec<(&[u32], usize)> {

@@ -65,8 +65,11 @@ pub fn judge_order(
     Ok(())
 }
 
+/// A place among the requests, and what was shown there, with its true utility.
+type Page = (usize, Vec<(u32, f32)>);
+
 /// What was shown for each request with its true utility, where two items differ in it: `(place among the requests, page)`.
-fn shown(corpus: &Corpus, requests: &[Request]) -> Result<Vec<(usize, Vec<(u32, f32)>)>> {
+fn shown(corpus: &Corpus, requests: &[Request]) -> Result<Vec<Page>> {
     let Some(split) = requests.first().map(|request| request.split) else { return Ok(Vec::new()) };
     let oracle = Oracle::open(corpus.folder())?;
     let places: HashMap<u32, usize> =

@@ -14,6 +14,7 @@ use rand::seq::SliceRandom;
 use super::{BeamRequest, PairBuilder};
 use crate::corpus::Impression;
 use crate::decode::spans::Spans;
+use crate::error::Result;
 use crate::seed::Seed;
 use crate::train::data::spans::SpanLessons;
 use crate::train::objective::preference::{Group, Weighed};
@@ -29,6 +30,15 @@ pub struct Compared {
     pub positives: Vec<u32>,
     /// Items to reject, with how surely each is a negative.
     pub rejected: Vec<(u32, f32)>,
+}
+
+/// Spans that are compared for a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Words {
+    /// What is chosen.
+    pub better: Vec<Vec<u32>>,
+    /// What is rejected, with how surely.
+    pub worse: Vec<(Vec<u32>, f32)>,
 }
 
 /// Most answers of a group.
@@ -78,7 +88,7 @@ pub fn group(
     said: &[Vec<u32>],
     limits: Limits,
     rng: &mut impl Rng,
-) -> crate::error::Result<Option<(Vec<Vec<u32>>, Vec<(Vec<u32>, f32)>)>> {
+) -> Result<Option<Words>> {
     let titles = |items: &[u32]| -> Vec<Vec<u32>> {
         items.iter().filter_map(|item| title(spans, *item)).collect()
     };
@@ -119,14 +129,14 @@ pub fn group(
     }
     worse.shuffle(rng);
     worse.truncate(limits.rejected);
-    Ok((!better.is_empty() && !worse.is_empty()).then_some((better, worse)))
+    Ok((!better.is_empty() && !worse.is_empty()).then_some(Words { better, worse }))
 }
 
 /// The same, numbered; every chosen span counts `counts`.
 pub fn numbered(
     prompt: u32,
     counts: f32,
-    (better, worse): (Vec<Vec<u32>>, Vec<(Vec<u32>, f32)>),
+    Words { better, worse }: Words,
     numbers: &mut Numbers,
 ) -> Group {
     let mut weighed = |(span, weight)| Weighed { answer: numbers.of(span), weight };
@@ -209,7 +219,7 @@ mod tests {
             .to_vec();
         let limits = Limits { chosen: 2, rejected: 9 };
         let mut rng = Seed::new(1).rng();
-        let (mut better, mut worse) =
+        let Words { mut better, mut worse } =
             group(&spans, &compared, None, &said, limits, &mut rng).unwrap().unwrap();
         better.sort();
         worse.sort_by(|a, b| a.0.cmp(&b.0));
@@ -225,7 +235,7 @@ mod tests {
         assert_eq!(group(&spans, &alone, None, &said, limits, &mut rng).unwrap(), None);
         // Nothing of the chosen is said: it is drawn, and holds nothing of the rejected.
         let silent = [tokens(&spans, "lamp")];
-        let (better, _) =
+        let Words { better, .. } =
             group(&spans, &compared, None, &silent, limits, &mut rng).unwrap().unwrap();
         assert_eq!(better.len(), 2);
         assert!(better.iter().all(|span| !holds(&tokens(&spans, "red sofa"), span)));
@@ -235,8 +245,18 @@ mod tests {
     fn a_span_has_one_number() {
         let mut numbers = Numbers::from(10);
         let groups = [
-            numbered(0, 1.0, (vec![vec![1], vec![2, 3]], vec![(vec![4], 1.0)]), &mut numbers),
-            numbered(1, 1.0, (vec![vec![4]], vec![(vec![1], 0.5)]), &mut numbers),
+            numbered(
+                0,
+                1.0,
+                Words { better: vec![vec![1], vec![2, 3]], worse: vec![(vec![4], 1.0)] },
+                &mut numbers,
+            ),
+            numbered(
+                1,
+                1.0,
+                Words { better: vec![vec![4]], worse: vec![(vec![1], 0.5)] },
+                &mut numbers,
+            ),
         ];
         assert_eq!(groups[0].answers().collect::<Vec<_>>(), [10, 11, 12]);
         assert_eq!(groups[1].answers().collect::<Vec<_>>(), [12, 10]);

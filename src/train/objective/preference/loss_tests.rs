@@ -89,6 +89,9 @@ fn assert_equal(a: &PreferenceSettings, b: &PreferenceSettings, layout: &Layout)
     }
 }
 
+/// Chosen answers, and rejected ones with their weights.
+type Sides<'a> = (&'a [&'a [u32]], &'a [(&'a [u32], f32)]);
+
 #[test]
 fn softplus_is_stable_and_right() {
     let x = Tensor::new(&[-800.0f64, -1.0, 0.0, 2.0, 800.0], &Device::Cpu).unwrap();
@@ -183,9 +186,8 @@ fn a_negative_counts_by_its_weight_as_if_it_stood_there_as_often() {
 
 #[test]
 fn a_chosen_answer_counts_by_its_weight_as_if_it_stood_there_as_often() {
-    let first: (&[&[u32]], &[(&[u32], f32)]) =
-        (&[&[1, 5, 9]], &[(&[2, 5, 9], 0.5), (&[3, 5, 9], 1.0)]);
-    let second: (&[&[u32]], &[(&[u32], f32)]) = (&[&[4, 5, 9]], &[(&[2, 6, 9], 0.25)]);
+    let first: Sides<'_> = (&[&[1, 5, 9]], &[(&[2, 5, 9], 0.5), (&[3, 5, 9], 1.0)]);
+    let second: Sides<'_> = (&[&[4, 5, 9]], &[(&[2, 6, 9], 0.25)]);
     let mut weighed = Layout::default();
     weighed.push_weighed(&[(first.0[0], 3.0)], first.1, &[]);
     weighed.push_weighed(&[(second.0[0], 1.0)], second.1, &[]);
