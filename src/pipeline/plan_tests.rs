@@ -441,7 +441,7 @@ fn others(value: &Value, schema: &Value, root: &Value) -> Vec<Value> {
     others.extend([json!(3), json!(4), json!(0.25), json!(0.5), json!(true), json!(false)]);
     others.extend([json!([1, 2]), json!([0.25, 0.5]), json!(["title"]), json!("other")]);
     others.push(json!({"by": "grades", "ordered": 2.0, "clicked": 1.0}));
-    others.push(json!({"tensorboard": true}));
+    others.extend([json!({"tensorboard": true}), json!({"ordered": 3.0})]);
     others.push(json!([["request.query", "item.title"]]));
     variants_of(schema, root, &mut others);
     let mut elements = Vec::new();
