@@ -23,7 +23,7 @@ impl SpanTokenizer {
     /// The tokens of a text, behind a blank, and where they stand in it.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the tokenizer refuses the text.
+    /// [`crate::Error::Failed`] when the tokenizer refuses the text.
     pub fn pieces(&self, text: &str) -> Result<Vec<Piece>> {
         let folded = self.fold_case.then(|| Folded::new(text));
         let read = folded.as_ref().map_or(text, |folded| &folded.text);
