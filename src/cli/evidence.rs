@@ -14,6 +14,8 @@ use crate::text::{one_line, visible_excerpt};
 
 /// Spans printed for an item; `--json` has all.
 const MOST: usize = 5;
+/// Least worth that is printed.
+const LEAST: f64 = 0.05;
 /// Characters of a span that are printed.
 const LONGEST: usize = 48;
 /// Characters before the spans of an item: those before its id.
@@ -107,9 +109,12 @@ fn trimmed(text: &str, bytes: Range<usize>) -> Range<usize> {
 pub(super) fn lines(spans: &[Span], columns: usize) -> String {
     let mut text = String::new();
     let mut used = columns;
-    let further = spans.len().saturating_sub(MOST);
+    // What is shown as 0.0 tells nothing.
+    let told = spans.iter().take(MOST).take_while(|span| span.worth >= LEAST).count();
+    let told = told.max(spans.len().min(1));
+    let further = spans.len() - told;
     let more = (further > 0).then(|| format!("{further} more"));
-    for piece in spans.iter().take(MOST).map(Span::shown).chain(more) {
+    for piece in spans.iter().take(told).map(Span::shown).chain(more) {
         let length = piece.chars().count();
         if used + BETWEEN.chars().count() + length > columns {
             if !text.is_empty() {
@@ -204,6 +209,8 @@ mod tests {
         let many = vec![spans[1].clone(); 9];
         let many = lines(&many, 80);
         assert!(many.ends_with(" 4 more\n") && many.lines().all(|line| line.chars().count() <= 80));
+        let weak = [spans[0].clone(), span("for", title, 0.049)];
+        assert!(lines(&weak, 80).ends_with("12.3 · 1 more\n"));
         let long = span(&"very ".repeat(30), title, 1.0);
         let long = lines(&[long], 80);
         assert!(long.contains("…\" 1.0") && long.trim_end().chars().count() <= 80, "{long}");

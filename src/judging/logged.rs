@@ -184,6 +184,7 @@ impl Pages {
         let share = |count: u64, of: u64| (of > 0).then(|| count as f64 / of as f64);
         LoggedSystem {
             true_order: None,
+            true_clicks: None,
             system: system.to_owned(),
             answers,
             never_shown_share: share(never, answers),

@@ -15,6 +15,7 @@ use crate::corpus::{Catalogue, Corpus, Request};
 use crate::error::{Error, Result};
 use crate::progress::Context;
 use crate::ranker::Retrieve;
+use crate::ranker::fusion::LEAST_DEPTH;
 use crate::ranker::kinds::{Tries, Under};
 use crate::ranker::tuned::Chosen;
 use crate::store::create_dir;
@@ -67,7 +68,8 @@ impl Tuning<'_> {
                     .iter()
                     .enumerate()
                     .map(|(place, part)| {
-                        self.run(&held_out, part.as_ref(), &format!("part-{place}"))
+                        let depth = self.depth.max(LEAST_DEPTH);
+                        self.run(&held_out, part.as_ref(), &format!("part-{place}"), depth)
                     })
                     .collect::<Result<_>>()?;
                 let runs: Vec<&Run> = runs.iter().collect();
@@ -92,8 +94,12 @@ impl Tuning<'_> {
         let better = held_out.metric.better();
         let mut values = Vec::with_capacity(candidates.len());
         for (number, candidate) in candidates.iter().enumerate() {
-            let run =
-                self.run(held_out, under(candidate).as_ref(), &format!("setting-{number}"))?;
+            let run = self.run(
+                held_out,
+                under(candidate).as_ref(),
+                &format!("setting-{number}"),
+                self.depth,
+            )?;
             values.push(self.value(held_out, &run)?);
         }
         let mut best = 0;
@@ -107,12 +113,18 @@ impl Tuning<'_> {
     }
 
     /// What a system answers to the validation requests; `label` names it in progress and in the step's work.
-    fn run(&self, held_out: &HeldOut, system: &dyn Retrieve, label: &str) -> Result<Run> {
+    fn run(
+        &self,
+        held_out: &HeldOut,
+        system: &dyn Retrieve,
+        label: &str,
+        depth: usize,
+    ) -> Result<Run> {
         let work = self.work.join(label);
         create_dir(&work)?;
         let asking = Asking {
             label: &format!("{label}, validation"),
-            depth: self.depth,
+            depth,
             exclude_history: self.corpus.summary().remove_history,
             work: &work,
         };

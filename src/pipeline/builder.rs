@@ -589,7 +589,7 @@ impl<'a> Builder<'a> {
         }
         let draws = Draws::Seeded(recipe.evaluation.seed);
         // 4: what the log says of the answers. 5: what the truth of a simulated shop says of them.
-        let about = About { purpose: "evaluation", format: 5, draws, reads, files: Vec::new() };
+        let about = About { purpose: "evaluation", format: 6, draws, reads, files: Vec::new() };
         self.add(EVALUATION, about, self.evaluate()).map(drop)
     }
 

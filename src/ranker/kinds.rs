@@ -47,7 +47,7 @@ crate::kind::kinds! {
         "two-tower" => TwoTower(NearestSettings),
         /// A trained decoder with constrained beam search.
         "generative" => Generative(GenerativeSettings),
-        /// Several systems asked for every request, their lists fused into one.
+        /// Several systems asked for every request, for 100 items or as many as are wanted, their lists fused into one.
         "fusion" => Fusion(FusionSettings),
         /// Systems one behind the other: finding, scoring, reordering, choosing.
         "cascade" => Cascade(CascadeSettings),

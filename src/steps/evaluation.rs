@@ -31,7 +31,7 @@ use crate::judging::measured::measured_catalogue;
 use crate::judging::predict::is_wanted;
 use crate::judging::runs::{Evaluated, read_answers, unwritten};
 use crate::judging::slices::slices;
-use crate::judging::truth::judge_order;
+use crate::judging::truth::judge_truth;
 use crate::kind::{Estimate, Role, Sizes};
 use crate::store::{write_atomic, write_json};
 use crate::text::{grouped, one_line};
@@ -285,7 +285,7 @@ impl Evaluate {
                 let mut log = logged(corpus, catalogue, &requests, each, cutoff, &options)?;
                 if let Some(log) = &mut log {
                     let all = (requests.as_slice(), of_systems.as_slice());
-                    judge_order(log, (corpus, catalogue), all, self.baseline(), &options)?;
+                    judge_truth(log, (corpus, catalogue), all, self.baseline(), &options)?;
                 }
                 log
             }

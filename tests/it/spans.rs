@@ -1,7 +1,7 @@
 //! One decoder that answers in codes and in words: trained, aligned, tuned and fused, and refused where
 //! what it answers with was altered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::support::{json, run, step_folder, trieval};
@@ -55,6 +55,22 @@ fn one_decoder_answers_in_codes_in_words_and_in_both() {
     assert_eq!(chosen["tried"], 4, "{chosen}");
     assert!(chosen["chosen"]["spans.exponent"].is_number(), "{chosen}");
     assert!(tuned("fused-supervised")["chosen"]["runs.1"].is_number());
+
+    let chosen = tuned("fused-tuned");
+    assert!(chosen["chosen"]["ranking.weight"].is_number(), "{chosen}");
+    assert_eq!(chosen["tried"], 11, "{chosen}");
+    let first = |system: &str| {
+        let mut lists = BTreeMap::<String, Vec<String>>::new();
+        answers(&out, system).into_iter().for_each(|(request, item)| {
+            let list = lists.entry(request).or_default();
+            if list.len() < 5 {
+                list.push(item);
+            }
+        });
+        lists
+    };
+    assert_eq!(first("fused-ranked"), first("sid-ranked"));
+    assert_ne!(first("sid-ranked"), first("sid-supervised"));
 
     // Everything that is served is checked: a byte of texts or index, and nothing is answered.
     let root = out.display().to_string();

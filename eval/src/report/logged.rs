@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::model::{LoggedSystem, PolicyReport, Report};
+use super::model::{LoggedSystem, PolicyReport, Report, TrueFigure};
 use super::table::Figure;
 use super::{link, numbers};
 
@@ -46,8 +46,25 @@ enum Column {
     Policy(&'static str),
     EffectiveRows,
     MeanWeight,
-    TrueOrder,
-    TrueGain,
+    /// What the truth says, and how that compares with the baseline.
+    True(Truth),
+    Gain(Truth),
+}
+
+/// A figure of the truth.
+#[derive(Clone, Copy)]
+enum Truth {
+    Order,
+    Clicks,
+}
+
+impl Truth {
+    fn of(self, system: &LoggedSystem) -> Option<TrueFigure> {
+        match self {
+            Self::Order => system.true_order,
+            Self::Clicks => system.true_clicks,
+        }
+    }
 }
 
 /// The section; none where the log recorded no pages.
@@ -86,9 +103,14 @@ pub(super) fn logged(report: &Report) -> Option<Logged> {
             },
         );
     }
-    if log.systems.iter().any(|one| one.true_order.is_some()) {
-        columns.extend([Column::TrueOrder, Column::TrueGain]);
+    let knows = |truth: Truth| log.systems.iter().any(|one| truth.of(one).is_some());
+    if knows(Truth::Order) {
+        columns.extend([Column::True(Truth::Order), Column::Gain(Truth::Order)]);
         lead += " The truth of a simulated shop says how often two items shown for a request stand in the order of their true utility in the list (0.5 is chance).";
+    }
+    if knows(Truth::Clicks) {
+        columns.extend([Column::True(Truth::Clicks), Column::Gain(Truth::Clicks)]);
+        lead += " True clicks are those that the user of a request is expected to make by the laws of the shop, if these answers were the page.";
     }
     let row = |one: &LoggedSystem| Row {
         system: one.system.clone(),
@@ -116,8 +138,9 @@ impl Column {
             Self::Policy(estimator) => estimator,
             Self::EffectiveRows => "effective rows",
             Self::MeanWeight => "mean weight",
-            Self::TrueOrder => "order of true utility",
-            Self::TrueGain => "over the baseline",
+            Self::True(Truth::Order) => "order of true utility",
+            Self::True(Truth::Clicks) => "true clicks",
+            Self::Gain(_) => "over the baseline",
         }
     }
 
@@ -143,20 +166,20 @@ impl Column {
                 Figure::new(first.map(|one| one.effective_rows), |rows| numbers::count(rows as u64))
             }
             Self::MeanWeight => Figure::new(first.map(|one| one.mean_weight), numbers::short),
-            Self::TrueOrder => {
-                let share = system.true_order.map(|order| order.share);
-                if let Some(share) = share {
-                    let (low, high) = (numbers::value(share.low), numbers::value(share.high));
+            Self::True(truth) => {
+                let value = truth.of(system).map(|figure| figure.value);
+                if let Some(value) = value {
+                    let (low, high) = (numbers::value(value.low), numbers::value(value.high));
                     interval = format!("{low} to {high}");
                 }
-                Figure::new(share.map(|share| share.value), numbers::value)
+                Figure::new(value.map(|value| value.value), numbers::value)
             }
-            Self::TrueGain => {
-                let order = system.true_order;
-                if let Some(p) = order.and_then(|order| order.p_value) {
+            Self::Gain(truth) => {
+                let figure = truth.of(system);
+                if let Some(p) = figure.and_then(|figure| figure.p_value) {
                     interval = if p < 0.001 { "p < 0.001".into() } else { format!("p = {p:.3}") };
                 }
-                Figure::new(order.and_then(|order| order.gain), |gain| format!("{gain:+.3}"))
+                Figure::new(figure.and_then(|figure| figure.gain), |gain| format!("{gain:+.3}"))
             }
         };
         Cell { figure, interval }
@@ -167,7 +190,7 @@ impl Column {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::model::{Estimate, OrderReport};
+    use crate::report::model::Estimate;
     use crate::report::sample;
 
     fn texts(logged: &Logged, row: usize) -> Vec<&str> {
@@ -197,8 +220,8 @@ mod tests {
         let silent = logged(&report).unwrap();
         assert_eq!(silent.heads[2..], ["effective rows", "mean weight"]);
         assert!(silent.policies.contains("no system has as many"));
-        let order = OrderReport {
-            share: Estimate { value: 0.61, low: 0.6, high: 0.62 },
+        let order = TrueFigure {
+            value: Estimate { value: 0.61, low: 0.6, high: 0.62 },
             requests: 80,
             gain: Some(0.0123),
             p_value: Some(0.0321),
@@ -211,6 +234,11 @@ mod tests {
         assert_eq!(texts(&told, 0)[4..], [numbers::NONE; 2]);
         assert!(told.lead.contains("0.5 is chance"));
         report.log.as_mut().unwrap().systems[1].true_order = None;
+        report.log.as_mut().unwrap().systems[1].true_clicks = Some(order);
+        let told = logged(&report).unwrap();
+        assert_eq!(told.heads[4..], ["true clicks", "over the baseline"]);
+        assert_eq!(texts(&told, 1)[4..], ["0.610", "+0.012"]);
+        report.log.as_mut().unwrap().systems[1].true_clicks = None;
         report.log.as_mut().unwrap().chosen_share = None;
         report.log.as_mut().unwrap().requests = 0;
         let bare = logged(&report).unwrap();

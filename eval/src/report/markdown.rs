@@ -2,6 +2,7 @@
 //! charts and with fewer requests.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::characters::{self, Written};
 use super::html::{found as found_in, marks, question};
@@ -421,8 +422,16 @@ fn first_told(items: &[ExampleItem]) -> String {
     if marks.is_empty() {
         return String::new();
     }
-    let (mut text, mut from) = (String::new(), 0);
+    // Spans that touch are one: bold that begins where bold ends is no markup.
+    let mut places: Vec<Range<usize>> = Vec::new();
     for (place, _) in marks {
+        match places.last_mut() {
+            Some(last) if last.end == place.start => last.end = place.end,
+            _ => places.push(place),
+        }
+    }
+    let (mut text, mut from) = (String::new(), 0);
+    for place in places {
         let (before, inside) = (escape(&shown[from..place.start]), escape(&shown[place.clone()]));
         text.push_str(&format!("{before}**{inside}**"));
         from = place.end;
@@ -560,6 +569,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::model::SpanReport;
     use crate::report::sample;
 
     /// The text with runs of spaces as one.
@@ -568,6 +578,26 @@ mod tests {
             line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
         };
         markdown(report).lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn words_that_earned_a_place_are_bold_and_those_that_touch_are_one() {
+        let item = |spans: &[(u64, u64)]| ExampleItem {
+            title: "Oak side_table, oval".to_owned(),
+            spans: spans
+                .iter()
+                .map(|&(start, end)| SpanReport { start, end, worth: 1.0 })
+                .collect(),
+            ..ExampleItem::default()
+        };
+        let told = |spans: &[(u64, u64)]| first_told(&[item(spans)]);
+        assert_eq!(told(&[]), "");
+        assert_eq!(told(&[(4, 14)]), "; first: Oak **side\\_table**, oval");
+        let weak = SpanReport { start: 0, end: 3, worth: 0.009 };
+        let mut strong = item(&[(4, 8)]);
+        strong.spans.insert(0, weak);
+        assert_eq!(first_told(&[strong]), "; first: Oak **side**\\_table, oval");
+        assert_eq!(told(&[(0, 2), (2, 3), (16, 20)]), "; first: **Oak** side\\_table, **oval**");
     }
 
     #[test]

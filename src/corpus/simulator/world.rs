@@ -16,7 +16,7 @@ use crate::store::{read_description, write_json};
 use super::super::settings::SimulatorSettings;
 use super::super::types::{ItemIdx, RequestIdx, Split};
 use super::draw::{Discrete, zipf_weight};
-use super::feedback::{User, click_probability, draw_user, favorite_style, utility};
+use super::feedback::{User, click_probability, draw_user, examination, favorite_style, utility};
 use super::intent::{Intent, Shelves, draw_intent, graded_items};
 use super::item::{Item, LaunchLaw, draw_item, price, title};
 use super::query::{Query, draw_query};
@@ -216,6 +216,11 @@ impl World {
     pub fn click_probability(&self, request: RequestIdx, item: ItemIdx) -> f32 {
         let utility = f64::from(self.utility(request, item));
         click_probability(&self.settings.world, utility) as f32
+    }
+
+    /// Probability that a position, from 1, is seen.
+    pub fn examination(&self, position: usize) -> f64 {
+        examination(position, self.settings.world.examination_exponent)
     }
 
     /// Whether an item is on sale on the day of a request.

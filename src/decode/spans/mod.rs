@@ -17,7 +17,7 @@ pub use tokens::SpanTokenizer;
 use trieval_kernels::index::fm::FmIndex;
 
 use crate::identifier::spans::settings::SpanSettings;
-use crate::identifier::spans::{SpanTexts, View};
+use crate::identifier::spans::{Piece, SpanTexts, View};
 
 /// The spans of a model: what is needed to train on them, and to search for them.
 pub struct Spans {
@@ -33,6 +33,14 @@ pub struct Spans {
     pub starts: Vec<bool>,
     /// Makes tokens of queries.
     pub tokenizer: SpanTokenizer,
+}
+
+impl Spans {
+    /// What an item's text of a field is made of, where it has one. Field 0 is the title.
+    pub fn pieces(&self, item: u32, field: u32) -> Option<Vec<Piece>> {
+        let text = self.texts.of(item).find(|text| self.texts.field(*text) == field)?;
+        Some(self.texts.pieces(text).collect())
+    }
 }
 
 #[cfg(test)]

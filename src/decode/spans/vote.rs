@@ -5,10 +5,11 @@
 //! the next a place that is free, and so on; of a span whose tokens were said before only a part counts. Tokens that no span
 //! took add what they are worth as first tokens.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
+use trieval_kernels::index::fm::{Occurrences, Rows};
 use trieval_kernels::top::top;
 
 use super::Spans;
@@ -75,23 +76,30 @@ impl<'a> Votes<'a> {
 
     /// Items to look at closely.
     fn proposed(&self, exclude: &[u32]) -> Vec<u32> {
-        let mut sums: HashMap<u32, f32, RandomState> = HashMap::default();
-        let mut holding: Vec<u32> = Vec::new();
-        for (key, weight) in &self.weights {
-            let rows = self.said.keys[*key].rows;
-            if rows.count() > u64::from(self.settings.frequent) {
-                continue;
-            }
-            holding.clear();
-            holding.extend(self.spans.index.items(rows));
-            // An item that says it twice is no better.
-            holding.sort_unstable();
-            holding.dedup();
-            for item in &holding {
-                *sums.entry(*item).or_default() += *weight as f32;
+        let n_items = self.spans.texts.n_items();
+        // Memory that is zero costs nothing until it is touched. `counted` is the last span that an item was counted for, from 1.
+        let (mut sums, mut counted) = (vec![0f32; n_items], vec![0u32; n_items]);
+        let rare: Vec<(Rows, f32)> = self
+            .weights
+            .iter()
+            .map(|(key, weight)| (self.said.keys[*key].rows, *weight as f32))
+            .filter(|(rows, _)| rows.count() <= u64::from(self.settings.frequent))
+            .collect();
+        let holders = Occurrences::new(&self.spans.index, rare.iter().map(|(rows, _)| *rows));
+        let mut found: Vec<u32> = Vec::new();
+        for (rank, (rows, weight)) in (1..).zip(rare) {
+            for item in holders.of(rows) {
+                // An item that says it twice is no better.
+                match std::mem::replace(&mut counted[*item as usize], rank) {
+                    last if last == rank => continue,
+                    0 => found.push(*item),
+                    _ => {}
+                }
+                sums[*item as usize] += weight;
             }
         }
-        let best = top(sums.into_iter(), self.settings.candidates as usize, exclude);
+        let found = found.into_iter().map(|item| (item, sums[item as usize]));
+        let best = top(found, self.settings.candidates as usize, exclude);
         best.into_iter().map(|(item, _)| item).collect()
     }
 
@@ -99,17 +107,21 @@ impl<'a> Votes<'a> {
     pub(super) fn score(&self, item: u32) -> f64 {
         let texts = self.texts(item);
         let taken = self.taken(item, &texts);
-        let covered: HashSet<u32, RandomState> =
-            taken.iter().flat_map(|one| &self.said.keys[one.key].tokens).copied().collect();
         let spans: f64 = taken.iter().map(|one| one.worth).sum();
         let strongest = taken.iter().map(|one| one.worth).fold(0.0, f64::max);
         let mut alone = 0.0;
         if !self.alone.is_empty() {
-            let mut left: Vec<u32> = texts.concat();
-            left.retain(|token| !covered.contains(token));
-            left.sort_unstable();
-            left.dedup();
-            alone = left.iter().filter_map(|token| self.alone.get(token)).sum();
+            let covered = |token: &u32| {
+                taken.iter().any(|one| self.said.keys[one.key].tokens.contains(token))
+            };
+            let mut left: Vec<(u32, f64)> = Vec::new();
+            for token in texts.iter().flatten() {
+                let Some(worth) = self.alone.get(token) else { continue };
+                if !left.iter().any(|(known, _)| known == token) && !covered(token) {
+                    left.push((*token, *worth));
+                }
+            }
+            alone = left.iter().map(|(_, worth)| worth).sum();
         }
         let share = self.settings.strongest;
         (1.0 - share) * (spans + alone) + share * strongest
@@ -143,7 +155,8 @@ impl<'a> Votes<'a> {
         }
         found.sort_unstable();
         let mut used: Vec<Vec<bool>> = texts.iter().map(|text| vec![false; text.len()]).collect();
-        let mut covered: HashSet<u32, RandomState> = HashSet::default();
+        // Few enough to look through.
+        let mut covered: Vec<u32> = Vec::new();
         let mut taken: Vec<Taken> = Vec::new();
         let beta = self.settings.repetition;
         let mut last = usize::MAX;

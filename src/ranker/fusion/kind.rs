@@ -15,8 +15,8 @@ use crate::ranker::tuned::Chosen;
 
 impl Kind for FusionSettings {
     fn format(&self) -> u32 {
-        // 5: weights are kept by place.
-        5
+        // 6: parts answer with at least so many items.
+        6
     }
 
     fn uses(&self) -> Vec<Use<'_>> {

@@ -13,6 +13,10 @@ use crate::error::{Error, Result};
 use crate::ranker::harness::{Evidence, Retrieve, Scored, Stage, strictly_falling};
 use crate::ranker::slate::Slate;
 
+/// Items that each part is asked for at least, so that a short answer begins as a long one does: scores are scaled over the
+/// items of a list.
+pub const LEAST_DEPTH: usize = 100;
+
 /// Asks its parts and fuses what they say.
 pub struct Fused {
     parts: Vec<(String, Box<dyn Retrieve>)>,
@@ -63,7 +67,8 @@ impl Retrieve for Fused {
     }
 
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        let asked = self.parts.iter().map(|(_, part)| part.retrieve(ask, depth, exclude));
+        let deep = depth.max(LEAST_DEPTH);
+        let asked = self.parts.iter().map(|(_, part)| part.retrieve(ask, deep, exclude));
         let answers = asked.map(|list| Ok(vec![list?])).collect::<Result<_>>()?;
         Ok(self.fuse(&[ask], answers, depth)?.pop().unwrap_or_default())
     }
@@ -74,7 +79,8 @@ impl Retrieve for Fused {
         depth: usize,
         exclude: &[Vec<u32>],
     ) -> Result<Vec<Vec<Scored>>> {
-        let asked = self.parts.iter().map(|(_, part)| part.retrieve_all(asks, depth, exclude));
+        let deep = depth.max(LEAST_DEPTH);
+        let asked = self.parts.iter().map(|(_, part)| part.retrieve_all(asks, deep, exclude));
         let answers = asked.collect::<Result<_>>()?;
         self.fuse(asks, answers, depth)
     }
@@ -150,6 +156,21 @@ mod tests {
         for (list, exclude) in all.iter().zip(&exclude) {
             assert_eq!(*list, fused.retrieve(&ask, 10, exclude).unwrap());
         }
+    }
+
+    /// Scaled over two items each, the first of the left would win by its width.
+    #[test]
+    fn a_short_answer_begins_as_a_long_one() {
+        let parts = || -> Vec<(String, Box<dyn Retrieve>)> {
+            let left = Fixed(vec![(1, 9.0), (2, 8.9), (3, 0.0)]);
+            let right = Fixed(vec![(2, 5.0), (3, 4.0), (1, 0.0)]);
+            vec![("left".into(), Box::new(left)), ("right".into(), Box::new(right))]
+        };
+        let method = trieval_eval::fusion::FusionMethod::CombSum;
+        let fused = Fused::new(parts(), Fusion { method, ..Fusion::default() });
+        let list = |depth| fused.retrieve(&Ask::default(), depth, &[]).unwrap();
+        assert_eq!(list(1), list(3)[..1]);
+        assert_eq!(list(2), list(3)[..2]);
     }
 
     #[test]

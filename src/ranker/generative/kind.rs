@@ -9,8 +9,7 @@ use trieval_eval::fusion::{Fusion, FusionMethod};
 use super::Generative;
 use super::ranking::{self, Ranked};
 use super::settings::{AnswerFusion, GenerativeSettings, RankingSettings};
-use super::spans::{InSpans, Memo, candidates, under};
-use crate::decode::prompt::PromptBuilder;
+use super::spans::{Weighable, candidates, with_constants};
 use crate::decode::retriever::Retriever;
 use crate::decode::settings::Normalizer;
 use crate::decode::spans::SpanRetriever;
@@ -40,8 +39,8 @@ const BATCH: u64 = 64;
 
 impl Kind for GenerativeSettings {
     fn format(&self) -> u32 {
-        // 5: excluded items take no places in the beam.
-        5
+        // 6: vectors rank what codes find before it is fused.
+        6
     }
 
     fn uses(&self) -> Vec<Use<'_>> {
@@ -165,39 +164,25 @@ fn answers(settings: &GenerativeSettings, faults: &mut Faults<'_>) {
     }
 }
 
-/// What a decoder needs to answer in one of its identifiers.
-enum Opened {
-    Codes(Arc<Generative>),
-    Spans(Arc<PromptBuilder>, SpanRetriever),
-}
-
 /// What answers in one of the identifiers of a decoder.
 type Part = Arc<dyn Retrieve>;
 
-impl GenerativeSettings {
-    /// What answers in each of its identifiers, over one decoder; `weighed` are the settings of spans, and what is said in
-    /// them is kept in `memo`.
-    fn parts(
-        &self,
-        system: &System,
-        inputs: &Inputs,
-        weighed: &SpanDecodeSettings,
-        memo: Option<&Arc<Memo>>,
-    ) -> Result<Vec<Part>> {
-        let opened = self.opened(system, inputs)?;
-        let part = |one: &Opened| -> Part {
-            match one {
-                Opened::Codes(found) => found.clone(),
-                Opened::Spans(prompts, retriever) => {
-                    let (prompts, retriever) = (prompts.clone(), retriever.weighing(weighed));
-                    Arc::new(InSpans { prompts, retriever, memo: memo.cloned() })
-                }
-            }
-        };
-        Ok(opened.iter().map(part).collect())
-    }
+/// A decoder with the index of one of its identifiers.
+enum Opened {
+    Codes(Arc<Generative>),
+    Spans(Weighable),
+}
 
-    /// The same, opened and not weighed yet.
+/// The constants that a system answers under.
+struct Under {
+    spans: SpanDecodeSettings,
+    rule: Fusion,
+    /// Weight of the vectors, and what they are; none where they rank nothing.
+    vectors: Option<(f32, Arc<Encoded>)>,
+}
+
+impl GenerativeSettings {
+    /// A decoder with the index of each of its identifiers.
     fn opened(&self, system: &System, inputs: &Inputs) -> Result<Vec<Opened>> {
         let Some(model) = &system.model else {
             return Err(Error::Failed(format!("system {} has no model", self.name)));
@@ -217,7 +202,7 @@ impl GenerativeSettings {
                 Some(spans) => {
                     let spans = Arc::new(spans);
                     let retriever = SpanRetriever::new(decoder.clone(), spans, &settings);
-                    Opened::Spans(prompts, retriever)
+                    Opened::Spans(Weighable::new(prompts, retriever))
                 }
                 None => {
                     let (decoder, items) = (decoder.clone(), prompts.items().clone());
@@ -230,17 +215,38 @@ impl GenerativeSettings {
         opened.collect()
     }
 
-    /// How the answers in several identifiers are fused.
-    fn rule(&self) -> Fusion {
+    /// The constants that the recipe gives, with vectors of a weight.
+    fn under(&self, weight: f32, items: Option<&Arc<Encoded>>) -> Under {
         let fusion = self.fusion.clone().unwrap_or_default();
         let AnswerFusion { method, normalize, weights, k, .. } = fusion;
-        let weights = weights.unwrap_or_default();
-        Fusion { method, normalize, weights, k: k.unwrap_or(RRF_K), depth: None }
+        let (weights, k) = (weights.unwrap_or_default(), k.unwrap_or(RRF_K));
+        let rule = Fusion { method, normalize, weights, k, depth: None };
+        let vectors = items.map(|items| (weight, items.clone()));
+        Under { spans: self.spans.clone().unwrap_or_default(), rule, vectors }
+    }
+
+    /// The vectors that rank what is found; none where they rank nothing.
+    fn items(&self, system: &System, inputs: &Inputs) -> Result<Option<Arc<Encoded>>> {
+        if self.ranking.is_none() {
+            return Ok(None);
+        }
+        let Some(vectors) = &system.vectors else {
+            return Err(Error::Failed(format!("system {} has no vectors", self.name)));
+        };
+        let items = vectors.it().open(inputs.folder(Role::Vectors)?, inputs.catalogue()?)?;
+        Ok(Some(Arc::new(match inputs.find(Role::Added) {
+            Some(file) => items.with(&Vectors::read(file, None)?, file)?,
+            None => items,
+        })))
+    }
+
+    /// Weight of the vectors where none is chosen.
+    fn weight(&self) -> f32 {
+        self.ranking.as_ref().and_then(|ranking| ranking.weight).unwrap_or_default() as f32
     }
 
     /// One system of all parts.
-    fn joined(&self, parts: Vec<Part>, rule: Fusion) -> Part {
-        let mut parts = parts;
+    fn joined(&self, mut parts: Vec<Part>, rule: &Fusion) -> Part {
         if parts.len() == 1 {
             return parts.remove(0);
         }
@@ -249,20 +255,36 @@ impl GenerativeSettings {
             let part: Box<dyn Retrieve> = Box::new(part);
             (name, part)
         });
-        Arc::new(Fused::new(parts.collect(), rule))
+        Arc::new(Fused::new(parts.collect(), rule.clone()))
     }
+}
 
-    /// The vectors that rank what is found.
-    fn items(&self, system: &System, inputs: &Inputs) -> Result<Arc<Encoded>> {
-        let Some(vectors) = &system.vectors else {
-            return Err(Error::Failed(format!("system {} has no vectors", self.name)));
+/// What is kept for those who ask the same again under other constants.
+#[derive(Default)]
+struct Kept<'a> {
+    /// What was said in spans.
+    said: bool,
+    /// What was found, before vectors rank it.
+    found: Option<&'a Arc<ranking::Memo>>,
+}
+
+/// What answers in each identifier. Vectors rank what codes found, and what spans found where there is nothing else.
+fn parts(opened: &[Opened], under: &Under, kept: &Kept<'_>) -> Vec<Part> {
+    let part = |one: &Opened| -> Part {
+        let found: Part = match one {
+            Opened::Codes(found) => found.clone(),
+            Opened::Spans(found) => Arc::new(found.under(&under.spans, kept.said)),
         };
-        let items = vectors.it().open(inputs.folder(Role::Vectors)?, inputs.catalogue()?)?;
-        Ok(Arc::new(match inputs.find(Role::Added) {
-            Some(file) => items.with(&Vectors::read(file, None)?, file)?,
-            None => items,
-        }))
-    }
+        let is_ranked = opened.len() == 1 || matches!(one, Opened::Codes(_));
+        match under.vectors.as_ref().filter(|_| is_ranked) {
+            Some((weight, items)) => {
+                let (weight, items, memo) = (*weight, items.clone(), kept.found.cloned());
+                Arc::new(Ranked { found, items, weight, memo })
+            }
+            None => found,
+        }
+    };
+    opened.iter().map(part).collect()
 }
 
 impl SystemKind for GenerativeSettings {
@@ -271,28 +293,22 @@ impl SystemKind for GenerativeSettings {
     }
 
     fn open(&self, system: &System, inputs: &Inputs) -> Result<Box<dyn Retrieve>> {
-        let mut spans = self.spans.clone().unwrap_or_default();
-        let mut rule = self.rule();
-        let chosen = match self.tuned_for() {
-            Some(_) => Some(Chosen::read(inputs.folder(Role::Tuned)?)?),
-            None => None,
-        };
-        if let Some(chosen) = &chosen {
-            spans = under(&spans, &chosen.chosen);
+        let mut under = self.under(self.weight(), self.items(system, inputs)?.as_ref());
+        if self.tuned_for().is_some() {
+            let chosen = Chosen::read(inputs.folder(Role::Tuned)?)?;
+            under.spans = with_constants(&under.spans, &chosen.chosen);
             if self.fusion.as_ref().is_some_and(|fusion| fusion.tune.is_some()) {
                 let weights = (0..system.identifiers.len()).map(|place| chosen.weight(place));
-                rule.weights = weights.collect::<Result<_>>()?;
+                under.rule.weights = weights.collect::<Result<_>>()?;
+            }
+            if self.ranking.as_ref().is_some_and(|ranking| ranking.weight.is_none())
+                && let Some((weight, _)) = &mut under.vectors
+            {
+                *weight = chosen.value(WEIGHT)? as f32;
             }
         }
-        let found = self.joined(self.parts(system, inputs, &spans, None)?, rule);
-        let Some(ranking) = &self.ranking else { return Ok(Box::new(found)) };
-        let weight = match (ranking.weight, &chosen) {
-            (Some(weight), _) => weight,
-            (None, Some(chosen)) => chosen.value(WEIGHT)?,
-            (None, None) => return Err(Error::Failed(format!("{}: no weight", self.name))),
-        };
-        let items = self.items(system, inputs)?;
-        Ok(Box::new(Ranked { found, items, weight: weight as f32, memo: None }))
+        let parts = parts(&self.opened(system, inputs)?, &under, &Kept::default());
+        Ok(Box::new(self.joined(parts, &under.rule)))
     }
 
     fn tuned_for(&self) -> Option<Tuned<'_>> {
@@ -325,42 +341,28 @@ impl SystemKind for GenerativeSettings {
         if self.tuned_for().is_none() {
             return Ok(None);
         }
-        let spans = self.spans.clone().unwrap_or_default();
-        if let Some(tune) = &spans.tune {
-            let candidates = candidates(&spans, tune.budget);
-            let parts = self.opened(system, inputs)?;
-            let memo = Arc::new(Memo::default());
-            let under = move |candidate: &BTreeMap<String, f64>| -> Box<dyn Retrieve> {
-                let weighed = under(&spans, candidate);
-                match parts.first() {
-                    Some(Opened::Spans(prompts, retriever)) => Box::new(InSpans {
-                        prompts: prompts.clone(),
-                        retriever: retriever.weighing(&weighed),
-                        memo: Some(memo.clone()),
-                    }),
-                    // Refused with the recipe: codes have no such constants.
-                    Some(Opened::Codes(found)) => Box::new(found.clone() as Part),
-                    None => unreachable!("a system answers in an identifier"),
-                }
-            };
-            return Ok(Some(Tries::Grid { candidates, under: Box::new(under) }));
-        }
-        let parts = self.parts(system, inputs, &spans, None)?;
+        let (opened, items) = (self.opened(system, inputs)?, self.items(system, inputs)?);
+        let given = self.under(self.weight(), items.as_ref());
         if self.fusion.as_ref().is_some_and(|fusion| fusion.tune.is_some()) {
             let part = |part| -> Box<dyn Retrieve> { Box::new(part) };
-            let parts = parts.into_iter().map(part).collect();
-            return Ok(Some(Tries::Weights { parts, rule: self.rule() }));
+            let parts = parts(&opened, &given, &Kept::default()).into_iter().map(part).collect();
+            return Ok(Some(Tries::Weights { parts, rule: given.rule }));
         }
-        // From the decoder's own order to that of the vectors.
-        let candidate = |tenths: u32| [(WEIGHT.to_owned(), f64::from(tenths) / 10.0)].into();
-        let (found, items) = (self.joined(parts, self.rule()), self.items(system, inputs)?);
-        let memo = Arc::new(ranking::Memo::default());
-        let under = move |candidate: &BTreeMap<String, f64>| -> Box<dyn Retrieve> {
-            let weight = candidate.get(WEIGHT).copied().unwrap_or(0.0) as f32;
-            let (found, items, memo) = (found.clone(), items.clone(), Some(memo.clone()));
-            Box::new(Ranked { found, items, weight, memo })
+        let candidates = match &given.spans.tune {
+            Some(tune) => candidates(&given.spans, tune.budget),
+            // From the decoder's own order to that of the vectors.
+            None => (0..=10u8).map(|at| [(WEIGHT.into(), f64::from(at) / 10.0)].into()).collect(),
         };
-        let candidates = (0..=10).map(candidate).collect();
+        let (own, memo) = (self.clone(), Arc::default());
+        let under = move |candidate: &BTreeMap<String, f64>| -> Box<dyn Retrieve> {
+            let weight = candidate.get(WEIGHT).map_or(own.weight(), |weight| *weight as f32);
+            let mut under = own.under(weight, items.as_ref());
+            under.spans = with_constants(&under.spans, candidate);
+            // What spans find depends on their constants, what they say does not.
+            let found = Some(&memo).filter(|_| under.spans.tune.is_none());
+            let kept = Kept { said: true, found };
+            Box::new(own.joined(parts(&opened, &under, &kept), &under.rule))
+        };
         Ok(Some(Tries::Grid { candidates, under: Box::new(under) }))
     }
 

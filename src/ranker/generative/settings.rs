@@ -35,7 +35,8 @@ pub struct GenerativeSettings {
     /// How answers in several identifiers become one list; by default by their ranks alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<AnswerFusion>,
-    /// Orders what the search finds by item vectors beside the decoder's scores; by default it stays as it was found.
+    /// Orders what the search finds by item vectors beside the decoder's scores; by default it stays as it was found. Of a
+    /// system that answers in several identifiers it orders what the codes find, before that is fused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranking: Option<RankingSettings>,
 }

@@ -1,7 +1,7 @@
 //! A decoder that answers in spans as a ranker, and the constants by which its spans vote.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 use trieval_kernels::ops::alone;
@@ -15,32 +15,57 @@ use crate::ranker::harness::Evidence;
 use crate::ranker::{Retrieve, Scored};
 
 /// What was said to requests that are asked again under other constants, by their query.
-pub(super) type Memo = Mutex<HashMap<Option<String>, Arc<Said>>>;
+type Memo = Mutex<HashMap<Option<String>, Arc<Said>>>;
 
 /// A decoder behind the index of the spans of its catalogue.
 pub(super) struct InSpans {
-    pub(super) prompts: Arc<PromptBuilder>,
-    pub(super) retriever: SpanRetriever,
+    prompts: Arc<PromptBuilder>,
+    retriever: SpanRetriever,
     /// Kept while constants are tried.
-    pub(super) memo: Option<Arc<Memo>>,
+    memo: Option<Arc<Memo>>,
+    /// The last query that was answered, for what speaks for its items.
+    last: Mutex<Option<(Option<String>, Arc<Said>)>>,
+}
+
+/// One decoder under many constants, which says the same under all of them.
+pub(super) struct Weighable {
+    prompts: Arc<PromptBuilder>,
+    retriever: SpanRetriever,
+    memo: Arc<Memo>,
 }
 
 impl InSpans {
     fn said(&self, ask: &Ask) -> Result<Arc<Said>> {
-        if let Some(memo) = &self.memo
-            && let Some(said) = memo.lock().unwrap_or_else(PoisonError::into_inner).get(&ask.query)
-        {
-            return Ok(said.clone());
+        let known = self.memo.as_ref().and_then(|memo| locked(memo).get(&ask.query).cloned());
+        if let Some(said) = known {
+            return Ok(said);
         }
         let query = ask.query.as_deref();
         let prompt = self.prompts.build(query, &[])?;
         let said = Arc::new(self.retriever.say(&prompt.tokens, query)?);
         if let Some(memo) = &self.memo {
-            let mut memo = memo.lock().unwrap_or_else(PoisonError::into_inner);
-            memo.insert(ask.query.clone(), said.clone());
+            locked(memo).insert(ask.query.clone(), said.clone());
         }
         Ok(said)
     }
+}
+
+impl Weighable {
+    pub(super) fn new(prompts: Arc<PromptBuilder>, retriever: SpanRetriever) -> Self {
+        Self { prompts, retriever, memo: Arc::default() }
+    }
+
+    /// What answers under some constants; one that `remembers` says again what was said under others.
+    pub(super) fn under(&self, settings: &SpanDecodeSettings, remembers: bool) -> InSpans {
+        let (prompts, retriever) = (self.prompts.clone(), self.retriever.weighing(settings));
+        let memo = remembers.then(|| self.memo.clone());
+        InSpans { prompts, retriever, memo, last: Mutex::default() }
+    }
+}
+
+/// What is behind a lock is whole whatever became of the thread that held it.
+fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Retrieve for InSpans {
@@ -49,7 +74,10 @@ impl Retrieve for InSpans {
     }
 
     fn retrieve(&self, ask: &Ask, depth: usize, exclude: &[u32]) -> Result<Vec<Scored>> {
-        Ok(self.retriever.items(&*self.said(ask)?, depth, exclude))
+        let said = self.said(ask)?;
+        let items = self.retriever.items(&said, depth, exclude);
+        *locked(&self.last) = Some((ask.query.clone(), said));
+        Ok(items)
     }
 
     fn retrieve_all(
@@ -63,7 +91,9 @@ impl Retrieve for InSpans {
     }
 
     fn evidence(&self, ask: &Ask, items: &[u32]) -> Result<Vec<Vec<Evidence>>> {
-        Ok(self.retriever.evidence(&*self.said(ask)?, items))
+        let last = locked(&self.last).clone().filter(|(query, _)| *query == ask.query);
+        let said = last.map_or_else(|| self.said(ask), |(_, said)| Ok(said))?;
+        Ok(self.retriever.evidence(&said, items))
     }
 }
 
@@ -71,7 +101,7 @@ impl Retrieve for InSpans {
 /// ratios.
 const CONSTANTS: [(&str, f64, f64); 5] = [
     ("spans.smoothing", 0.25, 64.0),
-    ("spans.exponent", 0.5, 3.0),
+    ("spans.exponent", 0.5, 4.0),
     ("spans.repetition", 0.0, 1.0),
     ("spans.strongest", 0.0, 0.6),
     ("spans.unigram_weight", 0.0, 4.0),
@@ -104,7 +134,7 @@ pub(super) fn candidates(given: &SpanDecodeSettings, n: u32) -> Vec<BTreeMap<Str
 }
 
 /// The settings with constants by name; others stay.
-pub(super) fn under(
+pub(super) fn with_constants(
     given: &SpanDecodeSettings,
     constants: &BTreeMap<String, f64>,
 ) -> SpanDecodeSettings {
@@ -139,14 +169,14 @@ mod tests {
         let given = SpanDecodeSettings { exponent: 1.5, ..SpanDecodeSettings::default() };
         let tried = candidates(&given, 100);
         assert_eq!(tried.len(), 101);
-        assert_eq!(under(&given, &tried[0]), given);
+        assert_eq!(with_constants(&given, &tried[0]), given);
         for (name, least, most) in CONSTANTS {
             let values: Vec<f64> = tried[1..].iter().map(|one| one[name]).collect();
             assert!(values.iter().all(|value| (least..=most).contains(value)), "{name}");
             let low = values.iter().filter(|value| **value < (least + most) / 2.0).count();
             assert!(name == "spans.smoothing" || (40..=60).contains(&low), "{name}: {low}");
         }
-        assert_eq!(under(&given, &tried[7]).smoothing, tried[7]["spans.smoothing"]);
+        assert_eq!(with_constants(&given, &tried[7]).smoothing, tried[7]["spans.smoothing"]);
         assert_eq!([1, 2, 3, 4].map(|n| halton(n, 2)), [0.5, 0.25, 0.75, 0.125]);
     }
 }

@@ -35,6 +35,14 @@ impl Oracle {
     pub fn utility(&self, request: u32, item: u32) -> f32 {
         self.world.utility(request, item)
     }
+
+    /// Probability that the user of a request sees and clicks an item that stands at a position, from 1.
+    ///
+    /// # Panics
+    /// When request or item does not exist in this world.
+    pub fn click(&self, request: u32, item: u32, position: usize) -> f64 {
+        self.world.examination(position) * f64::from(self.world.click_probability(request, item))
+    }
 }
 
 impl Retrieve for Oracle {

@@ -92,9 +92,7 @@ impl<'a> SpanLessons<'a> {
                 place.map_or(u32::MAX, |place| place as u32 + 1)
             }
         };
-        let texts = &self.spans.texts;
-        let text = texts.of(item).find(|text| texts.field(*text) == field);
-        text.map(|text| texts.pieces(text).collect()).unwrap_or_default()
+        self.spans.pieces(item, field).unwrap_or_default()
     }
 
     /// Spans of a title, drawn without repetition: the largest of `weight + Gumbel noise`.

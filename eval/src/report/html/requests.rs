@@ -15,6 +15,8 @@ const STATIC_REQUESTS: usize = 12;
 pub(super) const TITLE_CHARS: usize = 160;
 pub(super) const TEXT_CHARS: usize = 400;
 pub(super) const HISTORY_ITEMS: usize = 10;
+/// Share of what an item's strongest span is worth below which a span is not marked.
+const LEAST_SHARE: f64 = 0.01;
 
 #[derive(Serialize)]
 pub(super) struct Request {
@@ -61,10 +63,15 @@ pub(super) fn has_marks(report: &Report) -> bool {
     systems.flat_map(|one| &one.items).any(|item| !item.spans.is_empty())
 }
 
-/// Spans of an item that can be marked in its title as it is shown, in their order, with what they are worth.
+/// Spans of an item that can be marked in its title as it is shown, in their order, with what they are worth; none of
+/// those that tell nothing beside the strongest.
 pub(in crate::report) fn marks(item: &ExampleItem, shown: &str) -> Vec<(Range<usize>, f64)> {
+    let strongest = item.spans.iter().map(|span| span.worth).fold(0.0, f64::max);
     let mut from = 0;
     let mark = |span: &SpanReport| {
+        if span.worth < LEAST_SHARE * strongest {
+            return None;
+        }
         let place = usize::try_from(span.start).ok()?..usize::try_from(span.end).ok()?;
         let text = shown.get(place.clone())?;
         // Behind a cut, a title is not what is shown of it.

@@ -38,20 +38,24 @@ pub struct LoggedSystem {
     /// without rows, and where no answer stands in a place in which the log showed it.
     #[serde(default)]
     pub policies: Vec<PolicyReport>,
-    /// How well its lists agree with the truth; null where that is not known: in simulated shops it is.
+    /// How often two items that were shown for a request stand in the order of their true utility in its lists; 0.5 is chance.
+    /// What a list does not hold stands below all that it does. Null where the truth is not known: in simulated shops it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub true_order: Option<OrderReport>,
+    pub true_order: Option<TrueFigure>,
+    /// Clicks that the user of a request is expected to make by the true laws, if the list were shown down to the cutoff. Null
+    /// where the truth is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_clicks: Option<TrueFigure>,
 }
 
-/// How often two items that were shown for an evaluated request stand in the order of their true utility.
+/// What the truth of a simulated shop says of a system's lists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct OrderReport {
-    /// Share of such pairs, averaged over requests, with a bootstrap interval over them; 0.5 is chance. What a list does
-    /// not hold stands below all that it does.
-    pub share: Estimate,
-    /// Requests with two shown items of different utility.
+pub struct TrueFigure {
+    /// Mean over requests, with a bootstrap interval over them.
+    pub value: Estimate,
+    /// Requests that it rests on.
     pub requests: u64,
-    /// Difference from the share of the baseline; null for the baseline itself.
+    /// Difference from the figure of the baseline; null for the baseline itself.
     #[serde(default)]
     pub gain: Option<f64>,
     /// Two-sided p value of that difference, by a paired randomization test over requests.

@@ -25,7 +25,7 @@ pub use identifier::{
     CeilingReport, IdentifierReport, LevelReport, OutcomeReport, SpansReport, TargetsReport,
     TogetherReport,
 };
-pub use logged::{LogReport, LoggedSystem, OrderReport, PolicyReport};
+pub use logged::{LogReport, LoggedSystem, PolicyReport, TrueFigure};
 pub use machine::{Fingerprint, Machine};
 pub use pairs::{PairReport, PairsReport};
 pub use slice::{SliceReport, SliceSystem};

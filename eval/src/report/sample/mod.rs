@@ -148,6 +148,7 @@ fn log() -> LogReport {
             _ => vec![policy("ips", 0.043, 812.0), policy("snips", 0.041, 812.0)],
         },
         true_order: None,
+        true_clicks: None,
     };
     LogReport {
         cutoff: 10,

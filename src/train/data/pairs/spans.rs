@@ -181,8 +181,7 @@ impl PairBuilder<'_> {
 
 /// Tokens of an item's title.
 fn title(spans: &Spans, item: u32) -> Option<Vec<u32>> {
-    let text = spans.texts.of(item).find(|text| spans.texts.field(*text) == 0)?;
-    Some(spans.texts.pieces(text).map(|piece| piece.token).collect())
+    Some(spans.pieces(item, 0)?.iter().map(|piece| piece.token).collect())
 }
 
 fn holds(title: &[u32], span: &[u32]) -> bool {
