@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 /// Immutable bytes, owned or mapped from a file.
@@ -34,6 +34,17 @@ impl Bytes {
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self(Source::Mapped(map)))
     }
+
+    /// The bytes of a range as the little-endian numbers that they are, without a copy; none where the range does not lie
+    /// in the bytes, does not begin and end at whole numbers in memory, or the machine orders bytes otherwise.
+    pub fn f32s(&self, range: Range<usize>) -> Option<&[f32]> {
+        if cfg!(target_endian = "big") {
+            return None;
+        }
+        // SAFETY: any four bytes are an `f32`, and the middle part is aligned for it.
+        let (before, numbers, after) = unsafe { self.get(range)?.align_to::<f32>() };
+        (before.is_empty() && after.is_empty()).then_some(numbers)
+    }
 }
 
 impl From<Vec<u8>> for Bytes {
@@ -50,5 +61,22 @@ impl Deref for Bytes {
             Source::Owned(bytes) => bytes,
             Source::Mapped(map) => map,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_seen_where_they_lie_whole() {
+        let numbers = [1.0f32, -2.5, 1e-30];
+        let bytes = Bytes::from(numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+        // Memory of bytes may begin anywhere; where it begins at a whole number, all of it is seen.
+        let Some(all) = bytes.f32s(0..12) else { return };
+        assert_eq!(all, numbers);
+        assert_eq!(bytes.f32s(4..8), Some(&numbers[1..2]));
+        assert_eq!(bytes.f32s(4..4), Some(&[][..]));
+        assert_eq!((bytes.f32s(1..5), bytes.f32s(4..7), bytes.f32s(8..16)), (None, None, None));
     }
 }

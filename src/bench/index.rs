@@ -157,7 +157,7 @@ impl IndexBench {
             .iter()
             .map(|&item| query(perturbed(row(item), HELD_OUT_NOISE, of_query.index(item as u64))));
         let asked = asked.collect();
-        let kept = order.iter().flat_map(|&item| row(item)).copied().collect();
+        let kept: Vec<f32> = order.iter().flat_map(|&item| row(item)).copied().collect();
         Ok((Vectors::new(dim, kept, path)?, asked))
     }
 }
@@ -202,7 +202,7 @@ mod tests {
         let made = bench(ItemVectors::Simulated { items: 500, dim: 8 }, 40);
         let (vectors, asked) = made.simulated(500, 8, Seed::new(1)).unwrap();
         vectors.write(&items).unwrap();
-        let numbers = asked.into_iter().flat_map(|query| query.vector).collect();
+        let numbers: Vec<f32> = asked.into_iter().flat_map(|query| query.vector).collect();
         Vectors::new(8, numbers, "queries").unwrap().write(&queries).unwrap();
         let from = |queries: Option<&PathBuf>, n: u32| {
             bench(ItemVectors::Files { items: items.clone(), queries: queries.cloned() }, n)

@@ -1,5 +1,11 @@
 //! What this process has used so far: CPU time and memory, as Linux tells it.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Time between two looks at the memory.
+const LOOKS: Duration = Duration::from_millis(10);
+
 /// Processor time of all threads that are alive, in milliseconds; none where the system does not tell.
 pub(super) fn cpu_ms() -> Option<f64> {
     let mut total = 0.0;
@@ -27,6 +33,34 @@ pub(super) fn peak_bytes() -> Option<u64> {
 pub(super) fn forget_peak() {
     // 5 is "reset the peak" (proc(5), clear_refs). A refusal leaves a peak that is too high, never too low.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// What work gives, and the largest memory seen meanwhile that is no part of a file; looked at now and then.
+pub(super) fn own_peak<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
+    let (peak, is_done) = (AtomicU64::new(0), AtomicBool::new(false));
+    let look = || peak.fetch_max(status("RssAnon:").unwrap_or(0), Ordering::Relaxed);
+    let given = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                look();
+                std::thread::sleep(LOOKS);
+            }
+        });
+        // Dropped in any case: without it the other thread would look for ever.
+        let _done = Done(&is_done);
+        work()
+    });
+    look();
+    (given, Some(peak.into_inner()).filter(|&bytes| bytes > 0))
+}
+
+/// Says when it goes that something is done.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn status(key: &str) -> Option<u64> {
@@ -59,6 +93,8 @@ mod tests {
         assert!(cpu_ms().unwrap() > cpu);
         // Another test may forget the peak meanwhile: it then begins anew with this block in it.
         assert!(resident_bytes().unwrap() > 64 << 20 && peak_bytes().unwrap() > 64 << 20);
+        let (given, own) = own_peak(|| 7);
+        assert!(given == 7 && own.unwrap() > 64 << 20);
         drop(std::hint::black_box(block));
     }
 }

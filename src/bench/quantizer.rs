@@ -42,8 +42,10 @@ pub struct QuantizerFigures {
     pub seconds: f64,
     /// Processor time, all threads together.
     pub cpu_seconds: Option<f64>,
-    /// Peak of resident memory meanwhile, the vectors included.
+    /// Peak of resident memory meanwhile, the vectors included, and pages of their file that lie in memory.
     pub peak_bytes: Option<u64>,
+    /// The same without mapped files, which the system takes back where memory is short.
+    pub own_peak_bytes: Option<u64>,
     /// Mean squared length of the vectors, and of what each level leaves over.
     pub errors: Vec<f64>,
 }
@@ -62,12 +64,14 @@ impl QuantizerBench {
     fn measure(&self, ctx: &Context) -> Result<QuantizerFigures> {
         let seed = Seed::new(self.seed).purpose("bench quantizer");
         let vectors = match &self.vectors {
-            Some(path) => Vectors::read(path, None)?,
+            Some(path) => Vectors::map(path, None)?,
             None => clumps(self.items as usize, self.dim as usize, seed)?,
         };
         process::forget_peak();
         let (started, cpu) = (Instant::now(), process::cpu_ms());
-        let identifiers = fit(&self.settings, &vectors, "", seed, ctx)?;
+        let (identifiers, own_peak_bytes) =
+            process::own_peak(|| fit(&self.settings, &vectors, "", seed, ctx));
+        let identifiers = identifiers?;
         let seconds = started.elapsed().as_secs_f64();
         let cpu_seconds = process::cpu_ms().zip(cpu).map(|(after, before)| (after - before) / 1e3);
         let peak_bytes = process::peak_bytes();
@@ -75,7 +79,7 @@ impl QuantizerBench {
         let levels = identifiers.diagnostics.levels.iter().filter_map(|level| level.residual);
         let errors = [squares / vectors.len() as f64].into_iter().chain(levels).collect();
         let (rows, dim) = (vectors.len(), vectors.dim);
-        Ok(QuantizerFigures { rows, dim, seconds, cpu_seconds, peak_bytes, errors })
+        Ok(QuantizerFigures { rows, dim, seconds, cpu_seconds, peak_bytes, own_peak_bytes, errors })
     }
 }
 

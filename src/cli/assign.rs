@@ -80,10 +80,13 @@ pub(super) fn execute(args: &IdsArgs, run: &FinishedRun, file: &Path, ctx: &Cont
         return super::print_json(&format!("{told:#}\n"));
     }
     let shared = shared_with_known(&identifiers, &all);
+    let new = match ids.len() {
+        1 => "1 new item has an identifier".to_owned(),
+        n => format!("{n} new items have identifiers"),
+    };
     super::print(&format!(
-        "{} new items have identifiers beside {n_before} known ones, {shared} of them below the codes of a known item; \
-         written to {out}, which `trieval search {out}` answers from\n",
-        ids.len(),
+        "{new} beside {n_before} known ones, {shared} of them below the codes of a known item; written to {out}, which \
+         `trieval search {out}` answers from\n",
         out = out.display()
     ))
 }
@@ -184,7 +187,7 @@ fn vectors(
             );
             return Err(Error::data_at(file, first.number, message).with_help(help));
         }
-        encoded = run.encode(name, &catalogue(unsaid.iter().copied())?, ctx)?.data;
+        encoded = run.encode(name, &catalogue(unsaid.iter().copied())?, ctx)?.data.into_vec();
     }
     let mut encoded = encoded.chunks_exact(dim);
     let mut data = Vec::with_capacity(lines.len() * dim);

@@ -40,12 +40,14 @@ fn index_table(figures: &IndexFigures) -> String {
 }
 
 fn quantizer_table(figures: &QuantizerFigures) -> String {
-    let QuantizerFigures { rows, dim, seconds, cpu_seconds, peak_bytes, errors } = figures;
+    let QuantizerFigures { rows, dim, seconds, cpu_seconds, peak_bytes, own_peak_bytes, errors } =
+        figures;
     let cpu = cpu_seconds.map_or_else(|| "unknown".into(), |seconds| format!("{seconds:.1} s"));
-    let peak = peak_bytes
-        .map_or_else(|| "unknown".into(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6));
+    let [peak, own] = [peak_bytes, own_peak_bytes].map(|peak| {
+        peak.map_or_else(|| "unknown".into(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6))
+    });
     let mut text = format!(
-        "vectors     {rows} of {dim} numbers\ntime        {seconds:.1} s (CPU {cpu})\nmemory      {peak} at most\n"
+        "vectors     {rows} of {dim} numbers\ntime        {seconds:.1} s (CPU {cpu})\nmemory      {peak} at most, {own} without mapped files\n"
     );
     for (level, error) in errors.iter().enumerate() {
         let behind = match level {

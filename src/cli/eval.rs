@@ -320,7 +320,7 @@ fn catalogue(path: &Path, vectors: Option<&Path>) -> Result<Catalogue> {
         Catalogue::new(&ids).and_then(|one| one.with_exposures(counts)).map_err(failed)?;
     if let Some(path) = vectors {
         let vectors = Vectors::read(path, Some(n_items))?;
-        catalogue = catalogue.with_vectors(vectors.data, vectors.dim).map_err(failed)?;
+        catalogue = catalogue.with_vectors(vectors.data.into_vec(), vectors.dim).map_err(failed)?;
     }
     Ok(catalogue)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
+use trieval_eval::report::wrapped;
 
 use super::args::IdsArgs;
 use crate::error::{Error, Result};
@@ -13,6 +14,9 @@ use crate::text::one_line;
 
 /// Items printed for a prefix.
 const MOST_ITEMS: usize = 100;
+
+/// Most letters in a line of sentences, and in a row of the table.
+const COLUMNS: usize = 80;
 
 /// Other items printed for a prefix of an item.
 const MOST_NEIGHBORS: usize = 5;
@@ -37,6 +41,11 @@ fn neighbors(identifiers: &Identifiers, item: u32) -> Vec<Shared> {
         Shared { tokens: prefix.matches('<').count(), prefix, items }
     });
     prefixes.filter(|row| !row.items.is_empty()).collect()
+}
+
+/// A line of the diagnostics; sentences are broken between words, rows of the table, which begin with blanks, are not.
+fn told(line: &str) -> String {
+    if line.starts_with(' ') { format!("{line}\n") } else { wrapped(line, COLUMNS) }
 }
 
 pub(super) fn execute(args: &IdsArgs, ctx: &Context) -> Result<()> {
@@ -67,10 +76,11 @@ pub(super) fn execute(args: &IdsArgs, ctx: &Context) -> Result<()> {
                 text["ceiling"] = json!(ceiling);
                 return super::print_json(&format!("{text:#}\n"));
             }
-            let ceiling = ceiling.map(|ceiling| format!("{ceiling}\n")).unwrap_or_default();
-            let findings = identifiers.diagnostics.findings().join("\n");
-            let findings = if findings.is_empty() { findings } else { findings + "\n" };
-            return super::print(&format!("{}\n{findings}{ceiling}", identifiers.diagnostics));
+            let figures = identifiers.diagnostics.to_string();
+            let findings = identifiers.diagnostics.findings();
+            let ceiling = ceiling.map(|ceiling| ceiling.to_string());
+            let lines = figures.lines().map(str::to_owned).chain(findings).chain(ceiling);
+            return super::print(&lines.map(|line| told(&line)).collect::<String>());
         }
     };
     let total = items.len();
@@ -112,8 +122,13 @@ pub(super) fn execute(args: &IdsArgs, ctx: &Context) -> Result<()> {
                 true => "the same identifier".to_owned(),
                 false => format!("the same first tokens ({})", row.tokens),
             };
-            let _ =
-                writeln!(text, "  {shared}: {} others, {}{more}", row.items.len(), near.join(", "));
+            let others = if row.items.len() == 1 { "other" } else { "others" };
+            let _ = writeln!(
+                text,
+                "  {shared}: {} {others}, {}{more}",
+                row.items.len(),
+                near.join(", ")
+            );
         }
     }
     if total > MOST_ITEMS {

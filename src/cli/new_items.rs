@@ -64,8 +64,11 @@ pub(super) fn read(file: &Path, dim: usize, known: &HashSet<&str>) -> Result<Vec
     for (number, text) in (1u64..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
         let fault =
             |message: String, help: &str| Error::data_at(file, number, message).with_help(help);
-        let item: NewItem = serde_json::from_str(text)
-            .map_err(|e| fault(format!("not a new item: {e}"), EXPECTED))?;
+        let item: NewItem = serde_json::from_str(text).map_err(|e| {
+            // The parser sees one line, and counts it as the first.
+            let told = e.to_string().replace(" at line 1 column ", " at column ");
+            fault(format!("not a new item: {told}"), EXPECTED)
+        })?;
         let NewItem { item_id: id, title, text, vector, category, attributes } = item;
         if id.is_empty() {
             return Err(fault("an item without an id".into(), "give every item an `item_id`"));
@@ -162,6 +165,7 @@ mod tests {
     fn what_is_no_new_item_is_told_with_its_line() {
         let first = "{\"item_id\": \"a\", \"title\": \"lamp\"}\n";
         for (line, says) in [
+            ("{\"item_id\": b}", "new.jsonl:2: not a new item: expected value at column 13"),
             ("{\"item_id\": \"b\"}", "item \"b\" has neither `title` nor `vector`"),
             ("{\"item_id\": \"b\", \"text\": \"brass\"}", "item \"b\" has no `title`"),
             ("{\"item_id\": \"b\", \"title\": \" \"}", "no word in `title` and `text`"),

@@ -1,16 +1,20 @@
 //! A further level that tells items with the same codes apart: 0, 1, 2, … in item order.
 
-use std::collections::HashMap;
+use super::paths::by_path;
 
 /// Codes `[items, n_levels + 1]`: a level more, in which the first item of a path has 0, the second 1, and so on.
 pub fn number(codes: &[u32], n_levels: usize) -> Vec<u32> {
-    let mut seen: HashMap<&[u32], u32> = HashMap::new();
-    let numbered = codes.chunks_exact(n_levels.max(1)).flat_map(|path| {
-        let count = seen.entry(path).or_insert(0);
-        *count += 1;
-        path.iter().copied().chain([*count - 1])
-    });
-    numbered.collect()
+    let n_levels = n_levels.max(1);
+    let path = |item: u32| &codes[item as usize * n_levels..][..n_levels];
+    let mut numbered = vec![0; codes.len() / n_levels * (n_levels + 1)];
+    for group in by_path(codes, n_levels).chunk_by(|a, b| path(*a) == path(*b)) {
+        for (number, &item) in (0..).zip(group) {
+            let own = &mut numbered[item as usize * (n_levels + 1)..][..=n_levels];
+            own[..n_levels].copy_from_slice(path(item));
+            own[n_levels] = number;
+        }
+    }
+    numbered
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! How well identifiers use their codes, with the measures of the hourglass study
 //! (arXiv 2407.21488; definitions in plain text at each field). Knows nothing of quantisers.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::naming::Outcome;
+use super::paths::by_path;
 use super::settings::Collisions;
 use super::together::Together;
 
@@ -66,32 +66,36 @@ impl Diagnostics {
     pub fn measure(codes: &[u32], codes_per_level: &[u32], residuals: &[f64]) -> Self {
         let n_levels = codes_per_level.len().max(1);
         let items = codes.len() / n_levels;
-        // Prefixes are numbered level by level: a pair of (prefix number, code) names the longer one.
-        let mut prefixes = vec![0u32; items];
-        let mut levels = Vec::with_capacity(codes_per_level.len());
-        for (level, &size) in codes_per_level.iter().enumerate() {
+        // In the order of their paths, items of one prefix stand together.
+        let in_order = by_path(codes, n_levels);
+        let path = |item: u32| &codes[item as usize * n_levels..][..n_levels];
+        let mut prefixes = vec![usize::from(items > 0); n_levels];
+        let (mut most, mut run) = (0, usize::from(items > 0));
+        for pair in in_order.windows(2) {
+            let [before, own] = [path(pair[0]), path(pair[1])];
+            let shared = before.iter().zip(own).take_while(|(a, b)| a == b).count();
+            prefixes[shared..].iter_mut().for_each(|count| *count += 1);
+            most = most.max(run);
+            run = if shared == n_levels { run + 1 } else { 1 };
+        }
+        let most_items_per_path = most.max(run);
+        let of_level = |(level, &size): (usize, &u32)| {
             let mut usage = vec![0u32; size as usize];
-            let mut numbers: HashMap<(u32, u32), u32> = HashMap::new();
-            for (prefix, path) in prefixes.iter_mut().zip(codes.chunks_exact(n_levels)) {
-                let next = numbers.len() as u32;
-                *prefix = *numbers.entry((*prefix, path[level])).or_insert(next);
+            for path in codes.chunks_exact(n_levels) {
                 if let Some(count) = usage.get_mut(path[level] as usize) {
                     *count += 1;
                 }
             }
-            let residual = residuals.get(level).copied();
-            levels.push(LevelDiagnostics::new(usage, numbers.len(), residual));
-        }
+            LevelDiagnostics::new(usage, prefixes[level], residuals.get(level).copied())
+        };
+        let levels: Vec<LevelDiagnostics> =
+            codes_per_level.iter().enumerate().map(of_level).collect();
         let distinct = levels.last().map_or(0, |level| level.distinct_prefixes);
-        let mut per_path = vec![0usize; distinct];
-        for &path in &prefixes {
-            per_path[path as usize] += 1;
-        }
         Self {
             items,
             distinct,
             collision_rate: 1.0 - distinct as f64 / items.max(1) as f64,
-            most_items_per_path: per_path.into_iter().max().unwrap_or(0),
+            most_items_per_path,
             path_density: codes_per_level
                 .iter()
                 .fold(distinct as f64, |density, &size| density / f64::from(size)),
@@ -193,7 +197,9 @@ impl LevelDiagnostics {
         let codes = usage.len() as f64;
         let items = usage.iter().map(|&n| f64::from(n)).sum::<f64>().max(1.0);
         let used = usage.iter().filter(|&&n| n > 0);
-        let entropy = used.clone().map(|&n| f64::from(n) / items).map(|p| -p * p.log2()).sum();
+        let bits = used.clone().map(|&n| f64::from(n) / items).map(|p| -p * p.log2()).sum::<f64>();
+        // Of one code it is zero, not the negative zero that the sum gives.
+        let entropy = bits.max(0.0);
         let ranked: f64 =
             usage.iter().rev().zip(1..).map(|(&n, i)| f64::from(i) * f64::from(n)).sum();
         let share = |n: usize| usage.iter().take(n).map(|&n| f64::from(n)).sum::<f64>() / items;
@@ -225,12 +231,12 @@ impl fmt::Display for Diagnostics {
         )?;
         write!(
             f,
-            "level  codes   used  entropy  of max   gini  deviation  top 1  top 10  prefixes  residual"
+            "level codes  used entropy of max  gini deviation  top 1 top 10 prefixes residual"
         )?;
         for (number, level) in self.levels.iter().enumerate() {
             write!(
                 f,
-                "\n{:>5}  {:>5}  {:>5}  {:>7.2}  {:>6.3}  {:>5.3}  {:>9.1}  {:>4.1}%  {:>5.1}%  {:>8}  {:>8}",
+                "\n{:>5} {:>5} {:>5} {:>7.2} {:>6.3} {:>5.3} {:>9.1} {:>5.1}% {:>5.1}% {:>8} {:>8}",
                 number + 1,
                 level.codes,
                 level.used,
@@ -290,6 +296,19 @@ mod tests {
         assert_eq!((first.top_1_share, first.top_10_share), (0.5, 1.0));
         assert_eq!((first.residual, second.residual), (Some(0.5), None));
         assert_eq!(first.usage, [4, 2, 2, 0]);
+    }
+
+    #[test]
+    fn one_code_has_no_entropy_and_rows_fit_a_terminal() {
+        let measured = Diagnostics::measure(&[3, 3, 3], &[65_536], &[123.456]);
+        let level = &measured.levels[0];
+        assert!(level.entropy.is_sign_positive() && level.normalized_entropy.is_sign_positive());
+        assert_eq!((measured.distinct, measured.most_items_per_path), (1, 3));
+        let told = measured.to_string();
+        assert!(told.contains("    1 65536     1    0.00  0.000"), "{told}");
+        for row in told.lines().skip(1) {
+            assert!(row.len() <= 80, "{row}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod diagnostics;
 mod encoder;
 mod extend;
 mod naming;
+mod paths;
 pub mod settings;
 pub mod spans;
 mod spelling;

@@ -34,7 +34,7 @@ pub fn measured_catalogue(
             Error::Usage(format!("{metric} needs item vectors, and the recipe has none"))
         })?;
         let vectors = read_of(folder, catalogue)?;
-        measured = measured.with_vectors(vectors.data, vectors.dim).map_err(failed)?;
+        measured = measured.with_vectors(vectors.data.into_vec(), vectors.dim).map_err(failed)?;
     }
     Ok(Some(measured))
 }

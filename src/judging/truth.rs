@@ -146,7 +146,6 @@ mod tests {
     use super::*;
     use crate::corpus::kinds::CorpusSettings;
     use crate::corpus::settings::SimulatorSettings;
-    use crate::corpus::simulator::World;
     use crate::corpus::{Split, build};
     use crate::progress::Context;
     use crate::ranker::Retrieve;
@@ -188,14 +187,13 @@ mod tests {
         assert_eq!((found[0].gain, found[0].requests), (Some(0.5), pages.len() as u64));
         assert!(found[0].p_value.unwrap() < 0.05 && pages.len() > 20);
         // By hand: an item is seen with probability 1 / place, and clicked as its utility says.
-        let world = World::open(folder.path()).unwrap();
         let expected = |page: &[(u32, f32)], sign: f32, request: u32| -> f64 {
             let mut page: Vec<(u32, f32)> = page.iter().map(|one| (one.0, sign * one.1)).collect();
             page.sort_by(|a, b| {
                 b.1.total_cmp(&a.1)
                     .then(catalogue.ids[a.0 as usize].cmp(&catalogue.ids[b.0 as usize]))
             });
-            let click = |item: u32| f64::from(world.click_probability(request, item));
+            let click = |item: u32| oracle.click(request, item, 1);
             page.iter().take(2).zip([1.0, 0.5]).map(|((item, _), seen)| click(*item) * seen).sum()
         };
         for (system, sign) in [(0, 1.0), (1, -1.0)] {

@@ -153,8 +153,12 @@ impl Added {
             );
             return Err(Error::data(root, message).with_help(AGAIN));
         }
-        let value = read_checked(&path, "a description of new items", AGAIN)?.value;
+        let read = read_checked(&path, "a description of new items", AGAIN)?;
         let fault = |message: String| Error::data(&path, message).with_help(AGAIN);
+        if !read.has_checksum {
+            return Err(fault("altered since trieval wrote it: its checksum is missing".into()));
+        }
+        let value = read.value;
         if let Some(format) = value["format"].as_u64().filter(|one| *one != u64::from(FORMAT)) {
             return Err(fault(format!("has format version {format}, expected {FORMAT}")));
         }

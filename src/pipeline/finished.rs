@@ -354,6 +354,7 @@ impl FinishedRun {
         let names = self.names()?;
         names.index_of(id).ok_or_else(|| {
             let n = names.ids().len();
+            let id = if id.trim().is_empty() { format!("{id:?}") } else { id.to_owned() };
             Error::Usage(format!("item {id} is not in the catalogue of {n} items"))
         })
     }

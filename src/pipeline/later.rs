@@ -81,7 +81,7 @@ impl FinishedRun {
         let folder = self.intact(&step_name(Family::Vectors, name))?;
         let mut vectors = read_of(&folder, self.catalogue()?)?;
         if let Some(file) = self.added().and_then(|added| added.vectors(name)) {
-            vectors.data.extend(Vectors::read(&file, None)?.data);
+            vectors.data.to_mut().extend_from_slice(&Vectors::read(&file, None)?.data);
         }
         Ok(vectors)
     }
@@ -104,7 +104,7 @@ impl FinishedRun {
                 // What items of before lack, a search for all cannot have.
                 let Some(file) = added.vectors(&name) else { continue };
                 let mut both = Vectors::read(&file, None)?;
-                both.data.extend(new.data);
+                both.data.to_mut().extend_from_slice(&new.data);
                 all.insert(name, both);
             }
             vectors = all;

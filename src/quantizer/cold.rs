@@ -33,7 +33,7 @@ impl<'v> Items<'v> {
     /// Those at some places.
     fn some(&self, places: &[usize]) -> Result<Items<'static>> {
         let Self { vectors, values, histories } = self;
-        let data = places.iter().flat_map(|&item| vectors.row(item)).copied().collect();
+        let data: Vec<f32> = places.iter().flat_map(|&item| vectors.row(item)).copied().collect();
         let values = values.as_ref();
         let values = values.map(|values| places.iter().map(|&item| values[item].clone()).collect());
         let vectors = Vectors::new(vectors.dim, data, "item vectors")?;

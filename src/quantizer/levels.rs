@@ -11,7 +11,7 @@ use crate::identifier::{Centroids, Compared, Identifiers};
 use crate::inputs::StepContext;
 use crate::kind::Role;
 use crate::progress::Context;
-use crate::vectors::{VECTORS_FILE, Vectors, read_of};
+use crate::vectors::{VECTORS_FILE, Vectors, mapped_of};
 
 /// Squares of numbers within these bounds, and their sums, are numbers that an `f32` can tell apart.
 pub const LONGEST: f64 = 1e17;
@@ -23,7 +23,7 @@ const SHORTEST: f64 = 1e-15;
 /// [`Error::Data`] when they cannot be read, all are equal, or they are too long or too short to compute with.
 pub(super) fn vectors(step: &StepContext<'_>) -> Result<Vectors> {
     let folder = step.inputs.folder(Role::Vectors)?;
-    let vectors = read_of(folder, step.inputs.catalogue()?)?;
+    let vectors = mapped_of(folder, step.inputs.catalogue()?)?;
     check(&vectors, &folder.join(VECTORS_FILE))?;
     Ok(vectors)
 }
@@ -140,8 +140,17 @@ pub fn made(
 
 /// Codes `[n]` of one level for what the levels before it left over.
 pub(super) fn nearest_of(centroids: &Centroids, level: usize, residuals: &[f32]) -> Vec<u32> {
-    let (dim, level) = (centroids.dim, &centroids.levels[level]);
-    match centroids.compared {
+    nearest_by(centroids.compared, centroids.dim, &centroids.levels[level], residuals)
+}
+
+/// The same of centroids `[codes, dim]` and residuals that are compared in some way.
+pub(super) fn nearest_by(
+    compared: Compared,
+    dim: usize,
+    level: &[f32],
+    residuals: &[f32],
+) -> Vec<u32> {
+    match compared {
         Compared::Distance => nearest(residuals, dim, level),
         Compared::Direction => nearest(&directions(residuals, dim), dim, &directions(level, dim)),
     }
@@ -173,8 +182,8 @@ pub(super) fn mean_squared_length(vectors: &[f32], dim: usize) -> f64 {
 pub(super) fn random(items: usize, dim: usize) -> Vectors {
     use rand::Rng;
     let mut rng = crate::seed::Seed::new(9).rng();
-    let data = (0..items * dim).map(|_| rng.random_range(-1.0f32..1.0)).collect();
-    Vectors { dim, data }
+    let data: Vec<f32> = (0..items * dim).map(|_| rng.random_range(-1.0f32..1.0)).collect();
+    Vectors { dim, data: data.into() }
 }
 
 #[cfg(test)]
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn vectors_that_say_nothing_are_refused() {
         let fault = |dim: usize, data: &[f32]| {
-            fault(&Vectors { dim, data: data.to_vec() }).map(|(message, _)| message)
+            fault(&Vectors { dim, data: data.to_vec().into() }).map(|(message, _)| message)
         };
         let told = |dim, data: &[f32]| fault(dim, data).unwrap_or_default();
         assert!(told(2, &[1.0, 2.0, 1.0, 2.0]).contains("all 2 vectors are equal"));
@@ -200,7 +209,7 @@ mod tests {
     fn codes_of_no_vectors_cannot_be_assigned() {
         let made = crate::identifier::Made::by("random");
         let random = Identifiers::new(vec![0, 1], vec![2], made, "c").expect("identifiers");
-        let vectors = Vectors { dim: 1, data: vec![1.0] };
+        let vectors = Vectors { dim: 1, data: vec![1.0].into() };
         let told = assign(&random, &vectors).expect_err("refused").to_string();
         assert!(told.contains("not made from vectors"), "{told}");
     }

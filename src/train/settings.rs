@@ -144,6 +144,10 @@ pub struct DistillationSettings {
     #[serde(default = "default_pseudo_words")]
     #[schemars(range(min = 1, max = 64))]
     pub pseudo_words: [u32; 2],
+    /// Whether the further identifiers of the model are learned meanwhile, as by objective supervised: by clicked items and
+    /// as many pseudo-requests. An epoch then has every training request once, and every clicked item once in each of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub others: bool,
 }
 
 fn default_temperature() -> f64 {

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::numbers::Numbers;
 use crate::error::{Error, Result};
 use crate::store::{map, write_atomic};
 
@@ -21,7 +23,7 @@ pub struct Vectors {
     /// Numbers per vector.
     pub dim: usize,
     /// All numbers, `[items, dim]`.
-    pub data: Vec<f32>,
+    pub data: Numbers,
 }
 
 /// Length of a vector, for numbers of any size.
@@ -34,10 +36,14 @@ impl Vectors {
     ///
     /// # Errors
     /// [`Error::Data`] when the numbers do not form rows or one is not finite (row and column named).
-    pub fn new(dim: usize, data: Vec<f32>, origin: impl AsRef<Path>) -> Result<Self> {
-        let origin = origin.as_ref();
+    pub fn new(dim: usize, data: impl Into<Numbers>, origin: impl AsRef<Path>) -> Result<Self> {
+        let (origin, data) = (origin.as_ref(), data.into());
         if dim == 0 || data.is_empty() || !data.len().is_multiple_of(dim) {
-            let message = format!("{} numbers do not form vectors of {dim} numbers", data.len());
+            let message = match (dim, data.len()) {
+                (0, _) => "expected vectors of at least one number, found none in a vector".into(),
+                (_, 0) => "expected at least one vector, found none".into(),
+                (dim, n) => format!("{n} numbers do not form vectors of {dim} numbers"),
+            };
             return Err(Error::data(origin, message));
         }
         if let Some(at) = data.iter().position(|x| !x.is_finite()) {
@@ -90,15 +96,19 @@ impl Vectors {
     /// [`Error::Data`] naming what was expected and found: file type, number type, axes, order,
     /// number of rows, or a number that is not finite.
     pub fn read(path: &Path, items: Option<usize>) -> Result<Self> {
+        let Self { dim, data } = Self::map(path, items)?;
+        Ok(Self { dim, data: data.into_vec().into() })
+    }
+
+    /// The same where the numbers stay in the file, which must not change as long as they are looked at: memory does not
+    /// grow with them.
+    ///
+    /// # Errors
+    /// As [`Vectors::read`].
+    pub fn map(path: &Path, items: Option<usize>) -> Result<Self> {
         let bytes = map(path)?;
-        let (dim, data) = match extension(path) {
-            "npy" => npy(path, &bytes).map(|(dim, numbers)| (dim, f32s(numbers)))?,
-            "safetensors" => {
-                safetensors(path, &bytes).map(|(dim, numbers)| (dim, f32s(numbers)))?
-            }
-            _ => return Err(unknown_type(path)),
-        };
-        let vectors = Self::new(dim, data, path)?;
+        let (dim, numbers) = parsed(path, &bytes)?;
+        let vectors = Self::new(dim, Numbers::mapped(bytes, numbers), path)?;
         match items {
             Some(items) if items != vectors.len() => {
                 Err(Error::data(path, format!("{} vectors for {items} items", vectors.len()))
@@ -113,12 +123,7 @@ impl Vectors {
     /// # Errors
     /// As [`Vectors::read`].
     pub fn check_header(path: &Path) -> Result<()> {
-        let bytes = map(path)?;
-        match extension(path) {
-            "npy" => npy(path, &bytes).map(drop),
-            "safetensors" => safetensors(path, &bytes).map(drop),
-            _ => Err(unknown_type(path)),
-        }
+        parsed(path, &map(path)?).map(drop)
     }
 
     /// Writes a `.npy` or `.safetensors` file, by its name, atomically.
@@ -168,6 +173,18 @@ impl Vectors {
         out.write_all(header.as_bytes())?;
         out.write_all(&f32_bytes(&self.data))
     }
+}
+
+/// Numbers per vector, and the bytes of a file that are the numbers of all.
+fn parsed(path: &Path, bytes: &[u8]) -> Result<(usize, Range<usize>)> {
+    let (dim, numbers) = match extension(path) {
+        "npy" => npy(path, bytes)?,
+        "safetensors" => safetensors(path, bytes)?,
+        _ => return Err(unknown_type(path)),
+    };
+    // They are a part of the bytes, which ends where the file does unless there are other tensors.
+    let first = numbers.as_ptr().addr() - bytes.as_ptr().addr();
+    Ok((dim, first..first + numbers.len()))
 }
 
 fn extension(path: &Path) -> &str {
@@ -263,10 +280,6 @@ fn safetensors<'b>(path: &Path, bytes: &'b [u8]) -> Result<(usize, &'b [u8])> {
     Ok((dim, tensor.data()))
 }
 
-fn f32s(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-}
-
 fn f32_bytes(numbers: &[f32]) -> Vec<u8> {
     numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
@@ -298,6 +311,10 @@ mod tests {
             let path = folder.path().join(name);
             vectors.write(&path).unwrap();
             assert_eq!(Vectors::read(&path, Some(2)).unwrap(), vectors);
+            let mut mapped = Vectors::map(&path, Some(2)).unwrap();
+            assert_eq!((&mapped, mapped.hash()), (&vectors, vectors.hash()));
+            mapped.data.to_mut().push(1.0);
+            assert_eq!((mapped.data.len(), mapped.clone().data.into_vec()[6]), (7, 1.0));
             let text = Vectors::read(&path, Some(3)).unwrap_err().to_string();
             assert!(text.contains("2 vectors for 3 items"), "{text}");
             let whole = std::fs::read(&path).unwrap();
@@ -313,7 +330,8 @@ mod tests {
         let path = folder.path().join("v.npy");
         let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }   \n";
         std::fs::write(&path, npy(header, &[1.5, 2.0])).unwrap();
-        assert_eq!(Vectors::read(&path, None).unwrap().data, [1.5, 2.0]);
+        assert_eq!(*Vectors::read(&path, None).unwrap().data, [1.5, 2.0]);
+        assert_eq!(*Vectors::map(&path, None).unwrap().data, [1.5, 2.0]);
         let say = |header: &str| message(&path, &npy(header, &[1.5, 2.0]), None);
         let odd = say("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1), }");
         assert!(odd.contains("found <f8") && odd.contains("astype"), "{odd}");

@@ -4,7 +4,7 @@
 //! encoder or decoder as it is, `contrastive` one that a `[[train]]` made an encoder, `collaborative` counts feedback, `simulated` draws by
 //! a law, `joined` sets vectors beside each other, `import` reads
 //! those that somebody else made. `kinds` lists them. `file` and `table` are their formats, `provenance` says what they
-//! were made from, `request` is what a kind offers for requests, `exact` the search over all. Who searches them, and what identifiers are made of them,
+//! were made from, `numbers` where their numbers lie, `request` is what a kind offers for requests, `exact` the search over all. Who searches them, and what identifiers are made of them,
 //! is not known here.
 
 pub mod collaborative;
@@ -16,6 +16,7 @@ mod import;
 pub mod joined;
 pub mod kinds;
 pub mod mmse;
+mod numbers;
 mod provenance;
 mod request;
 pub mod settings;
@@ -26,6 +27,7 @@ mod validation;
 
 pub use exact::{exact, exact_all};
 pub use file::{Vectors, norm};
+pub use numbers::Numbers;
 pub use provenance::{Provenance, fingerprint};
 pub use request::{Encoded, RequestEncoder};
 pub use table::{TABLE_EXTENSION, TableColumns, read_table};
@@ -49,7 +51,17 @@ pub fn read_of(folder: &Path, catalogue: &Catalogue) -> Result<Vectors> {
     Vectors::read_made_from(&folder.join(VECTORS_FILE), items, &made_from)
 }
 
-/// The same, made by the encoder in `files` of the folder.
+/// The same where the numbers stay in their file: memory does not grow with items.
+///
+/// # Errors
+/// As [`read_of`].
+pub fn mapped_of(folder: &Path, catalogue: &Catalogue) -> Result<Vectors> {
+    let (hash, items) = catalogue.of_run();
+    let made_from = Provenance::of_catalogue(hash);
+    Vectors::map_made_from(&folder.join(VECTORS_FILE), items, &made_from)
+}
+
+/// The same as [`read_of`], made by the encoder in `files` of the folder.
 ///
 /// # Errors
 /// As [`read_of`], or [`crate::Error::Data`] when another encoder made them.

@@ -119,6 +119,16 @@ impl Vectors {
         made_from.check(path)?;
         Ok(vectors)
     }
+
+    /// The same as [`Vectors::map`] does it: the numbers stay in the file.
+    ///
+    /// # Errors
+    /// As [`Vectors::read_made_from`].
+    pub fn map_made_from(path: &Path, items: usize, made_from: &Provenance) -> Result<Self> {
+        let vectors = Self::map(path, Some(items))?;
+        made_from.check(path)?;
+        Ok(vectors)
+    }
 }
 
 /// BLAKE3 over names and contents of files of `folder`, in the order given; folders among them stand for all that is in

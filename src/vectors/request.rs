@@ -40,7 +40,7 @@ impl Encoded {
                 format!("vectors of {found} numbers, but those of the run have {expected}");
             return Err(Error::data(origin, message));
         }
-        self.vectors.data.extend_from_slice(&more.data);
+        self.vectors.data.to_mut().extend_from_slice(&more.data);
         Ok(self)
     }
 

@@ -341,7 +341,7 @@ mod tests {
         let vectors = lists(&[Some(C), Some(A), Some(B)]);
         write(&path, vec![("vector", vectors), ("more", noise), ("item", texts(&["c", "a", "b"]))]);
         let read = read_table(&path, &TableColumns::default(), &ids()).unwrap();
-        assert_eq!((read.dim, read.data), (2, vec![1.0, 2.0, 3.0, 4.0, 5.0, -6.0]));
+        assert_eq!((read.dim, read.data.to_vec()), (2, vec![1.0, 2.0, 3.0, 4.0, 5.0, -6.0]));
     }
 
     #[test]

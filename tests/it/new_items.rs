@@ -240,6 +240,9 @@ fn what_cannot_be_assigned_or_asked_is_told() {
     let text = std::fs::read_to_string(&added).unwrap();
     std::fs::write(&added, text.replace("\"seed\": 5", "\"seed\": 6")).unwrap();
     search(copy.path(), &["red"]).expect(2).says(&["added.json", "does not match its checksum"]);
+    // A checksum under another name is none.
+    std::fs::write(&added, text.replace("\"checksum\"", "\"checksun\"")).unwrap();
+    search(copy.path(), &["red"]).expect(2).says(&["added.json", "its checksum is missing"]);
     std::fs::remove_file(&added).unwrap();
     search(copy.path(), &["red"]).expect(2).says(&["was not written to its end", "--assign"]);
 }

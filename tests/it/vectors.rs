@@ -97,7 +97,7 @@ fn in_order_of(out: &Path, rows: &Vectors) -> Vectors {
         let item: usize = id[1..].parse().unwrap();
         rows.data[item * rows.dim..][..rows.dim].to_vec()
     };
-    Vectors::new(rows.dim, ids.iter().flat_map(row).collect(), "rows").unwrap()
+    Vectors::new(rows.dim, ids.iter().flat_map(row).collect::<Vec<f32>>(), "rows").unwrap()
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn identifiers(report: &Report) -> String {
             let name = escape(&identifier.name);
             if let Some((distinct, rate)) = identifier.distinct.zip(identifier.collision_rate) {
                 text.push_str(&format!(
-                    "\n{name}: {} items{} under {} different identifiers; {} of the items share theirs.\n",
+                    "\n{name}: {} items{} under {} different identifiers; {} of the items find theirs taken.\n",
                     numbers::count(identifier.items),
                     identifier.fitted.map_or_else(String::new, |n| {
                         format!(", on {} of which codes were fitted,", numbers::count(n))

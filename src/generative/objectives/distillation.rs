@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use super::supervised;
 use crate::corpus::{Ask, Corpus, Request, Split};
 use crate::decode::settings::Normalizer;
 use crate::error::{Error, Result};
@@ -13,8 +14,10 @@ use crate::identifier::Identifiers;
 use crate::kind::keys;
 use crate::kind::{Draws, Fact, Family, Faults, Kind, Need, Role, Sizes, Use};
 use crate::train::data::prompts::{Form, Prompts};
+use crate::train::objective::Objective;
 use crate::train::objective::distillation::{Distillation, Example, Paths, Teacher};
-use crate::train::settings::DistillationSettings;
+use crate::train::objective::mixed::Mixed;
+use crate::train::settings::{DistillationSettings, SupervisedSettings};
 use crate::vectors::Encoded;
 
 /// Requests encoded between two looks at the interrupt flag.
@@ -40,6 +43,11 @@ impl Kind for DistillationSettings {
                 Need::new(Fact::Text, message.into()).at(keys!["objective", "pseudo_requests"]);
             needs.push(need.instead("set pseudo_requests = 0"));
         }
+        if self.others && self.pseudo_requests < 1.0 {
+            let message = "training `{name}` learns `others` from clicks, but the corpus has none";
+            let need = Need::new(Fact::Feedback, message.into()).at(keys!["objective", "others"]);
+            needs.push(need.instead("leave `others` out"));
+        }
         needs
     }
 
@@ -56,7 +64,15 @@ impl Kind for DistillationSettings {
 
 impl ObjectiveKind for DistillationSettings {
     fn examples(&self, sizes: &Sizes) -> Option<u64> {
-        sizes.train
+        match self.others {
+            // Of two identifiers, one is learned by requests and one by clicks.
+            true => Some(sizes.train?.midpoint(sizes.examples()?)),
+            false => sizes.train,
+        }
+    }
+
+    fn identifiers(&self, n: usize) -> usize {
+        if self.others { n } else { n.min(1) }
     }
 
     fn answers(&self, _sizes: &Sizes) -> u64 {
@@ -87,15 +103,30 @@ impl ObjectiveKind for DistillationSettings {
         let (examples, asks) = examples(step.inputs.corpus()?)?;
         let queries = encode(&encoded, &asks, step.ctx)?;
         let one = |ask: &Ask| encoded.encoder.vector(ask, &encoded.vectors);
-        let items = (encoded.vectors.data.as_slice(), encoded.vectors.dim);
+        let items = (&*encoded.vectors.data, encoded.vectors.dim);
         let teacher = Teacher::new(&one, queries, items, &paths);
         let path = step.inputs.folder(Role::Prompts(0))?.join(PROMPTS_FILE);
         let prompts = (&bundle.prompts, Prompts::open(&path, Form::Asked)?);
         let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
-        let drawn = (settings.course.epochs, step.seed);
-        let mut objective =
+        let epochs = settings.course.epochs;
+        let drawn = (epochs, step.seed);
+        let mut distilled =
             Distillation::new(decoder, prompts, examples, titles, paths, teacher, self, drawn)?;
-        lesson.run(&mut objective)
+        if !self.others {
+            return lesson.run(&mut distilled);
+        }
+        let spans = supervised::spans(step, bundle)?;
+        let requests = step.inputs.corpus()?.requests(Split::Train)?;
+        let asked = supervised::asked(step, bundle, &spans, 1)?;
+        let settings = SupervisedSettings {
+            pseudo_requests: self.pseudo_requests,
+            pseudo_words: self.pseudo_words,
+            ..SupervisedSettings::default()
+        };
+        let others = supervised::objective(step, decoder, (asked, &requests), &settings)?;
+        let n_draws = (distilled.n_examples() + others.n_examples()) as f64 * epochs;
+        let mut both = Mixed::new(distilled.among(n_draws.ceil() as u64), others);
+        lesson.run(&mut both)
     }
 }
 

@@ -2,12 +2,15 @@
 //! the model.
 
 use crate::corpus::{Catalogue, Request, Split};
+use crate::decode::prompt::PromptBuilder;
+use crate::decode::spans::Spans;
 use crate::error::{Error, Result};
-use crate::generative::PROMPTS_FILE;
 use crate::generative::kinds::{Lesson, ObjectiveKind};
+use crate::generative::{Bundle, PROMPTS_FILE};
 use crate::inputs::StepContext;
 use crate::kind::keys;
 use crate::kind::{Draws, Fact, Faults, Kind, Need, Role, Sizes, Use};
+use crate::model::Decoder;
 use crate::train::data::prompts::{Form, Prompts};
 use crate::train::data::spans::SpanLessons;
 use crate::train::data::taught::teach;
@@ -79,24 +82,49 @@ impl ObjectiveKind for SupervisedSettings {
 
     fn train(&self, lesson: Lesson<'_>) -> Result<()> {
         let Lesson { step, decoder, bundle, .. } = lesson;
-        let (corpus, catalogue) = (step.inputs.corpus()?, step.inputs.catalogue()?);
-        let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
-        let requests = corpus.requests(Split::Train)?;
-        let places = step.inputs.identifiers().into_iter();
-        let spans = (0..places.len()).map(|at| bundle.spans(at)).collect::<Result<Vec<_>>>()?;
-        let builders = std::iter::once(&bundle.prompts).chain(&bundle.others);
-        let mut asked = Vec::with_capacity(spans.len());
-        for ((builder, (place, _)), spans) in builders.zip(places).zip(&spans) {
-            let path = step.inputs.folder(Role::Prompts(place))?.join(PROMPTS_FILE);
-            let spans = spans.as_ref().map(SpanLessons::new);
-            asked.push(Asked { builder, tokens: Prompts::open(&path, Form::Asked)?, spans });
-        }
-        let examples = examples(step, &requests, catalogue, self)?;
-        let queries = requests.iter().map(|request| request.ask.query.as_deref()).collect();
-        let material = Material { examples, titles, queries };
-        let mut objective = Supervised::new(decoder, asked, material, self, step.seed)?;
+        let spans = spans(step, bundle)?;
+        let requests = step.inputs.corpus()?.requests(Split::Train)?;
+        let asked = asked(step, bundle, &spans, 0)?;
+        let mut objective = objective(step, decoder, (asked, &requests), self)?;
         lesson.run(&mut objective)
     }
+}
+
+/// The spans of each identifier of a lesson; none of one of codes.
+pub(super) fn spans(step: &StepContext<'_>, bundle: &Bundle) -> Result<Vec<Option<Spans>>> {
+    (0..step.inputs.identifiers().len()).map(|at| bundle.spans(at)).collect()
+}
+
+/// How the identifiers of a lesson are asked for, from the one at a place on.
+pub(super) fn asked<'a>(
+    step: &StepContext<'_>,
+    bundle: &'a Bundle,
+    spans: &'a [Option<Spans>],
+    from: usize,
+) -> Result<Vec<Asked<'a>>> {
+    let builders = std::iter::once(&bundle.prompts).chain(&bundle.others);
+    let all = builders.zip(step.inputs.identifiers()).zip(spans).skip(from);
+    let one = |((builder, (place, _)), spans): ((&'a PromptBuilder, _), &'a Option<Spans>)| {
+        let path = step.inputs.folder(Role::Prompts(place))?.join(PROMPTS_FILE);
+        let spans = spans.as_ref().map(SpanLessons::new);
+        Ok(Asked { builder, tokens: Prompts::open(&path, Form::Asked)?, spans })
+    };
+    all.map(one).collect()
+}
+
+/// What clicks and titles teach of some identifiers.
+pub(super) fn objective<'a>(
+    step: &StepContext<'a>,
+    decoder: &'a Decoder,
+    (asked, requests): (Vec<Asked<'a>>, &'a [Request]),
+    settings: &SupervisedSettings,
+) -> Result<Supervised<'a>> {
+    let catalogue = step.inputs.catalogue()?;
+    let titles = (0..catalogue.len() as u32).map(|item| catalogue.title(item)).collect();
+    let examples = examples(step, requests, catalogue, settings)?;
+    let queries = requests.iter().map(|request| request.ask.query.as_deref()).collect();
+    let material = Material { examples, titles, queries };
+    Supervised::new(decoder, asked, material, settings, step.seed)
 }
 
 /// One example per click, or per sequence, and behind them those of a teacher.

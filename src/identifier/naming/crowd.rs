@@ -4,8 +4,10 @@ use rayon::prelude::*;
 
 use super::Residuals;
 use crate::error::{Error, Result};
+use crate::identifier::paths::by_path;
 
 /// How many items share a path.
+#[derive(Clone, Copy)]
 pub(super) struct SharedPaths {
     pub(super) items: usize,
     pub(super) paths: usize,
@@ -17,14 +19,6 @@ impl SharedPaths {
     pub(super) fn rate(&self) -> f64 {
         1.0 - self.paths as f64 / self.items.max(1) as f64
     }
-}
-
-/// Items in the order of their paths, equal ones by number.
-fn by_path(codes: &[u32], n_levels: usize) -> Vec<u32> {
-    let path = |item: u32| &codes[item as usize * n_levels..][..n_levels];
-    let mut items: Vec<u32> = (0..(codes.len() / n_levels) as u32).collect();
-    items.par_sort_unstable_by(|a, b| path(*a).cmp(path(*b)).then(a.cmp(b)));
-    items
 }
 
 /// Counts the paths of codes `[items, n_levels]`.

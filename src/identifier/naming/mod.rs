@@ -154,7 +154,7 @@ pub(super) fn name(
             }
         }
     };
-    let after = shared_paths(&codes, n_levels);
+    let after = if moved == 0 { before } else { shared_paths(&codes, n_levels) };
     let outcome = (!naming.is_plain()).then(|| {
         let residual = residuals.map(|it| it.mean_left_over(&codes, n_levels));
         Outcome { moved, residual, ..Outcome::of(naming.collisions(), &before, &after) }

@@ -31,7 +31,7 @@ fn what_is_not_fitted_on_changes_nothing_for_the_others() {
     let vectors = random(300, 6);
     let mut other = vectors.clone();
     for (item, row) in
-        other.data.chunks_exact_mut(6).enumerate().filter(|(item, _)| !is_warm(*item))
+        other.data.to_mut().chunks_exact_mut(6).enumerate().filter(|(item, _)| !is_warm(*item))
     {
         row.iter_mut().for_each(|x| *x = -3.0 * *x + item as f32 / 300.0);
     }
@@ -90,7 +90,8 @@ fn too_few_codes_and_nothing_to_fit_on_are_told() {
     let vectors = random(300, 6);
     let mut crowded = vectors.clone();
     let one = vectors.row(0).to_vec();
-    for (_, row) in crowded.data.chunks_exact_mut(6).enumerate().filter(|(item, _)| !is_warm(*item))
+    for (_, row) in
+        crowded.data.to_mut().chunks_exact_mut(6).enumerate().filter(|(item, _)| !is_warm(*item))
     {
         row.copy_from_slice(&one);
     }
@@ -109,7 +110,7 @@ fn too_few_codes_and_nothing_to_fit_on_are_told() {
         none.contains("none of the items was chosen") && none.contains("identifier.sid.fit"),
         "{none}"
     );
-    let equal = Vectors { dim: 1, data: vec![1.0, 1.0, 5.0] };
+    let equal = Vectors { dim: 1, data: vec![1.0, 1.0, 5.0].into() };
     let told = fit_warm(&Items::of(&equal), |item| item < 2, place, fit).unwrap_err().to_string();
     assert!(
         told.contains("all 2 vectors are equal") && told.contains("were chosen in training"),

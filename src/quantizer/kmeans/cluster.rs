@@ -1,4 +1,4 @@
-//! Lloyd's iterations from k-means++, and the codes of points under centroids.
+//! Lloyd's iterations from the better of two beginnings, and the codes of points under centroids.
 //!
 //! The same bytes for the same seed on any number of threads: points are assigned on their own and
 //! every cluster sums its members in order.
@@ -7,7 +7,8 @@ use super::balance::balanced;
 use super::bounds::Bounds;
 use super::distance::{cheapest, nearest, unit};
 use super::mini::mini_batches;
-use super::seeds::{sample, seed_centroids};
+use super::points::{Points, Table};
+use super::seeds::{beginning, sample};
 use super::sinkhorn::find_prices;
 use super::update::update;
 use crate::error::Result;
@@ -19,7 +20,8 @@ use crate::seed::Seed;
 /// bound that faiss uses too), so that the cost stays linear in codes for any catalogue.
 pub(in crate::quantizer) const TRAINING_POINTS_PER_CODE: usize = 256;
 
-/// Lloyd stops when an iteration lowers the distortion by less than this share of it.
+/// Lloyd stops when an iteration changes the distortion by less than this share of it. Where codes get equally many points it
+/// may rise on the way, above all from the first codes.
 const LEAST_GAIN: f64 = 1e-5;
 
 /// What is asked of [`cluster`].
@@ -44,32 +46,26 @@ pub(in crate::quantizer) struct Clusters {
 /// # Errors
 /// An interrupt.
 pub(in crate::quantizer) fn cluster(
-    points: &[f32],
+    points: &dyn Points,
     dim: usize,
     wanted: &Clusters,
     seed: Seed,
     (ctx, label): (&Context, &str),
 ) -> Result<Vec<f32>> {
     let &Clusters { codes, iterations, batch, .. } = wanted;
+    let settle = |moved: &mut [f32]| {
+        if wanted.directions {
+            unit(moved, dim);
+        }
+    };
     if let Some(batch) = batch {
         let batch = batch as usize;
-        return mini_batches(
-            points,
-            dim,
-            (codes, batch, iterations),
-            seed,
-            (ctx, label),
-            |moved| {
-                if wanted.directions {
-                    unit(moved, dim);
-                }
-            },
-        );
+        return mini_batches(points, dim, (codes, batch, iterations), seed, (ctx, label), settle);
     }
-    let sample = sample(points, dim, codes * TRAINING_POINTS_PER_CODE, seed.purpose("training"));
-    let points = sample.as_deref().unwrap_or(points);
-    let mut centroids = seed_centroids(points, dim, codes, seed.purpose("seeding"));
-    lloyd(points, dim, wanted, &mut centroids, (ctx, label))?;
+    let points = sample(points, codes * TRAINING_POINTS_PER_CODE, seed.purpose("training"));
+    let table = Table { points: &points, dim };
+    let mut centroids = beginning(&table, dim, codes, seed.purpose("seeding"), settle);
+    lloyd(&points, dim, wanted, &mut centroids, (ctx, label))?;
     Ok(centroids)
 }
 
@@ -100,7 +96,7 @@ pub(in crate::quantizer) fn lloyd(
         bar.advance(1);
         bar.message(format!("distortion {:.5}", distortion / (points.len() / dim) as f64));
         let gain = last_distortion - distortion;
-        if !repaired && gain <= LEAST_GAIN * distortion {
+        if !repaired && gain.abs() <= LEAST_GAIN * distortion {
             break;
         }
         // A repair moves centroids: what the next iteration finds is new by construction.
@@ -169,7 +165,8 @@ mod tests {
     use super::*;
 
     fn of(points: &[f32], dim: usize, wanted: &Clusters, seed: u64) -> Vec<f32> {
-        cluster(points, dim, wanted, Seed::new(seed), (&Context::silent(), "test")).unwrap()
+        let table = Table { points, dim };
+        cluster(&table, dim, wanted, Seed::new(seed), (&Context::silent(), "test")).unwrap()
     }
 
     fn quiet(points: &[f32], dim: usize, codes: usize, seed: u64) -> Vec<f32> {

@@ -92,7 +92,7 @@ pub(in crate::quantizer) fn directions(vectors: &[f32], dim: usize) -> Vec<f32> 
 }
 
 /// Scales vectors `[n, dim]` to unit length; those of zeros stay so.
-pub(super) fn unit(vectors: &mut [f32], dim: usize) {
+pub(in crate::quantizer) fn unit(vectors: &mut [f32], dim: usize) {
     vectors.par_chunks_exact_mut(dim).with_min_len(64).for_each(|vector| {
         let length = squared_norm(vector).sqrt();
         if length > 0.0 {

@@ -5,7 +5,8 @@
 use rand::seq::index;
 
 use super::distance::{nearest, squared_distance};
-use super::seeds::seed_centroids;
+use super::points::Points;
+use super::seeds::beginning;
 use super::update::Cluster;
 use crate::error::Result;
 use crate::progress::Context;
@@ -19,15 +20,15 @@ const REVIVE_EVERY: u32 = 8;
 /// # Errors
 /// An interrupt.
 pub(super) fn mini_batches(
-    points: &[f32],
+    points: &dyn Points,
     dim: usize,
     (codes, batch, iterations): (usize, usize, u32),
     seed: Seed,
     (ctx, label): (&Context, &str),
     settle: impl Fn(&mut [f32]),
 ) -> Result<Vec<f32>> {
-    let n = points.len() / dim;
-    let mut centroids = seed_centroids(points, dim, codes, seed.purpose("seeding"));
+    let n = points.count();
+    let mut centroids = beginning(points, dim, codes, seed.purpose("seeding"), &settle);
     let mut counts = vec![0_u64; codes];
     let mut met = vec![false; codes];
     let mut bar = ctx.bar(label, iterations.into(), "iteration");
@@ -36,8 +37,7 @@ pub(super) fn mini_batches(
         let mut rng = seed.purpose("batches").index(iteration.into()).rng();
         let mut rows = index::sample(&mut rng, n, batch.min(n)).into_vec();
         rows.sort_unstable();
-        let drawn: Vec<f32> =
-            rows.iter().flat_map(|&row| &points[row * dim..][..dim]).copied().collect();
+        let drawn = points.some(&rows);
         let codes_of_drawn = nearest(&drawn, dim, &centroids);
         let mut members = vec![Vec::new(); codes];
         for (point, &code) in (0u32..).zip(&codes_of_drawn) {

@@ -13,7 +13,7 @@ use std::ops::Range;
 use trieval_kernels::ops::{MatRef, Threads, matmul_new};
 
 use super::kmeans::{
-    Clusters, TRAINING_POINTS_PER_CODE, lloyd, one_iteration, sample, seed_centroids,
+    Clusters, TRAINING_POINTS_PER_CODE, Table, lloyd, one_iteration, sample, seed_centroids,
 };
 use super::levels::{mean_squared_length, nearest_of, rows, subtract, warn_of_few};
 use crate::error::Result;
@@ -40,8 +40,8 @@ pub(super) fn fit(
     warn_of_few(vectors.len(), codes, "part", ctx);
     let seed = seed.purpose("product-quantization");
     let most = codes * TRAINING_POINTS_PER_CODE;
-    let sample = sample(&vectors.data, dim, most, seed.purpose("training"));
-    let points = sample.as_deref().unwrap_or(&vectors.data);
+    let all = Table { points: &vectors.data, dim };
+    let points = &*sample(&all, most, seed.purpose("training"));
     let mut parts = Parts::new(points, dim, settings, seed)?;
     if settings.rotation {
         parts.learn(points, settings.iterations, ctx)?;
@@ -51,7 +51,7 @@ pub(super) fn fit(
     let centroids = Centroids { dim, levels: levels.clone(), ..Centroids::default() };
     // The part that separates items most comes first. Parts do not overlap, so that their order changes no code.
     let mut columns: Vec<(f64, usize, Vec<u32>)> = Vec::new();
-    let mut residuals = vectors.data.clone();
+    let mut residuals = vectors.data.to_vec();
     for (part, centroids_of_part) in centroids.levels.iter().enumerate() {
         let codes = nearest_of(&centroids, part, &residuals);
         subtract(&mut residuals, dim, centroids_of_part, &codes);
@@ -62,7 +62,7 @@ pub(super) fn fit(
         ));
     }
     columns.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut residuals = vectors.data.clone();
+    let mut residuals = vectors.data.to_vec();
     let (mut lengths, mut ordered, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     for (_, part, column) in columns {
         let level = std::mem::take(&mut levels[part]);
@@ -73,7 +73,7 @@ pub(super) fn fit(
     }
     let centroids = Centroids { dim, levels: ordered, ..Centroids::default() };
     let made = Made { kind: "product-quantization".into(), centroids, residuals: lengths };
-    let naming = (&settings.naming, Some(vectors.data.as_slice()));
+    let naming = (&settings.naming, Some(&*vectors.data));
     let levels = vec![settings.codes; codes.len()];
     Identifiers::named(rows(&codes), levels, made, catalogue, naming)
 }
@@ -113,7 +113,12 @@ impl Parts {
         let turned = rotation.turn(points);
         let seeds = |(part, range): (usize, &Range<usize>)| {
             let seed = seed.purpose("seeding").index(part as u64);
-            seed_centroids(&cut(&turned, dim, range), range.len(), settings.codes as usize, seed)
+            seed_centroids(
+                &Table { points: &cut(&turned, dim, range), dim: range.len() },
+                range.len(),
+                settings.codes as usize,
+                seed,
+            )
         };
         let centroids = ranges.iter().enumerate().map(seeds).collect();
         Ok(Self { dim, rotation, ranges, centroids })

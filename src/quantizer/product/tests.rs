@@ -31,7 +31,7 @@ fn made(settings: &ProductSettings, vectors: &Vectors) -> Identifiers {
 fn clumps(items: usize, dim: usize) -> Vectors {
     let mut rng = Seed::new(5).rng();
     let directions = random(4, dim).data;
-    let data = (0..items)
+    let data: Vec<f32> = (0..items)
         .flat_map(|_| {
             let amounts: Vec<f32> = (0..4).map(|_| rng.random_range(-3.0f32..3.0)).collect();
             let noise: Vec<f32> = (0..dim).map(|_| rng.random_range(-0.1f32..0.1)).collect();
@@ -45,7 +45,7 @@ fn clumps(items: usize, dim: usize) -> Vectors {
             noise.into_iter().enumerate().map(|(at, x)| x + along(at)).collect::<Vec<_>>()
         })
         .collect();
-    Vectors { dim, data }
+    Vectors { dim, data: data.into() }
 }
 
 fn sum_of(ids: &Identifiers, codes: &[u32]) -> Vec<f32> {
@@ -123,7 +123,11 @@ fn a_learned_rotation_leaves_less_over_than_none() {
 fn without_a_rotation_a_part_speaks_of_its_own_numbers() {
     let mut vectors = random(300, 6);
     // The last part varies most.
-    vectors.data.chunks_exact_mut(6).for_each(|row| row[4..].iter_mut().for_each(|x| *x *= 9.0));
+    vectors
+        .data
+        .to_mut()
+        .chunks_exact_mut(6)
+        .for_each(|row| row[4..].iter_mut().for_each(|x| *x *= 9.0));
     let ids = made(&settings(3, 4, false), &vectors);
     for centroid in ids.centroids.levels[0].chunks_exact(6) {
         assert!(centroid[..4].iter().all(|&x| x == 0.0) && centroid[4..].iter().any(|&x| x != 0.0));
@@ -155,7 +159,7 @@ fn many_parts_of_many_codes_are_paths_like_any_other() {
 #[test]
 fn vectors_that_fill_no_space_are_quantised_all_the_same() {
     let rows: Vec<f32> = (0..60).flat_map(|item| [(item % 3) as f32, 0.0, 0.0, 5.0]).collect();
-    let ids = made(&settings(2, 4, true), &Vectors { dim: 4, data: rows });
+    let ids = made(&settings(2, 4, true), &Vectors { dim: 4, data: rows.into() });
     assert!(left(&ids)[1] < 1e-6, "{:?}", left(&ids));
     assert!(ids.dedup);
 }

@@ -3,14 +3,16 @@
 //! Where residuals are normalised, a level clusters their directions by cosine, and a code's centroid is its direction times
 //! the mean length that its members have along it: the one length that leaves least over. So a vector is the sum of its
 //! centroids in any case, and no level leaves more over than it found.
+//!
+//! Levels are fitted on a sample, and what they leave over is made anew where it is looked at (`left`): beside the codes
+//! nothing grows with the items. Levels that are balanced are the exception: what they share out lies in memory.
 
 mod first;
 mod kind;
+mod left;
 
-use std::borrow::Cow;
-
-use super::kmeans::{Clusters, cluster, codes_of, directions};
-use super::levels::{mean_squared_length, nearest_of, rows, subtract, warn_of_few};
+use super::kmeans::{Clusters, Points, cluster, codes_of};
+use super::levels::{nearest_by, rows, warn_of_few};
 use crate::error::Result;
 use crate::identifier::{Centroids, Compared, Identifiers, Made};
 use crate::progress::Context;
@@ -18,6 +20,7 @@ use crate::quantizer::cold::Items;
 use crate::quantizer::settings::{FirstSettings, ResidualKMeansSettings};
 use crate::seed::Seed;
 use crate::vectors::Vectors;
+use left::{Left, LeftPoints};
 
 /// The least length of a centroid as a share of the usual one: a direction must not get lost.
 const LEAST_LENGTH: f64 = 1e-6;
@@ -53,26 +56,22 @@ pub(super) fn fit_items(
     warn_of_few(vectors.len(), most as usize, "level", ctx);
     let by_direction = settings.normalize.unwrap_or(false);
     let compared = if by_direction { Compared::Direction } else { Compared::Distance };
-    let mut residuals = vectors.data.clone();
-    let mut centroids = Centroids { dim: vectors.dim, compared, ..Centroids::default() };
+    let dim = vectors.dim;
+    let (mut centroids, mut columns): (Vec<Vec<f32>>, Vec<Vec<u32>>) = (Vec::new(), Vec::new());
     let mut lengths = Vec::new();
-    let mut columns = Vec::new();
+    let mut first = None;
     let of = settings.first.as_ref().and_then(FirstSettings::value);
     if let Some((of, values)) = of.zip(items.values.as_ref()) {
         let given = first::codes(of, values)?;
-        let means = first::means(&given.codes, given.first.values.len(), vectors);
-        subtract(&mut residuals, vectors.dim, &means, &given.codes);
-        ctx.say(format!(
-            "{} values of {} are the first codes",
-            given.first.values.len(),
-            given.first.of
-        ));
-        lengths.push(mean_squared_length(&residuals, vectors.dim));
+        let n_values = given.first.values.len();
+        ctx.say(format!("{n_values} values of {} are the first codes", given.first.of));
+        centroids.push(first::means(&given.codes, n_values, vectors));
         columns.push(given.codes);
-        centroids.levels.push(means);
-        centroids.first = Some(given.first);
+        lengths.push(
+            Left { vectors, levels: &centroids, columns: &columns }.mean_squared_length(ctx)?,
+        );
+        first = Some(given.first);
     }
-    let n_given = columns.len();
     for (level, &codes) in level_codes.iter().enumerate() {
         let label = format!("codes of level {}", level + 1);
         let seed = seed.purpose("residual-k-means").index(level as u64);
@@ -83,50 +82,63 @@ pub(super) fn fit_items(
             batch: settings.batch,
             directions: by_direction,
         };
-        let points = match by_direction {
-            true => Cow::Owned(directions(&residuals, vectors.dim)),
-            false => Cow::Borrowed(&residuals),
+        let left = Left { vectors, levels: &centroids, columns: &columns };
+        let points = LeftPoints { left, directions: by_direction };
+        let mut found = cluster(&points, dim, &wanted, seed, (ctx, &label))?;
+        let nearest = |found: &[f32]| {
+            left.codes(ctx, |residuals| nearest_by(compared, dim, found, residuals))
         };
-        let found = cluster(&points, vectors.dim, &wanted, seed, (ctx, &label))?;
-        let mut codes = codes_of(&points, vectors.dim, &found, wanted.balance);
-        drop(points);
-        centroids.levels.push(match by_direction {
-            true => with_lengths(&found, vectors.dim, &residuals, &codes),
-            false => found,
-        });
-        if by_direction && wanted.balance.is_none() {
-            // Of directions that were rounded with their lengths, as new items are assigned.
-            codes = nearest_of(&centroids, n_given + level, &residuals);
+        let mut codes = match wanted.balance {
+            None => nearest(&found)?,
+            // A code has room or not, whatever part of the items is looked at: all of them lie in memory.
+            Some(_) => codes_of(&points.all(), dim, &found, wanted.balance),
+        };
+        if by_direction {
+            found = with_lengths(&found, &left, &codes, ctx)?;
+            if wanted.balance.is_none() {
+                // Of directions that were rounded with their lengths, as new items are assigned.
+                codes = nearest(&found)?;
+            }
         }
-        subtract(&mut residuals, vectors.dim, &centroids.levels[n_given + level], &codes);
+        centroids.push(found);
         columns.push(codes);
-        lengths.push(mean_squared_length(&residuals, vectors.dim));
+        lengths.push(
+            Left { vectors, levels: &centroids, columns: &columns }.mean_squared_length(ctx)?,
+        );
     }
-    let levels = centroids.levels.iter().map(|level| (level.len() / vectors.dim) as u32).collect();
+    let levels = centroids.iter().map(|level| (level.len() / dim) as u32).collect();
+    let centroids = Centroids { dim, levels: centroids, compared, first, ..Centroids::default() };
     let made = Made { kind: "residual-k-means".into(), centroids, residuals: lengths };
-    let naming = (&settings.naming, Some(vectors.data.as_slice()));
-    Identifiers::named(rows(&columns), levels, made, catalogue, naming)
+    let codes = rows(&columns);
+    drop(columns);
+    Identifiers::named(codes, levels, made, catalogue, (&settings.naming, Some(&*vectors.data)))
 }
 
 /// Centroids of given directions, each as long as its members are along it, on average.
-fn with_lengths(units: &[f32], dim: usize, residuals: &[f32], codes: &[u32]) -> Vec<f32> {
+///
+/// # Errors
+/// An interrupt.
+fn with_lengths(units: &[f32], left: &Left<'_>, codes: &[u32], ctx: &Context) -> Result<Vec<f32>> {
+    let dim = left.vectors.dim;
     let n_codes = units.len() / dim;
     let (mut sums, mut counts) = (vec![0_f64; n_codes], vec![0_u32; n_codes]);
-    for (residual, &code) in residuals.chunks_exact(dim).zip(codes) {
-        let unit = &units[code as usize * dim..][..dim];
-        let along = residual.iter().zip(unit).map(|(x, u)| f64::from(*x) * f64::from(*u));
-        sums[code as usize] += along.sum::<f64>();
-        counts[code as usize] += 1;
-    }
-    let usual = mean_squared_length(residuals, dim).sqrt();
+    left.each(ctx, |items, residuals| {
+        for (residual, &code) in residuals.chunks_exact(dim).zip(&codes[items]) {
+            let unit = &units[code as usize * dim..][..dim];
+            let along = residual.iter().zip(unit).map(|(x, u)| f64::from(*x) * f64::from(*u));
+            sums[code as usize] += along.sum::<f64>();
+            counts[code as usize] += 1;
+        }
+    })?;
+    let usual = left.mean_squared_length(ctx)?.sqrt();
     let lengths = sums.iter().zip(&counts).map(|(sum, &count)| match count {
         0 => usual,
         count => (sum / f64::from(count)).max(LEAST_LENGTH * usual),
     });
     let scaled = units.chunks_exact(dim).zip(lengths);
-    scaled
+    Ok(scaled
         .flat_map(|(unit, length)| unit.iter().map(move |u| (f64::from(*u) * length) as f32))
-        .collect()
+        .collect())
 }
 
 #[cfg(test)]

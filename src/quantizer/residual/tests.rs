@@ -4,7 +4,7 @@
 use super::*;
 use crate::quantizer::assign;
 use crate::quantizer::kmeans::squared_distance;
-use crate::quantizer::levels::random;
+use crate::quantizer::levels::{mean_squared_length, random};
 use crate::quantizer::settings::{BalanceBy, Balanced};
 
 fn settings(levels: u32, codes: u32) -> ResidualKMeansSettings {
@@ -86,7 +86,7 @@ fn assigning_the_vectors_again_gives_their_codes() {
 fn normalised_codes_look_at_directions_alone() {
     let vectors = random(400, 6);
     let mut scaled = vectors.clone();
-    for (item, row) in scaled.data.chunks_exact_mut(6).enumerate() {
+    for (item, row) in scaled.data.to_mut().chunks_exact_mut(6).enumerate() {
         // Powers of two, so that directions stay the same to the bit.
         row.iter_mut().for_each(|x| *x *= [0.25, 1.0, 8.0][item % 3]);
     }
@@ -146,7 +146,7 @@ fn grouped(items: usize) -> (Vectors, Vec<Option<String>>) {
         (item % 7 != 3).then(|| value.to_owned())
     });
     let values: Vec<Option<String>> = values.collect();
-    for (row, value) in vectors.data.chunks_exact_mut(5).zip(&values) {
+    for (row, value) in vectors.data.to_mut().chunks_exact_mut(5).zip(&values) {
         row[0] += value.as_ref().map_or(24.0, |value| 2.0 * value.len() as f32);
     }
     (vectors, values)

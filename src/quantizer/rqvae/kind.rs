@@ -23,6 +23,11 @@ use crate::train::course::settings::LOSS;
 use crate::train::sampler::n_steps;
 
 impl Kind for RqVaeSettings {
+    fn format(&self) -> u32 {
+        // 2: first codes begin at random points where these are better than those of k-means++.
+        2
+    }
+
     fn draws(&self) -> Draws {
         Draws::Seeded(self.seed)
     }

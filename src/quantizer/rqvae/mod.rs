@@ -14,7 +14,7 @@ mod usage;
 use std::path::Path;
 
 use super::cold::Items;
-use super::kmeans::{Clusters, cluster, codes_of};
+use super::kmeans::{Clusters, Table, cluster, codes_of};
 use super::levels::{mean_squared_length, rows, subtract, warn_of_few};
 use super::settings::BalanceBy;
 use crate::error::{Error, Result};
@@ -146,7 +146,13 @@ fn start_codes(
         };
         let label = format!("first codes of level {}", level + 1);
         let seed = seed.index(level as u64);
-        let found = cluster(&left, network.dim, &wanted, seed, (ctx, &label))?;
+        let found = cluster(
+            &Table { points: &left, dim: network.dim },
+            network.dim,
+            &wanted,
+            seed,
+            (ctx, &label),
+        )?;
         let codes = codes_of(&left, network.dim, &found, None);
         subtract(&mut left, network.dim, &found, &codes);
         network.set_codes(level, found)?;

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn the_frozen_encoder_reads_vectors_as_they_are() {
         let network = Network::new(&[5, 7, 3], &[4, 4], Seed::new(1)).unwrap();
-        let mut vectors = random(20, 5).data;
+        let mut vectors = random(20, 5).data.into_vec();
         vectors.iter_mut().for_each(|x| *x = 40.0 * *x + 300.0);
         let standard = Standard::of(&vectors, 5);
         let rows = standard.apply(&vectors);

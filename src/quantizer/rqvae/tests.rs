@@ -17,14 +17,14 @@ fn settings(more: &str) -> RqVaeSettings {
 /// Points near a curved surface of two dimensions in eight.
 fn surface(items: usize) -> Vectors {
     let mut rng = Seed::new(5).rng();
-    let data = (0..items)
+    let data: Vec<f32> = (0..items)
         .flat_map(|_| {
             let (u, v): (f32, f32) = (rng.random_range(-2.0..2.0), rng.random_range(-2.0..2.0));
             let (s, c) = (u.sin(), v.cos());
             [u, v, s, c, u * v, s * c, u - v, s + c].map(|x| 3.0 * x + 10.0)
         })
         .collect();
-    Vectors { dim: 8, data }
+    Vectors { dim: 8, data: data.into() }
 }
 
 struct Run {
@@ -82,7 +82,7 @@ fn it_learns_its_codes_are_used_and_new_items_get_them() {
 fn items_that_were_chosen_together_come_to_share_codes() {
     let mut vectors = crate::quantizer::levels::random(200, 8);
     // Persons choose within one of ten groups, which two of the eight numbers tell, with little weight.
-    for (item, row) in vectors.data.chunks_exact_mut(8).enumerate() {
+    for (item, row) in vectors.data.to_mut().chunks_exact_mut(8).enumerate() {
         let angle = (item % 10) as f32 * 0.628;
         (row[6], row[7]) = (0.3 * angle.cos(), 0.3 * angle.sin());
     }

@@ -92,7 +92,7 @@ impl IdentifierKind for TableSettings {
         let (centroids, residuals) =
             vectors.as_ref().map(|vectors| means(vectors, &codes, &levels)).unwrap_or_default();
         let made = Made { kind: "table".into(), centroids, residuals };
-        let naming = (&self.naming, vectors.as_ref().map(|vectors| vectors.data.as_slice()));
+        let naming = (&self.naming, vectors.as_ref().map(|vectors| &*vectors.data));
         Identifiers::named(codes, levels, made, &catalogue.hash, naming)
     }
 }

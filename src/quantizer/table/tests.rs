@@ -96,7 +96,7 @@ fn vectors_say_what_the_codes_stand_for_and_which_are_near() {
     let made = Made { kind: "table".into(), centroids, residuals };
     let naming =
         NamingSettings { collisions: Some(Collisions::Nearest), ..NamingSettings::default() };
-    let named = (&naming, Some(vectors.data.as_slice()));
+    let named = (&naming, Some(&*vectors.data));
     let ids = Identifiers::named(codes, vec![2, 4], made, "c", named).unwrap();
     assert_eq!(ids.codes, [0, 0, 0, 1, 0, 2, 1, 0]);
 }

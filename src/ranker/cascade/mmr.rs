@@ -19,7 +19,7 @@ pub struct Mmr {
 impl Mmr {
     /// Likeness by cosines of `vectors`, one per item; `relevance` from 0 to 1.
     pub fn new(mut vectors: Vectors, relevance: f64) -> Self {
-        for row in vectors.data.chunks_exact_mut(vectors.dim) {
+        for row in vectors.data.to_mut().chunks_exact_mut(vectors.dim) {
             let length = norm(row);
             if length > 0.0 {
                 row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);

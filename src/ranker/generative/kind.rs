@@ -7,7 +7,7 @@ use std::sync::Arc;
 use trieval_eval::fusion::{Fusion, FusionMethod};
 
 use super::Generative;
-use super::ranking::{self, Ranked};
+use super::ranking::{Memo, Ranked};
 use super::settings::{AnswerFusion, GenerativeSettings, RankingSettings};
 use super::spans::{Weighable, candidates, with_constants};
 use crate::decode::retriever::Retriever;
@@ -39,8 +39,8 @@ const BATCH: u64 = 64;
 
 impl Kind for GenerativeSettings {
     fn format(&self) -> u32 {
-        // 6: vectors rank what codes find before it is fused.
-        6
+        // 5: excluded items take no places in the beam.
+        5
     }
 
     fn uses(&self) -> Vec<Use<'_>> {
@@ -88,8 +88,9 @@ impl Kind for GenerativeSettings {
                 help: "name a training of a model that starts from it: [model.NAME] with init, and an identifier".into(),
             });
         }
-        if kind == DECODER && other.knows_legal_only && self.decode.normalizer == Normalizer::Exact
-        {
+        let says_codes_exactly =
+            self.beam().is_some() && self.decode.normalizer == Normalizer::Exact;
+        if kind == DECODER && other.knows_legal_only && says_codes_exactly {
             return Err(Refusal {
                 message: format!("training `{}` says nothing of the full vocabulary", used.name),
                 label: "it learns to tell legal codes apart".into(),
@@ -245,43 +246,31 @@ impl GenerativeSettings {
         self.ranking.as_ref().and_then(|ranking| ranking.weight).unwrap_or_default() as f32
     }
 
-    /// One system of all parts.
-    fn joined(&self, mut parts: Vec<Part>, rule: &Fusion) -> Part {
-        if parts.len() == 1 {
-            return parts.remove(0);
-        }
-        let names = self.identifiers.iter().flatten().cloned();
-        let parts = names.zip(parts).map(|(name, part)| {
-            let part: Box<dyn Retrieve> = Box::new(part);
-            (name, part)
-        });
-        Arc::new(Fused::new(parts.collect(), rule.clone()))
+    /// One system of all parts; vectors rank all that they find.
+    fn joined(&self, mut parts: Vec<Part>, under: &Under, memo: Option<&Arc<Memo>>) -> Part {
+        let found: Part = match parts.len() {
+            1 => parts.remove(0),
+            _ => {
+                let names = self.identifiers.iter().flatten().cloned();
+                let parts = names.zip(parts).map(|(name, part)| {
+                    let part: Box<dyn Retrieve> = Box::new(part);
+                    (name, part)
+                });
+                Arc::new(Fused::new(parts.collect(), under.rule.clone()))
+            }
+        };
+        let Some((weight, items)) = &under.vectors else { return found };
+        let (weight, items, memo) = (*weight, items.clone(), memo.cloned());
+        Arc::new(Ranked { found, items, weight, memo })
     }
 }
 
-/// What is kept for those who ask the same again under other constants.
-#[derive(Default)]
-struct Kept<'a> {
-    /// What was said in spans.
-    said: bool,
-    /// What was found, before vectors rank it.
-    found: Option<&'a Arc<ranking::Memo>>,
-}
-
-/// What answers in each identifier. Vectors rank what codes found, and what spans found where there is nothing else.
-fn parts(opened: &[Opened], under: &Under, kept: &Kept<'_>) -> Vec<Part> {
+/// What answers in each identifier; one that `remembers` says in spans what it said under other constants.
+fn parts(opened: &[Opened], under: &Under, remembers: bool) -> Vec<Part> {
     let part = |one: &Opened| -> Part {
-        let found: Part = match one {
+        match one {
             Opened::Codes(found) => found.clone(),
-            Opened::Spans(found) => Arc::new(found.under(&under.spans, kept.said)),
-        };
-        let is_ranked = opened.len() == 1 || matches!(one, Opened::Codes(_));
-        match under.vectors.as_ref().filter(|_| is_ranked) {
-            Some((weight, items)) => {
-                let (weight, items, memo) = (*weight, items.clone(), kept.found.cloned());
-                Arc::new(Ranked { found, items, weight, memo })
-            }
-            None => found,
+            Opened::Spans(found) => Arc::new(found.under(&under.spans, remembers)),
         }
     };
     opened.iter().map(part).collect()
@@ -307,8 +296,8 @@ impl SystemKind for GenerativeSettings {
                 *weight = chosen.value(WEIGHT)? as f32;
             }
         }
-        let parts = parts(&self.opened(system, inputs)?, &under, &Kept::default());
-        Ok(Box::new(self.joined(parts, &under.rule)))
+        let parts = parts(&self.opened(system, inputs)?, &under, false);
+        Ok(Box::new(self.joined(parts, &under, None)))
     }
 
     fn tuned_for(&self) -> Option<Tuned<'_>> {
@@ -345,7 +334,7 @@ impl SystemKind for GenerativeSettings {
         let given = self.under(self.weight(), items.as_ref());
         if self.fusion.as_ref().is_some_and(|fusion| fusion.tune.is_some()) {
             let part = |part| -> Box<dyn Retrieve> { Box::new(part) };
-            let parts = parts(&opened, &given, &Kept::default()).into_iter().map(part).collect();
+            let parts = parts(&opened, &given, false).into_iter().map(part).collect();
             return Ok(Some(Tries::Weights { parts, rule: given.rule }));
         }
         let candidates = match &given.spans.tune {
@@ -359,9 +348,8 @@ impl SystemKind for GenerativeSettings {
             let mut under = own.under(weight, items.as_ref());
             under.spans = with_constants(&under.spans, candidate);
             // What spans find depends on their constants, what they say does not.
-            let found = Some(&memo).filter(|_| under.spans.tune.is_none());
-            let kept = Kept { said: true, found };
-            Box::new(own.joined(parts(&opened, &under, &kept), &under.rule))
+            let memo = Some(&memo).filter(|_| under.spans.tune.is_none());
+            Box::new(own.joined(parts(&opened, &under, true), &under, memo))
         };
         Ok(Some(Tries::Grid { candidates, under: Box::new(under) }))
     }
@@ -398,10 +386,11 @@ impl SystemKind for GenerativeSettings {
     }
 
     fn estimate(&self, sizes: &Sizes, decoder: Option<&DecoderSizes>) -> Estimate {
-        let beam = self.decode.beam;
+        let in_spans = || self.spans.as_ref().map_or(0, |spans| spans.beam);
+        let beam = self.beam().unwrap_or_else(in_spans);
         let memory = decoder.map(|decoder| decoder.search_memory(sizes, beam, BATCH));
         Estimate::default()
             .figure("beam", beam.to_string())
-            .holds(memory, "lower `decode.beam`, or take a smaller model")
+            .holds(memory, "lower the beam, or take a smaller model")
     }
 }

@@ -36,7 +36,7 @@ pub struct GenerativeSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<AnswerFusion>,
     /// Orders what the search finds by item vectors beside the decoder's scores; by default it stays as it was found. Of a
-    /// system that answers in several identifiers it orders what the codes find, before that is fused.
+    /// system that answers in several identifiers it orders the fused list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranking: Option<RankingSettings>,
 }

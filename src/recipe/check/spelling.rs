@@ -85,6 +85,14 @@ fn training(
         let help = "lower it, or name more identifiers in the model";
         checker.fault(&at("identifiers"), message, &label, help);
     }
+    if let ObjectiveSettings::Distillation(own) = &train.objective
+        && own.others
+        && identifiers.len() < 2
+    {
+        let message = format!("training `{name}` learns other identifiers, and there are none");
+        let help = "leave `others` out, or name several identifiers in the model";
+        checker.fault(&at("others"), message, "its model answers in one", help);
+    }
     let first = identifiers.first();
     let Some(first) = first.filter(|first| is_spans(parts, first) == Some(true)) else { return };
     if let ObjectiveSettings::Distillation(_) = &train.objective {

@@ -56,6 +56,25 @@ fn shares_are_those_of_all_identifiers() {
     insta::assert_snapshot!("shares", told(&three).unwrap());
 }
 
+/// A decoder that was taught legal codes alone says words under the full vocabulary all the same.
+#[test]
+fn others_are_learned_beside_codes_where_there_are_some() {
+    let taught =
+        "train.supervised.objective={kind = \"distillation\", vectors = \"text\", others = true}";
+    let slice = ["supervised", "aligned"];
+    let slice = slice.map(|name| format!("system.{name}.decode.normalizer=slice"));
+    let both = [taught, slice[0].as_str(), slice[1].as_str()];
+    assert_eq!(told(&both), None);
+    let words =
+        [taught, slice[0].as_str(), "system.aligned.identifier=spans", "system.aligned.spans={}"];
+    assert_eq!(told(&words), None);
+    let exact = told(&[taught, slice[0].as_str()]).unwrap();
+    assert!(exact.contains("says nothing of the full vocabulary"), "{exact}");
+    let overrides = both.map(ToString::to_string);
+    let alone = parse_styled(QUICKSTART, "recipe.toml", &overrides, Style::Plain).unwrap_err();
+    assert!(alone.contains("learns other identifiers, and there are none"), "{alone}");
+}
+
 #[test]
 fn no_more_identifiers_are_aligned_than_there_are() {
     let key = "train.aligned.objective.identifiers";

@@ -189,6 +189,12 @@ impl<'a> Distillation<'a> {
         })
     }
 
+    /// The same where it is learned beside something else: `n_draws` are those of both.
+    #[must_use]
+    pub fn among(self, n_draws: u64) -> Self {
+        Self { n_draws: n_draws.max(1), ..self }
+    }
+
     /// Levels that are learned by the time of a draw.
     fn open_levels(&self, draw: &Draw) -> usize {
         let levels = self.paths.levels();

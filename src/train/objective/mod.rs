@@ -4,6 +4,7 @@
 mod batch;
 pub mod contrastive;
 pub mod distillation;
+pub mod mixed;
 pub mod preference;
 pub mod supervised;
 

@@ -447,7 +447,7 @@ fn the_encoder_of_other_vectors_gives_what_its_folder_gives() {
     let vectors = |folder: &Path| Vectors::read(&folder.join(VECTORS_FILE), None).unwrap();
     let (own_vectors, other_vectors) = (vectors(&own), vectors(&other));
     // Items are encoded one by one or many at once.
-    for (a, b) in own_vectors.data.iter().zip(&other_vectors.data) {
+    for (a, b) in own_vectors.data.iter().zip(other_vectors.data.iter()) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
     }
     // Items that come later are encoded as those of the catalogue were.
@@ -456,7 +456,7 @@ fn the_encoder_of_other_vectors_gives_what_its_folder_gives() {
         [(&own, &own_vectors, None), (&other, &other_vectors, Some(&based))]
     {
         let later = encode(folder, &shop.catalogue, base, &silent).unwrap();
-        for (a, b) in later.data.iter().zip(&expected.data) {
+        for (a, b) in later.data.iter().zip(expected.data.iter()) {
             assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
     }

@@ -211,7 +211,7 @@ fn identifier(at: usize, identifier: &IdentifierReport) -> Identifier {
     facts.extend(identifier.fitted.map(|n| ("items that codes were fitted on", numbers::count(n))));
     facts.extend(identifier.distinct.map(|n| ("different identifiers", numbers::count(n))));
     let share = identifier.collision_rate.map(numbers::percent);
-    facts.extend(share.map(|share| ("items that share theirs", share)));
+    facts.extend(share.map(|share| ("items that find theirs taken", share)));
     facts.extend(identifier.largest_group.map(|n| ("most items under one", numbers::count(n))));
     // A density of 2e-6 reads better as one in half a million.
     let density = identifier.path_density.filter(|&density| density > 0.0 && density.is_finite());

@@ -153,7 +153,7 @@ fn any_number_of_threads_finds_what_one_finds() {
 fn other_vectors_are_refused_by_their_hash() {
     let vectors = clustered(5);
     let folder = built(&vectors, &HnswSettings::default(), 5);
-    let mut data = vectors.data.clone();
+    let mut data = vectors.data.to_vec();
     data[7] += 1.0;
     let other = Vectors::new(DIM, data, "other").unwrap();
     let text = refused(folder.path(), &other);
