@@ -588,7 +588,7 @@ impl<'a> Builder<'a> {
             reads.insert(Role::System(place).text(), self.system(system)?);
         }
         let draws = Draws::Seeded(recipe.evaluation.seed);
-        // 4: what the log says of the answers. 5: what the truth of a simulated shop says of them.
+        // 4: what the log says of the answers. 5: what the truth of a simulated shop says of them. 6: its clicks, too.
         let about = About { purpose: "evaluation", format: 6, draws, reads, files: Vec::new() };
         self.add(EVALUATION, about, self.evaluate()).map(drop)
     }
@@ -620,7 +620,7 @@ impl<'a> Builder<'a> {
         }
         let draws = Draws::Seeded(recipe.evaluation.seed);
         // 3, 4: as the evaluation's 4 and 5.
-        let about = About { purpose: "replicates", format: 4, draws, reads, files: Vec::new() };
+        let about = About { purpose: "replicates", format: 5, draws, reads, files: Vec::new() };
         let seeds = seeds.iter().map(|one| one.seed).collect();
         let work = EvaluateSeeds { each: self.evaluate(), seeds };
         self.add(REPLICATES, about, work).map(drop)

@@ -77,7 +77,7 @@ impl<'a> Votes<'a> {
     /// Items to look at closely.
     fn proposed(&self, exclude: &[u32]) -> Vec<u32> {
         let n_items = self.spans.texts.n_items();
-        // Memory that is zero costs nothing until it is touched. `counted` is the last span that an item was counted for, from 1.
+        // `counted` is the last span that an item was counted for, from 1.
         let (mut sums, mut counted) = (vec![0f32; n_items], vec![0u32; n_items]);
         let rare: Vec<(Rows, f32)> = self
             .weights

@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    /// Scaled over two items each, the first of the left would win by its width.
+    /// Scaled over one item each, the first two would be equal, and the smaller first.
     #[test]
     fn a_short_answer_begins_as_a_long_one() {
         let parts = || -> Vec<(String, Box<dyn Retrieve>)> {

@@ -3,6 +3,9 @@
 
 use super::{Loss, Objective};
 use crate::error::{Error, Result};
+use crate::model::Parameters;
+use crate::train::log::StepRecord;
+use crate::train::rows::Gradient;
 use crate::train::sampler::Draw;
 
 /// One objective, and another.
@@ -67,6 +70,33 @@ impl<A: Objective, B: Objective> Objective for Mixed<A, B> {
         first + batch.second.as_ref().map_or(0, |batch| self.second.tokens(batch))
     }
 
+    fn begins_trained(&self) -> bool {
+        self.first.begins_trained() || self.second.begins_trained()
+    }
+
+    fn couple(&self, parameters: &Parameters, gradients: &mut [Gradient]) -> Result<()> {
+        self.first.couple(parameters, gradients)?;
+        self.second.couple(parameters, gradients)
+    }
+
+    fn settle(&self, step: u64, n_steps: u64) -> Result<()> {
+        self.first.settle(step, n_steps)?;
+        self.second.settle(step, n_steps)
+    }
+
+    fn measure(&self, step: u64, n_steps: u64) -> Result<Vec<(&'static str, f64)>> {
+        let mut figures = self.first.measure(step, n_steps)?;
+        figures.extend(self.second.measure(step, n_steps)?);
+        Ok(figures)
+    }
+
+    fn remark(&mut self, record: &StepRecord) -> Option<String> {
+        // Both see every step: what one says must not hide it from the other.
+        let remarks = [self.first.remark(record), self.second.remark(record)];
+        let told: Vec<String> = remarks.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
     fn describe(&self, draw: &Draw) -> String {
         match self.of_second(draw) {
             Some(draw) => self.second.describe(&draw),
@@ -103,6 +133,10 @@ mod tests {
 
     impl Objective for Counting {
         type Batch = Vec<u64>;
+
+        fn measure(&self, step: u64, _n_steps: u64) -> Result<Vec<(&'static str, f64)>> {
+            Ok(vec![("scale", self.scale * step as f64)])
+        }
 
         fn n_examples(&self) -> u64 {
             self.n
@@ -151,5 +185,6 @@ mod tests {
         assert_eq!(of(&[1]), (1.0, 1.0, 1));
         assert_eq!(of(&[4, 3]), (10.0, 2.0, 1));
         assert_eq!(mixed.describe(&draws(&[4])[0]), "example 1");
+        assert_eq!(mixed.measure(2, 9).unwrap(), [("scale", 2.0), ("scale", 20.0)]);
     }
 }
